@@ -1,0 +1,142 @@
+"""Published folders: whole or absent, named by what they hold, checked when read.
+
+Every stage writes its result through `publish` and reads its inputs through `verified`. An artifact is a
+folder of files with a `manifest.json` that names the SHA-256 of each, the artifacts it was made from, and
+the configuration that made it. Its digest covers all of that and nothing else (no time, no path), so the
+same inputs give the same name on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+
+
+class ArtifactDamaged(Exception):
+    """A published file is missing, added, or not the bytes that were published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactRef:
+    """Where a published folder lies, and the digest that names it."""
+
+    kind: str
+    digest: str
+    path: str
+
+    def to_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a JSON value in canonical form (sorted keys, no spaces); non-JSON values are refused."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def publish(
+    root: Path,
+    kind: str,
+    write: Callable[[Path], None],
+    *,
+    parents: Mapping[str, str],
+    config: Mapping[str, Any],
+) -> ArtifactRef:
+    """Let `write` fill a folder aside, then move it to `root/kind/<digest>` in one step.
+
+    `parents` maps a role to the digest of the artifact that played it; `config` is the frozen config as
+    JSON values. A reader sees the folder whole or not at all; publishing the same content twice keeps the
+    first copy.
+    """
+    shelf = root / kind
+    shelf.mkdir(parents=True, exist_ok=True)
+    aside = shelf / f".{uuid.uuid4().hex}"
+    aside.mkdir()
+    try:
+        write(aside)
+        files = {name: sha256_file(aside / name) for name in _files_in(aside)}
+        identity = {"kind": kind, "files": files, "parents": dict(parents), "config": dict(config)}
+        digest = digest_of(identity)
+        (aside / MANIFEST).write_text(json.dumps({"digest": digest, **identity}, indent=1, sort_keys=True))
+        _sync_tree(aside)
+        target = shelf / digest[:20]
+        try:
+            os.replace(aside, target)
+        except OSError:
+            if not (target / MANIFEST).exists():
+                raise
+        _sync_folder(shelf)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return ArtifactRef(kind=kind, digest=digest, path=str(target))
+
+
+def verified(path: Path | str) -> dict[str, Any]:
+    """Check every byte of a published folder and return its manifest.
+
+    Raises ArtifactDamaged naming the file and what to do about it.
+    """
+    folder = Path(path)
+    manifest_path = folder / MANIFEST
+    if not manifest_path.exists():
+        raise ArtifactDamaged(f"{folder}: no {MANIFEST}; the folder was never published or has been removed")
+    try:
+        manifest = json.loads(manifest_path.read_text())
+        identity = {name: manifest[name] for name in ("kind", "files", "parents", "config")}
+        announced = manifest["digest"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactDamaged(f"{manifest_path}: not a readable manifest ({error})") from error
+    if digest_of(identity) != announced:
+        raise ArtifactDamaged(f"{manifest_path}: the manifest does not match its own digest")
+    present = set(_files_in(folder))
+    for name, expected in manifest["files"].items():
+        if name not in present:
+            raise ArtifactDamaged(f"{folder / name}: missing. {_MEND}")
+        if (found := sha256_file(folder / name)) != expected:
+            raise ArtifactDamaged(
+                f"{folder / name}: SHA-256 is {found[:12]}…, the manifest says {expected[:12]}…. {_MEND}"
+            )
+    if strangers := present - manifest["files"].keys():
+        raise ArtifactDamaged(f"{folder / min(strangers)}: not in the manifest. {_MEND}")
+    return manifest
+
+
+_MEND = "Remove the folder and run the stage again, or fetch the artifact anew from where it was registered."
+
+
+def _files_in(folder: Path) -> list[str]:
+    """Relative names of all files but the manifest, in a fixed order."""
+    names = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return sorted(name for name in names if name != MANIFEST)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        else:
+            _sync_folder(path)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

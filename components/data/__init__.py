@@ -1,0 +1,1 @@
+"""Data: sources, contracts, the warehouse, snapshots, and the journal of finished stages."""

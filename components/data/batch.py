@@ -1,0 +1,49 @@
+"""A batch on its way into the warehouse: as a source hands it over, and as the contracts leave it.
+
+Event columns: `event_id` (null where the source has none), `user_id`, `item_id`, `event_type`,
+`timestamp`, `value` (rating, price, seconds; null where the source has none). Item columns: `item_id`,
+`title`, `description`, `categories` (joined by `|`), `attributes` (joined by `|`, opaque tokens),
+`image_path`, `audio_path`, `available_at`. Both carry `source_row`, the row's place in its file, so that a
+message can name it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+EVENT_COLUMNS = ("event_id", "user_id", "item_id", "event_type", "timestamp", "value")
+ITEM_COLUMNS = (
+    "item_id", "title", "description", "categories", "attributes", "image_path", "audio_path", "available_at",
+)  # fmt: skip
+QUARANTINE_COLUMNS = ("kind", "source_row", "payload", "reasons")
+
+
+class DataContractError(Exception):
+    """Input that breaks a contract as a whole: names the file, the row, the value, and the mend."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Rows as received: values may be null, malformed, late, or repeated."""
+
+    source: str  # name of the dataset, e.g. "movielens-100k"
+    events: pd.DataFrame  # EVENT_COLUMNS + source_row, values as they stand in the file
+    items: pd.DataFrame  # ITEM_COLUMNS + source_row
+    event_key: tuple[str, ...]  # columns that, with an occurrence number, make an event's id
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedBatch:
+    """The same rows sorted by the contracts.
+
+    Holds: len(events) + quarantined rows of kind "event" == events received, and so for items.
+    """
+
+    source: str
+    digest: str  # SHA-256 over the rows as received: the batch's identity
+    events: pd.DataFrame  # EVENT_COLUMNS + source_row; typed (ids str, timestamp datetime64[us, UTC], value float64), event_id filled
+    items: pd.DataFrame  # ITEM_COLUMNS + source_row; typed, one row an item
+    quarantined: pd.DataFrame  # QUARANTINE_COLUMNS: kind event|item, source_row, payload (JSON), reasons (joined by |)
+    data_docs: str  # path of the Data Docs page of this validation; "" if none was built

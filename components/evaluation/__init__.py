@@ -1,0 +1,1 @@
+"""Evaluation: replay, ranking metrics, statistics, the gate, and its report."""

@@ -1,0 +1,1 @@
+"""Recommender: arms that turn histories into ranked items."""

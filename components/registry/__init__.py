@@ -1,0 +1,1 @@
+"""Registry: tracking, model bundles, registration, promotion, lineage."""

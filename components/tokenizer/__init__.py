@@ -1,0 +1,1 @@
+"""Tokenizer: item vectors and the user-item graph in, semantic IDs out."""
