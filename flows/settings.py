@@ -1,0 +1,190 @@
+"""Every address and path of recloop, read from the environment, and what the engines are told of it.
+
+`RECLOOP_*` variables (or a `.env` file in the working folder) change where things lie; nothing else does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import MutableMapping
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LOOPBACK = "127.0.0.1"  # servers without a login are never bound to anything wider
+
+
+class SettingsError(Exception):
+    """An environment variable does not hold what it should; the message names it."""
+
+
+class Settings(BaseSettings):
+    """Where state lies and where the engines answer. Unset, all of it lives under one folder, `home`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="RECLOOP_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,  # an address may carry a password
+        env_ignore_empty=True,
+    )
+
+    home: Path = Field(default=Path(".recloop"), validate_default=True)
+
+    warehouse_url: SecretStr = Field(
+        default_factory=lambda known: SecretStr(f"sqlite:///{known['home'] / 'warehouse.db'}")
+    )
+    artifacts: Path = Field(default_factory=lambda known: known["home"] / "artifacts")
+    gx_root: Path = Field(default_factory=lambda known: known["home"] / "gx")
+    feast_home: Path = Field(default_factory=lambda known: known["home"] / "feast")
+    prefect_home: Path = Field(default_factory=lambda known: known["home"] / "prefect")
+
+    prefect_port: int = Field(default=4200, ge=1, le=65535)
+    mlflow_port: int = Field(default=5000, ge=1, le=65535)
+    docs_port: int = Field(default=8090, ge=1, le=65535)
+
+    mlflow_tracking_uri: str = Field(
+        default_factory=lambda known: f"http://{LOOPBACK}:{known['mlflow_port']}",
+        validation_alias="MLFLOW_TRACKING_URI",
+    )
+    prefect_api_url: str = Field(
+        default_factory=lambda known: f"http://{LOOPBACK}:{known['prefect_port']}/api",
+        validation_alias="PREFECT_API_URL",
+    )
+
+    model_name: str = Field(default="recloop", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    threads: int = Field(  # of torch, in one process
+        default_factory=lambda: len(os.sched_getaffinity(0)),
+        ge=1,
+        validation_alias=AliasChoices("RECLOOP_THREADS", "OMP_NUM_THREADS"),
+    )
+
+    @field_validator("home", "artifacts", "gx_root", "feast_home", "prefect_home")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().resolve()
+
+    @field_validator("mlflow_tracking_uri", "prefect_api_url")
+    @classmethod
+    def _without_login(cls, address: str) -> str:
+        if urlsplit(address).password is not None:
+            raise ValueError(
+                "the address carries a password, and addresses are printed; give the login apart, in "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or PREFECT_API_AUTH_STRING"
+            )
+        return address.rstrip("/")
+
+    @property
+    def warehouse_address(self) -> str:
+        """The warehouse's URL as it may be shown: its password is hidden."""
+        return without_password(self.warehouse_url.get_secret_value())
+
+    @property
+    def mlflow_is_local(self) -> bool:
+        """Whether the MLflow server is one that recloop starts itself."""
+        return _points_at(self.mlflow_tracking_uri, self.mlflow_port)
+
+    @property
+    def prefect_is_local(self) -> bool:
+        """Whether the Prefect server is one that recloop starts itself."""
+        return _points_at(self.prefect_api_url, self.prefect_port)
+
+    @property
+    def prefect_ui_url(self) -> str:
+        return self.prefect_api_url.removesuffix("/api")
+
+    @property
+    def data_docs(self) -> Path:
+        """Great Expectations' page of all validations."""
+        return self.gx_root / "gx" / "uncommitted" / "data_docs" / "local_site" / "index.html"
+
+    @property
+    def reports(self) -> Path:
+        """Folder of replay reports, one HTML page each."""
+        return self.home / "reports"
+
+
+def load_settings() -> Settings:
+    """The settings of this environment; raises SettingsError naming each variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = [
+            f"{_variable(str(fault['loc'][0]))}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors(include_input=False)
+            if fault["type"] != "default_factory_not_called"  # follows from another fault
+        ]
+        raise SettingsError(
+            "\n".join(faults)
+            + "\nSet it anew in the environment or in .env; .env.example shows every setting."
+        ) from None
+
+
+def engine_environment(settings: Settings) -> dict[str, str]:
+    """What Prefect, MLflow, Feast, Great Expectations and torch must find in their environment."""
+    return _addresses(settings) | _SAFETY | _COMFORT | {"OMP_NUM_THREADS": str(settings.threads)}
+
+
+def apply_environment(settings: Settings, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Set the engines' variables in this process. Call it before the first engine is imported.
+
+    Addresses, telemetry and pickle are decided here; a log level or timeout that was set outside stays.
+    """
+    for name, value in engine_environment(settings).items():
+        if name in _COMFORT:
+            environ.setdefault(name, value)
+        else:
+            environ[name] = value
+
+
+def without_password(url: str) -> str:
+    """The same URL with *** in place of a password."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    login, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{login.partition(':')[0]}:***@{host}"))
+
+
+def _addresses(settings: Settings) -> dict[str, str]:
+    return {
+        "RECLOOP_HOME": str(settings.home),  # a child process may run in another folder
+        "PREFECT_HOME": str(settings.prefect_home),
+        "PREFECT_API_URL": settings.prefect_api_url,
+        "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
+    }
+
+
+def _variable(field: str) -> str:
+    return field if field.isupper() else f"RECLOOP_{field.upper()}"
+
+
+_SAFETY = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 260 MB and 11 s instead of 1.2 GB and 30 s
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",  # a second server on one database leaves it half-migrated
+}
+
+_COMFORT = {
+    # An outage of tracking costs seconds; MLflow's own settings hang 250 s a call.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "PREFECT_LOGGING_LEVEL": "INFO",  # what the Prefect UI shows of a run …
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",  # … and what the terminal shows
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+def _points_at(address: str, port: int) -> bool:
+    parts = urlsplit(address)
+    return parts.scheme == "http" and parts.hostname in {LOOPBACK, "localhost"} and parts.port == port
