@@ -7,16 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import MutableMapping
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
-if TYPE_CHECKING:
-    from components.data.warehouse import Engine
 
 LOOPBACK = "127.0.0.1"  # servers without a login are never bound to anything wider
 
@@ -129,11 +124,6 @@ def load_settings() -> Settings:
         ) from None
 
 
-def warehouse(settings: Settings) -> Engine:
-    """The open warehouse of this process, migrated to the newest schema; raises WarehouseUnreachable."""
-    return _open(settings.warehouse_url.get_secret_value())
-
-
 def engine_environment(settings: Settings) -> dict[str, str]:
     """What Prefect, MLflow, Feast, Great Expectations and torch must find in their environment."""
     return _addresses(settings) | _SAFETY | _COMFORT | {"OMP_NUM_THREADS": str(settings.threads)}
@@ -158,13 +148,6 @@ def without_password(url: str) -> str:
         return url
     login, _, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{login.partition(':')[0]}:***@{host}"))
-
-
-@cache
-def _open(url: str) -> Engine:
-    from components.data.warehouse import open_warehouse
-
-    return open_warehouse(url)
 
 
 def _addresses(settings: Settings) -> dict[str, str]:
