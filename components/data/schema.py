@@ -1,0 +1,198 @@
+"""The warehouse's tables. Every moment is int64 microseconds since 1970, UTC (see `moments`).
+
+`batches.batch_id` grows with every landing and is the ingestion watermark: "all batches up to 7" names one
+state of `events` for ever. `events` and `items` do not refer to each other, since either may arrive first.
+`promotions` is append-only: triggers in the migration refuse updates and deletes.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+# SQLite counts up only an INTEGER PRIMARY KEY, PostgreSQL wants 64 bits said.
+_Counter = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _batch_id() -> Column[int]:
+    return Column("batch_id", ForeignKey("batches.batch_id"), nullable=False, index=True)
+
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("batch_id", _Counter, primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("state", String(16), nullable=False),  # landed | stopped
+    Column("why", Text, nullable=False, default=""),  # of a stopped batch
+    Column("received", Integer, nullable=False),  # these four count events
+    Column("accepted", Integer, nullable=False),
+    Column("quarantined", Integer, nullable=False),
+    Column("duplicates", Integer, nullable=False),
+    Column("items_received", Integer, nullable=False),
+    Column("items_new", Integer, nullable=False),
+    Column("items_updated", Integer, nullable=False),
+    Column("items_unchanged", Integer, nullable=False),
+    Column("items_quarantined", Integer, nullable=False),
+    Column("data_docs", Text, nullable=False, default=""),
+    Column("landed_at", BigInteger, nullable=False),
+    UniqueConstraint("digest", "state", name="one_landing_a_digest"),
+    CheckConstraint(
+        "state <> 'landed' OR accepted + quarantined + duplicates = received", name="no_event_is_lost"
+    ),
+    CheckConstraint(
+        "state <> 'landed' OR "
+        "items_new + items_updated + items_unchanged + items_quarantined = items_received",
+        name="no_item_is_lost",
+    ),
+    sqlite_autoincrement=True,  # a watermark is never given out twice
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", Text, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("item_id", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("value", Float),
+    Column("payload_hash", String(64), nullable=False),
+    _batch_id(),
+    Index("events_in_time", "occurred_at", "batch_id"),
+    Index("events_of_item", "item_id", "occurred_at"),
+    Index("events_of_user", "user_id", "occurred_at"),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("item_id", Text, primary_key=True),
+    Column("title", Text),
+    Column("description", Text),
+    Column("categories", Text),
+    Column("attributes", Text),
+    Column("image_path", Text),
+    Column("audio_path", Text),
+    Column("available_at", BigInteger),  # the earliest that was ever stated; null: the first event decides
+    Column("described_at", BigInteger, nullable=False),  # latest event of the batch that described it last
+    _batch_id(),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", _Counter, primary_key=True),
+    _batch_id(),
+    Column("kind", String(16), nullable=False),  # event | item
+    Column("source_row", BigInteger),
+    Column("payload", Text, nullable=False),  # JSON
+    Column("reasons", Text, nullable=False),  # joined by |
+    Column("state", String(16), nullable=False, default="open"),
+    sqlite_autoincrement=True,
+)
+
+day_partitions = Table(
+    "day_partitions",  # which parquet file holds a stretch of a day, as of a watermark
+    metadata,
+    Column("from_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("until_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("num_rows", Integer, primary_key=True, autoincrement=False),
+    Column("last_batch_id", _Counter, primary_key=True, autoincrement=False),
+    Column("sha256", String(64), nullable=False),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("start_at", BigInteger),  # null: from the first event on
+    Column("end_at", BigInteger, nullable=False),
+    Column("watermark", _Counter, nullable=False),  # latest batch as of which this is the content
+    Column("num_events", BigInteger, nullable=False),
+    Column("num_users", BigInteger, nullable=False),
+    Column("num_items", BigInteger, nullable=False),
+    Column("taken_at", BigInteger, nullable=False),
+)
+
+stage_journal = Table(
+    "stage_journal",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("stage", Text, nullable=False),
+    Column("run", Text, nullable=False, index=True),
+    Column("output", Text, nullable=False),  # JSON
+    Column("seconds", Float, nullable=False),
+    Column("peak_mb", Float, nullable=False),
+    Column("finished_at", BigInteger, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False),  # grows with every holder
+    Column("acquired_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),  # null: given back
+)
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", _Counter, primary_key=True),
+    Column("action", String(16), nullable=False),
+    Column("model", Text, nullable=False, index=True),
+    Column("version", Text),  # null: the model is left without a champion
+    Column("previous_version", Text),
+    Column("expected_version", Text),
+    Column("verdict", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("evidence", Text, nullable=False),  # JSON
+    Column("at", BigInteger, nullable=False),
+    CheckConstraint("action IN ('promote', 'rollback')", name="known_action"),
+    sqlite_autoincrement=True,
+)
+
+cycles = Table(
+    "cycles",
+    metadata,
+    Column("cycle_id", Text, primary_key=True),
+    Column("as_of", BigInteger, nullable=False, index=True),
+    Column("train_cutoff", BigInteger, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("versions", Text, nullable=False),  # JSON: role -> model version
+    Column("summary", Text, nullable=False),  # JSON
+    Column("recorded_at", BigInteger, nullable=False),
+)
+
+recommendations = Table(
+    "recommendations",
+    metadata,
+    Column("id", _Counter, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("item_id", Text, nullable=False),
+    Column("rank", Integer, nullable=False),  # from 1
+    Column("score", Float),
+    Column("model_version", Text, nullable=False),
+    Column("served_at", BigInteger, nullable=False),
+    Index("recommendations_of_user", "user_id", "served_at"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,134 @@
+"""The warehouse: one SQL database, brought to the newest schema when it is opened.
+
+SQLite needs two things said: WAL, so that readers and the writer do not wait for each other, and
+`BEGIN IMMEDIATE` for writers, since a reader that turns writer under WAL fails with "database is locked"
+however long it waits. On PostgreSQL a transaction-long advisory lock takes the place of the latter.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+_WRITER = "recloop_writer"
+_BUSY_SECONDS = 60.0  # a landing of a large batch holds the write lock for seconds
+
+
+class WarehouseUnreachable(Exception):
+    """The database cannot be opened or used: names the URL (without its password) and the mend."""
+
+
+def open_warehouse(url: str) -> Engine:
+    """Connect, and migrate to the newest schema; safe when several processes do it at once.
+
+    Raises WarehouseUnreachable.
+    """
+    try:
+        address = make_url(url)
+    except ArgumentError as error:
+        raise WarehouseUnreachable(
+            "RECLOOP_WAREHOUSE_URL is not a database URL. Write it like "
+            "sqlite:////folder/warehouse.db or postgresql+psycopg://user:password@host/name"
+        ) from error
+    shown = address.render_as_string(hide_password=True)
+    try:
+        with _alone(address):
+            engine = _connect(address)
+            _migrate(engine)
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise WarehouseUnreachable(
+            f"{shown}: no driver for it ({error}). Install one (PostgreSQL: pip install 'psycopg[binary]'), "
+            "or name another RECLOOP_WAREHOUSE_URL"
+        ) from error
+    except CommandError as error:
+        raise WarehouseUnreachable(
+            f"{shown}: its schema is not one of this checkout ({error}). Update the checkout, or name "
+            "another RECLOOP_WAREHOUSE_URL"
+        ) from error
+    except (DBAPIError, OSError) as error:
+        cause = str(error.orig if isinstance(error, DBAPIError) else error).strip()
+        raise WarehouseUnreachable(
+            f"{shown}: {cause}. Check that the address is right, that the database runs, and that this "
+            "user may write there, or name another RECLOOP_WAREHOUSE_URL"
+        ) from error
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine, what: str) -> Iterator[Connection]:
+    """A transaction that excludes every other one that writes `what` (on SQLite: every other writer).
+
+    Commits at the end, rolls back on an exception.
+    """
+    with engine.connect().execution_options(**{_WRITER: True}) as connection, connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"recloop {what}"))))
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction in which all reads see one state, whatever is written meanwhile."""
+    level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    with engine.connect().execution_options(**level) as connection, connection.begin():
+        yield connection
+
+
+def _connect(address: URL) -> Engine:
+    if address.get_backend_name() != "sqlite":
+        return create_engine(address, pool_pre_ping=True)
+    engine = create_engine(address, connect_args={"timeout": _BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def on_connect(dbapi_connection: Any, _record: object) -> None:
+        dbapi_connection.isolation_level = None  # Python's driver must not begin transactions of its own
+        dbapi_connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        writer = connection.get_execution_options().get(_WRITER, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+    raw = engine.raw_connection()
+    try:
+        raw.cursor().execute("PRAGMA journal_mode=WAL")  # kept in the file
+    finally:
+        raw.close()
+    return engine
+
+
+def _migrate(engine: Engine) -> None:
+    config = Config()
+    folder = Path(__file__).parent / "migrations"
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    with reading(engine) as connection:
+        if MigrationContext.configure(connection).get_current_revision() == newest:
+            return
+    with writing(engine, "schema") as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def _alone(address: URL) -> Iterator[None]:
+    """One process at a time makes a SQLite file: the switch to WAL does not wait for a busy database."""
+    if address.get_backend_name() != "sqlite" or not address.database or address.database == ":memory:":
+        yield
+        return
+    path = Path(address.database)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.opening").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
