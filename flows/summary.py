@@ -1,0 +1,79 @@
+"""What a cycle leaves to be told: kept with the cycle in the warehouse, drawn as a box at the end."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+COMPUTE_STAGES = ("encode items", "fit tokenizer", "extend ids", "train mmgrec", "train sasrec", "rank", "judge")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmFigure:
+    """One arm on the window: macro mean over users, and the paired difference to the challenger's rival."""
+
+    arm: str
+    role: str  # challenger | champion | baseline
+    ndcg: float
+    ndcg_low: float
+    ndcg_high: float
+    hit_rate: float
+    challenger_lead: float | None  # challenger minus this arm, NDCG@10; None for the challenger itself
+    lead_low: float | None
+    lead_high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageFigure:
+    stage: str
+    seconds: float
+    peak_mb: float
+    reused: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CycleSummary:
+    """JSON values only; `from_dict(to_dict(s)) == s`."""
+
+    cycle_id: str
+    source: str
+    as_of: str
+    train_cutoff: str
+    received: int
+    accepted: int
+    quarantined: int
+    duplicates: int
+    quarantine_reasons: dict[str, int]
+    train_events: int
+    window_users: int
+    window_requests: int
+    verdict: str
+    reasons: tuple[str, ...]
+    version: str
+    champion_before: str | None
+    champion_after: str | None
+    tokenizer: str  # digest
+    tokenizer_reused: bool
+    new_ids: int
+    arms: tuple[ArmFigure, ...]
+    stages: tuple[StageFigure, ...]
+    seconds: float
+    addresses: dict[str, str]  # what -> where to look
+
+    @property
+    def engine_seconds(self) -> float:
+        """All that is not encoding, training or replay."""
+        compute = sum(s.seconds for s in self.stages if s.stage.startswith(COMPUTE_STAGES))
+        return self.seconds - compute
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> CycleSummary:
+        nested = {
+            "reasons": tuple(stored["reasons"]),
+            "arms": tuple(ArmFigure(**arm) for arm in stored["arms"]),
+            "stages": tuple(StageFigure(**stage) for stage in stored["stages"]),
+        }
+        return cls(**{**stored, **nested})
