@@ -1,0 +1,56 @@
+"""Data Docs and replay reports over HTTP on this machine: read-only, two folders, nothing else of `home`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from flows.process import PortInUse
+from flows.settings import LOOPBACK, Settings
+
+
+@contextmanager
+def static_site(settings: Settings) -> Iterator[dict[str, str]]:
+    """Serve the pages until the block ends; yields title → address. Raises PortInUse."""
+    folders = {"data-docs": settings.data_docs.parent, "reports": settings.reports}
+    try:
+        server = ThreadingHTTPServer((LOOPBACK, settings.docs_port), partial(_Pages, folders))
+    except OSError as error:
+        raise PortInUse("Data Docs and reports", settings.docs_port, "RECLOOP_DOCS_PORT") from error
+    with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        base = f"http://{LOOPBACK}:{server.server_port}"
+        try:
+            yield {"Data Docs": f"{base}/data-docs/index.html", "Replay reports": f"{base}/reports/"}
+        finally:
+            server.shutdown()
+
+
+class _Pages(SimpleHTTPRequestHandler):
+    """The first part of a path names one of `folders`; everything else is not found."""
+
+    def __init__(self, folders: dict[str, Path], *arguments: Any) -> None:
+        self._folders = folders
+        super().__init__(*arguments)
+
+    def send_head(self) -> Any:
+        host = self.headers.get("Host", "").rpartition(":")[0]
+        if host not in {LOOPBACK, "localhost"}:  # a foreign page that resolves its own name to this machine
+            self.send_error(HTTPStatus.FORBIDDEN)
+            return None
+        first, _, rest = self.path.lstrip("/").partition("/")
+        if first not in self._folders or not self._folders[first].is_dir():
+            self.send_error(HTTPStatus.NOT_FOUND, "nothing here yet: run `make demo` first")
+            return None
+        self.directory = str(self._folders[first])
+        self.path = f"/{rest}"
+        return super().send_head()
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Keep the terminal for the addresses."""
