@@ -1,0 +1,58 @@
+"""Parts of the evidence: cold users, and positives of popular and rare items.
+
+A slice of users keeps some users; a slice of items keeps some of the truth, and with it the users who have any
+of it left. Both are made from what was known before the cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+
+from components.evaluation.plan import ReplayPlan
+from components.evaluation.ranking import Relevant
+
+COLD_USER_EVENTS = 5  # a user with at most this many events before the cut is cold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """`users` says who is in it, `items` which positives count; both all-true is the whole."""
+
+    name: str
+    users: Bool[np.ndarray, "U"]
+    items: Bool[np.ndarray, "I"]
+
+    def relevant(self, plan: ReplayPlan) -> Relevant:
+        """The plan's truth with only this slice's items."""
+        if self.items.all():
+            return plan.relevant
+        keep = self.items[plan.truth_items]
+        kept = np.concatenate([[0], np.cumsum(keep)])
+        return Relevant(offsets=kept[plan.truth_offsets], items=plan.truth_items[keep])
+
+
+def standard_slices(plan: ReplayPlan, *, cold_user_events: int = COLD_USER_EVENTS) -> tuple[Slice, ...]:
+    """cold_users; head, mid and tail: candidates by train events, each with a third of those events."""
+    every_user = np.ones(len(plan.users), dtype=bool)
+    every_item = np.ones(len(plan.catalogue), dtype=bool)
+    cold = Slice(name="cold_users", users=plan.user_train_events <= cold_user_events, items=every_item)
+    thirds = popularity_thirds(plan)
+    return (
+        cold,
+        *(
+            Slice(name=name, users=every_user, items=plan.candidates & (thirds == third))
+            for third, name in enumerate(("head_items", "mid_items", "tail_items"))
+        ),
+    )
+
+
+def popularity_thirds(plan: ReplayPlan) -> np.ndarray:
+    """[I] 0 for the head, 1 middle, 2 tail: the most popular items that hold a third of the train events, …"""
+    order = np.argsort(-plan.item_train_events, kind="stable")
+    before = np.cumsum(plan.item_train_events[order]) - plan.item_train_events[order]
+    thirds = np.empty(len(order), dtype=np.int64)
+    thirds[order] = np.minimum(before * 3 // max(int(plan.item_train_events.sum()), 1), 2)
+    return np.where(plan.item_train_events > 0, thirds, 2)
