@@ -1,0 +1,164 @@
+"""Day partitions: the events of a day in one parquet file that is named by its own SHA-256.
+
+All snapshots share them. The table `day_partitions` remembers which file holds which stretch of time as of
+which batch, so a day that has not changed since is not even read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
+
+from components.artifact import ArtifactDamaged
+from components.data.moments import DAY_US, from_micros
+from components.data.schema import day_partitions, events
+
+MOMENT = pa.timestamp("us", tz="UTC")
+EVENTS = pa.schema(
+    {
+        "event_id": pa.string(),
+        "user_id": pa.string(),
+        "item_id": pa.string(),
+        "event_type": pa.string(),
+        "timestamp": MOMENT,
+        "value": pa.float64(),
+    }
+)
+_EPOCH_DAYS = 719_162  # 1970-01-01 from the year 1, so that integer division rounds down before 1970 too
+_SYNC_THREADS = 16  # an fsync waits for the disk, not for a core
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """A day, or the part of it inside the cut, with the figures that tell whether its rows have changed.
+
+    Landing adds rows under a new batch and erasing removes rows: either moves one of the last two.
+    """
+
+    from_at: int  # microseconds, included
+    until_at: int  # excluded
+    num_rows: int
+    last_batch_id: int
+
+    @property
+    def day(self) -> str:
+        return from_micros(self.from_at).date().isoformat()
+
+
+def within(from_at: int | None, until_at: int) -> list[Any]:
+    """Conditions for from_at <= occurred_at < until_at."""
+    before = [events.c.occurred_at < until_at]
+    return before if from_at is None else [events.c.occurred_at >= from_at, *before]
+
+
+def stretches(connection: Connection, from_at: int | None, until_at: int) -> list[Stretch]:
+    """The days that have events in the cut, clipped to it, in order of time."""
+    day = (events.c.occurred_at + _EPOCH_DAYS * DAY_US) // DAY_US
+    query = (
+        select(day, func.count(), func.max(events.c.batch_id))
+        .where(*within(from_at, until_at))
+        .group_by(day)
+        .order_by(day)
+    )
+    found = []
+    for day_number, num_rows, last_batch_id in connection.execute(query):
+        midnight = (int(day_number) - _EPOCH_DAYS) * DAY_US
+        found.append(
+            Stretch(
+                from_at=midnight if from_at is None else max(midnight, from_at),
+                until_at=min(midnight + DAY_US, until_at),
+                num_rows=num_rows,
+                last_batch_id=last_batch_id,
+            )
+        )
+    return found
+
+
+def written_before(connection: Connection, wanted: list[Stretch], folder: Path) -> dict[Stretch, str]:
+    """The SHA-256 of each stretch that some earlier snapshot wrote and whose file still lies there."""
+    table = day_partitions.c
+    query = select(*(table[field.name] for field in fields(Stretch)), table.sha256).where(
+        table.from_at >= wanted[0].from_at, table.until_at <= wanted[-1].until_at
+    )
+    recorded = {}
+    for row in connection.execute(query):
+        *figures, sha256 = row
+        names = (field.name for field in fields(Stretch))
+        recorded[Stretch(**dict(zip(names, figures, strict=True)))] = sha256
+    present = {entry.name for entry in os.scandir(folder)}
+    return {s: recorded[s] for s in wanted if s in recorded and f"{recorded[s]}.parquet" in present}
+
+
+def record(connection: Connection, written: dict[Stretch, str]) -> None:
+    """Remember which file holds which stretch."""
+    if not written:
+        return
+    rows = [asdict(stretch) for stretch in written]
+    same = [day_partitions.c[name] == bindparam(f"old_{name}") for name in rows[0]]
+    connection.execute(
+        delete(day_partitions).where(*same), [{f"old_{k}": v for k, v in row.items()} for row in rows]
+    )
+    connection.execute(
+        insert(day_partitions),
+        [row | {"sha256": sha256} for row, sha256 in zip(rows, written.values(), strict=True)],
+    )
+
+
+def write(connection: Connection, stretch: Stretch, folder: Path) -> str:
+    """Write the rows of a stretch, sorted by timestamp, user_id, item_id, event_id; return the SHA-256."""
+    table = events.c
+    query = select(
+        table.occurred_at, table.user_id, table.item_id, table.event_id, table.event_type, table.value
+    ).where(*within(stretch.from_at, stretch.until_at))
+    # Sorted here, since databases differ in how they compare text. No two rows share their first four.
+    rows = sorted(tuple(row) for row in connection.execute(query))
+    names = ("timestamp", "user_id", "item_id", "event_id", "event_type", "value")
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+    arrays = [pa.array(columns[field.name], type=field.type) for field in EVENTS]
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays(arrays, schema=EVENTS), buffer, compression="zstd")
+    sha256 = hashlib.sha256(buffer.getbuffer()).hexdigest()
+    aside = folder / f".{uuid.uuid4().hex}"
+    aside.write_bytes(buffer.getbuffer())
+    os.replace(aside, folder / f"{sha256}.parquet")
+    return sha256
+
+
+def sync(folder: Path, hashes: list[str]) -> None:
+    """Return when these files, and their names, are on the disk."""
+
+    def sync_one(path: Path) -> None:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    with ThreadPoolExecutor(_SYNC_THREADS) as pool:
+        list(pool.map(sync_one, [folder / f"{sha256}.parquet" for sha256 in hashes]))
+    sync_one(folder)
+
+
+def read(folder: Path, sha256: str) -> pa.Table:
+    """The rows of one file. Raises ArtifactDamaged if it is gone or not the bytes it is named after."""
+    path = folder / f"{sha256}.parquet"
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ArtifactDamaged(f"{path}: missing. Take the snapshot again: it is written anew.") from error
+    if (found := hashlib.sha256(content).hexdigest()) != sha256:
+        raise ArtifactDamaged(
+            f"{path}: SHA-256 is {found[:12]}…, its name says {sha256[:12]}…. Remove the file and take the "
+            "snapshot again: it is written anew."
+        )
+    return pq.read_table(io.BytesIO(content), use_threads=False)

@@ -1,0 +1,169 @@
+"""Snapshots: what was known of a stretch of time, as immutable parquet under one digest.
+
+A snapshot is a published folder with `partitions.json`, which names the day files (see `partitions`) in
+order of time, and `items.parquet`. Its digest is the root of a tree of SHA-256, and another day costs a day.
+The ingestion watermark is not in the digest but in the table `snapshots`: batches that touch other days
+leave the digest as it is, and so does the order in which batches arrive.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlalchemy import Connection, Engine, delete, func, insert, select
+
+from components.artifact import ArtifactRef, publish, verified
+from components.data import partitions
+from components.data.ingest import watermark
+from components.data.moments import Clock, from_micros, to_micros, utc_now
+from components.data.schema import events, items, snapshots
+from components.data.warehouse import reading, writing
+from components.faults import crash_point
+
+_TEXTS = ("title", "description", "categories", "attributes", "image_path", "audio_path")
+_ITEMS = pa.schema(
+    {"item_id": pa.string()}
+    | {name: pa.string() for name in _TEXTS}
+    | {"available_at": partitions.MOMENT, "first_event_at": partitions.MOMENT}
+)
+
+
+class SnapshotEmpty(Exception):
+    """There is no event in the stretch of time that was asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotFacts:
+    """What a snapshot holds. Events lie in [start, end); items are those known before end."""
+
+    start: datetime | None  # None: from the first event on
+    end: datetime
+    num_events: int
+    num_users: int
+    num_items: int
+
+
+def take_snapshot(
+    engine: Engine, root: Path, *, start: datetime | None = None, end: datetime, now: Clock = utc_now
+) -> ArtifactRef:
+    """Write events in [start, end) and the items known before `end`; reuse whatever is written already.
+
+    An item is known from its stated `available_at` or its first event on, whichever is earlier; that moment
+    is its `available_at` in the snapshot. An item that only events speak of is in it too, without a
+    description. Same content and cut give the same digest. `end` may lie after the last event: more may
+    then arrive before it, and a later snapshot of the same cut has another digest.
+
+    Raises NaiveMoment for a moment without a zone, SnapshotEmpty if no event lies in the interval.
+    """
+    from_at, until_at = None if start is None else to_micros(start), to_micros(end)
+    folder = root / "partitions"
+    folder.mkdir(parents=True, exist_ok=True)
+    with reading(engine) as connection:
+        wanted = partitions.stretches(connection, from_at, until_at)
+        if not wanted:
+            raise SnapshotEmpty(_why_empty(connection, start, end))
+        hashes = partitions.written_before(connection, wanted, folder)
+        written = {s: partitions.write(connection, s, folder) for s in wanted if s not in hashes}
+        hashes |= written
+        users = select(func.count(events.c.user_id.distinct())).where(*partitions.within(from_at, until_at))
+        num_users = connection.execute(users).scalar_one()
+        item_table = _items_before(connection, until_at)
+        as_of_batch = watermark(connection)
+    partitions.sync(folder, list(written.values()))
+    crash_point("snapshot:partitions-written")
+    facts = SnapshotFacts(
+        start=None if start is None else start.astimezone(UTC),
+        end=end.astimezone(UTC),
+        num_events=sum(stretch.num_rows for stretch in wanted),
+        num_users=num_users,
+        num_items=item_table.num_rows,
+    )
+
+    def write(aside: Path) -> None:
+        listed = [{"day": s.day, "sha256": hashes[s], "num_rows": s.num_rows} for s in wanted]
+        (aside / "partitions.json").write_text(json.dumps(listed, indent=0))
+        pq.write_table(item_table, aside / "items.parquet", compression="zstd")
+
+    ref = publish(root, "snapshot", write, parents={}, config=_to_json(facts))
+    crash_point("snapshot:before-record")
+    with writing(engine, "snapshots") as connection:
+        partitions.record(connection, written)
+        connection.execute(delete(snapshots).where(snapshots.c.digest == ref.digest))
+        row = {"digest": ref.digest, "path": ref.path, "start_at": from_at, "end_at": until_at}
+        row |= {"watermark": as_of_batch, "taken_at": to_micros(now())}
+        row |= {name: getattr(facts, name) for name in ("num_events", "num_users", "num_items")}
+        connection.execute(insert(snapshots).values(row))
+    return ref
+
+
+def read_events(ref: ArtifactRef) -> pd.DataFrame:
+    """event_id, user_id, item_id, event_type, timestamp (us, UTC), value.
+
+    Sorted by timestamp, user_id, item_id, event_id. Every byte is checked: raises ArtifactDamaged.
+    """
+    verified(ref.path)
+    folder = Path(ref.path).parents[1] / "partitions"
+    listed = json.loads((Path(ref.path) / "partitions.json").read_text())
+    return pa.concat_tables(partitions.read(folder, part["sha256"]) for part in listed).to_pandas()
+
+
+def read_items(ref: ArtifactRef) -> pd.DataFrame:
+    """item_id, title, description, categories, attributes, image_path, audio_path, available_at and
+    first_event_at (us, UTC; null without an event before the end). Sorted by item_id.
+
+    Raises ArtifactDamaged.
+    """
+    verified(ref.path)
+    return pq.read_table(Path(ref.path) / "items.parquet").to_pandas()
+
+
+def snapshot_facts(ref: ArtifactRef) -> SnapshotFacts:
+    """What the snapshot says of itself. Raises ArtifactDamaged."""
+    config = verified(ref.path)["config"]
+    start = None if config["start"] is None else datetime.fromisoformat(config["start"])
+    return SnapshotFacts(**config | {"start": start, "end": datetime.fromisoformat(config["end"])})
+
+
+def _to_json(facts: SnapshotFacts) -> dict[str, str | int | None]:
+    start = None if facts.start is None else facts.start.isoformat()
+    return asdict(facts) | {"start": start, "end": facts.end.isoformat()}
+
+
+def _items_before(connection: Connection, until_at: int) -> pa.Table:
+    """The items known before the cut, by id."""
+    firsts = (
+        select(events.c.item_id, func.min(events.c.occurred_at))
+        .where(events.c.occurred_at < until_at)
+        .group_by(events.c.item_id)
+    )
+    first_event_at = {row[0]: row[1] for row in connection.execute(firsts)}
+    described = {row["item_id"]: row for row in connection.execute(select(items)).mappings()}
+    rows = []
+    for item_id in sorted(first_event_at.keys() | described.keys()):
+        stated = described.get(item_id)
+        moments = (first_event_at.get(item_id), None if stated is None else stated["available_at"])
+        available_at = min((at for at in moments if at is not None), default=until_at)
+        if available_at < until_at:
+            texts = dict.fromkeys(_TEXTS) if stated is None else {name: stated[name] for name in _TEXTS}
+            times = {"available_at": available_at, "first_event_at": first_event_at.get(item_id)}
+            rows.append({"item_id": item_id} | texts | times)
+    columns = [pa.array([row[field.name] for row in rows], type=field.type) for field in _ITEMS]
+    return pa.Table.from_arrays(columns, schema=_ITEMS)
+
+
+def _why_empty(connection: Connection, start: datetime | None, end: datetime) -> str:
+    known = select(func.count(), func.min(events.c.occurred_at), func.max(events.c.occurred_at))
+    num_events, first, last = connection.execute(known).one()
+    asked = f"no event in [{'the beginning' if start is None else start.isoformat()}, {end.isoformat()})"
+    if not num_events:
+        return f"{asked}: the warehouse holds no events at all. Run `recloop ingest` first."
+    return (
+        f"{asked}: the warehouse holds {num_events:,} events from {from_micros(first).isoformat()} to "
+        f"{from_micros(last).isoformat()}. Choose an interval that overlaps, or ingest what is missing."
+    )
