@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -236,14 +237,21 @@ def _await(settings: Settings, server: LocalServer, child: subprocess.Popen[byte
 
 
 def _prepare_mlflow_database(settings: Settings, server: LocalServer) -> None:
-    """Bring the database that another MLflow wrote to the schema of the installed one.
+    """Bring MLflow's database to the schema of the installed MLflow before any client comes.
 
-    A new database needs nothing: the server makes it, alone, before it answers, and if it is killed at that
-    the next one goes on where it stopped (seen at three points).
+    A new one is made aside and moved into place: a server killed while it makes its own leaves one on which
+    no MLflow starts again (seen with 3.17.2, killed after 7 s).
     """
-    stamp = _schema_stamp(settings)
-    if stamp.exists() and stamp.read_text() != version("mlflow"):
-        _upgrade_mlflow(_mlflow_database(settings), server)
+    database, stamp = _mlflow_database(settings), _schema_stamp(settings)
+    if not database.exists():
+        aside = settings.home / ".mlflow-new"
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        _upgrade_mlflow(aside / database.name, server)
+        os.replace(aside / database.name, database)
+        aside.rmdir()
+    elif not stamp.exists() or stamp.read_text() != version("mlflow"):
+        _upgrade_mlflow(database, server)
 
 
 def _upgrade_mlflow(database: Path, server: LocalServer) -> None:
