@@ -126,7 +126,12 @@ def write(connection: Connection, stretch: Stretch, folder: Path) -> str:
     columns = dict(zip(names, zip(*rows, strict=True), strict=True))
     arrays = [pa.array(columns[field.name], type=field.type) for field in EVENTS]
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_arrays(arrays, schema=EVENTS), buffer, compression="zstd")
+    pq.write_table(
+        pa.Table.from_arrays(arrays, schema=EVENTS),
+        buffer,
+        compression="snappy",  # zstd's start-up costs more than it saves on the small files of sparse data
+        use_dictionary=["user_id", "item_id", "event_type"],
+    )
     sha256 = hashlib.sha256(buffer.getbuffer()).hexdigest()
     aside = folder / f".{uuid.uuid4().hex}"
     aside.write_bytes(buffer.getbuffer())
@@ -161,4 +166,5 @@ def read(folder: Path, sha256: str) -> pa.Table:
             f"{path}: SHA-256 is {found[:12]}…, its name says {sha256[:12]}…. Remove the file and take the "
             "snapshot again: it is written anew."
         )
-    return pq.read_table(io.BytesIO(content), use_threads=False)
+    # not pq.read_table, whose dataset machinery takes three times as long on a small file
+    return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
