@@ -1,4 +1,4 @@
-"""What lists are like beyond their hits: coverage, concentration, novelty, popularity, diversity, calibration.
+"""What lists are like beyond their hits: coverage, concentration, novelty, diversity, calibration.
 
 Coverage and Gini are figures of all lists together, the rest one value a list (NaN where undefined). Sources:
 Vargas & Castells 2011 (novelty), Ziegler et al. 2005 (intra-list distance), Steck 2018 (calibration).
@@ -20,7 +20,7 @@ def coverage(lists: Int[np.ndarray, "R k"], candidates: Bool[np.ndarray, "I"]) -
 
 
 def gini(lists: Int[np.ndarray, "R k"], candidates: Bool[np.ndarray, "I"]) -> float:
-    """Concentration of the shown places over the candidates, those never shown included: 0 even, near 1 on one.
+    """Concentration of the places over the candidates, those never shown included: 0 even, near 1 on one.
 
     sum (2i - n - 1) x_(i) / (n sum x) over ascending counts; NaN if nothing was shown.
     """
@@ -41,7 +41,9 @@ def novelty(
     return _mean_over_places(lists, -np.log2(share))
 
 
-def popularity(lists: Int[np.ndarray, "R k"], item_train_events: Int[np.ndarray, "I"]) -> Float[np.ndarray, "R"]:
+def popularity(
+    lists: Int[np.ndarray, "R k"], item_train_events: Int[np.ndarray, "I"]
+) -> Float[np.ndarray, "R"]:
     """Mean number of train events of the items shown."""
     return _mean_over_places(lists, item_train_events.astype(float))
 
@@ -80,9 +82,7 @@ def _mix(weights: Float[np.ndarray, "R F"]) -> Float[np.ndarray, "R F"]:
     return weights / np.where(total > 0, total, 1)
 
 
-def _mean_over_places(
-    lists: Int[np.ndarray, "R k"], value: Float[np.ndarray, "I"]
-) -> Float[np.ndarray, "R"]:
+def _mean_over_places(lists: Int[np.ndarray, "R k"], value: Float[np.ndarray, "I"]) -> Float[np.ndarray, "R"]:
     filled = lists >= 0
     total = np.where(filled, value[np.maximum(lists, 0)], 0.0).sum(axis=1)
     count = filled.sum(axis=1)

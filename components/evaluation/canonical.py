@@ -42,10 +42,8 @@ def canonical_lists(
     return np.take_along_axis(np.where(keep, items, EMPTY), moved_up, axis=1)
 
 
-def order_by_score(
-    items: Int[np.ndarray, "R k"], scores: Float[np.ndarray, "R k"]
-) -> Int[np.ndarray, "R k"]:
-    """Best score first, ties by position in the catalogue (which is sorted by id); NaN scores become empty."""
+def order_by_score(items: Int[np.ndarray, "R k"], scores: Float[np.ndarray, "R k"]) -> Int[np.ndarray, "R k"]:
+    """Best score first, ties by position in the catalogue (sorted by id); NaN scores become empty."""
     items = np.where(np.isnan(scores), EMPTY, items)
     order = np.lexsort((items, -np.nan_to_num(scores, nan=-np.inf), items < 0), axis=1)
     return np.take_along_axis(items, order, axis=1)

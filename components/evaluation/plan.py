@@ -89,7 +89,16 @@ class ReplayPlan:
     def digest(self) -> str:
         """SHA-256 of all that the arms are asked and judged by."""
         content = hashlib.sha256()
-        for name in ("items", "times", "start", "end", "user", "request_time", "truth_offsets", "truth_items"):
+        for name in (
+            "items",
+            "times",
+            "start",
+            "end",
+            "user",
+            "request_time",
+            "truth_offsets",
+            "truth_items",
+        ):
             content.update(np.ascontiguousarray(getattr(self, name), dtype="<i8").tobytes())
         content.update(self.candidates.tobytes())
         return digest_of(
@@ -146,7 +155,9 @@ def plan_replay(
     """
     _check_times(train_events, window_events, cut, end)
     if window_events.empty:
-        raise EmptyWindow(f"no event in [{cut.isoformat()}, {end.isoformat()}); wait for events or move the cut")
+        raise EmptyWindow(
+            f"no event in [{cut.isoformat()}, {end.isoformat()}); wait for events or move the cut"
+        )
 
     catalogue = np.unique(
         np.concatenate([f["item_id"].to_numpy(dtype=object) for f in (items, train_events, window_events)])
@@ -212,9 +223,9 @@ def plan_replay(
     is_read = np.isin(user, users_left)
     if mode == "batch":
         is_read &= ~in_window
-    place = np.cumsum(is_read) - is_read
-    start = place[user_at[group_user[asked]]]
-    stop = place[history_end[asked]]
+    place: np.ndarray = np.cumsum(is_read) - is_read
+    start: np.ndarray = place[user_at[group_user[asked]]]
+    stop: np.ndarray = place[history_end[asked]]
     user_train = np.bincount(user[~in_window], minlength=len(window_users))[users_left]
 
     return ReplayPlan(
@@ -256,8 +267,8 @@ def check_train_end(name: str, train_end: datetime, cut: datetime) -> None:
     """Refuse an arm that was trained past the cut (`train_end` is exclusive). Raises LeakageError."""
     if train_end > cut:
         raise LeakageError(
-            f"{name} was trained on events up to {train_end.isoformat()}, after the cut {cut.isoformat()}: it has "
-            "seen the answers. Refit it at the cut, or move the cut."
+            f"{name} was trained on events up to {train_end.isoformat()}, after the cut {cut.isoformat()}: it "
+            "has seen the answers. Refit it at the cut, or move the cut."
         )
 
 
@@ -265,10 +276,14 @@ def _check_times(train: pd.DataFrame, window: pd.DataFrame, cut: datetime, end: 
     if cut >= end:
         raise LeakageError(f"the window [{cut.isoformat()}, {end.isoformat()}) is empty or turned round")
     if (late := train["timestamp"] >= cut).any():
-        raise _leak("training", train[late], f"{late.sum()} of {len(train)} events are not before the cut {cut}")
+        raise _leak(
+            "training", train[late], f"{late.sum()} of {len(train)} events are not before the cut {cut}"
+        )
     outside = (window["timestamp"] < cut) | (window["timestamp"] >= end)
     if outside.any():
-        raise _leak("window", window[outside], f"{outside.sum()} of {len(window)} events lie outside [{cut}, {end})")
+        raise _leak(
+            "window", window[outside], f"{outside.sum()} of {len(window)} events lie outside [{cut}, {end})"
+        )
 
 
 def _leak(what: str, rows: pd.DataFrame, count: str) -> LeakageError:

@@ -150,6 +150,8 @@ def _ideal(relevant: Relevant, discount: Float[np.ndarray, "k"]) -> Float[np.nda
     place = np.arange(len(row)) - relevant.offsets[row]
     counted = place < k
     dcg = np.bincount(
-        row[counted], weights=relevant.gains[order][counted] * discount[place[counted]], minlength=len(relevant)
+        row[counted],
+        weights=relevant.gains[order][counted] * discount[place[counted]],
+        minlength=len(relevant),
     )
     return np.where(dcg > 0, dcg, 1.0)

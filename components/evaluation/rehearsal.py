@@ -1,8 +1,8 @@
 """Rehearsal of the live test: users dealt to arms by hash, the split checked, unpaired figures.
 
-This is how the arms would be compared in production, where a user sees one of them. It has far less power than
-the paired contrast and is not the gate's test. Sources: Fabijan et al. 2019 (sample ratio mismatch), Deng et
-al. 2013 (CUPED), Deng et al. 2018 (delta method).
+This is how the arms would be compared in production, where a user sees one of them. It has far less power
+than the paired contrast and is not the gate's test. Sources: Fabijan et al. 2019 (sample ratio mismatch),
+Deng et al. 2013 (CUPED), Deng et al. 2018 (delta method).
 """
 
 from __future__ import annotations
@@ -71,12 +71,8 @@ def welch(champion: Float[np.ndarray, "U0"], challenger: Float[np.ndarray, "U1"]
     se = math.sqrt(sum(parts))
     if se == 0:
         return Unpaired(difference=difference, se=0.0, p=float(difference == 0))
-    freedom = sum(parts) ** 2 / (
-        parts[0] ** 2 / (len(champion) - 1) + parts[1] ** 2 / (len(challenger) - 1)
-    )
-    return Unpaired(
-        difference=difference, se=se, p=float(2 * stats.t.sf(abs(difference / se), freedom))
-    )
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(champion) - 1) + parts[1] ** 2 / (len(challenger) - 1))
+    return Unpaired(difference=difference, se=se, p=float(2 * stats.t.sf(abs(difference / se), freedom)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +83,10 @@ class Cuped:
     variance_reduction: float
 
 
-def cuped(
-    before: Float[np.ndarray, "U"], after: Float[np.ndarray, "U"], arm: Int[np.ndarray, "U"]
-) -> Cuped:
+def cuped(before: Float[np.ndarray, "U"], after: Float[np.ndarray, "U"], arm: Int[np.ndarray, "U"]) -> Cuped:
     """Take out of `after` what `before` (strictly earlier than the split) explains; arm 0 is the champion.
 
-    theta = cov / var over both arms; a constant `before` gives theta 0; a missing one (NaN) counts as the mean.
+    theta = cov / var over both arms; a constant `before` gives theta 0; a missing one counts as the mean.
     """
     x = np.where(np.isnan(before), np.nanmean(before), before)
     variance = x.var(ddof=1)

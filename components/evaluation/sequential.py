@@ -23,7 +23,7 @@ def mixture_rho(v_opt: float, alpha: float) -> float:
 def normal_mixture_bound(
     v: Float[np.ndarray, "n"] | float, *, alpha: float, v_opt: float
 ) -> Float[np.ndarray, "n"]:
-    """Two-sided bound on |S| of a 1-sub-Gaussian sum at intrinsic time v, crossed with probability <= alpha."""
+    """Two-sided bound on |S| of a 1-sub-Gaussian sum at intrinsic time v, crossed with chance <= alpha."""
     rho = mixture_rho(v_opt, alpha)
     time = np.asarray(v, dtype=float)
     return np.sqrt((time + rho) * (np.log((time + rho) / rho) + 2 * math.log(1 / alpha)))
@@ -52,13 +52,20 @@ class AnytimeDifference:
 
 
 def asymptotic_difference(
-    means: tuple[float, float], sds: tuple[float, float], n_per_arm: int, *, tuning_n: int, alpha: float = 0.05
+    means: tuple[float, float],
+    sds: tuple[float, float],
+    n_per_arm: int,
+    *,
+    tuning_n: int,
+    alpha: float = 0.05,
 ) -> AnytimeDifference:
     """Anytime interval of the difference (second minus first) of two unpaired means of equal group size."""
     rho = math.sqrt((-2 * math.log(alpha) + math.log(-2 * math.log(alpha) + 1)) / tuning_n)
     difference = means[1] - means[0]
     n = 2 * n_per_arm
-    sigma = math.sqrt(2 * (sds[0] ** 2 + sds[1] ** 2))  # sd of one user's contribution, half of them in an arm
+    sigma = math.sqrt(
+        2 * (sds[0] ** 2 + sds[1] ** 2)
+    )  # sd of one user's contribution, half of them in an arm
     spread = n * rho**2 + 1
     half = sigma * math.sqrt(2 * spread / (n**2 * rho**2) * math.log(math.sqrt(spread) / alpha))
     log_evidence = (rho * n * difference / sigma) ** 2 / (2 * spread) - math.log(spread) / 2
@@ -118,7 +125,9 @@ def _check_unit_interval(y: Float[np.ndarray, "n"]) -> None:
         raise ValueError(f"value {row} is {y[row]}, outside [0, 1]; map a difference d to (d + 1) / 2")
 
 
-def naive_rejects(differences: Float[np.ndarray, "*batch n"], *, alpha: float = 0.05) -> Bool[np.ndarray, "*batch n"]:
+def naive_rejects(
+    differences: Float[np.ndarray, "*batch n"], *, alpha: float = 0.05
+) -> Bool[np.ndarray, "*batch n"]:
     """A t test at every look, as one must not do: it shows a simulation how wrong peeking goes."""
     n = np.arange(1, differences.shape[-1] + 1)
     total = differences.cumsum(axis=-1)

@@ -1,7 +1,7 @@
 """Parts of the evidence: cold users, and positives of popular and rare items.
 
-A slice of users keeps some users; a slice of items keeps some of the truth, and with it the users who have any
-of it left. Both are made from what was known before the cut.
+A slice of users keeps some users; a slice of items keeps some of the truth, and with it the users who have
+any of it left. Both are made from what was known before the cut.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def standard_slices(plan: ReplayPlan, *, cold_user_events: int = COLD_USER_EVENT
 
 
 def popularity_thirds(plan: ReplayPlan) -> np.ndarray:
-    """[I] 0 for the head, 1 middle, 2 tail: the most popular items that hold a third of the train events, …"""
+    """[I] 0 for the head (the most popular items, with a third of the train events), 1 middle, 2 tail."""
     order = np.argsort(-plan.item_train_events, kind="stable")
     before = np.cumsum(plan.item_train_events[order]) - plan.item_train_events[order]
     thirds = np.empty(len(order), dtype=np.int64)

@@ -194,7 +194,7 @@ class PairedT:
 
 
 def paired_t(differences: Float[np.ndarray, "U"], *, confidence: float = 0.95) -> PairedT:
-    """All differences equal gives se 0, and p = 1 if they are zero: a standard deviation of 0 never divides."""
+    """All differences equal gives se 0, and p = 1 if they are zero: a deviation of 0 never divides."""
     n = len(differences)
     mean = float(differences.mean())
     sd = standard_deviation(differences)

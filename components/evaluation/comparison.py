@@ -1,0 +1,129 @@
+"""The paired evidence on one metric: challenger minus baseline, user by user."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from components.evaluation import statistics
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Absolute difference of macro means with its two-sided interval; positive favours the challenger.
+
+    With no spread (all users equal) nothing is divided: the interval is the difference itself, p is 1 for a
+    difference of 0. Without users every figure is NaN.
+    """
+
+    challenger: str
+    baseline: str
+    metric: str
+    slice: str  # "all" or a slice's name
+    n: int  # users in both arms
+    delta: float
+    lower: float
+    upper: float
+    p: float  # sign-flip permutation, two-sided
+    challenger_mean: float
+    baseline_mean: float
+    relative_lift: float | None  # delta / baseline mean; None where the baseline is about 0
+    dz: float  # delta / sd of the differences
+    sd: float
+    mde: float  # smallest true difference that n users would have shown with 80 % power
+    zero_share: float  # users whose difference is 0
+
+    @property
+    def is_finite(self) -> bool:
+        return all(math.isfinite(v) for v in (self.delta, self.lower, self.upper))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairing:
+    """One question to the evidence: these users' values under two arms."""
+
+    challenger: str
+    baseline: str
+    metric: str
+    slice: str
+    challenger_values: Float[np.ndarray, "U"]
+    baseline_values: Float[np.ndarray, "U"]
+
+
+def compare_pairs(
+    pairings: Sequence[Pairing],
+    *,
+    alpha_one_sided: float = 0.025,
+    resamples: int = 10_000,
+    seed: int = 7,
+    kind: statistics.Interval = "percentile",
+    power: float = 0.8,
+) -> tuple[Comparison, ...]:
+    """Bootstrap and permute every pairing; those with the same number of users share their draws.
+
+    Users without a value in both arms are left out of that pairing. The interval holds 1 - 2 alpha, so each
+    of its ends is a one-sided bound at alpha.
+    """
+    differences, kept = [], []
+    for pairing in pairings:
+        both = ~np.isnan(pairing.challenger_values) & ~np.isnan(pairing.baseline_values)
+        kept.append(both)
+        differences.append(pairing.challenger_values[both] - pairing.baseline_values[both])
+    results: list[Comparison | None] = [None] * len(pairings)
+    sizes = [len(d) for d in differences]
+    for size in sorted(set(sizes)):
+        which = [i for i, n in enumerate(sizes) if n == size]
+        if size:
+            columns = np.column_stack([differences[i] for i in which])
+            replicates = statistics.bootstrap_means(columns, resamples=resamples, seed=seed)
+            p = statistics.sign_flip_p(columns, resamples=resamples, seed=seed)
+        for column, i in enumerate(which):
+            if size:
+                bounds = statistics.interval(
+                    replicates[:, column], differences[i], confidence=1 - 2 * alpha_one_sided, kind=kind
+                )
+            else:
+                bounds = (math.nan, math.nan)
+            results[i] = _comparison(
+                pairings[i], kept[i], differences[i], bounds, float(p[column]) if size else math.nan,
+                alpha=2 * alpha_one_sided, power=power,
+            )  # fmt: skip
+    return tuple(result for result in results if result is not None)
+
+
+def _comparison(
+    pairing: Pairing,
+    both: np.ndarray,
+    differences: np.ndarray,
+    bounds: tuple[float, float],
+    p: float,
+    *,
+    alpha: float,
+    power: float,
+) -> Comparison:
+    n = len(differences)
+    sd = statistics.standard_deviation(differences)
+    delta = float(differences.mean()) if n else math.nan
+    baseline = float(pairing.baseline_values[both].mean()) if n else math.nan
+    return Comparison(
+        challenger=pairing.challenger,
+        baseline=pairing.baseline,
+        metric=pairing.metric,
+        slice=pairing.slice,
+        n=n,
+        delta=delta,
+        lower=bounds[0],
+        upper=bounds[1],
+        p=p,
+        challenger_mean=float(pairing.challenger_values[both].mean()) if n else math.nan,
+        baseline_mean=baseline,
+        relative_lift=delta / baseline if n and abs(baseline) > 1e-9 else None,
+        dz=delta / sd if sd > 0 else 0.0,
+        sd=sd,
+        mde=statistics.minimum_detectable_effect(sd, n, alpha=alpha, power=power),
+        zero_share=float((np.abs(differences) <= statistics.TIE).mean()) if n else math.nan,
+    )
