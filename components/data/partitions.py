@@ -154,17 +154,18 @@ def sync(folder: Path, hashes: list[str]) -> None:
     sync_one(folder)
 
 
-def read(folder: Path, sha256: str) -> pa.Table:
-    """The rows of one file. Raises ArtifactDamaged if it is gone or not the bytes it is named after."""
+def read(folder: Path, sha256: str, *, snapshot: Path) -> pa.Table:
+    """The rows of one file that a snapshot names.
+
+    Raises ArtifactDamaged if the file is gone or not the bytes it is named after.
+    """
     path = folder / f"{sha256}.parquet"
+    mend = f"Remove it and {snapshot}, and run again: both are written anew from the warehouse."
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise ArtifactDamaged(f"{path}: missing. Take the snapshot again: it is written anew.") from error
+        raise ArtifactDamaged(f"{path}: missing. {mend}") from error
     if (found := hashlib.sha256(content).hexdigest()) != sha256:
-        raise ArtifactDamaged(
-            f"{path}: SHA-256 is {found[:12]}…, its name says {sha256[:12]}…. Remove the file and take the "
-            "snapshot again: it is written anew."
-        )
+        raise ArtifactDamaged(f"{path}: SHA-256 is {found[:12]}…, its name says {sha256[:12]}…. {mend}")
     # not pq.read_table, whose dataset machinery takes three times as long on a small file
     return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)

@@ -108,9 +108,11 @@ def read_events(ref: ArtifactRef) -> pd.DataFrame:
     Sorted by timestamp, user_id, item_id, event_id. Every byte is checked: raises ArtifactDamaged.
     """
     verified(ref.path)
-    folder = Path(ref.path).parents[1] / "partitions"
-    listed = json.loads((Path(ref.path) / "partitions.json").read_text())
-    return pa.concat_tables(partitions.read(folder, part["sha256"]) for part in listed).to_pandas()
+    path = Path(ref.path)
+    folder = path.parents[1] / "partitions"
+    listed = json.loads((path / "partitions.json").read_text())
+    tables = [partitions.read(folder, part["sha256"], snapshot=path) for part in listed]
+    return pa.concat_tables(tables).to_pandas()
 
 
 def read_items(ref: ArtifactRef) -> pd.DataFrame:

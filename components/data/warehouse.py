@@ -8,7 +8,7 @@ however long it waits. On PostgreSQL a transaction-long advisory lock takes the 
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,12 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import URL, Column, Connection, Engine, Row, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 _WRITER = "recloop_writer"
+_VALUES_A_QUERY = 10_000  # SQLite takes 32,766 variables
+_CACHE_KIB = 64 * 1024  # SQLite's own 2 MB makes a landing of 100,000 events twice as slow
 _BUSY_SECONDS = 60.0  # a landing of a large batch holds the write lock for seconds
 
 
@@ -85,6 +87,15 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def rows_where(
+    connection: Connection, key: Column[str], values: Sequence[str], *more: Column[Any]
+) -> Iterator[Row[Any]]:
+    """Rows (key, *more) whose key is among the values, however many these are."""
+    for at in range(0, len(values), _VALUES_A_QUERY):
+        query = select(key, *more).where(key.in_(values[at : at + _VALUES_A_QUERY]))
+        yield from connection.execute(query)
+
+
 def _connect(address: URL) -> Engine:
     if address.get_backend_name() != "sqlite":
         return create_engine(address, pool_pre_ping=True)
@@ -94,6 +105,7 @@ def _connect(address: URL) -> Engine:
     def on_connect(dbapi_connection: Any, _record: object) -> None:
         dbapi_connection.isolation_level = None  # Python's driver must not begin transactions of its own
         dbapi_connection.execute("PRAGMA foreign_keys=ON")
+        dbapi_connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:

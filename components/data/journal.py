@@ -1,0 +1,75 @@
+"""The stage journal: what a stage's key has already produced, so that finished work is not done twice.
+
+A key is the hash of all that the stage depends on (its inputs' digests, config, code); the output names the
+artifact. Whoever finds an entry still has to look whether the artifact lies where it says.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, RowMapping, delete, insert, select
+
+from components.data.moments import Clock, from_micros, to_micros, utc_now
+from components.data.schema import stage_journal
+from components.data.warehouse import reading, writing
+from components.faults import crash_point
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedStage:
+    """One entry: what a stage gave, and what it cost."""
+
+    key: str
+    stage: str
+    run: str
+    output: dict[str, Any]
+    seconds: float
+    peak_mb: float
+    finished_at: datetime
+
+
+def find(engine: Engine, key: str) -> dict[str, Any] | None:
+    """The output recorded under this key, or None if no stage has finished with it."""
+    with reading(engine) as connection:
+        output = connection.execute(select(stage_journal.c.output).where(stage_journal.c.key == key)).scalar()
+    return None if output is None else json.loads(output)
+
+
+def record(
+    engine: Engine,
+    *,
+    key: str,
+    stage: str,
+    output: dict[str, Any],
+    seconds: float,
+    peak_mb: float,
+    run: str,
+    now: Clock = utc_now,
+) -> None:
+    """Note that a stage has finished. Done again (its artifact was lost, say), the last entry stands.
+
+    Raises TypeError or ValueError if the output is not JSON (NaN is not).
+    """
+    row = {"key": key, "stage": stage, "run": run, "seconds": seconds, "peak_mb": peak_mb}
+    row |= {"output": json.dumps(output, sort_keys=True, allow_nan=False), "finished_at": to_micros(now())}
+    crash_point("journal:before-record")
+    with writing(engine, "journal") as connection:
+        connection.execute(delete(stage_journal).where(stage_journal.c.key == key))
+        connection.execute(insert(stage_journal).values(row))
+
+
+def stages_of(engine: Engine, run: str) -> list[FinishedStage]:
+    """What a run finished itself (not what it reused), in that order."""
+    query = select(stage_journal).where(stage_journal.c.run == run)
+    with reading(engine) as connection:
+        rows = connection.execute(query.order_by(stage_journal.c.finished_at, stage_journal.c.key)).mappings()
+        return [_entry(row) for row in rows]
+
+
+def _entry(row: RowMapping) -> FinishedStage:
+    decoded = {"output": json.loads(row["output"]), "finished_at": from_micros(row["finished_at"])}
+    return FinishedStage(**{**row, **decoded})

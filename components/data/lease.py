@@ -1,0 +1,168 @@
+"""Leases: the right to do something alone, for as long as its holder shows that it lives.
+
+A lease is a row with an expiry that a thread of the holder keeps moving. A holder that dies stops moving it,
+and the next one takes over: at once if the dead process was of this machine, else when the lease runs out.
+Every holder gets a larger fencing number, so work of a holder that slept through its expiry can be told from
+the work of the one who followed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import psutil
+from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select, update
+from sqlalchemy.exc import DBAPIError
+
+from components.data.moments import Clock, from_micros, to_micros, utc_now
+from components.data.schema import leases
+from components.data.warehouse import reading, writing
+
+_SAME_START_SECONDS = 2.0  # a process's start is told relative to the boot, and the clock may be set
+
+
+class LeaseHeld(Exception):
+    """Somebody else is doing this now: names who, since when, and until when at most."""
+
+
+class LeaseLost(Exception):
+    """The lease ran out and went to somebody else: what follows must not be done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaseRecord:
+    """A lease as it stands in the warehouse."""
+
+    name: str
+    owner: str
+    fence: int
+    acquired_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """A lease that this process took."""
+
+    engine: Engine
+    name: str
+    owner: str
+    fence: int
+    ttl_seconds: float
+    now: Clock
+
+    def ensure_held(self) -> None:
+        """Renew the lease. Call before a step that only the holder may take. Raises LeaseLost."""
+        with writing(self.engine, "lease") as connection:
+            mine = leases.c.name == self.name, leases.c.fence == self.fence
+            expires_at = to_micros(self.now()) + round(self.ttl_seconds * 1e6)
+            if connection.execute(update(leases).where(*mine).values(expires_at=expires_at)).rowcount == 1:
+                return
+            taker = _row(connection, self.name)
+        raise LeaseLost(
+            f"lease {self.name!r} (fence {self.fence}) of {self.owner} ran out, and "
+            f"{'nobody' if taker is None else taker['owner']} holds it now. This run stops before it does "
+            "harm; what it finished is in the journal, so start it again."
+        )
+
+    def give_back(self) -> None:
+        """Let the next one in; nothing, if the lease has gone to somebody else already."""
+        with writing(self.engine, "lease") as connection:
+            mine = leases.c.name == self.name, leases.c.fence == self.fence
+            connection.execute(update(leases).where(*mine).values(expires_at=None))
+
+
+def this_process() -> str:
+    """An owner's name that a later process on this machine can tell to be dead: host:pid:start."""
+    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+
+
+@contextmanager
+def hold_lease(
+    engine: Engine, name: str, *, owner: str, ttl_seconds: float = 60, now: Clock = utc_now
+) -> Iterator[Lease]:
+    """Hold the lease while the block runs; a thread renews it three times per `ttl_seconds`.
+
+    Raises LeaseHeld if another owner holds it: one that is not past its expiry, and not a process of this
+    machine that has died.
+    """
+    lease = _take(engine, name, owner, ttl_seconds, now)
+    done = threading.Event()
+    beat = threading.Thread(target=_renew, args=(lease, done), name=f"lease-{name}", daemon=True)
+    beat.start()
+    try:
+        yield lease
+    finally:
+        done.set()
+        beat.join()
+        lease.give_back()
+
+
+def stale_leases(engine: Engine, *, now: Clock = utc_now) -> list[LeaseRecord]:
+    """Leases whose holder never gave them back: expired, or of a dead process. The next taker mends them."""
+    with reading(engine) as connection:
+        rows = connection.execute(
+            select(leases).where(leases.c.expires_at.is_not(None)).order_by(leases.c.name)
+        ).mappings()
+        return [_record(row) for row in rows if _is_over(row, to_micros(now()))]
+
+
+def _take(engine: Engine, name: str, owner: str, ttl_seconds: float, now: Clock) -> Lease:
+    with writing(engine, "lease") as connection:
+        at = to_micros(now())
+        row = _row(connection, name)
+        if row is not None and row["expires_at"] is not None and not _is_over(row, at):
+            held = _record(row)
+            raise LeaseHeld(
+                f"{name!r} is held by {held.owner} since {held.acquired_at:%Y-%m-%d %H:%M:%S} UTC. Wait for "
+                f"it to end; if it has died, the lease is free at {held.expires_at:%H:%M:%S} UTC."
+            )
+        fence = 1 if row is None else row["fence"] + 1
+        connection.execute(delete(leases).where(leases.c.name == name))
+        taken = {"name": name, "owner": owner, "fence": fence, "acquired_at": at}
+        taken["expires_at"] = at + round(ttl_seconds * 1e6)
+        connection.execute(insert(leases).values(taken))
+    return Lease(engine=engine, name=name, owner=owner, fence=fence, ttl_seconds=ttl_seconds, now=now)
+
+
+def _renew(lease: Lease, done: threading.Event) -> None:
+    """Move the expiry until told to stop, or until the lease is no longer ours (`ensure_held` tells)."""
+    while not done.wait(lease.ttl_seconds / 3):
+        try:
+            lease.ensure_held()
+        except LeaseLost:
+            return
+        except DBAPIError:
+            continue  # the database is away for a moment: the lease stands until its expiry, try again
+
+
+def _row(connection: Connection, name: str) -> RowMapping | None:
+    return connection.execute(select(leases).where(leases.c.name == name)).mappings().one_or_none()
+
+
+def _record(row: RowMapping) -> LeaseRecord:
+    times = {at: from_micros(row[at]) for at in ("acquired_at", "expires_at")}
+    return LeaseRecord(**{**row, **times})
+
+
+def _is_over(row: RowMapping, at: int) -> bool:
+    return row["expires_at"] <= at or _is_dead_here(row["owner"])
+
+
+def _is_dead_here(owner: str) -> bool:
+    """Whether this owner, by `this_process`, was a process of this machine that no longer runs."""
+    written_so = re.fullmatch(r"(.+):(\d+):([\d.]+)", owner)
+    if written_so is None or written_so[1] != socket.gethostname():
+        return False
+    try:
+        started = psutil.Process(int(written_so[2])).create_time()
+    except psutil.NoSuchProcess:
+        return True
+    return abs(started - float(written_so[3])) > _SAME_START_SECONDS  # its number went to another process

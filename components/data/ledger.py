@@ -1,0 +1,88 @@
+"""The promotion ledger: who made which version champion, on what evidence. Append-only by trigger.
+
+MLflow's alias has no history; this is it. Only what moved the alias is written here: a refused promotion is
+a result of the function that refused it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Engine, insert, select
+
+from components.data.moments import Clock, from_micros, to_micros, utc_now
+from components.data.schema import promotions as table
+from components.data.warehouse import reading, writing
+
+Action = Literal["promote", "rollback"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotionEntry:
+    """One move of the champion."""
+
+    id: int
+    action: Action
+    model: str
+    version: str | None  # champion from now on; None: there is none
+    previous_version: str | None  # champion until now
+    expected_version: str | None  # what the one who promoted believed it to be
+    verdict: str
+    actor: str
+    reason: str
+    evidence: dict[str, Any]
+    at: datetime
+
+
+def append_promotion(
+    engine: Engine,
+    *,
+    action: Action,
+    model: str,
+    version: str | None,
+    previous_version: str | None,
+    expected_version: str | None,
+    verdict: str,
+    actor: str,
+    reason: str,
+    evidence: dict[str, Any],
+    now: Clock = utc_now,
+) -> int:
+    """Write one entry and return its number. Entries can be neither changed nor deleted.
+
+    Raises TypeError or ValueError if the evidence is not JSON (NaN is not).
+    """
+    row = {
+        "action": action,
+        "model": model,
+        "version": version,
+        "previous_version": previous_version,
+        "expected_version": expected_version,
+        "verdict": verdict,
+        "actor": actor,
+        "reason": reason,
+        "evidence": json.dumps(evidence, sort_keys=True, allow_nan=False),
+        "at": to_micros(now()),
+    }
+    with writing(engine, "ledger") as connection:
+        return connection.execute(insert(table).values(row).returning(table.c.id)).scalar_one()
+
+
+def promotions(engine: Engine, model: str) -> list[PromotionEntry]:
+    """All entries of a model, oldest first."""
+    with reading(engine) as connection:
+        rows = connection.execute(select(table).where(table.c.model == model).order_by(table.c.id)).mappings()
+        return [
+            PromotionEntry(**{**row, "evidence": json.loads(row["evidence"]), "at": from_micros(row["at"])})
+            for row in rows
+        ]
+
+
+def current_champion(engine: Engine, model: str) -> str | None:
+    """The version that the last entry made champion; None if there is no champion."""
+    query = select(table.c.version).where(table.c.model == model).order_by(table.c.id.desc()).limit(1)
+    with reading(engine) as connection:
+        return connection.execute(query).scalar()

@@ -1,0 +1,120 @@
+"""Questions that the command line asks the warehouse: how much, how fresh, whose history, what went wrong."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pandas as pd
+from sqlalchemy import Engine, func, select
+
+from components.data.moments import from_micros, to_micros
+from components.data.schema import batches, events, items, quarantine
+from components.data.warehouse import reading, rows_where
+
+_SECOND_US = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    events: int
+    users: int  # with at least one event
+    items: int  # described
+    quarantined: int  # open rows, of events and items
+    batches: int  # landed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Freshness:
+    """None where there is nothing yet."""
+
+    last_event_at: datetime | None
+    last_landing_at: datetime | None
+
+
+def counts(engine: Engine) -> Counts:
+    """How much the warehouse holds."""
+    open_rows = select(func.count()).select_from(quarantine).where(quarantine.c.state == "open")
+    landed = select(func.count()).select_from(batches).where(batches.c.state == "landed")
+    with reading(engine) as connection:
+        return Counts(
+            events=connection.execute(select(func.count()).select_from(events)).scalar_one(),
+            users=connection.execute(select(func.count(events.c.user_id.distinct()))).scalar_one(),
+            items=connection.execute(select(func.count()).select_from(items)).scalar_one(),
+            quarantined=connection.execute(open_rows).scalar_one(),
+            batches=connection.execute(landed).scalar_one(),
+        )
+
+
+def freshness(engine: Engine) -> Freshness:
+    """When the last event happened, and when the last batch landed."""
+    landed = select(func.max(batches.c.landed_at)).where(batches.c.state == "landed")
+    with reading(engine) as connection:
+        last_event = connection.execute(select(func.max(events.c.occurred_at))).scalar()
+        last_landing = connection.execute(landed).scalar()
+    return Freshness(
+        last_event_at=None if last_event is None else from_micros(last_event),
+        last_landing_at=None if last_landing is None else from_micros(last_landing),
+    )
+
+
+def event_time_quantile(engine: Engine, q: float) -> datetime | None:
+    """The moment of the event with a share q of all events sorted before it; None without events.
+
+    As a half-open cut: at most the share q of the events happened before it. q = 1 gives the first whole
+    second after the last event, so that all of them did. Raises ValueError unless 0 <= q <= 1.
+    """
+    if not 0 <= q <= 1:
+        raise ValueError(f"q is {q}; a quantile lies in [0, 1]")
+    with reading(engine) as connection:
+        num_events = connection.execute(select(func.count()).select_from(events)).scalar_one()
+        if not num_events:
+            return None
+        # 0.7 * 10 is 7.000000000000001 in floats
+        rank = math.floor(round(q * num_events, 6))
+        moments = select(events.c.occurred_at).order_by(events.c.occurred_at)
+        at = connection.execute(moments.limit(1).offset(min(rank, num_events - 1))).scalar_one()
+    return from_micros(at if rank < num_events else (at // _SECOND_US + 1) * _SECOND_US)
+
+
+def user_history(
+    engine: Engine, user_id: str, *, before: datetime | None = None, limit: int | None = None
+) -> pd.DataFrame:
+    """item_id, event_type, timestamp (us, UTC), value of a user's last `limit` events, oldest first.
+
+    Empty for an unknown user. Raises NaiveMoment if `before` has no zone.
+    """
+    table = events.c
+    query = select(table.item_id, table.event_type, table.occurred_at, table.value)
+    query = query.where(table.user_id == user_id)
+    if before is not None:
+        query = query.where(table.occurred_at < to_micros(before))
+    query = query.order_by(table.occurred_at.desc(), table.item_id.desc(), table.event_id.desc()).limit(limit)
+    with reading(engine) as connection:
+        rows = [tuple(row) for row in connection.execute(query)][::-1]
+    history = pd.DataFrame(rows, columns=["item_id", "event_type", "timestamp", "value"])
+    moments = pd.to_datetime(history["timestamp"].astype("int64"), unit="us", utc=True).dt.as_unit("us")
+    return history.assign(timestamp=moments, value=history["value"].astype("float64"))
+
+
+def titles(engine: Engine, item_ids: Sequence[str]) -> dict[str, str]:
+    """item_id -> title, of those that have one."""
+    with reading(engine) as connection:
+        rows = rows_where(connection, items.c.item_id, item_ids, items.c.title)
+        return {item_id: title for item_id, title in rows if title is not None}
+
+
+def quarantine_reasons(engine: Engine, *, batch_id: int | None = None) -> dict[str, int]:
+    """Reason code -> open rows that have it, most frequent first; a row with two reasons counts in both."""
+    query = select(quarantine.c.reasons, func.count()).where(quarantine.c.state == "open")
+    if batch_id is not None:
+        query = query.where(quarantine.c.batch_id == batch_id)
+    tally: Counter[str] = Counter()
+    with reading(engine) as connection:
+        for reasons, num_rows in connection.execute(query.group_by(quarantine.c.reasons)):
+            for reason in reasons.split("|"):
+                tally[reason] += num_rows
+    return dict(sorted(tally.items(), key=lambda pair: (-pair[1], pair[0])))
