@@ -267,7 +267,7 @@ def check_train_end(name: str, train_end: datetime, cut: datetime) -> None:
     """Refuse an arm that was trained past the cut (`train_end` is exclusive). Raises LeakageError."""
     if train_end > cut:
         raise LeakageError(
-            f"{name} was trained on events up to {train_end.isoformat()}, after the cut {cut.isoformat()}: it "
+            f"{name} was trained on events up to {train_end.isoformat()}, past the cut {cut.isoformat()}: it "
             "has seen the answers. Refit it at the cut, or move the cut."
         )
 
