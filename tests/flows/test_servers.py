@@ -1,0 +1,340 @@
+"""The real Prefect and MLflow servers: started once for this file, on free ports, in a folder apart."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows.process import (
+    PortInUse,
+    Recorded,
+    group_members,
+    port_taken,
+    read_record,
+    spawn,
+    stop_group,
+    write_record,
+)
+from flows.servers import ServerFailed, Servers, record_path, running_servers
+from flows.settings import LOOPBACK, Settings, engine_environment
+from flows.site import static_site
+
+ROOT = Path(__file__).resolve().parents[2]
+SLEEPER = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def settings_in(home: Path) -> Settings:
+    """Settings with ports of their own, whatever the caller's environment says."""
+    prefect, mlflow, docs = free_port(), free_port(), free_port()
+    return Settings(
+        home=home,
+        prefect_port=prefect,
+        mlflow_port=mlflow,
+        docs_port=docs,
+        prefect_api_url=f"http://{LOOPBACK}:{prefect}/api",
+        mlflow_tracking_uri=f"http://{LOOPBACK}:{mlflow}",
+    )
+
+
+def recorded_pid(settings: Settings, name: str) -> int:
+    record = read_record(record_path(settings, name))
+    assert record is not None
+    return record.pid
+
+
+def answer(url: str, **headers: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as got:
+            return got.status, got.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, ""
+
+
+def until(condition: Callable[[], object], seconds: float = 20.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return settings_in(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def servers(settings: Settings) -> Iterator[Servers]:
+    """Both servers, on a home where an earlier MLflow hangs without listening.
+
+    That one must be cleared away first; and when the file is done, all must be gone with their children.
+    """
+    settings.home.joinpath("run").mkdir()
+    environ = os.environ | engine_environment(settings)
+    hanging = spawn(SLEEPER, environ=environ, folder=settings.home, log=settings.home / "hanging.log")
+    write_record(record_path(settings, "mlflow"), hanging, port=settings.mlflow_port)
+    said: list[str] = []
+    with running_servers(settings, said.append) as running:
+        assert said[0] == "starting Prefect and MLflow"
+        assert hanging.wait(timeout=1) == -signal.SIGTERM
+        pids = [recorded_pid(settings, name) for name in running.started]
+        yield running
+    assert [group_members(pid) for pid in pids] == [[], []]
+    assert not port_taken(LOOPBACK, settings.prefect_port)
+    assert not port_taken(LOOPBACK, settings.mlflow_port)
+    assert not list((settings.home / "run").glob("*.json"))
+
+
+def test_both_answer_and_listen_on_this_machine_only(settings: Settings, servers: Servers) -> None:
+    assert servers.started == ("prefect", "mlflow")
+    assert answer(f"{settings.prefect_api_url}/health") == (200, "true")
+    assert answer(f"{settings.mlflow_tracking_uri}/health") == (200, "OK")
+    for name in servers.started:
+        for member in group_members(recorded_pid(settings, name)):
+            for connection in member.net_connections(kind="inet"):
+                if connection.status == psutil.CONN_LISTEN:
+                    assert connection.laddr.ip == LOOPBACK
+
+
+def test_state_lies_in_home(settings: Settings, servers: Servers) -> None:
+    for name in ("mlflow.db", "prefect/prefect.db", "logs/mlflow.log", "logs/prefect.log"):
+        assert (settings.home / name).stat().st_size > 0
+
+
+def test_mlflow_refuses_a_foreign_host_name(settings: Settings, servers: Servers) -> None:
+    search = f"{settings.mlflow_tracking_uri}/api/2.0/mlflow/registered-models/search"
+    assert answer(search)[0] == 200
+    assert answer(search, Host="attacker.example.org")[0] == 403
+
+
+def test_a_model_version_may_not_come_from_a_path(settings: Settings, servers: Servers) -> None:
+    """Else whoever reaches the port could register, and then download, any folder of this machine."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import RestException
+
+    client = MlflowClient(settings.mlflow_tracking_uri)
+    client.create_registered_model("probe")
+    with pytest.raises(RestException, match="Invalid model version source"):
+        client.create_model_version("probe", source="/etc")
+
+
+def test_a_flow_run_reaches_the_server(settings: Settings, servers: Servers, tmp_path: Path) -> None:
+    """A client process with our environment gets past CSRF protection, and is quiet on the terminal."""
+    flow = tmp_path / "flow.py"
+    flow.write_text(
+        textwrap.dedent(
+            """
+            from prefect import flow, get_client
+            from prefect.logging import get_run_logger
+
+            @flow(name="probe")
+            def probe() -> int:
+                get_run_logger().info("seen in the UI only")
+                return 7
+
+            if __name__ == "__main__":
+                assert probe() == 7
+                runs = get_client(sync_client=True).read_flow_runs()
+                print([run.state_name for run in runs])
+            """
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, str(flow)],
+        env=os.environ | engine_environment(settings),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "['Completed']"), done.stderr
+    assert done.stderr == ""
+
+
+def test_the_second_user_neither_starts_nor_stops(settings: Settings, servers: Servers) -> None:
+    before = {name: read_record(record_path(settings, name)) for name in servers.started}
+    with running_servers(settings) as second:
+        assert second.started == ()
+        assert second.seconds < 5
+    assert {name: read_record(record_path(settings, name)) for name in servers.started} == before
+    assert answer(f"{settings.mlflow_tracking_uri}/health")[0] == 200
+
+
+def test_another_home_does_not_take_them_for_its_own(
+    settings: Settings, servers: Servers, tmp_path: Path
+) -> None:
+    stranger = settings.model_copy(update={"home": tmp_path, "prefect_home": tmp_path / "prefect"})
+    with pytest.raises(PortInUse, match="prefect server start"), running_servers(stranger):
+        pass
+    assert answer(f"{settings.prefect_api_url}/health")[0] == 200
+
+
+def test_a_port_in_use_names_who_listens_and_the_mend(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    with socket.socket() as stranger:
+        stranger.bind((LOOPBACK, settings.mlflow_port))
+        stranger.listen()
+        with pytest.raises(PortInUse) as caught, running_servers(settings):
+            pass
+    message = str(caught.value)
+    assert f"port {settings.mlflow_port}, meant for MLflow, is in use by process {os.getpid()}" in message
+    assert f"RECLOOP_MLFLOW_PORT={settings.mlflow_port + 1}" in message
+    assert not port_taken(LOOPBACK, settings.prefect_port)
+
+
+def test_a_server_that_cannot_start_shows_why_and_the_other_is_stopped(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    (tmp_path / "mlflow.db").write_text("this is no database, " * 99)
+    with pytest.raises(ServerFailed, match="file is not a database"), running_servers(settings):
+        pass
+    assert not port_taken(LOOPBACK, settings.prefect_port)
+    assert not list((tmp_path / "run").glob("*.json"))
+    assert (tmp_path / "mlflow.db").read_text().startswith("this is no database")  # nothing is thrown away
+
+
+def test_servers_elsewhere_are_left_alone(tmp_path: Path) -> None:
+    settings = Settings(
+        home=tmp_path,
+        prefect_api_url="https://prefect.example.org/api",
+        mlflow_tracking_uri="https://mlflow.example.org",
+    )
+    with running_servers(settings) as running:
+        assert running.started == ()
+        assert running.urls == {
+            "Prefect": "https://prefect.example.org",
+            "MLflow": "https://mlflow.example.org",
+        }
+
+
+def test_a_record_knows_its_process_and_no_other(tmp_path: Path) -> None:
+    child = spawn(SLEEPER, environ=os.environ, folder=tmp_path, log=tmp_path / "log")
+    path = tmp_path / "sleeper.json"
+    write_record(path, child, port=1)
+    record = read_record(path)
+    assert record is not None
+    assert record.alive
+    # the same id, used again by a later process
+    assert not Recorded(pid=record.pid, created=record.created - 100, port=1).alive
+    stop_group(child.pid)
+    assert not record.alive
+    child.wait()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", json.dumps({"pid": 1}), json.dumps({"pid": 1, "x": 2})])
+def test_a_damaged_record_is_no_record(tmp_path: Path, content: str) -> None:
+    (tmp_path / "x.json").write_text(content)
+    assert read_record(tmp_path / "x.json") is None
+
+
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.process._STOP_SECONDS", 1.0)
+    stubborn = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPER[-1]}"
+    log = tmp_path / "log"
+    child = spawn((sys.executable, "-c", stubborn), environ=os.environ, folder=tmp_path, log=log)
+    assert until(lambda: log.read_text() == "up\n")
+    stop_group(child.pid)
+    assert child.wait() == -signal.SIGKILL
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
+def test_a_killed_parent_leaks_nothing(tmp_path: Path) -> None:
+    """SIGKILL leaves the parent no chance to clean up; the child must end by itself."""
+    parent = textwrap.dedent(
+        f"""
+        import os, time
+        from pathlib import Path
+        from flows.process import spawn
+        folder = Path({str(tmp_path)!r})
+        print(spawn({SLEEPER!r}, environ=os.environ, folder=folder, log=folder / "log").pid, flush=True)
+        time.sleep(600)
+        """
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", parent], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        assert until(lambda: (tmp_path / "log").read_text() == "up\n")
+        process.kill()
+    assert until(lambda: not group_members(child))
+
+
+def test_sigterm_stops_what_was_started(tmp_path: Path) -> None:
+    """The body of a `with running_servers` is left by SystemExit, so every `finally` runs."""
+    code = textwrap.dedent(
+        """
+        import sys, time
+        from flows.servers import running_servers
+        from flows.settings import Settings
+        home, address = sys.argv[1:]
+        settings = Settings(home=home, prefect_api_url=address, mlflow_tracking_uri=address)
+        try:
+            with running_servers(settings):
+                print("inside", flush=True)
+                time.sleep(600)
+        finally:
+            print("cleaned up", flush=True)
+        """
+    )
+    command = [sys.executable, "-c", code, str(tmp_path), "https://example.org"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "inside\n"
+        process.terminate()
+        assert process.stdout.read() == "cleaned up\n"
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Iterator[dict[str, str]]:
+    settings = settings_in(tmp_path)
+    settings.data_docs.parent.mkdir(parents=True)
+    settings.data_docs.write_text("<h1>docs</h1>")
+    (tmp_path / "secret.db").write_text("secret")
+    with static_site(settings) as addresses:
+        yield addresses
+
+
+def test_data_docs_are_served_and_nothing_else(pages: dict[str, str]) -> None:
+    docs = pages["Data Docs"]
+    assert answer(docs) == (200, "<h1>docs</h1>")
+    base = docs.removesuffix("data-docs/index.html")
+    for path in ("", "secret.db", "data-docs/../secret.db", "data-docs/%2e%2e/%2e%2e/secret.db", "reports/"):
+        assert answer(base + path)[0] == 404, path
+    assert answer(docs, Host="attacker.example.org:80")[0] == 403
+
+
+def test_the_pages_port_in_use_is_named(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    with http.server.HTTPServer(
+        (LOOPBACK, settings.docs_port), http.server.BaseHTTPRequestHandler
+    ) as stranger:
+        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+        with (
+            pytest.raises(PortInUse, match=f"RECLOOP_DOCS_PORT={settings.docs_port + 1}"),
+            static_site(settings),
+        ):
+            pass
+        stranger.shutdown()

@@ -1,0 +1,159 @@
+"""Settings: read from the environment, derived from each other, and without a way to leak a password."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from flows.settings import (
+    Settings,
+    SettingsError,
+    apply_environment,
+    engine_environment,
+    load_settings,
+    without_password,
+)
+
+ENV_EXAMPLE = Path(__file__).resolve().parents[2] / ".env.example"
+CANARY = "canary-4711"
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the caller's, and no .env of the checkout."""
+    for name in list(os.environ):
+        if name.startswith("RECLOOP_") or name in {"MLFLOW_TRACKING_URI", "PREFECT_API_URL"}:
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_all_state_lies_under_home_by_default(tmp_path: Path) -> None:
+    settings = Settings()
+    assert settings.home == tmp_path / ".recloop"
+    assert settings.warehouse_url.get_secret_value() == f"sqlite:///{tmp_path}/.recloop/warehouse.db"
+    for path in (settings.artifacts, settings.gx_root, settings.feast_home, settings.prefect_home):
+        assert path.is_relative_to(settings.home)
+    assert not settings.home.exists()  # reading settings touches nothing
+
+
+def test_environment_moves_everything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RECLOOP_HOME", "~/elsewhere")
+    monkeypatch.setenv("RECLOOP_MLFLOW_PORT", "5055")
+    monkeypatch.setenv("RECLOOP_ARTIFACTS", str(tmp_path / "shelf"))
+    settings = Settings()
+    assert settings.home == Path.home() / "elsewhere"
+    assert settings.artifacts == tmp_path / "shelf"
+    assert settings.mlflow_tracking_uri == "http://127.0.0.1:5055"
+    assert settings.mlflow_is_local
+
+
+def test_dotenv_is_read_and_the_environment_beats_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("RECLOOP_PREFECT_PORT=4300\nRECLOOP_DOCS_PORT=8300\nUNRELATED=1\n")
+    monkeypatch.setenv("RECLOOP_DOCS_PORT", "8400")
+    settings = Settings()
+    assert (settings.prefect_port, settings.docs_port) == (4300, 8400)
+
+
+def test_servers_elsewhere_are_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org/")
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9999/api")
+    settings = Settings()
+    assert settings.mlflow_tracking_uri == "https://mlflow.example.org"
+    assert not settings.mlflow_is_local
+    assert not settings.prefect_is_local
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().home = Path("/tmp")
+
+
+def test_a_password_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECLOOP_WAREHOUSE_URL", f"postgresql+psycopg://me:{CANARY}@db:5432/x?sslmode=disable")
+    settings = Settings()
+    assert settings.warehouse_address == "postgresql+psycopg://me:***@db:5432/x?sslmode=disable"
+    assert CANARY in settings.warehouse_url.get_secret_value()
+    assert (
+        CANARY not in repr(settings) + str(settings) + settings.model_dump_json() + settings.warehouse_address
+    )
+    assert CANARY not in str(engine_environment(settings))
+
+
+@pytest.mark.parametrize("variable", ["MLFLOW_TRACKING_URI", "PREFECT_API_URL"])
+def test_a_printed_address_may_not_carry_a_password(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, f"http://me:{CANARY}@host:5000")
+    with pytest.raises(SettingsError, match=variable) as caught:
+        load_settings()
+    assert CANARY not in str(caught.value)
+
+
+def test_a_wrong_setting_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECLOOP_MLFLOW_PORT", "five thousand")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert str(caught.value).startswith("RECLOOP_MLFLOW_PORT: ")
+    assert "TRACKING_URI" not in str(
+        caught.value
+    )  # its default could not be made, which is no fault of its own
+
+
+@pytest.mark.parametrize("url", ["sqlite:////a/b.db", "postgresql://me@db/x", "sqlite:///a@b:c.db"])
+def test_a_url_without_a_password_is_shown_as_it_is(url: str) -> None:
+    assert without_password(url) == url
+
+
+def test_engines_are_told_safety_always_and_comfort_by_default() -> None:
+    environ = {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true", "MLFLOW_HTTP_REQUEST_TIMEOUT": "77"}
+    settings = Settings(mlflow_port=5055)
+    apply_environment(settings, environ)
+    assert environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+    assert environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+    assert environ["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:5055"
+    assert environ["RECLOOP_HOME"] == str(settings.home)
+    assert environ.keys() == engine_environment(settings).keys()
+
+
+def test_applied_settings_read_back_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A child process that inherits the environment finds the same places from another folder."""
+    settings = Settings(home=tmp_path / "home", threads=1)
+    for name, value in engine_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert Settings() == settings
+
+
+def test_importing_settings_loads_no_engine() -> None:
+    engines = {"prefect", "mlflow", "torch", "pandas", "sqlalchemy"}
+    probe = f"import sys, flows.settings; sys.exit(', '.join({engines} & sys.modules.keys()) or 0)"
+    root = ENV_EXAMPLE.parent
+    done = subprocess.run(
+        [sys.executable, "-c", probe], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_example_names_every_setting_and_holds_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uncommented as it stands, .env.example changes nothing."""
+    lines = [line.removeprefix("# ") for line in ENV_EXAMPLE.read_text().splitlines() if "=" in line]
+    example = dict(line.split("=", 1) for line in lines if line.split("=", 1)[0].isupper())
+    variables = {
+        name
+        if (alias := field.validation_alias) is None
+        else alias
+        if isinstance(alias, str)
+        else alias.choices[0]
+        for name, field in (
+            (f"RECLOOP_{name.upper()}", field) for name, field in Settings.model_fields.items()
+        )
+    }
+    assert variables <= example.keys()
+    default = Settings(threads=1)
+    for name, value in example.items():
+        monkeypatch.setenv(name, value)
+    assert Settings(threads=1) == default
