@@ -1,0 +1,223 @@
+"""From items to vectors: fit the encoders once, apply them to any later items, keep what was costly.
+
+The tokenizer stays frozen over many cycles, so the space that it was fitted in must stay too: a cycle that
+reuses the tokenizer loads its encoders and encodes new items with them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file, save_file
+
+from components.features.cache import VectorCache
+from components.features.encoders.audio import LogMelAudio
+from components.features.encoders.content import Encoder, OnStep
+from components.features.encoders.image import EfficientNetImage
+from components.features.encoders.metadata import fit_metadata, metadata_from_state
+from components.features.encoders.text import WordLlamaText, fit_tfidf, tfidf_from_state
+from components.features.vectors import MODALITIES, ItemVectors, Unreadable, modality_health
+
+_WORDS, _ARRAYS = "encoders.json", "encoders.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """Which modalities, by which encoders."""
+
+    modalities: tuple[str, ...] = MODALITIES  # those among them that some item has
+    text: str = "wordllama"  # or "tfidf": fitted on the items alone
+    text_dim: int = 256  # of tfidf
+    text_max_words: int = 20_000  # of tfidf
+    image_size: int = 160  # pixels a side; see encoders/image.py for what 224 costs and brings
+    metadata_dim: int = 128  # more tokens than this are reduced by SVD
+    metadata_min_count: int = 2  # items that must share a token for it to count
+    seed: int = 7  # of the SVDs
+
+    def __post_init__(self) -> None:
+        if strangers := set(self.modalities) - set(MODALITIES):
+            raise ValueError(f"modalities: {min(strangers)!r} is none of {', '.join(MODALITIES)}")
+        if self.text not in ("wordllama", "tfidf"):
+            raise ValueError(f"text: {self.text!r} is neither 'wordllama' nor 'tfidf'")
+        if min(self.text_dim, self.text_max_words, self.metadata_dim, self.metadata_min_count) < 1:
+            raise ValueError("dimensions and counts must be at least 1")
+        if self.image_size < 32:
+            raise ValueError(f"image_size: {self.image_size} px is less than the network's stride of 32")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"modalities": list(self.modalities)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoders:
+    """A frozen encoder for each modality that the items it was fitted on had."""
+
+    config: EncoderConfig
+    by_modality: Mapping[str, Encoder]
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """Encoder id of each modality: together they name the space."""
+        return {m: self.by_modality[m].id for m in sorted(self.by_modality)}
+
+
+def fit_encoders(items: pd.DataFrame, config: EncoderConfig, *, root: Path | None) -> Encoders:
+    """Fit on these items alone; a modality that none of them has gets no encoder.
+
+    `items` has the item columns of a snapshot; `root` is the folder that image and audio paths lie in.
+    """
+    fitted = {m: encoder for m in config.modalities if (encoder := _fit(m, items, config)) is not None}
+    holding = {m: e for m, e in fitted.items() if any(e.read(items, root).keys)}
+    return Encoders(config=config, by_modality={m: holding[m] for m in sorted(holding)})
+
+
+def encode(
+    encoders: Encoders,
+    items: pd.DataFrame,
+    *,
+    root: Path | None,
+    cache: VectorCache | None = None,
+    on_step: OnStep | None = None,
+) -> ItemVectors:
+    """Vectors of these items in the encoders' space: every modality of the encoders, whatever the items hold.
+
+    Items may come in any order and must be distinct. A file that cannot be read is missing, and told in
+    `unreadable`. `on_step(done, total, {})` counts contents of one modality at a time.
+    """
+    items = items.sort_values("item_id", kind="stable")
+    if (repeated := items["item_id"].duplicated()).any():
+        raise ValueError(f"item {items['item_id'][repeated].iloc[0]!r} stands in more than one row")
+    vectors, present, unreadable = {}, {}, []
+    for modality, encoder in sorted(encoders.by_modality.items()):
+        vectors[modality], present[modality], faults = _encode_one(encoder, items, root, cache, on_step)
+        unreadable += faults
+    return ItemVectors(
+        item_ids=items["item_id"].to_numpy(dtype=object),
+        vectors=vectors,
+        present=present,
+        encoders=encoders.ids,
+        health={m: modality_health(vectors[m], present[m]) for m in vectors},
+        unreadable=tuple(unreadable),
+    )
+
+
+def encode_items(
+    items: pd.DataFrame,
+    config: EncoderConfig,
+    *,
+    root: Path | None,
+    cache: VectorCache | None = None,
+    on_step: OnStep | None = None,
+) -> ItemVectors:
+    """Fit on the items and encode them: `fit_encoders`, then `encode`."""
+    encoders = fit_encoders(items, config, root=root)
+    return encode(encoders, items, root=root, cache=cache, on_step=on_step)
+
+
+def save_encoders(encoders: Encoders, folder: Path) -> None:
+    """Write what was fitted as JSON and safetensors."""
+    words: dict[str, Any] = {"config": encoders.config.to_dict(), "encoders": {}}
+    arrays: dict[str, np.ndarray] = {}
+    for modality, encoder in encoders.by_modality.items():
+        state, tensors = encoder.state()
+        words["encoders"][modality] = {"id": encoder.id, **state}
+        arrays |= {f"{modality}.{name}": tensor for name, tensor in tensors.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _WORDS).write_text(json.dumps(words, indent=1, sort_keys=True))
+    save_file(arrays, folder / _ARRAYS)
+
+
+def load_encoders(folder: Path) -> Encoders:
+    """The encoders of `save_encoders`.
+
+    Raises EncoderChanged if this installation's encoders are not those that were saved.
+    """
+    words = json.loads((folder / _WORDS).read_text())
+    tensors = load_file(folder / _ARRAYS)
+    config = EncoderConfig(**words["config"] | {"modalities": tuple(words["config"]["modalities"])})
+    loaded = {}
+    for modality, state in sorted(words["encoders"].items()):
+        arrays = {n.split(".", 1)[1]: t for n, t in tensors.items() if n.startswith(f"{modality}.")}
+        encoder = _FROM_STATE[state["kind"]](state, arrays)
+        if encoder.id != state["id"]:
+            raise EncoderChanged(
+                f"{modality}: the saved encoder is {state['id']}, this installation has {encoder.id}. "
+                "Install the version of infra/constraints.txt, or fit the tokenizer anew."
+            )
+        loaded[modality] = encoder
+    return Encoders(config=config, by_modality=loaded)
+
+
+class EncoderChanged(Exception):
+    """An encoder's id differs from the one it was saved under: its vectors would be of another space."""
+
+
+def _fit(modality: str, items: pd.DataFrame, config: EncoderConfig) -> Encoder | None:
+    match modality:
+        case "image":
+            return EfficientNetImage(size=config.image_size)
+        case "audio":
+            return LogMelAudio()
+        case "metadata":
+            return fit_metadata(
+                items, dim=config.metadata_dim, min_count=config.metadata_min_count, seed=config.seed
+            )
+        case _ if config.text == "tfidf":
+            return fit_tfidf(items, dim=config.text_dim, max_words=config.text_max_words, seed=config.seed)
+        case _:
+            return WordLlamaText()
+
+
+_FROM_STATE: dict[str, Callable[[dict[str, Any], dict[str, np.ndarray]], Encoder]] = {
+    "wordllama": lambda state, arrays: WordLlamaText(),
+    "tfidf": tfidf_from_state,
+    "metadata": metadata_from_state,
+    "efficientnet-lite0": lambda state, arrays: EfficientNetImage(size=state["size"]),
+    "logmel": lambda state, arrays: LogMelAudio(),
+}
+
+
+def _encode_one(
+    encoder: Encoder,
+    items: pd.DataFrame,
+    root: Path | None,
+    cache: VectorCache | None,
+    on_step: OnStep | None,
+) -> tuple[np.ndarray, np.ndarray, list[Unreadable]]:
+    """Vectors [item, dim], mask [item], and files that could not be read; each content is encoded once."""
+    content = encoder.read(items, root)
+    keep = cache if encoder.worth_keeping else None
+    known = dict(keep.load(encoder.id)) if keep else {}
+    pending = {
+        key: value
+        for key, value in zip(content.keys, content.values, strict=True)
+        if key is not None and key not in known
+    }
+    encoded = encoder.encode(list(pending.values()), on_step)
+    new = {key: row for i, (key, row) in enumerate(zip(pending, encoded.vectors, strict=True))
+           if i not in encoded.failed}  # fmt: skip
+    if keep:
+        keep.keep(encoder.id, new)
+    known |= new
+
+    out = np.zeros((len(items), encoder.dim), dtype=np.float32)
+    present = np.array([key in known for key in content.keys], dtype=bool)
+    for row in np.flatnonzero(present):
+        out[row] = known[content.keys[row]]  # type: ignore[index]  # present rows have a key
+    why = {key: encoded.failed[i] for i, key in enumerate(pending) if i in encoded.failed}
+    faults = [
+        Unreadable(item_id=item_id, path=_under(root, value), why=why[key])
+        for item_id, key, value in zip(items["item_id"], content.keys, content.values, strict=True)
+        if key in why
+    ]
+    return out, present, [*content.unreadable, *faults]
+
+
+def _under(root: Path | None, path: Path) -> str:
+    return path.relative_to(root.resolve()).as_posix() if root else str(path)

@@ -1,0 +1,6 @@
+"""The feature store: the one room that knows Feast.
+
+`opening` opens the store and applies the definitions of feature_repo/, `offline` writes the parquet behind
+it (and needs no Feast), `retrieval` joins features to spines as of a moment, `online` loads and reads what
+scoring sees. Feast takes 6 s to import, so nothing is imported here.
+"""

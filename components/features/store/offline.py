@@ -1,0 +1,149 @@
+"""The parquet files behind Feast's offline store, one folder a feature view.
+
+User sequences: one file a cut. Item vectors: one file an encoder. A file is replaced whole, and what it
+holds depends on the rows that were ever written to it, not on their order: of two versions of a row, the
+one known later stays.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components.faults import crash_point
+from components.features.sequences import LIST_COLUMNS, SEQUENCE_SCHEMA, sequence_frame, sequence_table
+from components.features.vectors import MODALITIES, ItemVectors
+
+USER_SEQUENCE = "user_sequence"
+_MOMENT = pa.timestamp("us", tz="UTC")
+STORED_SEQUENCE = SEQUENCE_SCHEMA.append(pa.field("cut_us", pa.int64()))
+STORED_VECTOR = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("vector", pa.list_(pa.float32())),
+        ("present", pa.bool_()),
+        ("encoder", pa.string()),
+        ("event_timestamp", _MOMENT),
+        ("created_timestamp", _MOMENT),
+    ]
+)
+
+
+def item_view(modality: str) -> str:
+    return f"item_content_{modality}"
+
+
+def lay_out(home: Path) -> None:
+    """A folder for every view with an empty file in it: Feast cannot read a view that has no file at all."""
+    schemas = {item_view(modality): STORED_VECTOR for modality in MODALITIES}
+    schemas[USER_SEQUENCE] = STORED_SEQUENCE
+    for view, schema in schemas.items():
+        path = _folder(home, view) / "empty.parquet"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _replace(path, schema.empty_table())
+
+
+def write_user_sequences(home: Path, sequences: pd.DataFrame) -> None:
+    """Add the rows of `user_sequences`: one row per user per cut, in the file of their cut.
+
+    Writing again changes nothing. Of two versions of a user's row of one cut the one with the later
+    created_timestamp stays, then the one with more events, then the greater content.
+    """
+    for stamp, rows in sequences.groupby("event_timestamp", sort=True):
+        path = _folder(home, USER_SEQUENCE) / f"cut-{stamp.value // 1000:020d}.parquet"
+        table = _stored(rows)
+        if path.exists():
+            before = pq.read_table(path)
+            if before.equals(table):
+                continue
+            table = _stored(_latest_sequences(pd.concat([sequence_frame(before), rows])))
+        _replace(path, table)
+
+
+def write_item_vectors(
+    home: Path, vectors: ItemVectors, *, available_at: Sequence[datetime], known_at: datetime
+) -> None:
+    """Add item vectors: row i is content that was available from `available_at[i]` on.
+
+    `known_at` is when they were computed; of two versions of an item available at one moment the later known
+    stays, within an encoder's file here and between encoders when Feast joins.
+    """
+    available = pd.to_datetime(pd.Series(list(available_at)), utc=True)
+    if len(available) != len(vectors) or available.isna().any():
+        raise ValueError(f"available_at must give a moment for each of the {len(vectors)} items")
+    for modality in vectors.modalities:
+        encoder = vectors.encoders[modality]
+        table = pa.table(
+            {
+                "item_id": pa.array(vectors.item_ids, pa.string()),
+                "vector": _rows_as_lists(vectors.vectors[modality]),
+                "present": pa.array(vectors.present[modality]),
+                "encoder": pa.repeat(encoder, len(vectors)),
+                "event_timestamp": pa.array(available.dt.as_unit("us"), _MOMENT),
+                "created_timestamp": pa.repeat(pa.scalar(known_at, _MOMENT), len(vectors)),
+            },
+            schema=STORED_VECTOR,
+        )
+        path = _folder(home, item_view(modality)) / f"{encoder.replace('/', '_')}.parquet"
+        if path.exists():
+            table = _latest_vectors(pa.concat_tables([pq.read_table(path), table]))
+        _replace(path, table.sort_by([("item_id", "ascending"), ("event_timestamp", "ascending")]))
+
+
+def _stored(rows: pd.DataFrame) -> pa.Table:
+    table = sequence_table(rows.sort_values("user_id"))
+    cut_us = pc.cast(table["event_timestamp"], pa.int64())
+    return table.append_column(STORED_SEQUENCE.field("cut_us"), cut_us)
+
+
+def _latest_sequences(rows: pd.DataFrame) -> pd.DataFrame:
+    content = rows[LIST_COLUMNS].astype(str).agg("".join, axis=1)
+    order = ["created_timestamp", "num_events", "content"]
+    return rows.assign(content=content).sort_values(order).drop_duplicates("user_id", keep="last")
+
+
+def _latest_vectors(table: pa.Table) -> pa.Table:
+    """One row per item and moment: the one known last, then the greater vector."""
+    keys = table.select(["item_id", "event_timestamp", "created_timestamp"]).to_pandas()
+    keys["content"] = [str(vector) for vector in table["vector"].to_pylist()]
+    order = ["created_timestamp", "content"]
+    kept = keys.sort_values(order).drop_duplicates(["item_id", "event_timestamp"], keep="last")
+    return table.take(kept.index.to_numpy())
+
+
+def _rows_as_lists(matrix: np.ndarray) -> pa.Array:
+    offsets = np.arange(len(matrix) + 1, dtype=np.int32) * matrix.shape[1]
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.ravel(), pa.float32()))
+
+
+def _folder(home: Path, view: str) -> Path:
+    return home / "offline" / view
+
+
+def _replace(path: Path, table: pa.Table) -> None:
+    """Old or new, never partial: written aside under a name that Feast's pattern does not match."""
+    aside = path.parent / f".{uuid.uuid4().hex}"
+    try:
+        with aside.open("wb") as file:
+            pq.write_table(table, file)
+            file.flush()
+            os.fsync(file.fileno())
+        crash_point("feature-store:written-aside")
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

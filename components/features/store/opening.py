@@ -1,0 +1,63 @@
+"""Open the feature store under a folder, and bring its registry in line with feature_repo/.
+
+Feast reads its addresses from feature_repo/feature_store.yaml, in which ${RECLOOP_FEAST_HOME} is the folder.
+Feast 0.67 sends no telemetry of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from feast import Entity, FeatureService, FeatureStore, FeatureView
+
+from components.features.store.offline import lay_out
+
+REPOSITORY = Path(__file__).resolve().parents[3] / "feature_repo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenStore:
+    """A feature store and the folder that its state lies in."""
+
+    home: Path
+    feast: FeatureStore
+
+
+def open_store(home: Path, *, repository: Path = REPOSITORY) -> OpenStore:
+    """Open the store under `home`, made if absent; nothing can be read before `apply_definitions`."""
+    home = home.resolve()
+    lay_out(home)
+    with _environment(RECLOOP_FEAST_HOME=str(home)):
+        feast = FeatureStore(repo_path=str(home), fs_yaml_file=repository / "feature_store.yaml")
+    return OpenStore(home=home, feast=feast)
+
+
+def apply_definitions(store: OpenStore, *, feature_set: str, repository: Path = REPOSITORY) -> None:
+    """What `feast apply` does: registry and online tables follow feature_repo/definitions.py.
+
+    The feature services carry `feature_set`, the id of the feature set they stand for, as a tag.
+    """
+    with _environment(RECLOOP_FEAST_HOME=str(store.home), RECLOOP_FEATURE_SET=feature_set):
+        defined = runpy.run_path(str(repository / "definitions.py"))
+    kinds = (Entity, FeatureView, FeatureService)
+    store.feast.apply([value for value in defined.values() if isinstance(value, kinds)])
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Set variables for as long as Feast reads its files: two stores in one process must not mix."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

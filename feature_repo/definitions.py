@@ -1,0 +1,77 @@
+"""What Feast knows: users, items, their features, and who reads which.
+
+Read by `feast plan` and `feast apply` in this folder, and by components/features/store. Two variables steer
+it: RECLOOP_FEAST_HOME, the folder that holds the offline files, and RECLOOP_FEATURE_SET, the id of the
+feature set that the services stand for.
+"""
+
+import os
+from pathlib import Path
+
+from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
+from feast.data_format import ParquetFormat
+from feast.types import Array, Bool, Float32, Int64, String
+
+OFFLINE = Path(os.environ["RECLOOP_FEAST_HOME"]) / "offline"
+TAGS = {"feature_set": os.environ.get("RECLOOP_FEATURE_SET", "")}
+
+user = Entity(name="user", join_keys=["user_id"], value_type=ValueType.STRING)
+item = Entity(name="item", join_keys=["item_id"], value_type=ValueType.STRING)
+
+
+def parquet(view: str) -> FileSource:
+    """All files of one view: a file a cut of users, or an encoder of items."""
+    return FileSource(
+        name=f"{view}_source",
+        path=str(OFFLINE / view / "*.parquet"),
+        file_format=ParquetFormat(),
+        timestamp_field="event_timestamp",
+        created_timestamp_column="created_timestamp",
+    )
+
+
+def item_content(modality: str) -> FeatureView:
+    """One modality's vector of an item. Nothing online reads it."""
+    view = f"item_content_{modality}"
+    return FeatureView(
+        name=view,
+        entities=[item],
+        schema=[
+            Field(name="item_id", dtype=String),
+            Field(name="vector", dtype=Array(Float32)),
+            Field(name="present", dtype=Bool),
+            Field(name="encoder", dtype=String),  # names the space that the vector is of
+        ],
+        source=parquet(view),
+        ttl=None,
+        online=False,
+    )
+
+
+user_sequence = FeatureView(
+    name="user_sequence",
+    entities=[user],
+    schema=[
+        Field(name="user_id", dtype=String),
+        Field(name="item_ids", dtype=Array(String)),
+        Field(name="event_types", dtype=Array(String)),
+        Field(name="times", dtype=Array(Int64)),  # epoch seconds: Array(UnixTimestamp) breaks offline pushes
+        Field(name="num_events", dtype=Int64),
+        Field(name="cut_us", dtype=Int64),  # the row's stamp, epoch microseconds: online stores keep seconds
+    ],
+    source=parquet("user_sequence"),
+    ttl=None,  # Feast would not apply it to online reads; scoring checks the age itself
+    online=True,
+)
+
+item_content_audio = item_content("audio")
+item_content_image = item_content("image")
+item_content_metadata = item_content("metadata")
+item_content_text = item_content("text")
+
+recommender_v1 = FeatureService(name="recommender_v1", features=[user_sequence], tags=TAGS)
+tokenizer_v1 = FeatureService(
+    name="tokenizer_v1",
+    features=[item_content_audio, item_content_image, item_content_metadata, item_content_text],
+    tags=TAGS,
+)
