@@ -9,7 +9,9 @@ message can name it.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -47,3 +49,20 @@ class CheckedBatch:
     items: pd.DataFrame  # ITEM_COLUMNS + source_row; typed, one row an item
     quarantined: pd.DataFrame  # QUARANTINE_COLUMNS: kind event|item, source_row, payload (JSON), reasons (joined by |)
     data_docs: str  # path of the Data Docs page of this validation; "" if none was built
+
+
+def write_checked(checked: CheckedBatch, folder: Path) -> None:
+    """Write a checked batch as parquet tables and one JSON file."""
+    for name in _TABLES:
+        getattr(checked, name).to_parquet(folder / f"{name}.parquet", index=False)
+    words = {"source": checked.source, "digest": checked.digest, "data_docs": checked.data_docs}
+    (folder / "batch.json").write_text(json.dumps(words, indent=1, sort_keys=True))
+
+
+def read_checked(folder: Path) -> CheckedBatch:
+    """The batch of `write_checked`."""
+    tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES}
+    return CheckedBatch(**json.loads((folder / "batch.json").read_text()), **tables)
+
+
+_TABLES = ("events", "items", "quarantined")

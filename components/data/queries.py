@@ -118,3 +118,9 @@ def quarantine_reasons(engine: Engine, *, batch_id: int | None = None) -> dict[s
             for reason in reasons.split("|"):
                 tally[reason] += num_rows
     return dict(sorted(tally.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def item_ids(engine: Engine) -> set[str]:
+    """All items that are described."""
+    with reading(engine) as connection:
+        return set(connection.execute(select(items.c.item_id)).scalars())

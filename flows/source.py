@@ -1,0 +1,38 @@
+"""From the name of a source to its rows: movielens, synthetic, or the path of a folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from components.data.batch import Batch
+from components.data.sources import folder, movielens, synthetic
+from flows.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A dataset that can be read in slices of time, and where its images and audio lie."""
+
+    name: str
+    media_root: Path | None
+    terms: str  # what the data's owner asks of its users; "" if nothing is known
+
+    def read(self, settings: Settings, *, since: datetime | None, until: datetime | None) -> Batch:
+        """The events of [since, until) and the items that are known by then."""
+        if self.name == "movielens":
+            return movielens.read_movielens(settings.home / "sources", since=since, until=until)
+        assert self.media_root is not None
+        return folder.read_folder(self.media_root, since=since, until=until)
+
+
+def open_source(name: str, settings: Settings) -> Source:
+    """Find the source; a synthetic one is made on first use."""
+    if name == "movielens":
+        return Source(name=name, media_root=None, terms=movielens.TERMS)
+    if name == "synthetic":
+        made = settings.home / "sources" / "synthetic"
+        synthetic.write_synthetic(synthetic.SyntheticConfig(), made)
+        return Source(name=name, media_root=made, terms="")
+    return Source(name=name, media_root=Path(name).expanduser().resolve(), terms="")
