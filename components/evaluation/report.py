@@ -118,6 +118,7 @@ def _forest(result: ReplayResult) -> str:
         return '<p class="soft">Nothing could be compared.</p>'
     margins = {g.metric: g.margin for g in result.profile.required if isinstance(g, NonInferiority)}
     ends = [0.0, *(c.lower for c in drawn), *(c.upper for c in drawn)]
+    ends += [-margin for margin in margins.values() if result.champion]
     low, high = min(ends), max(ends)
     room = (high - low) * 0.06 or 0.01
     low, high = low - room, high + room
@@ -140,7 +141,7 @@ def _forest(result: ReplayResult) -> str:
             f'<text x="{left + width + 20}" y="{y + 4}">{c.delta:+.4f}</text>'
             f'<text x="{left - 20}" y="{y + 4}" text-anchor="end" class="soft">{c.n:,} users</text></g>'
         )
-        if c.baseline == result.champion and c.metric in margins and -margins[c.metric] > low:
+        if c.baseline == result.champion and c.metric in margins:
             at = x(-margins[c.metric])
             marks.append(f'<line class="margin" x1="{at}" x2="{at}" y1="{y - 9}" y2="{y + 9}"/>')
         y += step
