@@ -21,6 +21,7 @@ import psutil
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _STOP_SECONDS = 10.0
+_SAME_START_SECONDS = 2.0  # a start is told relative to the boot, and the clock may be set meanwhile
 
 
 class PortInUse(Exception):
@@ -28,7 +29,7 @@ class PortInUse(Exception):
 
     def __init__(self, title: str, port: int, variable: str) -> None:
         super().__init__(
-            f"port {port}, meant for {title}, is in use by {_who_listens(port)}. "
+            f"port {port}, meant for {title}, is in use by {who_listens(port)}. "
             f"End that, or choose another port: {variable}={port + 1}"
         )
 
@@ -45,7 +46,8 @@ class Recorded:
     def alive(self) -> bool:
         try:
             process = psutil.Process(self.pid)
-            return process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
+            same = abs(process.create_time() - self.created) < _SAME_START_SECONDS
+            return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
 
@@ -120,7 +122,7 @@ def port_taken(host: str, port: int) -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
-def _who_listens(port: int) -> str:
+def who_listens(port: int) -> str:
     try:
         for connection in psutil.net_connections(kind="tcp"):
             if (

@@ -85,6 +85,15 @@ def record_path(settings: Settings, name: str) -> Path:
     return settings.home / "run" / f"{name}.json"
 
 
+def healthy(url: str) -> bool:
+    """Whether this address answers 200 within two seconds."""
+    try:
+        with urllib.request.urlopen(url, timeout=2.0) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
 @contextmanager
 def running_servers(settings: Settings, on_progress: OnProgress | None = None) -> Iterator[Servers]:
     """Let Prefect and MLflow answer inside the block; stop at its end what was started at its beginning.
@@ -184,7 +193,7 @@ def _reusable(settings: Settings, server: LocalServer) -> bool:
     """
     path = record_path(settings, server.name)
     record = read_record(path)
-    if record is not None and record.alive and record.port == server.port and _healthy(server.health):
+    if record is not None and record.alive and record.port == server.port and healthy(server.health):
         return True
     if record is not None and _is_ours(record, settings):
         stop_group(record.pid)
@@ -223,7 +232,7 @@ def _start(settings: Settings, server: LocalServer, stack: ExitStack) -> subproc
 
 def _await(settings: Settings, server: LocalServer, child: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while not _healthy(server.health):
+    while not healthy(server.health):
         if (code := child.poll()) is not None:
             raise ServerFailed(
                 f"{server.title} ended with code {code} before it answered. {_tail(settings, server)}"
@@ -276,14 +285,6 @@ def _mlflow_database(settings: Settings) -> Path:
 
 def _schema_stamp(settings: Settings) -> Path:
     return settings.home / "mlflow.db.version"
-
-
-def _healthy(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2.0) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def _log(settings: Settings, server: LocalServer) -> Path:

@@ -58,7 +58,7 @@ class Settings(BaseSettings):
 
     model_name: str = Field(default="recloop", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     threads: int = Field(  # of torch, in one process
-        default_factory=lambda: _usable_cores(),
+        default_factory=lambda: usable_cores(),
         ge=1,
         validation_alias=AliasChoices("RECLOOP_THREADS", "OMP_NUM_THREADS"),
     )
@@ -150,6 +150,13 @@ def without_password(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{login.partition(':')[0]}:***@{host}"))
 
 
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):  # knows of containers and taskset; Linux only
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _addresses(settings: Settings) -> dict[str, str]:
     return {
         "RECLOOP_HOME": str(settings.home),  # a child process may run in another folder
@@ -157,12 +164,6 @@ def _addresses(settings: Settings) -> dict[str, str]:
         "PREFECT_API_URL": settings.prefect_api_url,
         "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
     }
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # knows of containers and taskset; Linux only
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _variable(field: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,6 +15,8 @@ from typing import Any
 
 from flows.process import PortInUse
 from flows.settings import LOOPBACK, Settings
+
+SERVER_NAME = "recloop"
 
 
 @contextmanager
@@ -30,6 +34,18 @@ def static_site(settings: Settings) -> Iterator[dict[str, str]]:
             yield {"Data Docs": f"{base}/data-docs/index.html", "Replay reports": f"{base}/reports/"}
         finally:
             server.shutdown()
+
+
+def is_our_site(port: int) -> bool:
+    """Whether what listens on this port is a `static_site`, of whatever home."""
+    try:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/", timeout=2.0) as answer:
+            server = answer.headers.get("Server")
+    except urllib.error.HTTPError as error:
+        server = error.headers.get("Server")
+    except OSError:
+        return False
+    return server == SERVER_NAME
 
 
 class _Pages(SimpleHTTPRequestHandler):
@@ -51,6 +67,9 @@ class _Pages(SimpleHTTPRequestHandler):
         self.directory = str(self._folders[first])
         self.path = f"/{rest}"
         return super().send_head()
+
+    def version_string(self) -> str:
+        return SERVER_NAME
 
     def log_message(self, *_arguments: Any) -> None:
         """Keep the terminal for the addresses."""

@@ -1,0 +1,80 @@
+"""The ways in: Makefile, CI, and the workflow that runs it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def made(*arguments: str) -> str:
+    """What make says it would run, without running it."""
+    return subprocess.run(
+        ["make", "--no-print-directory", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_make_alone_lists_every_target() -> None:
+    targets = set(re.search(r"\.PHONY: (.+)", (ROOT / "Makefile").read_text())[1].split())
+    listed = set(re.findall(r"^  make (\w+)", made(), flags=re.MULTILINE))
+    assert listed == targets
+    assert {"demo", "test", "check", "ui", "bench", "help", "clean"} <= targets
+
+
+def test_demo_passes_the_data_on_whole() -> None:
+    assert '.venv/bin/recloop demo --data "my data/films"' in made("-n", "demo", "DATA=my data/films")
+    assert '.venv/bin/recloop demo --data "movielens"' in made("-n", "demo")
+
+
+def test_an_index_for_torch_is_for_torch_only() -> None:
+    installs = [
+        line
+        for line in made("-n", "-W", "pyproject.toml", "install", "TORCH_INDEX=https://x.example/cpu")
+        .replace("\\\n", " ")
+        .splitlines()
+        if "pip install" in line
+    ]
+    assert ["torch==" in line for line in installs] == [True, False]
+    assert ["--index-url" in line for line in installs] == [True, False]
+    assert "--index-url" not in made("-n", "-W", "pyproject.toml", "install", "TORCH_INDEX=")
+
+
+def test_another_python_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    done = subprocess.run(
+        ["make", ".venv/bin/python", "PYTHON=/bin/false"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "recloop needs Python 3.11" in done.stdout
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_ci_runs_what_a_contributor_runs() -> None:
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111
+    lines = [line for line in script.read_text().splitlines() if line and not line.startswith("#")]
+    assert lines[0] == "set -euo pipefail"
+    assert lines[-2:] == ["make check", "make test"]
+    assert any(".ci/run" in path.read_text() for path in WORKFLOWS)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_are_pinned_and_may_do_little(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    assert "pull_request_target" not in path.read_text()
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"] <= 60
+        for step in job["steps"]:
+            if "uses" in step:
+                assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", step["uses"]), step["uses"]
