@@ -29,7 +29,11 @@ OFF_POLICY = {"ope", "ope_edge", "ope_slate", "ope_open_bandit"}  # estimators f
 
 def _cases() -> list[Any]:
     cases = [case for path in sorted(FOLDER.glob("*.json")) for case in json.loads(path.read_text())]
-    return [pytest.param(case, id=f"{case['kind']}-{case['id']}") for case in cases if case["kind"] not in OFF_POLICY]
+    return [
+        pytest.param(case, id=f"{case['kind']}-{case['id']}")
+        for case in cases
+        if case["kind"] not in OFF_POLICY
+    ]
 
 
 @pytest.mark.shared_data
@@ -65,7 +69,11 @@ def _arrays(case: Case, users: list[str]) -> tuple[np.ndarray, Relevant, int]:
 
 
 def _grades(relevant: list[int] | dict[str, float]) -> dict[int, float]:
-    return {int(i): g for i, g in relevant.items()} if isinstance(relevant, dict) else dict.fromkeys(relevant, 1.0)
+    return (
+        {int(i): g for i, g in relevant.items()}
+        if isinstance(relevant, dict)
+        else dict.fromkeys(relevant, 1.0)
+    )
 
 
 def check_ranking(case: Case) -> None:
@@ -104,7 +112,9 @@ def check_beyond(case: Case) -> None:
     found = {
         "catalog_coverage": beyond.coverage(lists, candidates),
         "gini": beyond.gini(lists, candidates),
-        "novelty_mean_minus_log2_user_share": beyond.novelty(lists, item_users, len(np.unique(train[:, 0]))).mean(),
+        "novelty_mean_minus_log2_user_share": beyond.novelty(
+            lists, item_users, len(np.unique(train[:, 0]))
+        ).mean(),
         "avg_rec_popularity": beyond.popularity(lists, item_users).mean(),
         "ild_hamming_count": np.nanmean(beyond.intra_list_distance(lists, features)),
         "calibration_kl": np.nanmean(calibration),
@@ -122,7 +132,11 @@ def check_beyond(case: Case) -> None:
 def check_permutation_exact(case: Case) -> None:
     differences = np.array(case["delta"])[:, None]
     for alternative, expected in case["expected_p"].items():
-        near(statistics.sign_flip_p(differences, seed=0, alternative=alternative), [expected], case["tolerance"])
+        near(
+            statistics.sign_flip_p(differences, seed=0, alternative=alternative),
+            [expected],
+            case["tolerance"],
+        )
 
 
 def check_paired(case: Case) -> None:
@@ -247,7 +261,11 @@ def check_boundary(case: Case) -> None:
 
 def check_asymptotic(case: Case) -> None:
     found = sequential.asymptotic_difference(
-        tuple(case["mean"]), tuple(case["sd"]), case["n_per_arm"], tuning_n=case["tuning_N"], alpha=case["alpha"]
+        tuple(case["mean"]),
+        tuple(case["sd"]),
+        case["n_per_arm"],
+        tuning_n=case["tuning_N"],
+        alpha=case["alpha"],
     )
     near([found.lower, found.upper], case["expected"]["ci"], case["tolerance"])
     near(found.p, case["expected"]["p_always_valid"], case["tolerance"])
