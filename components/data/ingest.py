@@ -211,9 +211,8 @@ def _sort_events(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
     """Events not known yet; quarantine rows for those that contradict a known one; number of repeats."""
     rows = list(rows)
-    known = dict(
-        rows_where(connection, events.c.event_id, [r["event_id"] for r in rows], events.c.payload_hash)
-    )
+    ids = [row["event_id"] for row in rows]
+    known = {row[0]: row[1] for row in rows_where(connection, events.c.event_id, ids, events.c.payload_hash)}
     fresh: list[dict[str, Any]] = []
     conflicts: list[dict[str, Any]] = []
     for row in rows:

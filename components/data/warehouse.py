@@ -8,6 +8,7 @@ however long it waits. On PostgreSQL a transaction-long advisory lock takes the 
 from __future__ import annotations
 
 import fcntl
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +59,7 @@ def open_warehouse(url: str) -> Engine:
             f"{shown}: its schema is not one of this checkout ({error}). Update the checkout, or name "
             "another RECLOOP_WAREHOUSE_URL"
         ) from error
-    except (DBAPIError, OSError) as error:
+    except (DBAPIError, sqlite3.Error, OSError) as error:
         cause = str(error.orig if isinstance(error, DBAPIError) else error).strip()
         raise WarehouseUnreachable(
             f"{shown}: {cause}. Check that the address is right, that the database runs, and that this "
@@ -92,7 +93,7 @@ def rows_where(
 ) -> Iterator[Row[Any]]:
     """Rows (key, *more) whose key is among the values, however many these are."""
     for at in range(0, len(values), _VALUES_A_QUERY):
-        query = select(key, *more).where(key.in_(values[at : at + _VALUES_A_QUERY]))
+        query = select(key, *more).where(key.in_(list(values[at : at + _VALUES_A_QUERY])))
         yield from connection.execute(query)
 
 
