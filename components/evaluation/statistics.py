@@ -51,7 +51,6 @@ def bootstrap_means(
     thresholds = _poisson_thresholds(rate)
     bits = np.random.SFC64(seed)
     generator = np.random.Generator(bits)
-    ones = np.ones(num_users, dtype=np.float32)
     weights = np.empty(_BLOCK, dtype=np.float32)
     means = np.empty((resamples, num_columns))
     for rows in _blocks(resamples, max(1, _BLOCK // min(num_users, _CHUNK_USERS))):
@@ -59,10 +58,12 @@ def bootstrap_means(
         for users in _blocks(num_users, _CHUNK_USERS):
             shape = (len(sums), users.stop - users.start)
             sums += _poisson_counts(bits, shape, thresholds, weights) @ columns[users]
-        for row, missing in zip(sums, num_users - sums[:, -1], strict=True):
-            if missing > 0:
-                drawn = generator.integers(0, num_users, int(missing))
-                row += ones[: len(drawn)] @ columns.take(drawn, axis=0)
+        missing = (num_users - sums[:, -1]).astype(int)
+        short = np.flatnonzero(missing > 0)
+        if len(short):
+            drawn = generator.integers(0, num_users, missing[short].sum())
+            begins = np.cumsum(missing[short]) - missing[short]
+            sums[short] += np.add.reduceat(columns.take(drawn, axis=0), begins, axis=0)
         means[rows] = centre + sums[:, :-1] / sums[:, -1:]
     return means
 

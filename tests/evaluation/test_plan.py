@@ -83,7 +83,7 @@ def test_candidates_are_the_items_that_were_there_at_the_cut():
 
 def test_planted_leaks_are_caught():
     train, window = events([("a", "x", -9), ("a", "y", 0)]), events([("a", "z", 5)])
-    with pytest.raises(LeakageError, match="training events: 1 of 2 .* user a"):
+    with pytest.raises(LeakageError, match=r"training events: 1 of 2 .* user a"):
         plan_replay(train, window, items_of(train), cut=CUT, end=END)
     with pytest.raises(LeakageError, match="window events"):
         plan_replay(window.iloc[:0], events([("a", "z", -5)]), items_of(train), cut=CUT, end=END)
@@ -116,7 +116,7 @@ streams = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(rows=streams, filter_seen=st.booleans(), limit=st.integers(1, 4))
 def test_rolling_agrees_with_a_naive_twin(rows: list[tuple[str, str, float]], filter_seen: bool, limit: int):
     if all(second < 0 for _, _, second in rows):

@@ -27,16 +27,16 @@ def test_bootstrap_is_the_multinomial_one():
     """Every resample draws U users, so the replicates' variance is var(x) / U and their mean the mean."""
     for num_users in (2, 5, 40, 291, 5_000):
         x = np.random.default_rng(num_users).exponential(size=(num_users, 1))
-        replicates = statistics.bootstrap_means(x, resamples=20_000, seed=1)[:, 0]
-        assert replicates.mean() == pytest.approx(x.mean(), abs=5 * x.std() / math.sqrt(num_users * 20_000))
-        assert replicates.std() == pytest.approx(x.std() / math.sqrt(num_users), rel=0.03)
+        replicates = statistics.bootstrap_means(x, resamples=8_000, seed=1)[:, 0]
+        assert replicates.mean() == pytest.approx(x.mean(), abs=5 * x.std() / math.sqrt(num_users * 8_000))
+        assert replicates.std() == pytest.approx(x.std() / math.sqrt(num_users), rel=0.04)
 
 
 def test_bootstrap_of_two_users_is_binomial():
     """Users at 0 and 1: a resample's mean is 0, 1/2 or 1 with chances 1/4, 1/2, 1/4."""
-    replicates = statistics.bootstrap_means(np.array([[0.0], [1.0]]), resamples=40_000, seed=2)[:, 0]
+    replicates = statistics.bootstrap_means(np.array([[0.0], [1.0]]), resamples=20_000, seed=2)[:, 0]
     shares = [np.isclose(replicates, value).mean() for value in (0, 0.5, 1)]
-    assert shares == pytest.approx([0.25, 0.5, 0.25], abs=0.012)
+    assert shares == pytest.approx([0.25, 0.5, 0.25], abs=0.015)
 
 
 def test_columns_share_their_draws_and_do_not_change_them():
@@ -107,5 +107,5 @@ def test_cuped_with_a_constant_covariate_changes_nothing():
 
 
 def test_a_value_outside_the_unit_interval_is_named():
-    with pytest.raises(ValueError, match="value 1 is -0.5"):
+    with pytest.raises(ValueError, match=r"value 1 is -0\.5"):
         sequential.empirical_bernstein(np.array([0.5, -0.5]))

@@ -40,7 +40,7 @@ def plan_of(rows: list[tuple[str, str, float]], **options: object) -> ReplayPlan
 
 
 def busy_world(*, num_users: int = 260, num_items: int = 60, seed: int = 5) -> tuple[ReplayPlan, np.ndarray]:
-    """A plan of returning users, and the item that each request is truly about to bring (the first of its truth)."""
+    """A plan of returning users, and what each request is about to bring (the first item of its truth)."""
     generator = np.random.default_rng(seed)
     taste = generator.dirichlet(np.full(num_items, 0.3), size=num_users)
     rows = []

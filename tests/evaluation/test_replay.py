@@ -1,0 +1,289 @@
+"""A whole replay: truth planted, sabotage, sameness, and what goes wrong in replays that flatter a model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from components.evaluation.canonical import ListError
+from components.evaluation.comparison import Pairing, compare_pairs
+from components.evaluation.gate import LatencyRatio, Outcome, small
+from components.evaluation.latency import Latency, check_latency, measure_latency
+from components.evaluation.plan import ReplayPlan
+from components.evaluation.replay import ReplayResult, canonical_for, compare, evaluate, score_replay
+from components.evaluation.report import render_report
+from components.evaluation.slices import standard_slices
+from tests.evaluation.worlds import CUT, busy_world, lists_with_hits, plan_of
+
+# the shipped profile with fewer resamples, so that the tests are quick
+PROFILE = replace(small(), primary=replace(small().primary, resamples=2_000))
+FAST = {"p95": 2.0, "p50": 1.0, "p99": 3.0, "batches": 10, "batch_size": 1}
+
+
+@pytest.fixture(scope="module")
+def world() -> tuple[ReplayPlan, dict[str, np.ndarray]]:
+    """Arms whose hit rate is known: good .6, better .75, bad .2, the popularity arms .3."""
+    plan, answers = busy_world()
+    rates = {"good": 0.6, "better": 0.75, "bad": 0.2, "popularity": 0.3, "recent_popularity": 0.3}
+    lists = {
+        arm: lists_with_hits(plan, answers, hit_rate=rate, seed=seed)
+        for seed, (arm, rate) in enumerate(rates.items())
+    }
+    return plan, lists
+
+
+def judge(
+    plan: ReplayPlan, lists: dict[str, np.ndarray], challenger: str, champion: str | None, **more
+) -> ReplayResult:
+    arms = filter(None, (challenger, champion))
+    options = {
+        "profile": PROFILE,
+        "train_ends": dict.fromkeys(lists, CUT),
+        "digests": {arm: f"digest of {arm}" for arm in arms},
+        "latency": {arm: Latency(**FAST) for arm in lists},
+    }
+    return evaluate(plan, lists, challenger=challenger, champion=champion, **(options | more))
+
+
+def test_a_truly_better_challenger_is_promoted(world):
+    result = judge(*world, "better", "good")
+    assert result.outcome is Outcome.PROMOTE, result.reasons
+    delta = next(c for c in result.comparisons if (c.baseline, c.metric) == ("good", "hr@10")).delta
+    assert delta == pytest.approx(0.15, abs=0.05)  # planted: .75 - .60
+
+
+def test_a_sabotaged_challenger_is_rejected(world):
+    result = judge(*world, "bad", "good")
+    assert result.outcome is Outcome.REJECT
+    assert any("worse than good" in reason for reason in result.reasons)
+
+
+def test_the_same_artefact_is_held(world):
+    plan, lists = world
+    lists = {**lists, "again": lists["good"]}
+    result = judge(plan, lists, "again", "good", digests={"again": "same", "good": "same"})
+    assert result.outcome is Outcome.HOLD
+    assert "nothing to replace" in result.reasons[0]
+
+
+def test_equal_lists_of_another_artefact_are_held(world):
+    plan, lists = world
+    result = judge(plan, {**lists, "again": lists["good"]}, "again", "good")
+    assert result.outcome is Outcome.HOLD
+    found = next(c for c in result.comparisons if (c.baseline, c.metric) == ("good", "ndcg@10"))
+    assert (found.delta, found.lower, found.upper, found.p) == (0, 0, 0, 1)
+
+
+def test_the_first_champion_must_beat_both_popularity_arms(world):
+    assert judge(*world, "good", None).outcome is Outcome.PROMOTE
+    assert judge(*world, "bad", None).outcome is Outcome.REJECT
+
+
+def test_two_runs_give_the_same_bytes(world):
+    plan, lists = world
+    turned = dict(reversed(lists.items()))
+    first = json.dumps(judge(plan, lists, "better", "good").to_dict(), allow_nan=False)
+    assert first == json.dumps(judge(plan, turned, "better", "good").to_dict(), allow_nan=False)
+    plan_again, answers = busy_world()
+    assert plan_again.digest == plan.digest
+    assert (answers == plan.truth_items[plan.truth_offsets[:-1]]).all()
+
+
+def test_latency_stands_beside_the_reproducible_part(world):
+    slow = {"better": Latency(**{**FAST, "p95": 9.0}), "good": Latency(**FAST)}
+    results = [judge(*world, "better", "good", latency=latency) for latency in (slow, None)]
+    assert [result.outcome for result in results] == [Outcome.REJECT, Outcome.HOLD]
+    assert [result.verdict.outcome for result in results] == [Outcome.PROMOTE] * 2
+    assert len({result.digest for result in results}) == 1
+    assert "not measured" in results[1].reasons[0]
+
+
+@pytest.mark.parametrize(
+    "train_ends", [{}, {"better": CUT}, {"better": CUT, "good": CUT + timedelta(seconds=1)}]
+)
+def test_an_arm_trained_past_the_cut_or_nobody_knows_when_is_invalid(world, train_ends):
+    assert judge(*world, "better", "good", train_ends=train_ends).outcome is Outcome.INVALID
+
+
+def test_too_small_a_window_is_invalid():
+    plan, answers = busy_world(num_users=40)
+    lists = {arm: lists_with_hits(plan, answers, hit_rate=0.5, seed=3) for arm in ("new", "popularity")}
+    result = judge(plan, lists, "new", None)
+    assert result.outcome is Outcome.INVALID
+    assert not result.satisfiability.satisfiable
+
+
+def test_a_window_without_requests_is_invalid():
+    plan = plan_of([("a", "x", 5)])
+    lists = {arm: np.zeros((0, 50), dtype=int) for arm in ("new", "popularity")}
+    result = judge(plan, lists, "new", None)
+    assert result.outcome is Outcome.INVALID
+    json.dumps(result.to_dict(), allow_nan=False)
+
+
+# --- what flatters a model -----------------------------------------------------------------------------
+
+
+def test_a_user_without_a_list_scores_zero_and_too_many_are_invalid(world):
+    plan, lists = world
+    silent = lists["better"].copy()
+    silent[plan.user < 8] = -1  # 8 of 260 users: 3 %
+    scores = score_replay(plan, {"silent": silent, "better": lists["better"]})
+    assert (scores.of("silent", "ndcg@10")[:8] == 0).all()
+    assert len(scores.of("silent", "ndcg@10")) == len(plan.users)
+    result = judge(plan, {**lists, "silent": silent}, "silent", "good")
+    assert result.outcome is Outcome.INVALID
+    assert "3.1%" in result.reasons[0]
+
+
+def test_seen_items_are_filtered_on_both_sides():
+    """a has x and gets y: a list [x, y] is judged as [y] with the filter, as it stands without."""
+    rows = [("a", "x", -9.0), ("a", "y", 5.0), ("b", "y", -3.0)]
+    shown = np.array([[0, 1]])
+    assert canonical_for(plan_of(rows), shown).tolist() == [[1, -1]]
+    assert canonical_for(plan_of(rows, filter_seen=False), shown).tolist() == [[0, 1]]
+
+
+def test_items_that_were_no_candidates_are_dropped_and_stay_in_the_denominator():
+    """z appears after T: nobody can hit it, and it still counts among the relevant."""
+    plan = plan_of([("a", "x", -9.0), ("b", "y", -3.0), ("a", "y", 5.0), ("a", "z", 5.0)])
+    scores = score_replay(plan, {"seer": np.array([[2, 1]])}, metrics=["recall@2", "mrr@2"])
+    assert (scores.of("seer", "recall@2")[0], scores.of("seer", "mrr@2")[0]) == (0.5, 1.0)
+    assert scores.dropped_places["seer"] == 1
+
+
+def test_users_weigh_the_same_however_busy():
+    """a is right once in three requests, b once in one: the mean over users is (1/3 + 1) / 2."""
+    rows = [("a", "p", -5.0), ("b", "p", -5.0), ("c", "q", -4.0), ("c", "r", -3.0), ("c", "s", -2.0)]
+    rows += [("a", "q", 1.0), ("a", "r", 2.0), ("a", "s", 3.0), ("b", "q", 1.0)]
+    scores = score_replay(plan_of(rows), {"arm": np.full((4, 1), 1)}, metrics=["hr@1"])
+    assert scores.of("arm", "hr@1").mean() == pytest.approx((1 / 3 + 1) / 2)
+
+
+def test_a_constant_score_gains_nothing_from_the_order_of_item_ids():
+    """Ties go by item id. With ids given by popularity a model that scores all alike looks like popularity;
+
+    with the ids dealt anew it hits no more than chance would.
+    """
+    generator = np.random.default_rng(3)
+    weights = 1 / np.arange(1, 61)
+    weights /= weights.sum()
+    rates = []
+    for names in (np.arange(60), *(generator.permutation(60) for _ in range(6))):
+        rows = []
+        for user in range(150):
+            picked = generator.choice(60, size=6, replace=False, p=weights)
+            rows += [(f"u{user}", f"i{names[item]:02d}", float(n - 3)) for n, item in enumerate(picked)]
+        plan = plan_of(rows)
+        constant = np.tile(np.arange(10), (len(plan), 1))  # the first ids of the catalogue
+        rates.append(
+            score_replay(plan, {"constant": constant}, metrics=["hr@10"]).of("constant", "hr@10").mean()
+        )
+    assert rates[0] > 0.35
+    assert np.mean(rates[1:]) < 0.25  # ten of sixty items: .17
+
+
+def test_lists_that_do_not_fit_name_the_arm(world):
+    plan, lists = world
+    with pytest.raises(ListError, match="good have 10 places"):
+        judge(plan, {**lists, "good": lists["good"][:, :10]}, "better", "good")
+    with pytest.raises(ListError, match="lists of good are"):
+        judge(plan, {**lists, "good": lists["good"][1:]}, "better", "good")
+    unknown = lists["good"].copy()
+    unknown[3, 0] = 10**6
+    with pytest.raises(ListError, match="good: list 3, place 0: item 1000000"):
+        judge(plan, {**lists, "good": unknown}, "better", "good")
+    with pytest.raises(ListError, match="ghost has no lists"):
+        judge(plan, lists, "better", "ghost")
+
+
+# --- slices, error rates, latency, report --------------------------------------------------------------
+
+
+def test_slices_of_items_share_the_truth_between_them(world):
+    plan, _ = world
+    parts = standard_slices(plan)
+    assert [part.name for part in parts] == ["cold_users", "head_items", "mid_items", "tail_items"]
+    kept = sum(len(part.relevant(plan).items) for part in parts[1:])
+    assert kept == plan.counts.positives - plan.counts.uncovered_positives
+
+
+def test_promotions_by_chance_stay_within_alpha():
+    """400 A/A replays, arms split from one model by noise on skewed values: .025 of them may look better.
+
+    The 95 % binomial bound of the rate must hold .025 or lie below it.
+    """
+    generator, better = np.random.default_rng(17), 0
+    for _ in range(400):
+        base = np.where(generator.random(250) < 0.6, 0.0, generator.beta(1, 3, 250))
+        values = [np.clip(base + generator.normal(0, 0.05, 250) * (base > 0), 0, 1) for _ in range(2)]
+        pairing = Pairing(
+            challenger="a", baseline="b", metric="ndcg@10", slice="all",
+            challenger_values=values[0], baseline_values=values[1],
+        )  # fmt: skip
+        better += compare_pairs([pairing], resamples=2_000)[0].lower > 0
+    assert stats.binomtest(better, 400).proportion_ci().low <= 0.025
+    assert better > 0
+
+
+def test_compare_is_what_evaluate_reports(world):
+    plan, lists = world
+    result = judge(plan, lists, "better", "good")
+    alone = compare(score_replay(plan, lists), "better", "good", resamples=2_000)
+    among = next(c for c in result.comparisons if (c.baseline, c.metric) == ("good", "ndcg@10"))
+    assert (alone.delta, alone.n) == (among.delta, among.n)
+    assert (alone.lower, alone.upper) == pytest.approx((among.lower, among.upper), abs=1e-6)
+
+
+def test_metrics_table_holds_every_arm_with_its_interval(world):
+    table = judge(*world, "better", "good").metrics_table().set_index("arm")
+    assert list(table.index) == ["better", "good", "popularity", "recent_popularity", "bad"]
+    assert (table["ndcg@10 lower"] < table["ndcg@10"]).all()
+    assert (table["coverage@10"] == 1).all()
+
+
+def test_latency_is_interleaved_and_the_warm_up_thrown_away():
+    now, asked = [0.0], []
+
+    def arm(name: str, cost: float):
+        def answer(requests: slice) -> None:
+            asked.append((name, requests.start))
+            now[0] += cost * (100 if len(asked) <= 4 else 1)
+
+        return answer
+
+    found = measure_latency(
+        {"slow": arm("slow", 0.004), "fast": arm("fast", 0.002)},
+        num_requests=6, batch_size=2, batches=9, warm_up=2, clock=lambda: now[0],
+    )  # fmt: skip
+    assert asked[:4] == [("fast", 0), ("slow", 0), ("slow", 2), ("fast", 2)]
+    assert (found["slow"].p95, found["fast"].p50) == pytest.approx((4.0, 2.0))
+    assert not check_latency(found, "slow", "fast", LatencyRatio()).is_passed
+    assert check_latency(found, "fast", "slow", LatencyRatio()).is_passed
+
+
+def test_report_is_one_page_that_escapes_titles_and_marks_hits(world):
+    plan, lists = world
+    result = judge(plan, lists, "better", "good")
+    titles = {str(item): f"<script>alert({n})</script>" for n, item in enumerate(plan.catalogue)}
+    page = render_report(result, plan, lists, titles)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "http://" not in page
+    assert "https://" not in page
+    assert page.count("<details>") == 20
+    assert "li class=hit" in page
+    assert "PROMOTE" in page
+    assert page == render_report(result, plan, lists, titles)
+
+
+def test_a_slice_that_is_too_small_is_called_so_in_the_report(world):
+    plan, lists = world
+    strict = replace(PROFILE, validity=replace(PROFILE.validity, min_slice_users=10_000))
+    page = render_report(judge(plan, lists, "better", "good", profile=strict), plan, lists, {})
+    assert page.count("not evaluable: fewer than 10000 users") >= 4
