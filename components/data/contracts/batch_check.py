@@ -1,0 +1,223 @@
+"""A batch against its contracts: good rows typed, bad rows to quarantine with reasons, or the whole refused.
+
+Items are checked first, since an event may only speak of an item that is known or arrives sound in the same
+batch. Exact repeats of an event pass; the warehouse counts them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from components.data.batch import (
+    EVENT_COLUMNS,
+    ITEM_COLUMNS,
+    QUARANTINE_COLUMNS,
+    Batch,
+    CheckedBatch,
+    DataContractError,
+)
+from components.data.contracts.suites import event_suite, item_suite
+from components.data.contracts.typed import typed_events, typed_items
+from components.data.contracts.validation import Validated, ValidationNotRun, validate
+from components.data.moments import from_micros, to_micros
+
+_REQUIRED_OF_EVENTS = ("user_id", "item_id", "event_type", "timestamp")  # not null throughout
+_REQUIRED_OF_ITEMS = ("item_id", "title")
+_MAX_PAYLOAD_TEXT = 4096  # characters of one value kept in quarantine
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContractConfig:
+    """Limits on a batch as a whole, and the values that typed events may have."""
+
+    min_events: int = 1
+    min_items: int = 0  # a batch may speak of known items only
+    max_bad_event_share: float = 0.05  # above it nothing lands
+    max_bad_item_share: float = 0.05
+    value_ranges: Mapping[str, tuple[float, float]] = field(
+        default_factory=lambda: {"rating": (0.0, 10.0)}  # event type -> [low, high]; such events need a value
+    )
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.max_bad_event_share <= 1 and 0 <= self.max_bad_item_share <= 1):
+            raise ValueError("max_bad_event_share and max_bad_item_share are shares: between 0 and 1")
+
+
+class TooMuchBad(DataContractError):
+    """The circuit breaker: too large a share of the batch is bad, so its source is not to be trusted."""
+
+    def __init__(
+        self, message: str, *, checked: CheckedBatch, shares: dict[str, float], limits: dict[str, float]
+    ):
+        super().__init__(message)
+        self.checked = checked
+        self.shares = shares  # kind (event | item) -> share of bad rows
+        self.limits = limits
+
+
+def check_batch(
+    batch: Batch, *, as_of: datetime, known_items: Collection[str], gx_root: Path, config: ContractConfig
+) -> CheckedBatch:
+    """Sort the rows of a batch into good (typed, with event ids) and quarantined.
+
+    Holds: good + quarantined == received, for events and for items. A timestamp equal to `as_of` is not yet
+    in the future.
+    Raises DataContractError if the batch cannot be checked as it is (columns, no rows, a column of nulls),
+    TooMuchBad if too much of it is bad, and ValidationNotRun if Great Expectations could not judge it.
+    """
+    as_of = from_micros(to_micros(as_of))
+    _refuse_misshapen(batch, config)
+    items, bad_items, items_page = _check_items(batch, as_of, gx_root)
+    events, bad_events, events_page = _check_events(
+        batch, as_of, {*known_items, *items["item_id"]}, gx_root, config
+    )
+    checked = CheckedBatch(
+        source=batch.source,
+        digest=batch_digest(batch),
+        events=events,
+        items=items,
+        quarantined=pd.concat([bad_events, bad_items], ignore_index=True),
+        data_docs=events_page or items_page,
+    )
+    assert len(events) + len(bad_events) == len(batch.events), "an event was lost"
+    assert len(items) + len(bad_items) == len(batch.items), "an item was lost"
+    _break_circuit(batch, checked, config)
+    return checked
+
+
+def _refuse_misshapen(batch: Batch, config: ContractConfig) -> None:
+    parts = (
+        ("events", batch.events, EVENT_COLUMNS, _REQUIRED_OF_EVENTS, config.min_events),
+        ("items", batch.items, ITEM_COLUMNS, _REQUIRED_OF_ITEMS, config.min_items),
+    )
+    if batch.events.empty and batch.items.empty:
+        raise DataContractError(
+            f"{batch.source}: the batch is empty: no event and no item. "
+            "Check the path and the time span asked for."
+        )
+    for what, frame, columns, required, least in parts:
+        if lacking := [name for name in (*columns, "source_row") if name not in frame.columns]:
+            raise DataContractError(
+                f"{batch.source}: {what} have no column {lacking[0]!r}; found "
+                f"{', '.join(map(repr, frame.columns))}. Mend the source that made this batch."
+            )
+        if len(frame) < least:
+            raise DataContractError(
+                f"{batch.source}: {len(frame):,} {what}, at least {least:,} expected. "
+                "Check the path and the time span asked for, or lower the minimum."
+            )
+        if empty := [name for name in required if len(frame) and frame[name].isna().all()]:
+            raise DataContractError(
+                f"{batch.source}: {empty[0]} is null in all {len(frame):,} {what}. "
+                "Check that the column has the name and content that the source expects."
+            )
+    if strangers := [name for name in batch.event_key if name not in EVENT_COLUMNS]:
+        raise DataContractError(
+            f"{batch.source}: event_key names {strangers[0]!r}, which is no event column. "
+            f"Choose from {', '.join(EVENT_COLUMNS)}."
+        )
+
+
+def _check_items(batch: Batch, as_of: datetime, gx_root: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    received = batch.items.reset_index(drop=True)
+    typed = typed_items(received)
+    if typed.empty:
+        return typed[[*ITEM_COLUMNS, "source_row"]], _quarantine("item", received, {}), ""
+    suite = item_suite(as_of=as_of, num_rows=len(typed))
+    found = validate(typed, suite, name="items", gx_root=gx_root, shown=("source_row",))
+    return _sorted_out("item", received, typed, found, ITEM_COLUMNS)
+
+
+def _check_events(
+    batch: Batch, as_of: datetime, known_items: set[str], gx_root: Path, config: ContractConfig
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    received = batch.events.reset_index(drop=True)
+    typed = typed_events(received, source=batch.source, event_key=batch.event_key, known_items=known_items)
+    if typed.empty:
+        return typed[[*EVENT_COLUMNS, "source_row"]], _quarantine("event", received, {}), ""
+    suite = event_suite(as_of=as_of, num_rows=len(typed), value_ranges=config.value_ranges)
+    found = validate(typed, suite, name="events", gx_root=gx_root, shown=("source_row",))
+    return _sorted_out("event", received, typed, found, EVENT_COLUMNS)
+
+
+def _sorted_out(
+    kind: str, received: pd.DataFrame, typed: pd.DataFrame, found: Validated, columns: tuple[str, ...]
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    if found.failed:
+        raise ValidationNotRun(f"{kind}s: {found.failed[0]} failed: Great Expectations saw another table.")
+    good = typed.drop(index=list(found.reasons))[[*columns, "source_row"]].reset_index(drop=True)
+    return good, _quarantine(kind, received, found.reasons), found.page
+
+
+def _quarantine(kind: str, received: pd.DataFrame, reasons: dict[int, tuple[str, ...]]) -> pd.DataFrame:
+    rows = received.loc[list(reasons)]
+    payloads = [
+        json.dumps({str(name): _payload_value(value) for name, value in row.items() if name != "source_row"})
+        for row in rows.astype(object).to_dict("records")
+    ]
+    return pd.DataFrame(
+        {
+            "kind": kind,
+            "source_row": rows["source_row"].to_numpy(),
+            "payload": payloads,
+            "reasons": ["|".join(codes) for codes in reasons.values()],
+        },
+        columns=list(QUARANTINE_COLUMNS),
+    )
+
+
+def _payload_value(value: Any) -> str | int | float | bool | None:
+    """As JSON can hold it; ASCII escapes keep NUL and lone surrogates out of the database."""
+    if value is None or value is pd.NaT or value is pd.NA:
+        return None
+    if isinstance(value, float) and value != value:
+        return None
+    if isinstance(value, (bool, int)) or (isinstance(value, float) and abs(value) != float("inf")):
+        return value
+    text = str(value)
+    if len(text) > _MAX_PAYLOAD_TEXT:
+        return f"{text[:_MAX_PAYLOAD_TEXT]}… ({len(text):,} characters)"
+    return text
+
+
+def _break_circuit(batch: Batch, checked: CheckedBatch, config: ContractConfig) -> None:
+    limits = {"event": config.max_bad_event_share, "item": config.max_bad_item_share}
+    received = {"event": len(batch.events), "item": len(batch.items)}
+    bad = checked.quarantined["kind"].value_counts()
+    shares = {kind: int(bad.get(kind, 0)) / total if total else 0.0 for kind, total in received.items()}
+    for kind, share in shares.items():
+        if share <= limits[kind]:
+            continue
+        rows = checked.quarantined[checked.quarantined["kind"] == kind]
+        counts = Counter(code for codes in rows["reasons"] for code in codes.split("|"))
+        reasons = ", ".join(f"{code} {count:,}" for code, count in counts.most_common(3))
+        first = rows.iloc[0]
+        raise TooMuchBad(
+            f"{batch.source}: {len(rows):,} of {received[kind]:,} {kind}s are bad ({share:.1%}, limit "
+            f"{limits[kind]:.1%}): {reasons}; first is row {first['source_row']} "
+            f"({first['reasons']}: {first['payload'][:300]}). Nothing was landed. "
+            "Mend the source, or raise the limit.",
+            checked=checked,
+            shares=shares,
+            limits=limits,
+        )
+
+
+def batch_digest(batch: Batch) -> str:
+    """SHA-256 over the rows as received, in their order."""
+    sha = hashlib.sha256(json.dumps([batch.source, list(batch.event_key)]).encode())
+    for frame, columns in ((batch.events, EVENT_COLUMNS), (batch.items, ITEM_COLUMNS)):
+        for name in (*columns, "source_row"):
+            values = [repr(value) for value in frame[name].tolist()]
+            sha.update(json.dumps([name, len(values)]).encode())
+            sha.update("".join(f"{len(value)}:{value}" for value in values).encode("utf-8", "surrogatepass"))
+    return sha.hexdigest()

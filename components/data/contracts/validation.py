@@ -1,0 +1,141 @@
+"""One frame through one Great Expectations suite: which rows break which expectation, and the page of it.
+
+Great Expectations passes on zero rows and on an empty suite, and hides a broken expectation inside the
+result; `validate` turns each of these into a failure of the job. Expectations that name a row-level fault
+carry `meta={"reason": code}`.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+import great_expectations as gx
+import pandas as pd
+from great_expectations.checkpoint import UpdateDataDocsAction
+from great_expectations.core.batch_definition import BatchDefinition
+from great_expectations.data_context import FileDataContext
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.expectations.expectation import Expectation
+
+POSITION = "position"  # of a row in the frame handed over
+_DATASOURCE = "recloop"
+
+
+class ValidationNotRun(Exception):
+    """An expectation could not be evaluated, or not on all rows: nothing is known about the data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validated:
+    reasons: dict[int, tuple[str, ...]]  # position of a failing row -> its reason codes, sorted
+    failed: tuple[str, ...]  # expectations without a reason code that failed: of the table as a whole
+    page: str  # path of the Data Docs page of this validation
+
+
+def validate(
+    frame: pd.DataFrame, expectations: list[Expectation], *, name: str, gx_root: Path, shown: tuple[str, ...]
+) -> Validated:
+    """Run the expectations as suite, validation definition and checkpoint `name` of the project at `gx_root`.
+
+    `frame` has a column `position`; `shown` are the columns that Data Docs may name a failing row by.
+    Raises ValidationNotRun if an expectation raised, was left out, or did not see every row.
+    """
+    if frame.empty or not expectations:
+        raise ValidationNotRun(
+            f"{name}: {len(frame)} rows and {len(expectations)} expectations validate nothing."
+        )
+    context = _context(gx_root)
+    suite = context.suites.add_or_update(gx.ExpectationSuite(name=name, expectations=expectations))
+    definition = context.validation_definitions.add_or_update(
+        gx.ValidationDefinition(name=name, data=_whole_frame(context, name), suite=suite)
+    )
+    checkpoint = context.checkpoints.add_or_update(
+        gx.Checkpoint(
+            name=name,
+            validation_definitions=[definition],
+            actions=[UpdateDataDocsAction(name="data_docs")],
+            result_format={
+                "result_format": "COMPLETE",
+                "unexpected_index_column_names": [POSITION, *shown],
+                "return_unexpected_index_query": False,
+            },
+        )
+    )
+    outcome = checkpoint.run(batch_parameters={"dataframe": frame})
+    [(identifier, result)] = outcome.run_results.items()
+    results: Any = result.results
+    _refuse_what_did_not_run(name, results, len(expectations), len(frame))
+    return Validated(
+        reasons=_reasons(results),
+        failed=tuple(
+            str(r.expectation_config.type)
+            for r in results
+            if not r.success and "reason" not in (r.expectation_config.meta or {})
+        ),
+        page=_page(context, identifier, gx_root),
+    )
+
+
+def data_docs_index(gx_root: Path) -> Path:
+    """The front page of Data Docs; it exists once something has been validated."""
+    return gx_root / "gx" / "uncommitted" / "data_docs" / "local_site" / "index.html"
+
+
+def _context(gx_root: Path) -> FileDataContext:
+    gx_root.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    context = gx.get_context(mode="file", project_root_dir=gx_root)
+    if context.config.analytics_enabled is not False:  # kept in great_expectations.yml
+        context.enable_analytics(False)
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        context.variables.save()
+    return context
+
+
+def _whole_frame(context: FileDataContext, name: str) -> BatchDefinition:
+    source = context.data_sources.add_or_update_pandas(_DATASOURCE)
+    asset = source.add_dataframe_asset(name)
+    return asset.add_batch_definition_whole_dataframe("whole")
+
+
+def _refuse_what_did_not_run(name: str, results: Any, num_expectations: int, num_rows: int) -> None:
+    if len(results) != num_expectations:
+        raise ValidationNotRun(f"{name}: {len(results)} of {num_expectations} expectations were evaluated.")
+    for result in results:
+        config = result.expectation_config
+        what = f"{name}: {config.type} on {config.kwargs.get('column', 'the table')}"
+        if message := _exception(result.exception_info):
+            raise ValidationNotRun(f"{what} could not be evaluated: {message}")
+        seen = result.result.get("element_count", num_rows)
+        if seen != num_rows and not config.kwargs.get("row_condition"):
+            raise ValidationNotRun(f"{what} saw {seen:,} of {num_rows:,} rows.")
+
+
+def _exception(info: dict[str, Any] | None) -> str:
+    """GX nests it: one for the expectation, or one for each metric that raised."""
+    info = info or {}
+    if "raised_exception" in info:
+        return str(info["exception_message"]) if info["raised_exception"] else ""
+    return "; ".join(filter(None, (_exception(nested) for nested in info.values())))
+
+
+def _reasons(results: Any) -> dict[int, tuple[str, ...]]:
+    reasons: dict[int, set[str]] = {}
+    for result in results:
+        code = (result.expectation_config.meta or {}).get("reason")
+        if code is None or result.success:
+            continue
+        for row in result.result["unexpected_index_list"]:
+            reasons.setdefault(int(row[POSITION]), set()).add(code)
+    return {position: tuple(sorted(codes)) for position, codes in sorted(reasons.items())}
+
+
+def _page(context: FileDataContext, identifier: Any, gx_root: Path) -> str:
+    for site in context.get_docs_sites_urls(resource_identifier=identifier):
+        if url := site["site_url"]:
+            return unquote(urlparse(url).path)
+    return str(data_docs_index(gx_root))

@@ -1,0 +1,177 @@
+"""Item vectors against their contract: finite, of the right shape, not zero, not all alike.
+
+A non-finite vector of a present item stops the run, since one NaN spreads through every layer after it.
+Zero and duplicate vectors are health figures with limits: some are honest, most are an encoder that failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import great_expectations.expectations as gxe
+import numpy as np
+import pandas as pd
+from great_expectations.expectations.expectation import Expectation
+from great_expectations.expectations.row_conditions import Column
+from jaxtyping import Bool, Float
+
+from components.data.batch import DataContractError
+from components.data.contracts.validation import POSITION, validate
+
+NON_FINITE, ZERO, DUPLICATE = "non-finite", "zero", "duplicates"
+_MENDS = {
+    NON_FINITE: "Look at what the encoder was given for this item, or mask the item out.",
+    ZERO: "Mask out items that have nothing to encode, or raise max_zero_share.",
+    DUPLICATE: "The encoder says one thing of everything: check its input, or raise max_duplicate_share.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorLimits:
+    """Shares of the present vectors of one modality."""
+
+    max_zero_share: float = 0.1
+    max_duplicate_share: float = 0.9  # films of the same genres and year have the same metadata vector
+    min_present: int = 1
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.max_zero_share < 1 and 0 <= self.max_duplicate_share < 1 and self.min_present >= 1):
+            raise ValueError("shares lie in [0, 1), and min_present is at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModalityReport:
+    num_items: int
+    num_present: int
+    dim: int
+    zero_share: float  # of the present vectors
+    duplicate_share: float  # equal, bit by bit, to one of an earlier item
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorCheck:
+    modalities: dict[str, ModalityReport]
+    data_docs: str
+
+
+def check_item_vectors(
+    item_ids: Sequence[str],
+    vectors: Mapping[str, Float[np.ndarray, "item dim"]],
+    masks: Mapping[str, Bool[np.ndarray, "item"]],
+    *,
+    gx_root: Path,
+    limits: VectorLimits,
+    dims: Mapping[str, int] | None = None,
+) -> VectorCheck:
+    """Check every modality; `masks` says which items have it (True: present), `dims` what is expected.
+
+    Raises DataContractError naming modality and item.
+    """
+    if not vectors:
+        raise DataContractError("no item has a vector of any modality. Encode at least one modality first.")
+    modalities = sorted(vectors)
+    for modality in modalities:
+        _refuse_misshapen(modality, item_ids, vectors[modality], masks.get(modality), dims, limits)
+    facts = pd.concat(
+        [_facts(modality, item_ids, vectors[modality], masks[modality]) for modality in modalities],
+        ignore_index=True,
+    )
+    facts[POSITION] = np.arange(len(facts))
+    suite = [expectation for modality in modalities for expectation in _suite(modality, limits)]
+    found = validate(facts, suite, name="item-vectors", gx_root=gx_root, shown=("item_id", "modality"))
+    if found.reasons:
+        _refuse(facts, found.reasons)
+    return VectorCheck(
+        modalities={
+            modality: _report(facts[facts["modality"] == modality], vectors[modality])
+            for modality in modalities
+        },
+        data_docs=found.page,
+    )
+
+
+def _refuse_misshapen(
+    modality: str,
+    item_ids: Sequence[str],
+    vectors: np.ndarray,
+    mask: np.ndarray | None,
+    dims: Mapping[str, int] | None,
+    limits: VectorLimits,
+) -> None:
+    expected_dim = vectors.shape[-1] if dims is None or modality not in dims else dims[modality]
+    if vectors.shape != (len(item_ids), expected_dim):
+        raise DataContractError(
+            f"{modality}: vectors of shape {vectors.shape}, expected {(len(item_ids), expected_dim)} "
+            "(item, dim). Encode the modality again, with the encoder that the configuration names."
+        )
+    if mask is None or mask.shape != (len(item_ids),):
+        found = "none" if mask is None else f"one of shape {mask.shape}"
+        raise DataContractError(f"{modality}: needs a mask of shape {(len(item_ids),)}, found {found}.")
+    if (num_present := int(mask.sum())) < limits.min_present:
+        raise DataContractError(
+            f"{modality}: {num_present:,} of {len(item_ids):,} items have a vector, at least "
+            f"{limits.min_present:,} expected. Check the encoder's input, or leave the modality out."
+        )
+
+
+def _facts(modality: str, item_ids: Sequence[str], vectors: np.ndarray, mask: np.ndarray) -> pd.DataFrame:
+    """One row a present vector."""
+    present = np.ascontiguousarray(vectors[mask])
+    return pd.DataFrame(
+        {
+            "modality": modality,
+            "item_id": np.asarray(item_ids, dtype=object)[mask],
+            "num_non_finite": (~np.isfinite(present)).sum(axis=1),
+            "num_non_zero": (present != 0).sum(axis=1),
+            "is_duplicate": pd.Series([row.tobytes() for row in present], dtype=object).duplicated(),
+        }
+    )
+
+
+def _suite(modality: str, limits: VectorLimits) -> list[Expectation]:
+    of_modality = Column("modality") == modality
+    return [
+        gxe.ExpectColumnValuesToBeBetween(
+            column="num_non_finite", max_value=0, row_condition=of_modality, meta={"reason": NON_FINITE}
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="num_non_zero",
+            min_value=1,
+            mostly=1 - limits.max_zero_share,
+            row_condition=of_modality,
+            meta={"reason": ZERO},
+        ),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="is_duplicate",
+            value_set=[False],
+            mostly=1 - limits.max_duplicate_share,
+            row_condition=of_modality,
+            meta={"reason": DUPLICATE},
+        ),
+    ]
+
+
+def _refuse(facts: pd.DataFrame, reasons: Mapping[int, tuple[str, ...]]) -> None:
+    """Raise for the worst kind of fault, naming its first vector."""
+    for code in (NON_FINITE, ZERO, DUPLICATE):
+        positions = [position for position, codes in reasons.items() if code in codes]
+        if positions:
+            first = facts.iloc[positions[0]]
+            same = int((facts.iloc[positions]["modality"] == first["modality"]).sum())
+            of = int((facts["modality"] == first["modality"]).sum())
+            raise DataContractError(
+                f"{first['modality']}: {same:,} of {of:,} vectors are {code}; first is item "
+                f"{first['item_id']!r}. {_MENDS[code]}"
+            )
+
+
+def _report(facts: pd.DataFrame, vectors: np.ndarray) -> ModalityReport:
+    return ModalityReport(
+        num_items=len(vectors),
+        num_present=len(facts),
+        dim=vectors.shape[1],
+        zero_share=float((facts["num_non_zero"] == 0).mean()),
+        duplicate_share=float(facts["is_duplicate"].mean()),
+    )

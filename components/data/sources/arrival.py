@@ -1,0 +1,47 @@
+"""What of a source has arrived: the part of its rows between two moments.
+
+Historic data is replayed by reading it in slices of time. Any run of adjoining slices, the first with
+`since=None`, hands over every event once. A row whose time cannot be read has no place in time; it comes
+with the first slice, so that it is quarantined once and not lost.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pandas as pd
+
+from components.data.moments import from_micros, to_micros
+from components.data.timestamps import MOMENT, read_timestamps
+
+
+def events_arrived(events: pd.DataFrame, *, since: datetime | None, until: datetime | None) -> pd.DataFrame:
+    """Events with since <= timestamp < until, in the order of the file.
+
+    Raises NaiveMoment if a bound has no time zone.
+    """
+    return _between(events, "timestamp", since, until)
+
+
+def items_arrived(items: pd.DataFrame, *, until: datetime | None) -> pd.DataFrame:
+    """Items available before `until`, and those that do not say since when they are.
+
+    A catalogue is a state, so every slice carries all of it that is known by then.
+    """
+    return _between(items, "available_at", None, until)
+
+
+def _between(
+    frame: pd.DataFrame, column: str, since: datetime | None, until: datetime | None
+) -> pd.DataFrame:
+    if since is None and until is None:
+        return frame
+    read = read_timestamps(frame[column])
+    chosen = pd.Series(True, index=frame.index)
+    if since is not None:
+        chosen &= read.moments >= from_micros(to_micros(since))
+    else:
+        chosen |= read.form != MOMENT
+    if until is not None:
+        chosen &= (read.moments < from_micros(to_micros(until))) | (read.form != MOMENT)
+    return frame[chosen].reset_index(drop=True)
