@@ -13,11 +13,10 @@ from components.data import ingest as landing
 from components.data import queries
 from components.data.batch import read_checked, write_checked
 from components.data.contracts.batch_check import ContractConfig, TooMuchBad, batch_digest, check_batch
-from components.data.sources.poison import poisoned
 from components.artifact import ArtifactRef, digest_of, publish, verified
 from flows.request import CycleRequest
 from flows.settings import load_settings
-from flows.source import open_source
+from flows.source import read_batch
 from flows.stages import Outcome, run_once
 from flows.state import warehouse
 
@@ -33,10 +32,7 @@ def ingest(run: str, request: CycleRequest) -> tuple[Outcome, Outcome]:
 def check(run: str, request: CycleRequest) -> Outcome:
     """Hold the batch against its contracts. A batch that is bad beyond the limit stops the run here."""
     settings = load_settings()
-    source = open_source(request.source, settings)
-    batch = source.read(settings, since=request.since, until=request.as_of)
-    if request.poisoned_rows:
-        batch = poisoned(batch, seed=request.seed, count=request.poisoned_rows, as_of=request.as_of)
+    batch = read_batch(request)
     known_items = queries.item_ids(warehouse())
 
     def work() -> dict[str, Any]:
@@ -58,6 +54,7 @@ def check(run: str, request: CycleRequest) -> Outcome:
         bad = len(found.quarantined)
         return {
             "batch": ref.to_dict(),
+            "received_digest": found.digest,
             "data_docs": found.data_docs,
             "received": len(batch.events),
             "note": f"{len(batch.events):,} events, {len(batch.items):,} items; {bad} rows to quarantine",

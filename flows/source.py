@@ -8,7 +8,9 @@ from pathlib import Path
 
 from components.data.batch import Batch
 from components.data.sources import folder, movielens, synthetic
-from flows.settings import Settings
+from components.data.sources.poison import poisoned
+from flows.request import CycleRequest
+from flows.settings import Settings, load_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,3 +38,12 @@ def open_source(name: str, settings: Settings) -> Source:
         synthetic.write_synthetic(synthetic.SyntheticConfig(), made)
         return Source(name=name, media_root=made, terms="")
     return Source(name=name, media_root=Path(name).expanduser().resolve(), terms="")
+
+
+def read_batch(request: CycleRequest) -> Batch:
+    """What has arrived for this cycle, spoiled on purpose where the request says so."""
+    settings = load_settings()
+    batch = open_source(request.source, settings).read(settings, since=request.since, until=request.as_of)
+    if request.poisoned_rows:
+        batch = poisoned(batch, seed=request.seed, count=request.poisoned_rows, as_of=request.as_of)
+    return batch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 COMPUTE_STAGES = ("encode items", "fit tokenizer", "extend ids", "train mmgrec", "train sasrec", "rank", "judge")
@@ -68,6 +68,11 @@ class CycleSummary:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def all_reused(self) -> CycleSummary:
+        """The same story when nothing had to be done again."""
+        stages = tuple(replace(stage, seconds=0.0, reused=True) for stage in self.stages)
+        return replace(self, stages=stages, seconds=0.0)
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> CycleSummary:

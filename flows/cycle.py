@@ -1,0 +1,238 @@
+"""The parent flow: one retraining cycle, from what has arrived to who is champion.
+
+Every stage is a task that runs once per key (see `stages`), so the flow may be killed anywhere and started
+again. What a cycle is compared with, and whose IDs it carries on, is settled when it begins.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, runtime, tags, task
+
+from components.artifact import ArtifactRef
+from components.data import lease, snapshot
+from components.registry import tracking
+from components.registry.bundle import open_bundle
+from flows.features import features
+from flows.ingest import ingest
+from flows.record import carried_into, cycle_id, keep_cycle
+from flows.release import champion_now, open_tracking, promote, register
+from flows.replay import Contender, replay
+from flows.request import CycleRequest
+from flows.settings import load_settings
+from flows.stages import Outcome, run_once
+from flows.state import warehouse
+from flows.summary import ArmFigure, CycleSummary, StageFigure
+from flows.sweep import sweep_dead_runs, warehouse_tag
+from flows.training import BASELINES, bundle_challenger, extend_ids, fit_tokenizer, train_arm, train_baselines
+
+TRAINED = ("mmgrec", "sasrec")
+CHAMPION = "champion"
+
+
+def run_cycle(request: CycleRequest) -> CycleSummary:
+    """Run one cycle as a flow that carries this warehouse's tag, alone among the cycles of the warehouse.
+
+    Raises LeaseHeld if another retraining is going on.
+    """
+    with lease.hold_lease(warehouse(), "retraining", owner=lease.this_process()), tags(
+        warehouse_tag(load_settings())
+    ):
+        return retraining_cycle(request)
+
+
+@flow(name="retraining-cycle", flow_run_name="cycle-until-{request.as_of:%Y-%m-%d}")
+def retraining_cycle(request: CycleRequest) -> CycleSummary:
+    """Ingest, train, replay, decide, register, promote. Returns what there is to tell."""
+    begin = time.perf_counter()
+    sweep_dead_runs(load_settings(), alive=runtime.flow_run.id)
+    run = cycle_id(request)
+    tracked = open_tracking(run, f"until {request.as_of:%Y-%m-%d}")
+
+    checked, landed = ingest(run, request)
+    opened = open_cycle(run, request, checked.output["batch"]["digest"])
+    champion, carried = opened.output["champion"], opened.output["carried"]
+    snapshots = take_snapshots(run, request, landed.output["result"]["batch_id"])
+    train, window = snapshots.output["train"], snapshots.output["window"]
+
+    prepared = features(run, request.source, train, window, carried and carried["encoders"])
+    feature_set, training_set = prepared[0].output["feature_set"], prepared[-1].output["training_set"]
+    if carried:
+        identified = extend_ids(run, training_set, feature_set, carried)
+    else:
+        identified = fit_tokenizer(run, training_set, feature_set, request.preset, request.seed)
+    ids = identified.output
+
+    trained = [
+        train_arm(run, arm, training_set, ids["ids"], request.preset, request.seed, tracked) for arm in TRAINED
+    ]
+    counted = train_baselines(run, train)
+    arms = {outcome.output["name"]: outcome.output["arm"] for outcome in trained}
+    bundled = bundle_challenger(run, request, train, feature_set, ids, arms[request.challenger])
+
+    contenders = _contenders(request, arms, counted.output, bundled.output["bundle"], champion)
+    replayed = replay(
+        run, train, window, contenders, request.challenger, CHAMPION if champion else None, request.profile
+    )
+    judged = replayed[-1].output
+    registered = register(run, tracked, bundled.output["bundle"], judged)
+    promoted = promote(run, registered.output, judged, champion and champion["version"])
+
+    outcomes = [
+        checked, landed, opened, snapshots, *prepared, identified, *trained, counted, bundled, *replayed,
+        registered, promoted,
+    ]  # fmt: skip
+    summary = _summarise(request, run, outcomes, tracked, time.perf_counter() - begin)
+    keep_cycle(
+        request,
+        summary,
+        received=checked.output["received_digest"],
+        carried={name: ids[name] for name in ("encoders", "tokenizer", "ids")},
+        bundle=bundled.output["bundle"],
+    )
+    return summary
+
+
+@task
+def open_cycle(run: str, request: CycleRequest, batch: str) -> Outcome:
+    """Settle what this cycle is compared with and carries on: the champion of now, the last cycle's IDs."""
+
+    def work() -> dict[str, Any]:
+        champion = champion_now()
+        carried = carried_into(request) if request.tokenizer == "reuse" else None
+        against = f"against version {champion['version']}" if champion else "no champion yet"
+        return {"champion": champion, "carried": carried, "note": against}
+
+    return run_once("open cycle", run=run, inputs={"batch": batch, "run": run}, config={}, rooms=(), work=work)
+
+
+@task
+def take_snapshots(run: str, request: CycleRequest, watermark: int) -> Outcome:
+    """The events before the cut, and those of the replay window, frozen."""
+
+    def work() -> dict[str, Any]:
+        root = load_settings().artifacts
+        train = snapshot.take_snapshot(warehouse(), root, end=request.train_cutoff)
+        window = snapshot.take_snapshot(
+            warehouse(), root, start=request.train_cutoff, end=request.as_of
+        )
+        facts, later = snapshot.snapshot_facts(train), snapshot.snapshot_facts(window)
+        return {
+            "train": train.to_dict(),
+            "window": window.to_dict(),
+            "train_events": facts.num_events,
+            "note": f"{facts.num_events:,} events before the cut, {later.num_events:,} after it",
+        }
+
+    return run_once(
+        "take snapshots",
+        run=run,
+        inputs={"watermark": watermark},
+        config={"cut": request.train_cutoff.isoformat(), "end": request.as_of.isoformat()},
+        rooms=("data",),
+        work=work,
+    )
+
+
+def _contenders(
+    request: CycleRequest,
+    arms: Mapping[str, dict[str, str]],
+    counted: Mapping[str, dict[str, str]],
+    bundle: dict[str, str],
+    champion: dict[str, str] | None,
+) -> list[Contender]:
+    """Everyone who is asked for lists. The challenger is asked out of the bundle that will be registered."""
+    train_end = request.train_cutoff.isoformat()
+
+    def plain(name: str, arm: dict[str, str]) -> Contender:
+        return Contender(name=name, arm=arm, folder="", train_end=train_end, digest=arm["digest"])
+
+    contenders = [
+        Contender(
+            name=request.challenger, arm=bundle, folder="arm", train_end=train_end, digest=bundle["digest"]
+        )
+    ]
+    if champion:
+        held = {name: champion[name] for name in ("kind", "digest", "path")}
+        learned = open_bundle(champion["path"]).facts.train_end
+        contenders.append(
+            Contender(name=CHAMPION, arm=held, folder="arm", train_end=learned, digest=champion["digest"])
+        )
+    contenders += [plain(name, arms[name]) for name in TRAINED if name != request.challenger]
+    return contenders + [plain(name, counted[name]) for name in BASELINES]
+
+
+def _summarise(
+    request: CycleRequest,
+    run: str,
+    outcomes: Iterable[Outcome],
+    tracked: tracking.TrackingRun,
+    seconds: float,
+) -> CycleSummary:
+    outcomes = list(outcomes)
+    found = {outcome.stage: outcome.output for outcome in outcomes}
+    settings = load_settings()
+    landed, opened, judged = found["land batch"], found["open cycle"], found["judge"]
+    identified = found.get("extend ids") or found["fit tokenizer"]
+    folder = Path(judged["replay"]["path"])
+    evidence = json.loads((folder / "evidence.json").read_text())
+    champion = opened["champion"]
+    return CycleSummary(
+        cycle_id=run,
+        source=request.source,
+        as_of=request.as_of.isoformat(),
+        train_cutoff=request.train_cutoff.isoformat(),
+        received=landed["result"]["received"],
+        accepted=landed["result"]["accepted"],
+        quarantined=landed["result"]["quarantined"],
+        duplicates=landed["result"]["duplicates"],
+        quarantine_reasons=landed["reasons"],
+        train_events=found["take snapshots"]["train_events"],
+        window_users=evidence["plan"]["users"],
+        window_requests=evidence["plan"]["requests"],
+        verdict=judged["verdict"],
+        reasons=tuple(evidence["measured"]["reasons"]),
+        version=found["register"]["version"],
+        champion_before=champion and champion["version"],
+        champion_after=found["promote"]["champion"],
+        tokenizer=identified["tokenizer"]["digest"],
+        tokenizer_reused="extend ids" in found,
+        new_ids=identified["new_ids"],
+        arms=tuple(_arm_figures(evidence, request)),
+        stages=tuple(
+            StageFigure(stage=o.stage, seconds=o.seconds, peak_mb=o.peak_mb, reused=o.reused) for o in outcomes
+        ),
+        seconds=seconds,
+        addresses={
+            "replay report": str(folder / "report.html"),
+            "Prefect run": f"{settings.prefect_ui_url}/runs/flow-run/{runtime.flow_run.id}",
+            "MLflow run": tracked.url,
+            "MLflow version": f"{settings.mlflow_tracking_uri}/#/models/{settings.model_name}/versions/"
+            f"{found['register']['version']}",
+            "Data Docs": found["check batch"]["data_docs"],
+        },
+    )
+
+
+def _arm_figures(evidence: Mapping[str, Any], request: CycleRequest) -> Iterable[ArmFigure]:
+    of = {(a["arm"], a["metric"]): a for a in evidence["arms"]}
+    lead = {c["baseline"]: c for c in evidence["comparisons"] if c["metric"] == "ndcg@10"}
+    for arm in dict.fromkeys(a["arm"] for a in evidence["arms"]):
+        ndcg, against = of[arm, "ndcg@10"], lead.get(arm)
+        role = "challenger" if arm == request.challenger else CHAMPION if arm == CHAMPION else "baseline"
+        yield ArmFigure(
+            arm=arm,
+            role=role,
+            ndcg=ndcg["mean"],
+            ndcg_low=ndcg["lower"],
+            ndcg_high=ndcg["upper"],
+            hit_rate=of[arm, "hr@10"]["mean"],
+            challenger_lead=against and against["delta"],
+            lead_low=against and against["lower"],
+            lead_high=against and against["upper"],
+        )
