@@ -23,7 +23,7 @@ def parquet(view: str) -> FileSource:
     """All files of one view: a file a cut of users, or an encoder of items."""
     return FileSource(
         name=f"{view}_source",
-        path=str(OFFLINE / view / "*.parquet"),
+        path=str(OFFLINE / view),
         file_format=ParquetFormat(),
         timestamp_field="event_timestamp",
         created_timestamp_column="created_timestamp",

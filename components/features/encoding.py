@@ -45,8 +45,9 @@ class EncoderConfig:
             raise ValueError(f"modalities: {min(strangers)!r} is none of {', '.join(MODALITIES)}")
         if self.text not in ("wordllama", "tfidf"):
             raise ValueError(f"text: {self.text!r} is neither 'wordllama' nor 'tfidf'")
-        if min(self.text_dim, self.text_max_words, self.metadata_dim, self.metadata_min_count) < 1:
-            raise ValueError("dimensions and counts must be at least 1")
+        for name in ("text_dim", "text_max_words", "metadata_dim", "metadata_min_count"):
+            if (value := getattr(self, name)) < 1:
+                raise ValueError(f"{name}: {value} is less than 1")
         if self.image_size < 32:
             raise ValueError(f"image_size: {self.image_size} px is less than the network's stride of 32")
 

@@ -49,7 +49,9 @@ def publish_training_set(
             }
         )
         pq.write_table(table, folder / "sequences.parquet")
-        pq.write_table(pa.table({"item_id": pa.array(vectors.item_ids, pa.string())}), folder / "items.parquet")
+        pq.write_table(
+            pa.table({"item_id": pa.array(vectors.item_ids, pa.string())}), folder / "items.parquet"
+        )
         save_vectors(vectors, folder / "vectors.safetensors")
 
     return publish(root, KIND, write, parents=parents, config={"encoders": dict(vectors.encoders)})

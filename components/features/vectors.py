@@ -75,7 +75,7 @@ def modality_health(
 
 def unit_rows(x: Float[np.ndarray, "item dim"]) -> Float[np.ndarray, "item dim"]:
     """Each row scaled to length 1; a zero row stays zero."""
-    lengths = np.linalg.norm(x, axis=1, keepdims=True)
+    lengths = np.linalg.norm(x.astype(np.float64), axis=1, keepdims=True)  # 1e30 squared is no float32
     return (x / np.where(lengths > 0, lengths, 1)).astype(np.float32)
 
 

@@ -88,7 +88,7 @@ def log_mel_statistics(samples: Float[np.ndarray, "sample"]) -> Float[np.ndarray
     padded = np.pad(samples, (0, max(0, WINDOW - len(samples))))
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     power = np.abs(np.fft.rfft(frames * get_window("hann", WINDOW), axis=1)) ** 2
-    log_energy = np.log(np.maximum(power @ _mel_filters(), _FLOOR))
+    log_energy = np.log(np.maximum(power @ _mel_filters() / _FLOOR, 1))  # silence is exactly zero
     mean = log_energy.mean(axis=0)
     return np.concatenate([mean - mean.mean(), log_energy.std(axis=0)])
 

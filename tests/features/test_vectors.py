@@ -1,0 +1,26 @@
+"""Health figures, and matrices that come back as they went."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from components.features.vectors import ModalityHealth, modality_health, unit_rows
+
+
+def test_health_worked_example():
+    """Rows: a, a again, zero, NaN, missing. Of 4 present rows one repeats another: a quarter."""
+    vectors = np.array([[1, 2], [1, 2], [0, 0], [np.nan, 1], [0, 0]], dtype=np.float32)
+    present = np.array([True, True, True, True, False])
+    assert modality_health(vectors, present) == ModalityHealth(
+        items=5, missing=1, zero=1, non_finite=1, duplicate_share=0.25
+    )
+
+
+def test_health_of_nothing():
+    health = modality_health(np.zeros((0, 3), dtype=np.float32), np.zeros(0, dtype=bool))
+    assert health == ModalityHealth(items=0, missing=0, zero=0, non_finite=0, duplicate_share=0.0)
+
+
+def test_unit_rows_keeps_zero_rows_and_does_not_overflow():
+    rows = unit_rows(np.array([[3, 4], [0, 0], [1e30, 0]], dtype=np.float32))
+    np.testing.assert_allclose(rows, [[0.6, 0.8], [0, 0], [1, 0]], rtol=1e-6)
