@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from flows.summary import CycleSummary
+from flows.summary import ArmFigure, CycleSummary
 
 _COLOURS = {"PROMOTE": "green", "HOLD": "yellow", "REJECT": "red", "INVALID": "magenta"}
 
@@ -22,7 +24,7 @@ def closing_box(title: str, summary: CycleSummary) -> Panel:
         Text(),
         _data_line(summary),
         Text(),
-        _arms_table(summary),
+        arms_table(summary.arms),
         Text(),
         _stages_table(summary),
         Text(),
@@ -56,7 +58,8 @@ def _data_line(summary: CycleSummary) -> Text:
     )
 
 
-def _arms_table(summary: CycleSummary) -> Table:
+def arms_table(arms: Iterable[ArmFigure]) -> Table:
+    """NDCG@10 and HR@10 of each arm, and the challenger's paired lead over it."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("arm")
     table.add_column("role", style="dim")
@@ -64,7 +67,7 @@ def _arms_table(summary: CycleSummary) -> Table:
     table.add_column("95 % interval", justify="right", style="dim")
     table.add_column("HR@10", justify="right")
     table.add_column("challenger minus this", justify="right")
-    for arm in summary.arms:
+    for arm in arms:
         lead = ""
         if arm.challenger_lead is not None:
             lead = f"{arm.challenger_lead:+.4f} [{arm.lead_low:+.4f}, {arm.lead_high:+.4f}]"

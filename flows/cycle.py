@@ -27,7 +27,7 @@ from flows.request import CycleRequest
 from flows.settings import load_settings
 from flows.stages import Outcome, run_once
 from flows.state import warehouse
-from flows.summary import ArmFigure, CycleSummary, StageFigure
+from flows.summary import CycleSummary, StageFigure, arm_figures
 from flows.sweep import sweep_dead_runs, warehouse_tag
 from flows.training import BASELINES, bundle_challenger, extend_ids, fit_tokenizer, train_arm, train_baselines
 
@@ -203,7 +203,7 @@ def _summarise(
         tokenizer=identified["tokenizer"]["digest"],
         tokenizer_reused="extend ids" in found,
         new_ids=identified["new_ids"],
-        arms=tuple(_arm_figures(evidence, request)),
+        arms=tuple(arm_figures(evidence)),
         stages=tuple(
             StageFigure(stage=o.stage, seconds=o.seconds, peak_mb=o.peak_mb, reused=o.reused) for o in outcomes
         ),
@@ -217,22 +217,3 @@ def _summarise(
             "Data Docs": found["check batch"]["data_docs"],
         },
     )
-
-
-def _arm_figures(evidence: Mapping[str, Any], request: CycleRequest) -> Iterable[ArmFigure]:
-    of = {(a["arm"], a["metric"]): a for a in evidence["arms"]}
-    lead = {c["baseline"]: c for c in evidence["comparisons"] if c["metric"] == "ndcg@10"}
-    for arm in dict.fromkeys(a["arm"] for a in evidence["arms"]):
-        ndcg, against = of[arm, "ndcg@10"], lead.get(arm)
-        role = "challenger" if arm == request.challenger else CHAMPION if arm == CHAMPION else "baseline"
-        yield ArmFigure(
-            arm=arm,
-            role=role,
-            ndcg=ndcg["mean"],
-            ndcg_low=ndcg["lower"],
-            ndcg_high=ndcg["upper"],
-            hit_rate=of[arm, "hr@10"]["mean"],
-            challenger_lead=against and against["delta"],
-            lead_low=against and against["lower"],
-            lead_high=against and against["upper"],
-        )

@@ -328,3 +328,11 @@ def _sigterm_unwinds() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def mlflow_address(settings: Settings) -> str:
+    """Where MLflow's client finds the registry: the server, or its own database while the local one is down."""
+    address = settings.mlflow_tracking_uri
+    if settings.mlflow_is_local and not healthy(f"{address}/health") and _mlflow_database(settings).exists():
+        return f"sqlite:///{_mlflow_database(settings)}"
+    return address

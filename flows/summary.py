@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -82,3 +83,23 @@ class CycleSummary:
             "stages": tuple(StageFigure(**stage) for stage in stored["stages"]),
         }
         return cls(**{**stored, **nested})
+
+
+def arm_figures(evidence: Mapping[str, Any]) -> Iterator[ArmFigure]:
+    """Every arm of a replay's evidence, challenger first."""
+    means = {(arm["arm"], arm["metric"]): arm for arm in evidence["arms"]}
+    leads = {c["baseline"]: c for c in evidence["comparisons"] if c["metric"] == "ndcg@10"}
+    roles = {evidence["challenger"]: "challenger", evidence["champion"]: "champion"}
+    for arm in dict.fromkeys(arm["arm"] for arm in evidence["arms"]):
+        ndcg, lead = means[arm, "ndcg@10"], leads.get(arm)
+        yield ArmFigure(
+            arm=arm,
+            role=roles.get(arm, "baseline"),
+            ndcg=ndcg["mean"],
+            ndcg_low=ndcg["lower"],
+            ndcg_high=ndcg["upper"],
+            hit_rate=means[arm, "hr@10"]["mean"],
+            challenger_lead=lead and lead["delta"],
+            lead_low=lead and lead["lower"],
+            lead_high=lead and lead["upper"],
+        )

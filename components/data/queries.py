@@ -124,3 +124,9 @@ def item_ids(engine: Engine) -> set[str]:
     """All items that are described."""
     with reading(engine) as connection:
         return set(connection.execute(select(items.c.item_id)).scalars())
+
+
+def user_ids(engine: Engine) -> set[str]:
+    """All users with at least one event."""
+    with reading(engine) as connection:
+        return set(connection.execute(select(events.c.user_id).distinct()).scalars())

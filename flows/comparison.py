@@ -1,0 +1,57 @@
+"""Two registered versions on one window of the warehouse: a verdict that moves nothing."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+
+from components.artifact import digest_of
+from components.data import queries, snapshot
+from components.registry import versions
+from components.registry.bundle import open_bundle
+from flows.replay import Contender, replay
+from flows.settings import load_settings
+from flows.state import warehouse
+from flows.training import train_baselines
+
+
+@flow(name="compare-versions", flow_run_name="compare-{challenger}-with-{champion}")
+def compare_versions(
+    challenger: str,
+    champion: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    profile: str = "small",
+) -> tuple[dict[str, Any], str]:
+    """Replay `challenger` against `champion` (default: the champion of now) on [start, end).
+
+    The window begins where the challenger's training ended, unless told otherwise, and reaches to the last
+    event. Popularity is counted anew before it. Returns the evidence and the path of the report.
+    """
+    settings = load_settings()
+    against = champion or versions.require_champion(settings.model_name).version
+    contenders = [_contender("challenger", challenger), _contender("champion", against)]
+    cut = start or datetime.fromisoformat(contenders[0].train_end)
+    until = end or queries.event_time_quantile(warehouse(), 1.0)
+    train = snapshot.take_snapshot(warehouse(), settings.artifacts, end=cut)
+    window = snapshot.take_snapshot(warehouse(), settings.artifacts, start=cut, end=until or cut)
+    run = digest_of(["compare", train.digest, window.digest, challenger, against, profile])
+    counted = train_baselines(run, train.to_dict()).output
+    contenders += [
+        Contender(name=name, arm=arm, folder="", train_end=cut.isoformat(), digest=arm["digest"])
+        for name, arm in counted.items()
+    ]
+    judged = replay(run, train.to_dict(), window.to_dict(), contenders, "challenger", "champion", profile)[-1]
+    folder = Path(judged.output["replay"]["path"])
+    return json.loads((folder / "evidence.json").read_text()), str(folder / "report.html")
+
+
+def _contender(name: str, version: str) -> Contender:
+    settings = load_settings()
+    bundle = versions.download_bundle(settings.model_name, version, settings.artifacts)
+    learned = open_bundle(bundle.path).facts.train_end
+    return Contender(name=name, arm=bundle.to_dict(), folder="arm", train_end=learned, digest=bundle.digest)

@@ -1,0 +1,89 @@
+"""`recloop status`: champion, challenger, last cycles, freshness, quarantine, in one screen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.table import Table
+
+from flows.console import console
+from flows.settings import load_settings
+
+
+def show() -> None:
+    """Print where things stand; says what to run first on an empty home."""
+    from components.data import queries
+    from flows.state import warehouse
+
+    settings = load_settings()
+    console.print(f"[bold]state[/bold]      {settings.home}")
+    engine = warehouse()
+    counts, fresh = queries.counts(engine), queries.freshness(engine)
+    if not counts.batches:
+        console.print("nothing has been ingested yet: `recloop demo` or `recloop ingest --source …` begins")
+        return
+    console.print(
+        f"[bold]warehouse[/bold]  {counts.events:,} events of {counts.users:,} users, {counts.items:,} items, "
+        f"{counts.batches} batches, {counts.quarantined:,} rows in quarantine"
+    )
+    console.print(
+        f"[bold]freshness[/bold]  last event {_when(fresh.last_event_at)}, last batch {_when(fresh.last_landing_at)}"
+    )
+    _show_registry()
+    _show_cycles()
+
+
+def _show_registry() -> None:
+    from components.registry import versions
+    from components.registry.tracking import TrackingUnreachable
+    from flows.commands import registry
+
+    try:
+        with registry() as model_name:
+            aliases = versions.aliases(model_name)
+            for alias in (versions.CHAMPION, versions.CHALLENGER):
+                version = aliases.get(alias)
+                told = "none" if version is None else _version(model_name, version)
+                console.print(f"[bold]{alias:<10}[/bold] {told}")
+    except TrackingUnreachable as error:
+        console.print(f"[bold]registry[/bold]   [red]{error}[/red]")
+
+
+def _version(model_name: str, version: str) -> str:
+    from components.registry import versions
+
+    found = versions.get_version(model_name, version)
+    return (
+        f"version {version}  {found.tags.get('recloop.arm', '')}, trained before "
+        f"{found.tags.get('recloop.train_end', '')[:16]}Z, verdict {found.verdict}, bundle "
+        f"{(found.bundle_digest or '')[:12]}"
+    )
+
+
+def _show_cycles() -> None:
+    from components.data import cycles
+    from flows.state import warehouse
+    from flows.summary import CycleSummary
+
+    recorded = cycles.cycles(warehouse())
+    if not recorded:
+        console.print("no cycle has been finished yet: `recloop retrain` runs one")
+        return
+    table = Table("as of", "trained before", "verdict", "version", "NDCG@10", "seconds", box=None, pad_edge=False)
+    for cycle in recorded[-5:]:
+        told = CycleSummary.from_dict(cycle.summary["told"])
+        challenger = next(arm for arm in told.arms if arm.role == "challenger")
+        table.add_row(
+            f"{cycle.as_of:%Y-%m-%d %H:%M}Z",
+            f"{cycle.train_cutoff:%Y-%m-%d %H:%M}Z",
+            cycle.verdict,
+            told.version,
+            f"{challenger.ndcg:.4f}",
+            f"{told.seconds:.0f}",
+        )
+    console.print()
+    console.print(table)
+
+
+def _when(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}Z" if moment else "never"
