@@ -1,0 +1,155 @@
+"""The bundle: recommender, tokenizer, ID table and titles, compatible only as a set and shipped as one.
+
+A published artifact of kind "bundle":
+
+    arm/           what `Arm.save` wrote: weights.safetensors, arm.json, tables
+    tokenizer/     tokenizer and ID table; absent for an arm without semantic IDs
+    items.parquet  item_id, title, categories
+    bundle.json    BundleFacts
+    manifest.json  SHA-256 of every file, and the digests of what it was made from
+
+A file of any other kind is refused: pickled code in a bundle would run when it is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.artifact import MANIFEST, ArtifactRef, publish, verified
+
+KIND = "bundle"
+ARM, TOKENIZER, ITEMS, FACTS = "arm", "tokenizer", "items.parquet", "bundle.json"
+ITEM_COLUMNS = ("item_id", "title", "categories")
+SAFE_SUFFIXES = frozenset({".json", ".parquet", ".safetensors"})
+_ITEM_SCHEMA = pa.schema([(name, pa.string()) for name in ITEM_COLUMNS])
+
+
+class BundleMismatch(Exception):
+    """The parts of a bundle do not belong together, or a part is not what a bundle may hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleFacts:
+    """What a bundle was made from: every id that a version, and so a recommendation, is traced by."""
+
+    arm: str
+    train_end: str  # ISO 8601, UTC: events before it were trained on
+    snapshot: str
+    feature_set: str
+    tokenizer: str | None  # None, like the next, for an arm without semantic IDs
+    id_table: str | None
+    seed: int
+    code: str  # digest over the sources and the pinned versions
+
+    def __post_init__(self) -> None:
+        moment = datetime.fromisoformat(self.train_end)
+        if moment.utcoffset() is None or moment.utcoffset():
+            raise ValueError(
+                f"train_end {self.train_end!r} is not in UTC; write it like 1998-04-01T00:00:00+00:00"
+            )
+        if (self.tokenizer is None) != (self.id_table is None):
+            raise ValueError("tokenizer and id_table are given together or not at all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A bundle on disk, each byte of it checked."""
+
+    path: Path
+    digest: str
+    facts: BundleFacts
+
+    @property
+    def arm_path(self) -> Path:
+        return self.path / ARM
+
+    @property
+    def tokenizer_path(self) -> Path | None:
+        return self.path / TOKENIZER if self.facts.tokenizer is not None else None
+
+    def items(self) -> pd.DataFrame:
+        """ITEM_COLUMNS, ascending by item_id."""
+        return pq.read_table(self.path / ITEMS).to_pandas()
+
+
+def build_bundle(
+    root: Path,
+    *,
+    write_arm: Callable[[Path], None],
+    write_tokenizer: Callable[[Path], None] | None,
+    items: pd.DataFrame,
+    facts: BundleFacts,
+) -> ArtifactRef:
+    """Publish the parts as one; the same parts give the same digest.
+
+    `items` holds ITEM_COLUMNS, one row an item. Raises BundleMismatch if a tokenizer is written without its
+    digests or the other way round, if an item stands twice, or if a part writes a file of a foreign kind.
+    """
+    if (write_tokenizer is None) != (facts.tokenizer is None):
+        raise BundleMismatch(
+            f"arm {facts.arm!r}: the facts name tokenizer {facts.tokenizer}, and a tokenizer is "
+            f"{'not ' if write_tokenizer is None else ''}written. Pass both or neither."
+        )
+    table = items.loc[:, list(ITEM_COLUMNS)].sort_values("item_id")
+    if (twice := table["item_id"].duplicated()).any():
+        raise BundleMismatch(
+            f"items: {table['item_id'][twice].iloc[0]!r} stands more than once. Drop the older row."
+        )
+
+    def write(folder: Path) -> None:
+        (folder / ARM).mkdir()
+        write_arm(folder / ARM)
+        if write_tokenizer is not None:
+            (folder / TOKENIZER).mkdir()
+            write_tokenizer(folder / TOKENIZER)
+        pq.write_table(pa.Table.from_pandas(table, schema=_ITEM_SCHEMA, preserve_index=False), folder / ITEMS)
+        (folder / FACTS).write_text(json.dumps(asdict(facts), indent=1, sort_keys=True))
+        _refuse_mismatch(folder, facts)
+
+    roles = ("snapshot", "feature_set", "tokenizer", "id_table")
+    parents = {role: digest for role in roles if (digest := getattr(facts, role)) is not None}
+    return publish(root, KIND, write, parents=parents, config=asdict(facts))
+
+
+def open_bundle(path: Path | str) -> Bundle:
+    """Check every byte and that the parts belong together.
+
+    Raises ArtifactDamaged naming the file, BundleMismatch naming the parts.
+    """
+    folder = Path(path)
+    manifest = verified(folder)
+    if manifest["kind"] != KIND:
+        raise BundleMismatch(f"{folder}: an artifact of kind {manifest['kind']!r}, not a bundle")
+    facts = BundleFacts(**manifest["config"])
+    _refuse_mismatch(folder, facts)
+    return Bundle(path=folder, digest=manifest["digest"], facts=facts)
+
+
+def _refuse_mismatch(folder: Path, facts: BundleFacts) -> None:
+    """A part that carries an identity of its own must be the one that the facts name."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix not in SAFE_SUFFIXES:
+            raise BundleMismatch(
+                f"{path.relative_to(folder)}: a bundle holds {', '.join(sorted(SAFE_SUFFIXES))} only, since "
+                "anything else might run when it is loaded. Write weights as safetensors, tables as parquet."
+            )
+    if (folder / TOKENIZER).exists() != (facts.tokenizer is not None):
+        raise BundleMismatch(
+            f"{folder}: the facts name tokenizer {facts.tokenizer}; the folder says otherwise"
+        )
+    for path in sorted((folder / TOKENIZER).rglob(MANIFEST)):
+        part = verified(path.parent)
+        expected = {"tokenizer": facts.tokenizer, "id_table": facts.id_table}.get(part["kind"])
+        if part["digest"] != expected:
+            raise BundleMismatch(
+                f"tokenizer/: {part['kind']} {part['digest'][:12]}, the facts name {str(expected)[:12]}. "
+                "Build the bundle from the tokenizer and ID table that its arm was trained on."
+            )

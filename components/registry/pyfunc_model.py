@@ -1,0 +1,38 @@
+"""The file that MLflow loads a registered recommender from (models-from-code): no pickle, one bundle.
+
+It runs where recloop is installed. Input: one row a user, with the history; output: one row a place of the
+list, in the ids and titles of the source.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+
+class Recommender(PythonModel):
+    """Histories in, original item ids, titles and scores out."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Raises ArtifactDamaged or BundleMismatch for a bundle that is not the one that was registered."""
+        from components.serving.scorer import load_scorer
+
+        self.scorer = load_scorer(context.artifacts["bundle"])
+
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """`model_input`: item_ids (list of str, oldest first); optional user_id and times (epoch seconds).
+
+        Returns user_id, rank (from 1), item_id, title, score, bundle. Without user_id rows count from 0.
+        """
+        histories = model_input
+        if "user_id" not in histories:
+            histories = histories.assign(user_id=[str(row) for row in range(len(histories))])
+        return self.scorer.recommend(histories, k=(params or {})["k"])
+
+
+set_model(Recommender())

@@ -1,0 +1,260 @@
+"""Tracking: one MLflow run a cycle, with its curves, facts, data sets and files.
+
+An outage of MLflow costs seconds, never minutes, and no training: a curve that cannot be sent is kept, and
+what is left unsent is said at the end.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import mlflow
+import mlflow.utils.plugins
+import requests
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+
+CYCLE_TAG = "recloop.cycle"
+_DIGEST_LENGTH = 36  # the longest that MLflow takes of a data set
+_BATCH = 500  # figures a request; MLflow takes 1,000
+_FLUSH_SECONDS = 5.0
+_SAFETY = {
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+}
+_COMFORT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+OnStep = Callable[[int, int, dict[str, float]], None]
+
+
+class TrackingUnreachable(Exception):
+    """MLflow does not answer: names the address and the mend."""
+
+
+class NonFiniteMetric(ValueError):
+    """A metric is NaN or infinite. MLflow would store infinity as 1.797e308."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingRun:
+    """The MLflow run of a cycle."""
+
+    run_id: str
+    experiment_id: str
+    name: str
+    url: str  # for the browser; "" without a server
+
+
+def configure(tracking_uri: str) -> None:
+    """Point this process at a tracking server: no telemetry, no pickle, seconds of patience.
+
+    Patience that the environment names already stays as it is.
+    """
+    os.environ.update(_SAFETY)
+    for name, value in _COMFORT.items():
+        os.environ.setdefault(name, value)
+    _skip_feast_headers()
+    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_registry_uri(tracking_uri)
+
+
+@contextmanager
+def reaching_tracking() -> Iterator[None]:
+    """Turn MLflow's many ways of saying that it cannot be reached into TrackingUnreachable."""
+    try:
+        yield
+    except (MlflowException, requests.RequestException) as error:
+        if not _is_outage(error):
+            raise
+        raise TrackingUnreachable(
+            f"{mlflow.get_tracking_uri()}: MLflow does not answer ({_cause(error)}). Start it (`recloop ui` "
+            "starts the local one) or name another MLFLOW_TRACKING_URI, then run the same command again."
+        ) from error
+
+
+@reaching_tracking()
+def open_run(*, experiment: str, cycle: str, name: str, tags: Mapping[str, str]) -> TrackingRun:
+    """The run of this cycle: the one that carries its tag, or a new one.
+
+    Raises TrackingUnreachable.
+    """
+    client = MlflowClient()
+    experiment_id = _experiment(client, experiment)
+    found = client.search_runs(
+        [experiment_id], f"tags.`{CYCLE_TAG}` = '{cycle}'", order_by=["start_time ASC"]
+    )
+    if found:
+        run = found[0]
+        client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in sorted(tags.items())])
+    else:
+        run = client.create_run(experiment_id, tags={**tags, CYCLE_TAG: cycle}, run_name=name)
+    return TrackingRun(
+        run_id=run.info.run_id,
+        experiment_id=experiment_id,
+        name=run.info.run_name,
+        url=_url(experiment_id, run.info.run_id),
+    )
+
+
+@contextmanager
+def active_run(run: TrackingRun) -> Iterator[None]:
+    """Make this the run that Feast and MLflow's own calls log to; then FINISHED, or FAILED if it raised."""
+    with reaching_tracking(), mlflow.start_run(run_id=run.run_id):
+        yield
+
+
+@reaching_tracking()
+def log_facts(
+    run: TrackingRun,
+    *,
+    params: Mapping[str, str] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Write parameters, final metrics and tags in one request.
+
+    Raises NonFiniteMetric, TrackingUnreachable, and MLflow's own error for a parameter that was logged with
+    another value before.
+    """
+    now = time.time_ns() // 1_000_000
+    refuse_non_finite(metrics or {})
+    MlflowClient().log_batch(
+        run.run_id,
+        metrics=[Metric(metric_key(key), value, now, 0) for key, value in sorted((metrics or {}).items())],
+        params=[Param(key, value) for key, value in sorted((params or {}).items())],
+        tags=[RunTag(key, value) for key, value in sorted((tags or {}).items())],
+    )
+
+
+@reaching_tracking()
+def log_dataset(run: TrackingRun, *, name: str, digest: str, path: str, context: str) -> None:
+    """Tie a snapshot to the run as an MLflow data set, by name and digest; nothing of it is uploaded.
+
+    `context` is what it was for, "training" or "evaluation". Again changes nothing.
+    """
+    source = json.dumps({"uri": path, "sha256": digest}, sort_keys=True)
+    dataset = Dataset(name=name, digest=digest[:_DIGEST_LENGTH], source_type="local", source=source)
+    tag = InputTag("mlflow.data.context", context)
+    MlflowClient().log_inputs(run.run_id, datasets=[DatasetInput(dataset=dataset, tags=[tag])])
+
+
+@reaching_tracking()
+def log_files(run: TrackingRun, files: Sequence[Path], *, folder: str) -> None:
+    """Attach files, such as the replay report, under a folder of the run."""
+    client = MlflowClient()
+    for path in files:
+        client.log_artifact(run.run_id, str(path), artifact_path=folder)
+
+
+@dataclass(kw_only=True)
+class TrainingCurve:
+    """Curves of one training: `on_step(done, total, figures)` takes what a bar takes; figures go in batches.
+
+    After the first request that fails nothing is sent until the end, and then once more. NaN and infinity
+    are drawn as NaN: of a curve they are what was seen.
+    """
+
+    run: TrackingRun
+    prefix: str
+    unsent: list[Metric] = field(default_factory=list)
+    why_unsent: str = ""  # the last failure
+    _sent_at: float = field(default_factory=time.monotonic)
+
+    def on_step(self, done: int, total: int, figures: dict[str, float]) -> None:
+        now = time.time_ns() // 1_000_000
+        for name, value in figures.items():
+            key, seen = metric_key(f"{self.prefix}/{name}"), value if math.isfinite(value) else math.nan
+            self.unsent.append(Metric(key, seen, now, done))
+        is_due = len(self.unsent) >= _BATCH or time.monotonic() - self._sent_at > _FLUSH_SECONDS
+        if is_due and not self.why_unsent:
+            self.send()
+
+    def send(self) -> None:
+        client = MlflowClient()
+        try:
+            while self.unsent:
+                with reaching_tracking():
+                    client.log_batch(self.run.run_id, metrics=self.unsent[:_BATCH])
+                del self.unsent[:_BATCH]
+            self.why_unsent = ""
+        except TrackingUnreachable as error:
+            self.why_unsent = str(error)
+        self._sent_at = time.monotonic()
+
+
+@contextmanager
+def training_curve(run: TrackingRun, prefix: str) -> Iterator[TrainingCurve]:
+    """Log what a training tells while it runs. Afterwards `unsent` is empty, or `why_unsent` says why not."""
+    curve = TrainingCurve(run=run, prefix=prefix)
+    try:
+        yield curve
+    finally:
+        curve.send()
+
+
+def refuse_non_finite(metrics: Mapping[str, float]) -> None:
+    for name, value in sorted(metrics.items()):
+        if not math.isfinite(value):
+            raise NonFiniteMetric(f"metric {name} is {value}. Find out why before it is kept as a figure.")
+
+
+def metric_key(name: str) -> str:
+    """MLflow takes no @ in a metric's name: ndcg@10 becomes ndcg_at_10."""
+    return name.replace("@", "_at_")
+
+
+def _experiment(client: MlflowClient, name: str) -> str:
+    if (found := client.get_experiment_by_name(name)) is not None:
+        return str(found.experiment_id)
+    try:
+        return str(client.create_experiment(name))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        return _experiment(client, name)  # somebody made it in between
+
+
+def _url(experiment_id: str, run_id: str) -> str:
+    uri = mlflow.get_tracking_uri()
+    return f"{uri}/#/experiments/{experiment_id}/runs/{run_id}" if uri.startswith("http") else ""
+
+
+def _is_outage(error: BaseException) -> bool:
+    if isinstance(error, MlflowException) and error.error_code == "TEMPORARILY_UNAVAILABLE":
+        return True
+    unreachable = (requests.ConnectionError, requests.Timeout, requests.exceptions.RetryError)
+    return isinstance(error, unreachable) or isinstance(error.__cause__ or error.__context__, unreachable)
+
+
+def _cause(error: BaseException) -> str:
+    while (deeper := error.__cause__ or error.__context__) is not None:
+        error = deeper
+    return str(error) or type(error).__name__
+
+
+def _skip_feast_headers() -> None:
+    """Keep MLflow's first request from importing Feast: 6 s on an idle machine, for a header not needed.
+
+    Feast 0.67 registers itself as a plug-in that adds a token to MLflow's requests; MLflow 3.17 loads all
+    such plug-ins when the first request is made.
+    """
+    everything = mlflow.utils.plugins.get_entry_points
+    mlflow.utils.plugins.get_entry_points = lambda group: [e for e in everything(group) if e.name != "feast"]
+    try:
+        importlib.import_module("mlflow.tracking.request_header.registry")
+    finally:
+        mlflow.utils.plugins.get_entry_points = everything

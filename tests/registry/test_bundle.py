@@ -1,0 +1,105 @@
+"""A bundle is whole and of one set, or it is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from components.artifact import ArtifactDamaged
+from components.recommender.popularity import fit_popularity
+from components.registry.bundle import BundleFacts, BundleMismatch, build_bundle, open_bundle
+from tests.registry.conftest import EVENTS, facts, flip_byte, make_bundle, published_part, titles
+
+
+def test_the_same_parts_make_the_same_bundle(tmp_path: Path):
+    first, again = make_bundle(tmp_path / "one"), make_bundle(tmp_path / "two")
+    assert first.digest == again.digest
+    assert make_bundle(tmp_path / "one", seed=8).digest != first.digest
+
+
+def test_a_bundle_gives_back_what_went_in(tmp_path: Path):
+    bundle = make_bundle(tmp_path)
+    assert bundle.facts.arm == "popularity"
+    assert bundle.tokenizer_path == bundle.path / "tokenizer"
+    pd.testing.assert_frame_equal(bundle.items(), titles())
+
+
+def test_an_arm_without_semantic_ids_has_no_tokenizer(tmp_path: Path):
+    bundle = make_bundle(tmp_path, tokenizer=None)
+    assert bundle.tokenizer_path is None
+    assert not (bundle.path / "tokenizer").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["arm/item_ids.parquet", "arm/arm.json", "items.parquet", "tokenizer/id_table/part.json", "bundle.json"],
+)
+def test_one_flipped_byte_is_refused_by_name(tmp_path: Path, name: str):
+    bundle = make_bundle(tmp_path)
+    flip_byte(bundle.path / name)
+    with pytest.raises(ArtifactDamaged, match=name):
+        open_bundle(bundle.path)
+
+
+def test_a_flipped_byte_of_the_manifest_is_refused(tmp_path: Path):
+    bundle = make_bundle(tmp_path)
+    flip_byte(bundle.path / "manifest.json")
+    with pytest.raises(ArtifactDamaged, match=r"manifest\.json"):
+        open_bundle(bundle.path)
+
+
+@pytest.mark.parametrize("kind", ["tokenizer", "id_table"])
+def test_parts_of_two_sets_are_refused(tmp_path: Path, kind: str):
+    """Facts that name one tokenizer (or ID table), beside the files of another."""
+    digests, copies = {}, {}
+    for part in ("tokenizer", "id_table"):
+        digests[part], copies[part] = published_part(tmp_path, part, '"first"')
+    _, copies[kind] = published_part(tmp_path, kind, '"second"')
+    with pytest.raises(BundleMismatch, match=kind):
+        build_bundle(
+            tmp_path,
+            write_arm=fit_popularity(EVENTS).save,
+            write_tokenizer=lambda folder: [copy(folder) for copy in copies.values()],
+            items=titles(),
+            facts=facts(**digests),
+        )
+    assert not list((tmp_path / "bundle").iterdir())
+
+
+def test_a_tokenizer_without_its_digests_is_refused(tmp_path: Path):
+    with pytest.raises(BundleMismatch, match="Pass both or neither"):
+        build_bundle(
+            tmp_path,
+            write_arm=fit_popularity(EVENTS).save,
+            write_tokenizer=lambda folder: None,
+            items=titles(),
+            facts=facts(),
+        )
+
+
+def test_a_pickle_is_refused(tmp_path: Path):
+    def write_pickle(folder: Path) -> None:
+        (folder / "weights.pt").write_bytes(b"\x80\x04.")
+
+    with pytest.raises(BundleMismatch, match=r"arm/weights\.pt"):
+        build_bundle(tmp_path, write_arm=write_pickle, write_tokenizer=None, items=titles(), facts=facts())
+
+
+def test_an_item_that_stands_twice_is_refused(tmp_path: Path):
+    twice = pd.concat([titles(), titles().head(1)])
+    with pytest.raises(BundleMismatch, match="'a' stands more than once"):
+        build_bundle(
+            tmp_path,
+            write_arm=fit_popularity(EVENTS).save,
+            write_tokenizer=None,
+            items=twice,
+            facts=facts(),
+        )
+
+
+@pytest.mark.parametrize("moment", ["1998-01-01T00:00:00", "1998-01-01T00:00:00+02:00"])
+def test_the_end_of_training_is_said_in_utc(moment: str):
+    with pytest.raises(ValueError, match="UTC"):
+        BundleFacts(**{**vars(facts()), "train_end": moment})

@@ -1,0 +1,149 @@
+"""One bundle makes one version, of an upload that was read back, however often and however interrupted."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from components.artifact import ArtifactDamaged
+from components.registry.bundle import Bundle
+from components.registry.lineage import Origin, lineage
+from components.registry.registration import register_bundle
+from components.registry.tracking import NonFiniteMetric, TrackingRun
+from components.registry.versions import (
+    NoSuchVersion,
+    RegisteredVersion,
+    aliases,
+    download_bundle,
+    resolve,
+    versions,
+)
+from tests.registry.conftest import artifact_folder, flip_byte, make_bundle
+from tests.registry.crashing import killed_at
+
+METRICS = {"ndcg@10": 0.0625, "hr@10": 0.125}
+
+
+def register(
+    bundle: Bundle, run: TrackingRun, model_name: str, verdict: str = "HOLD", **more: object
+) -> RegisteredVersion:
+    settings = {"metrics": METRICS, "tags": {"recloop.commit": "0ff1ce"}, **more}
+    return register_bundle(bundle, run=run, model_name=model_name, verdict=verdict, **settings)
+
+
+def test_a_version_carries_every_id_and_what_a_reader_needs(tmp_path: Path, run: TrackingRun):
+    bundle = make_bundle(tmp_path)
+    page = tmp_path / "report.html"
+    page.write_text("<p>report</p>")
+    registered = register(bundle, run, "carries", reports=[page])
+
+    facts = bundle.facts
+    assert registered.tags == {
+        "recloop.bundle": bundle.digest,
+        "recloop.verdict": "HOLD",
+        "recloop.arm": "popularity",
+        "recloop.train_end": facts.train_end,
+        "recloop.snapshot": facts.snapshot,
+        "recloop.feature_set": facts.feature_set,
+        "recloop.tokenizer": facts.tokenizer,
+        "recloop.id_table": facts.id_table,
+        "recloop.seed": "7",
+        "recloop.code": facts.code,
+        "recloop.commit": "0ff1ce",
+    }
+    assert (registered.version, registered.run_id) == ("1", run.run_id)
+    assert resolve("carries", "challenger") == registered
+    client = MlflowClient()
+    card = client.get_model_version("carries", "1").description
+    assert "popularity: HOLD" in card
+    assert "| ndcg@10 | 0.0625 |" in card
+    assert client.get_run(run.run_id).data.metrics["ndcg_at_10"] == 0.0625
+    assert [file.path for file in client.list_artifacts(run.run_id, "reports")] == ["reports/report.html"]
+
+
+def test_registered_twice_is_still_one_version_with_the_newer_verdict(tmp_path: Path, run: TrackingRun):
+    bundle = make_bundle(tmp_path)
+    first = register(bundle, run, "twice", "HOLD")
+    again = register(bundle, run, "twice", "PROMOTE")
+    assert (first.version, again.version, len(versions("twice"))) == ("1", "1", 1)
+    assert again.verdict == "PROMOTE"
+    assert "popularity: PROMOTE" in MlflowClient().get_model_version("twice", "1").description
+
+
+def test_another_bundle_is_another_version_and_the_new_challenger(tmp_path: Path, run: TrackingRun):
+    register(make_bundle(tmp_path), run, "another")
+    second = register(make_bundle(tmp_path, seed=8), run, "another")
+    assert second.version == "2"
+    assert aliases("another") == {"challenger": "2"}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_metric_that_is_no_number_is_refused_before_anything_is_made(
+    tmp_path: Path, run: TrackingRun, value: float
+):
+    with pytest.raises(NonFiniteMetric, match="hr@10"):
+        register(make_bundle(tmp_path), run, "nan", metrics={"hr@10": value})
+    assert versions("nan") == []
+
+
+@pytest.mark.parametrize("point", ["after-upload", "after-log", "after-create"])
+def test_killed_and_asked_again_there_is_one_version_of_one_upload(
+    tmp_path: Path, run: TrackingRun, point: str
+):
+    bundle, model_name = make_bundle(tmp_path), f"killed-{point}"
+    killed_at(f"register:{point}", lambda: register(bundle, run, model_name))
+    registered = register(bundle, run, model_name)
+    assert [version.version for version in versions(model_name)] == ["1"]
+    assert aliases(model_name) == {"challenger": "1"}
+    assert registered.bundle_digest == bundle.digest
+    uploads = MlflowClient().search_logged_models([run.experiment_id], f"source_run_id = '{run.run_id}'")
+    assert [upload.model_uri for upload in uploads] == [registered.source]
+
+
+def test_a_damaged_upload_is_not_registered_but_uploaded_again(tmp_path: Path, run: TrackingRun):
+    bundle = make_bundle(tmp_path)
+    killed_at("register:after-log", lambda: register(bundle, run, "damaged"))
+    (upload,) = MlflowClient().search_logged_models([run.experiment_id], f"source_run_id = '{run.run_id}'")
+    flip_byte(Path(upload.artifact_location) / "artifacts" / bundle.path.name / "items.parquet")
+    registered = register(bundle, run, "damaged")
+    assert registered.source != upload.model_uri
+    assert download_bundle("damaged", "1", tmp_path / "elsewhere").digest == bundle.digest
+
+
+def test_a_bundle_is_fetched_once_and_checked(tmp_path: Path, run: TrackingRun):
+    bundle = make_bundle(tmp_path)
+    registered = register(bundle, run, "fetched")
+    ref = download_bundle("fetched", "1", tmp_path / "elsewhere")
+    assert ref.digest == bundle.digest
+    flip_byte(artifact_folder(registered) / "items.parquet")
+    assert download_bundle("fetched", "1", tmp_path / "elsewhere") == ref
+    with pytest.raises(ArtifactDamaged, match=r"items\.parquet"):
+        download_bundle("fetched", "1", tmp_path / "third")
+
+
+def test_a_version_that_is_not_there_names_those_that_are(tmp_path: Path, run: TrackingRun):
+    with pytest.raises(NoSuchVersion, match="none is registered yet"):
+        download_bundle("absent", "1", tmp_path)
+    register(make_bundle(tmp_path), run, "present")
+    with pytest.raises(NoSuchVersion, match="has no version '9': there are 1"):
+        download_bundle("present", "9", tmp_path)
+
+
+def test_lineage_walks_from_the_version_to_the_commit(tmp_path: Path, run: TrackingRun):
+    bundle = make_bundle(tmp_path)
+    register(bundle, run, "walks")
+    facts = bundle.facts
+    snapshot = Origin(kind="snapshot", id=facts.snapshot)
+    tokenizer = Origin(kind="tokenizer", id=str(facts.tokenizer))
+    root = lineage("walks", "1")
+    made = root.made_from[0]
+    assert (root.id, made.kind, made.id) == ("models:/walks/1", "bundle", bundle.digest)
+    assert Origin(kind="feature_set", id=facts.feature_set, made_from=(snapshot,)) in made.made_from
+    assert Origin(kind="id_table", id=str(facts.id_table), made_from=(tokenizer,)) in made.made_from
+    assert (
+        Origin(kind="code", id=facts.code, made_from=(Origin(kind="commit", id="0ff1ce"),)) in made.made_from
+    )
+    assert Origin(kind="run", id=run.run_id) in root.made_from
