@@ -1,0 +1,39 @@
+"""Open a saved arm, whichever it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components.recommender.arm import Arm
+from components.recommender.mmgrec import load_mmgrec
+from components.recommender.popularity import load_popularity
+from components.recommender.random_order import load_random
+from components.recommender.sasrec import load_sasrec
+from components.recommender.weights import ARM, CheckpointMismatch, read_arm
+
+
+def load_arm(folder: Path) -> Arm:
+    """The arm that was saved into `folder`.
+
+    Raises CheckpointMismatch when the folder holds no arm, an arm this code does not know, or files that do
+    not belong together.
+    """
+    name, config = read_arm(folder)
+    try:
+        match name:
+            case "mmgrec":
+                return load_mmgrec(folder, config)
+            case "sasrec":
+                return load_sasrec(folder, config)
+            case "popularity" | "recent_popularity":
+                return load_popularity(folder, name, config)
+            case "random":
+                return load_random(config)
+    except (KeyError, TypeError) as error:  # a field that this version has not, or lacks
+        raise CheckpointMismatch(
+            f"{folder / ARM}: its config does not fit this version ({error}); load it with the version that "
+            "saved it, or train anew"
+        ) from error
+    raise CheckpointMismatch(
+        f"{folder / ARM}: arm {name!r} is not one of mmgrec, sasrec, popularity, recent_popularity, random"
+    )

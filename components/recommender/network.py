@@ -1,0 +1,160 @@
+"""The two trained networks: a mixer with a dense softmax over items, and with a tuple head beside it.
+
+Dense score of an item = state · item vector (the vector it has as input). Tuple score = sum over levels of
+log P(code | state, codes so far), where the softmax of a level runs over the children that the prefix has in
+the trie of trained items: no probability is spent on tuples that name nothing, a level with one child costs
+nothing, and P over tuples sums to one over the trained items. Items without training events take part in
+neither softmax as negatives: nothing teaches the network against them.
+
+Shapes: B histories, P places, N states, T targets, L levels.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from components.recommender.item_vectors import ItemVectors
+from components.recommender.mixer import Mixer
+from components.recommender.trie import Trie, TrieLevel
+from components.recommender.tuple_head import TupleHead
+
+
+class DenseNetwork(nn.Module):
+    """States scored against every trained item by a full softmax."""
+
+    trained: Int[Tensor, "trained"]  # rows of items with a training event
+    place: Int[Tensor, "item"]  # place of an item among the trained, -1 for the others
+
+    def __init__(self, items: ItemVectors, mixer: Mixer, trained: Int[Tensor, "trained"]) -> None:
+        super().__init__()
+        self.items, self.mixer = items, mixer
+        self.register_buffer("trained", trained, persistent=False)
+        place = torch.full((items.num_items,), -1)
+        place[trained] = torch.arange(len(trained))
+        self.register_buffer("place", place, persistent=False)
+
+    def states(
+        self,
+        vectors: Float[Tensor, "item dim"],
+        items: Int[Tensor, "B P-1"],
+        times: Int[Tensor, "B P-1"],
+    ) -> Float[Tensor, "B P dim"]:
+        return self.mixer(vectors[items], times)
+
+    def loss(
+        self, states: Float[Tensor, "T dim"], vectors: Float[Tensor, "item dim"], targets: Int[Tensor, "T"]
+    ) -> Float[Tensor, ""]:
+        return F.cross_entropy(states @ vectors[self.trained].T, self.place[targets])
+
+    def log_scores(
+        self, states: Float[Tensor, "N dim"], vectors: Float[Tensor, "item dim"]
+    ) -> Float[Tensor, "N trained"]:
+        """What ranks the trained items on validation."""
+        return states @ vectors[self.trained].T
+
+
+class GenerativeNetwork(nn.Module):
+    """A dense network with a tuple head on the same states, trained by the weighted sum of both losses."""
+
+    def __init__(
+        self, dense: DenseNetwork, head: TupleHead, trie: Trie, *, tuple_weight: float, dense_weight: float
+    ) -> None:
+        super().__init__()
+        self.dense, self.head, self.trie = dense, head, trie
+        self.tuple_weight, self.dense_weight = tuple_weight, dense_weight
+        self.validate_dense_share = dense_weight / (dense_weight + tuple_weight)
+
+    @property
+    def items(self) -> ItemVectors:
+        return self.dense.items
+
+    @property
+    def trained(self) -> Int[Tensor, "trained"]:
+        return self.dense.trained
+
+    @property
+    def place(self) -> Int[Tensor, "item"]:
+        return self.dense.place
+
+    def states(
+        self,
+        vectors: Float[Tensor, "item dim"],
+        items: Int[Tensor, "B P-1"],
+        times: Int[Tensor, "B P-1"],
+    ) -> Float[Tensor, "B P dim"]:
+        return self.dense.states(vectors, items, times)
+
+    def loss(
+        self, states: Float[Tensor, "T dim"], vectors: Float[Tensor, "item dim"], targets: Int[Tensor, "T"]
+    ) -> Float[Tensor, ""]:
+        total = states.new_zeros(())
+        if self.dense_weight:
+            total = total + self.dense_weight * self.dense.loss(states, vectors, targets)
+        if self.tuple_weight:
+            total = total + self.tuple_weight * self.tuple_loss(states, targets)
+        return total
+
+    def tuple_loss(self, states: Float[Tensor, "T dim"], targets: Int[Tensor, "T"]) -> Float[Tensor, ""]:
+        """Mean over targets of -log P(tuple | state): teacher forced, every level at once."""
+        total = states.new_zeros(())
+        for depth, level in enumerate(self.trie.levels):
+            if level.child.shape[1] == 1:
+                continue  # one child everywhere: its probability is one
+            node, slot = self.trie.node_of_item[targets, depth], self.trie.slot_of_item[targets, depth]
+            hidden = self.head.state(states, depth) + self.head.prefix(level.prefix[node], depth)
+            total = total + F.nll_loss(child_log_probs(self.head, level, depth, hidden, node), slot)
+        return total
+
+    def log_scores(
+        self, states: Float[Tensor, "N dim"], vectors: Float[Tensor, "item dim"]
+    ) -> Float[Tensor, "N trained"]:
+        share = self.validate_dense_share
+        dense = self.dense.log_scores(states, vectors) if share else states.new_zeros(())
+        if share == 1.0:
+            return dense
+        # leaves stand in tuple order; the validation looks items up by their place among the trained
+        exact = tuple_log_probs(self.head, self.trie, states)[:, self._leaf_of_trained()]
+        return share * dense + (1 - share) * exact
+
+    def _leaf_of_trained(self) -> Int[Tensor, "trained"]:
+        leaf = torch.empty(len(self.place), dtype=torch.long)
+        leaf[self.trie.items] = torch.arange(self.trie.num_leaves)
+        return leaf[self.trained]
+
+
+Network = DenseNetwork | GenerativeNetwork
+
+
+def child_log_probs(
+    head: TupleHead,
+    level: TrieLevel,
+    depth: int,
+    hidden: Float[Tensor, "* hidden"],
+    node: Int[Tensor, "*"],
+) -> Float[Tensor, "* width"]:
+    """log P of each child of `node`; -inf where there is none.
+
+    A code beyond the head's table (a collision token that came after training) is scored as the last one.
+    """
+    logits = head.logits(hidden, depth)
+    codes = level.code[node].clamp(max=logits.shape[-1] - 1)
+    scores = logits.gather(-1, codes)
+    return scores.masked_fill(level.child[node] < 0, -torch.inf).log_softmax(dim=-1)
+
+
+def tuple_log_probs(head: TupleHead, trie: Trie, states: Float[Tensor, "N dim"]) -> Float[Tensor, "N leaf"]:
+    """Exact log P of every leaf's tuple: all prefixes of the trie, no search."""
+    total = states.new_zeros(len(states), 1)  # of the one root
+    for depth, level in enumerate(trie.levels):
+        nodes = len(level.child)
+        is_child = level.child >= 0
+        if level.child.shape[1] == 1:
+            continue  # nodes and children are in one order: nothing to add
+        hidden = head.state(states, depth)[:, None] + head.prefix(level.prefix, depth)
+        node = torch.arange(nodes, device=states.device).expand(len(states), -1)
+        log_probs = child_log_probs(head, level, depth, hidden, node)
+        total = (total[:, :, None] + log_probs)[:, is_child]
+    return total

@@ -1,0 +1,93 @@
+"""What a recommender is trained on: every user's events in order, as columns over one item vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+
+class UnknownItem(Exception):
+    """A sequence names an item that the vocabulary does not hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSequences:
+    """Users' events in columns; user u owns events `offsets[u]:offsets[u + 1]`, oldest first.
+
+    The vocabulary may hold items without any event (cold items: they have codes, but nothing to learn from).
+    """
+
+    item_ids: np.ndarray  # [item] str, ascending, no duplicates
+    items: Int[np.ndarray, "event"]  # int32, position in item_ids
+    times: Int[np.ndarray, "event"]  # int64, epoch seconds, never falling within a user
+    offsets: Int[np.ndarray, "user+1"]
+
+    @property
+    def num_items(self) -> int:
+        return len(self.item_ids)
+
+    @property
+    def num_users(self) -> int:
+        return len(self.offsets) - 1
+
+    def user_of_event(self) -> Int[np.ndarray, "event"]:
+        return np.repeat(np.arange(self.num_users), np.diff(self.offsets))
+
+    @classmethod
+    def from_lists(
+        cls,
+        items: Sequence[Sequence[str]],
+        times: Sequence[Sequence[int]] | None = None,
+        *,
+        item_ids: Sequence[str] | np.ndarray | None = None,
+    ) -> TrainingSequences:
+        """One list of item ids a user, oldest first, and as many epoch seconds.
+
+        Without `times` the place in the list stands for the time. Without `item_ids` the vocabulary is what
+        occurs. Users without events are left out.
+
+        Raises UnknownItem for an item outside `item_ids`; ValueError for lengths that differ and for times
+        that fall.
+        """
+        if times is None:
+            times = [range(len(one)) for one in items]
+        if len(times) != len(items):
+            raise ValueError(f"{len(items)} users have items, {len(times)} have times: pass one list each")
+        for user, (one, when) in enumerate(zip(items, times, strict=True)):
+            if len(one) != len(when):
+                raise ValueError(f"user {user}: {len(one)} items but {len(when)} times")
+
+        lengths = np.array([len(one) for one in items if len(one)], dtype=np.int64)
+        flat = np.array([item for one in items for item in one], dtype=object)
+        flat_times = np.array([moment for one in times for moment in one], dtype=np.int64)
+        vocabulary = np.unique(flat if item_ids is None else np.asarray(item_ids, dtype=object))
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+        falls = np.diff(flat_times, prepend=flat_times[:1]) < 0
+        falls[offsets[:-1]] = False
+        if falls.any():
+            at = int(np.flatnonzero(falls)[0])
+            raise ValueError(
+                f"event {at} ({flat[at]}) is earlier than the one before it; sort each user's events by time"
+            )
+        return cls(
+            item_ids=vocabulary,
+            items=_positions(flat, vocabulary).astype(np.int32),
+            times=flat_times,
+            offsets=offsets,
+        )
+
+
+def _positions(flat: np.ndarray, vocabulary: np.ndarray) -> Int[np.ndarray, "event"]:
+    place = {item: at for at, item in enumerate(vocabulary)}
+    found = np.array([place.get(item, -1) for item in flat], dtype=np.int64)
+    if (found < 0).any():
+        at = int(np.flatnonzero(found < 0)[0])
+        raise UnknownItem(
+            f"event {at}: item {flat[at]!r} is not among the {len(vocabulary)} item_ids; "
+            "extend the ID table before training, or leave the event out"
+        )
+    return found

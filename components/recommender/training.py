@@ -1,0 +1,219 @@
+"""Training of a network: AdamW, warm-up and cosine, early stop on the latest part of the training data.
+
+Same sequences, config, seed and number of threads: same weights. Budgets are epochs, never seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+
+from components.recommender.network import Network
+from components.recommender.sequences import TrainingSequences
+from components.recommender.windows import cut_windows, known_before, pad_runs, window_batches
+
+
+class TrainingDiverged(Exception):
+    """The loss is no number any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How long and how hard to train."""
+
+    epochs: int = 40
+    batch_size: int = 32  # windows
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    warmup_share: float = 0.1  # of all steps
+    clip_norm: float = 1.0
+    stride: int = 25  # targets of one window of a user longer than max_length; less gives each more history
+    strict_time: bool = True  # predict from earlier seconds only, as a rolling replay asks
+    validation: Literal["time", "last", "none"] = "time"  # hold out the latest events, or each user's last
+    validation_share: float = 0.05  # of the events, for "time"
+    max_validation_targets: int = 2000
+    evaluate_every: int = 2  # epochs
+    patience: int = 4  # evaluations without a better one
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch_size, self.stride, self.evaluate_every, self.patience) < 1:
+            raise ValueError("epochs, batch_size, stride, evaluate_every and patience must be at least 1")
+        if not 0 < self.validation_share < 1:
+            raise ValueError(f"validation_share is {self.validation_share}; it is a share, between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What `on_step` is told after every optimizer step."""
+
+    step: int  # from 1
+    num_steps: int  # planned; early stopping may end before
+    epoch: int
+    loss: float
+    validation_ndcg: float | None  # NDCG@10 on the held-out targets, where this step was evaluated
+
+
+OnStep = Callable[[Step], None]
+
+
+def fit(
+    network: Network,
+    sequences: TrainingSequences,
+    config: TrainingConfig,
+    *,
+    max_length: int,
+    seed: int,
+    on_step: OnStep | None = None,
+) -> None:
+    """Train in place and leave the best weights (by validation NDCG@10; the last ones without validation).
+
+    Raises TrainingDiverged naming the step.
+    """
+    rng = np.random.default_rng(seed)
+    known = known_before(sequences, strict_time=config.strict_time)
+    is_held_out = held_out(sequences, config)
+    validation = _validation_targets(sequences, is_held_out, config, rng)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay
+    )
+    best, best_weights, stale, step = -1.0, None, 0, 0
+    for epoch in range(config.epochs):
+        windows = cut_windows(sequences, max_length=max_length, stride=config.stride, rng=rng)
+        batches = list(
+            window_batches(
+                sequences, windows, known=known, is_target=~is_held_out, batch_size=config.batch_size, rng=rng
+            )
+        )
+        num_steps = config.epochs * len(batches)
+        network.train()
+        for at, batch in enumerate(batches):
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * schedule(step, num_steps, config.warmup_share)
+            vectors = network.items()
+            states = network.states(vectors, batch.items, batch.times).flatten(0, 1)[batch.state_at]
+            loss = network.loss(states, vectors, batch.targets)
+            step += 1
+            if not math.isfinite(value := loss.item()):
+                raise TrainingDiverged(
+                    f"loss is {value} at step {step} of {num_steps} (epoch {epoch + 1}); lower learning_rate "
+                    f"(now {config.learning_rate:g}) or clip_norm (now {config.clip_norm:g}), or lengthen "
+                    "warmup_share"
+                )
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+            optimizer.step()
+            ends = at == len(batches) - 1
+            due = ends and ((epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs)
+            ndcg = None
+            if due and len(validation):
+                ndcg = validation_ndcg(network, sequences, validation, known, max_length=max_length)
+                stale += 1
+                if ndcg > best:
+                    best, stale = ndcg, 0
+                    best_weights = copy.deepcopy(network.state_dict())
+            if on_step is not None:
+                on_step(Step(step=step, num_steps=num_steps, epoch=epoch, loss=value, validation_ndcg=ndcg))
+        if stale >= config.patience:
+            break
+    if best_weights is not None:
+        network.load_state_dict(best_weights)
+    network.eval()
+
+
+def schedule(step: int, num_steps: int, warmup_share: float) -> float:
+    """Share of the learning rate at a step (from 0): linear up, then half a cosine down to nothing."""
+    warmup = max(1, round(warmup_share * num_steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, num_steps - warmup))))
+
+
+def held_out(sequences: TrainingSequences, config: TrainingConfig) -> Bool[np.ndarray, "event"]:
+    """Which events are no training targets: the latest in time, or the last of each user with three or more.
+
+    Nothing is held out where that would leave nothing to train on.
+    """
+    is_held_out = np.zeros(len(sequences.items), dtype=bool)
+    if config.validation == "time" and len(sequences.items):
+        cut = np.quantile(sequences.times, 1 - config.validation_share, method="higher")
+        is_held_out = sequences.times >= cut
+    elif config.validation == "last":
+        is_long = np.diff(sequences.offsets) >= 3
+        is_held_out[sequences.offsets[1:][is_long] - 1] = True
+    return is_held_out if not is_held_out.all() else np.zeros_like(is_held_out)
+
+
+def _validation_targets(
+    sequences: TrainingSequences,
+    is_held_out: Bool[np.ndarray, "event"],
+    config: TrainingConfig,
+    rng: np.random.Generator,
+) -> Int[np.ndarray, "T"]:
+    """Held-out events to rank: items that training knows and the user did not have before."""
+    key = sequences.user_of_event() * np.int64(sequences.num_items) + sequences.items
+    is_first = np.zeros(len(key), dtype=bool)
+    is_first[np.unique(key, return_index=True)[1]] = True
+    is_known = np.isin(sequences.items, np.unique(sequences.items[~is_held_out]))
+    found = np.flatnonzero(is_held_out & is_first & is_known)
+    if len(found) > config.max_validation_targets:
+        found = np.sort(rng.choice(found, config.max_validation_targets, replace=False))
+    return found
+
+
+@torch.inference_mode()
+def validation_ndcg(
+    network: Network,
+    sequences: TrainingSequences,
+    targets: Int[np.ndarray, "T"],
+    known: Int[np.ndarray, "event"],
+    *,
+    max_length: int,
+    batch_size: int = 256,
+) -> float:
+    """Mean 1 / log2(1 + rank) of the targets that rank within ten, earlier items of the user left out."""
+    network.eval()
+    vectors = network.items()
+    opens = sequences.offsets[sequences.user_of_event()]
+    gains = 0.0
+    for chunk in np.split(targets, range(batch_size, len(targets), batch_size)):
+        end = known[chunk]
+        items, times = pad_runs(
+            sequences.items, sequences.times, np.maximum(opens[chunk], end - max_length), end
+        )
+        state_at = torch.from_numpy(np.minimum(end - opens[chunk], max_length))
+        states = network.states(vectors, torch.from_numpy(items), torch.from_numpy(times))
+        scores = network.log_scores(states[torch.arange(len(chunk)), state_at], vectors)
+        target = network.place[torch.from_numpy(sequences.items[chunk].astype(np.int64))]
+        wanted = scores.gather(1, target[:, None])
+        earlier = end - opens[chunk]
+        row = np.repeat(np.arange(len(chunk)), earlier)
+        event = (
+            np.arange(earlier.sum()) - np.repeat(np.cumsum(earlier) - earlier, earlier) + opens[chunk][row]
+        )
+        seen = network.place[torch.from_numpy(sequences.items[event].astype(np.int64))]
+        scores[torch.from_numpy(row), seen] = -torch.inf
+        rank = 1 + (scores > wanted).sum(dim=1)
+        gains += float((rank <= 10).div(torch.log2(rank + 1.0)).sum())
+    return gains / len(targets)
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Initial weights and dropout from the seed, fast matrix products, and the caller's state untouched."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")  # another kernel on CPU, twice as fast, same rounding
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)

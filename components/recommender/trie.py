@@ -1,0 +1,103 @@
+"""The trie of real items: which codes may follow a prefix, as padded tables on tensors.
+
+Level l has nodes (distinct prefixes of l codes; level 0 is the root); a node's children lie in one row of
+`code` and `child`. Leaves are items in the lexicographic order of their tuples, so the leaves under a node
+are one run `first_leaf:last_leaf`.
+
+Shapes: per level: node, width = most children of one node. L = levels of the tuple.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+
+class DuplicateTuple(Exception):
+    """Two items carry the same tuple of codes, so a decoded tuple would not name one item."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrieLevel:
+    """Nodes of one depth and their children."""
+
+    code: Int[Tensor, "node width"]  # 0 where there is no child
+    child: Int[Tensor, "node width"]  # node of the next level (a leaf at the last), -1 where there is none
+    prefix: Int[Tensor, "node depth"]  # the codes that lead here
+    first_leaf: Int[Tensor, "node"]
+    last_leaf: Int[Tensor, "node"]  # exclusive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trie:
+    levels: list[TrieLevel]  # L of them, root first
+    items: Int[Tensor, "leaf"]  # row of the item whose tuple ends here
+    node_of_item: Int[Tensor, "item L"]  # node above the item at each level; -1 for items outside the trie
+    slot_of_item: Int[Tensor, "item L"]  # which child of that node leads to it
+
+    @property
+    def num_leaves(self) -> int:
+        return len(self.items)
+
+
+def build_trie(codes: Int[np.ndarray, "item L"], members: Bool[np.ndarray, "item"] | None = None) -> Trie:
+    """Trie of the items' tuples (of `members` only, if given).
+
+    Holds: following `slot_of_item` from the root leads to the item's leaf.
+    Raises DuplicateTuple naming two items (rows) of one tuple; ValueError for no items or a negative code.
+    """
+    rows = np.arange(len(codes)) if members is None else np.flatnonzero(members)
+    if len(rows) == 0:
+        raise ValueError("no item has a tuple: the trie would be empty")
+    if codes[rows].min() < 0:
+        raise ValueError(f"item {rows[codes[rows].min(axis=1) < 0][0]} has a negative code")
+    rows = rows[np.lexsort(codes[rows].T[::-1])]
+    ordered = codes[rows]
+    differs = ordered[1:] != ordered[:-1]
+    if len(rows) > 1 and (same := ~differs.any(axis=1)).any():
+        at = int(np.flatnonzero(same)[0])
+        raise DuplicateTuple(
+            f"items {rows[at]} and {rows[at + 1]} share the tuple {ordered[at].tolist()}; "
+            "append a collision token that tells them apart"
+        )
+    num_levels = codes.shape[1]
+    # node of each leaf at depth l: a new one starts where any of the first l codes changes
+    opens = np.ones((len(rows), num_levels + 1), dtype=bool)
+    opens[1:, 0] = False
+    opens[1:, 1:] = np.logical_or.accumulate(differs, axis=1)
+    nodes = np.cumsum(opens, axis=0) - 1
+
+    levels = []
+    slots = np.zeros((len(rows), num_levels), dtype=np.int64)
+    for level in range(num_levels):
+        first = np.flatnonzero(opens[:, level])
+        children = np.flatnonzero(opens[:, level + 1])  # first leaf of each child
+        parent = nodes[children, level]
+        slot = np.arange(len(children)) - nodes[first, level + 1][parent]
+        shape = (len(first), int(slot.max()) + 1)
+        code, child = np.zeros(shape, dtype=np.int64), np.full(shape, -1, dtype=np.int64)
+        code[parent, slot] = ordered[children, level]
+        child[parent, slot] = np.arange(len(children))
+        slots[:, level] = slot[nodes[:, level + 1]]
+        levels.append(
+            TrieLevel(
+                code=torch.from_numpy(code),
+                child=torch.from_numpy(child),
+                prefix=torch.from_numpy(ordered[first, :level].astype(np.int64)),
+                first_leaf=torch.from_numpy(first),
+                last_leaf=torch.from_numpy(np.append(first[1:], len(rows))),
+            )
+        )
+    node_of_item = np.full(codes.shape, -1, dtype=np.int64)
+    slot_of_item = np.full(codes.shape, -1, dtype=np.int64)
+    node_of_item[rows], slot_of_item[rows] = nodes[:, :-1], slots
+    return Trie(
+        levels=levels,
+        items=torch.from_numpy(rows),
+        node_of_item=torch.from_numpy(node_of_item),
+        slot_of_item=torch.from_numpy(slot_of_item),
+    )

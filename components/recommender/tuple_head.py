@@ -1,0 +1,37 @@
+"""A small autoregressive head: given a state and the codes so far, scores of the next level's codes.
+
+One state conditions all levels, so the head is an MLP whose hidden layer adds what the state says to what
+each code of the prefix says: level l has hidden = gelu(A_l state + sum of B_l[code of level j], j < l).
+
+Shapes: N states, any leading shape `*`, level, code.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+class TupleHead(nn.Module):
+    def __init__(self, num_codes: list[int], dim: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.num_codes, self.dropout = num_codes, dropout
+        self.from_state = nn.ModuleList(nn.Linear(dim, hidden) for _ in num_codes)
+        self.from_prefix = nn.ParameterList(
+            torch.randn(sum(num_codes[:level]), hidden) * 0.02 for level in range(len(num_codes))
+        )
+        self.to_codes = nn.ModuleList(nn.Linear(hidden, size) for size in num_codes)
+
+    def prefix(self, codes: Int[Tensor, "* level"], level: int) -> Float[Tensor, "* hidden"]:
+        """What the codes of the levels before `level` add to its hidden layer."""
+        offsets = torch.tensor([0, *self.num_codes], device=codes.device).cumsum(0)[:level]
+        return self.from_prefix[level][codes[..., :level] + offsets].sum(dim=-2)
+
+    def state(self, states: Float[Tensor, "* dim"], level: int) -> Float[Tensor, "* hidden"]:
+        return self.from_state[level](states)
+
+    def logits(self, hidden: Float[Tensor, "* hidden"], level: int) -> Float[Tensor, "* code"]:
+        """Scores of the level's codes from the sum of `state` and `prefix`."""
+        return self.to_codes[level](F.dropout(F.gelu(hidden), self.dropout, self.training))

@@ -1,0 +1,141 @@
+"""Windows over sequences: short runs of events, bucketed by length, every event a target once an epoch.
+
+A window's history is a run of at most `max_length` events of one user; the mixer puts a learned start vector
+before it, so state p is what is known after p events. A target is read from the state after the last event
+that is earlier than it: with `strict_time`, in an earlier second (events of one second carry no order, and a
+replay asks for them together), else simply the event before.
+
+Shapes: W windows, P places of the longest (start included), T targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from components.recommender.sequences import TrainingSequences
+
+SHUFFLE_BATCHES = 8  # windows are sorted by length within this many batches: little padding, mixed users
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowBatch:
+    """History of each window, padded on the right (causal attention never looks there)."""
+
+    items: Int[Tensor, "W P-1"]  # position in the vocabulary; padding is 0
+    times: Int[Tensor, "W P-1"]  # epoch seconds; padding repeats the last
+    state_at: Int[Tensor, "T"]  # row of the flattened [W * P] states that predicts the target
+    targets: Int[Tensor, "T"]  # position in the vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """Windows of events: history `first:end - 1`, targets among `begin:end` (flat positions)."""
+
+    first: Int[np.ndarray, "W"]
+    begin: Int[np.ndarray, "W"]
+    end: Int[np.ndarray, "W"]
+
+
+def known_before(sequences: TrainingSequences, *, strict_time: bool) -> Int[np.ndarray, "event"]:
+    """For each event the flat position up to which (exclusive) its user's history may be read."""
+    position = np.arange(len(sequences.items))
+    if not strict_time:
+        return position
+    new_moment = np.diff(sequences.times, prepend=-1) != 0
+    new_moment[sequences.offsets[:-1]] = True
+    return np.maximum.accumulate(np.where(new_moment, position, 0))
+
+
+def cut_windows(
+    sequences: TrainingSequences, *, max_length: int, stride: int, rng: np.random.Generator
+) -> Windows:
+    """Cut each user into windows of at most `stride` targets; where a longer user is cut is drawn anew.
+
+    Holds: every event is between `begin` and `end` of exactly one window.
+    """
+    first, begin, end = [], [], []
+    for start, stop in zip(sequences.offsets[:-1], sequences.offsets[1:], strict=True):
+        length = stop - start
+        if length <= max_length:
+            cuts = np.array([start, stop])
+        else:
+            head = start + rng.integers(1, stride + 1)
+            cuts = np.concatenate([[start], np.arange(head, stop, stride), [stop]])
+        begin.append(cuts[:-1])
+        end.append(cuts[1:])
+        first.append(np.maximum(cuts[1:] - 1 - max_length, start))
+    return Windows(first=np.concatenate(first), begin=np.concatenate(begin), end=np.concatenate(end))
+
+
+def window_batches(
+    sequences: TrainingSequences,
+    windows: Windows,
+    *,
+    known: Int[np.ndarray, "event"],
+    is_target: Bool[np.ndarray, "event"],
+    batch_size: int,
+    rng: np.random.Generator,
+) -> Iterator[WindowBatch]:
+    """Batches of windows of like length, in random order; windows without a target are left out."""
+    running = np.concatenate([[0], np.cumsum(is_target)])
+    useful = np.flatnonzero(running[windows.end] > running[windows.begin])
+    order = rng.permutation(useful)
+    length = windows.end - windows.first
+    batches = []
+    for chunk in np.split(
+        order, range(batch_size * SHUFFLE_BATCHES, len(order), batch_size * SHUFFLE_BATCHES)
+    ):
+        chunk = chunk[np.argsort(length[chunk], kind="stable")]
+        batches += np.split(chunk, range(batch_size, len(chunk), batch_size))
+    for at in rng.permutation(len(batches)):
+        if len(batch := batches[at]):
+            made = _batch(sequences, windows, batch, known, is_target)
+            if len(made.targets):
+                yield made
+
+
+def _batch(
+    sequences: TrainingSequences,
+    windows: Windows,
+    chosen: Int[np.ndarray, "W"],
+    known: Int[np.ndarray, "event"],
+    is_target: Bool[np.ndarray, "event"],
+) -> WindowBatch:
+    first, begin, end = windows.first[chosen], windows.begin[chosen], windows.end[chosen]
+    items, times = pad_runs(sequences.items, sequences.times, first, end - 1)
+    counts = end - begin
+    row = np.repeat(np.arange(len(chosen)), counts)
+    event = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + begin[row]
+    state = known[event] - first[row]
+    # a window that opens inside a user has no true start: a target without any event before it is dropped
+    opens = np.isin(first, sequences.offsets[:-1])
+    kept = is_target[event] & ((state > 0) | opens[row]) & (state >= 0)
+    return WindowBatch(
+        items=torch.from_numpy(items),
+        times=torch.from_numpy(times),
+        state_at=torch.from_numpy(row[kept] * (items.shape[1] + 1) + state[kept]),
+        targets=torch.from_numpy(sequences.items[event[kept]].astype(np.int64)),
+    )
+
+
+def pad_runs(
+    items: Int[np.ndarray, "event"],
+    times: Int[np.ndarray, "event"],
+    start: Int[np.ndarray, "W"],
+    end: Int[np.ndarray, "W"],
+) -> tuple[Int[np.ndarray, "W P-1"], Int[np.ndarray, "W P-1"]]:
+    """items[start:end] and times[start:end] of every run as rows, filled on the right."""
+    width = int((end - start).max(initial=0))
+    if width == 0:
+        return np.zeros((len(start), 0), dtype=np.int64), np.zeros((len(start), 0), dtype=np.int64)
+    place = start[:, None] + np.arange(width)
+    is_real = place < end[:, None]
+    last = np.clip(end - 1, 0, len(items) - 1)
+    place = np.where(is_real, place, last[:, None])
+    return np.where(is_real, items[place], 0).astype(np.int64), times[place]
