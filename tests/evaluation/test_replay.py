@@ -17,7 +17,7 @@ from components.evaluation.latency import Latency, check_latency, measure_latenc
 from components.evaluation.plan import ReplayPlan
 from components.evaluation.replay import ReplayResult, canonical_for, compare, evaluate, score_replay
 from components.evaluation.report import render_report
-from components.evaluation.slices import standard_slices
+from components.evaluation.slices import popularity_thirds, standard_slices
 from tests.evaluation.worlds import CUT, busy_world, lists_with_hits, plan_of
 
 # the shipped profile with fewer resamples, so that the tests are quick
@@ -287,3 +287,14 @@ def test_a_slice_that_is_too_small_is_called_so_in_the_report(world):
     strict = replace(PROFILE, validity=replace(PROFILE.validity, min_slice_users=10_000))
     page = render_report(judge(plan, lists, "better", "good", profile=strict), plan, lists, {})
     assert page.count("not evaluable: fewer than 10000 users") >= 4
+
+
+def test_head_mid_and_tail_each_hold_a_third_of_the_train_events():
+    """Events before T: p 4, q 3, r 2, s 2, t 1 of 12. p begins at 0, q at 4, r at 7, s at 9, t at 11.
+
+    Thirds end at 4 and 8: p is head, q and r are mid, s and t are tail; v, never seen before T, is tail.
+    """
+    counts = {"p": 4, "q": 3, "r": 2, "s": 2, "t": 1}
+    rows = [(f"u{n}", item, -9.0) for item, count in counts.items() for n in range(count)]
+    plan = plan_of([*rows, ("u0", "v", 5.0)])
+    assert popularity_thirds(plan).tolist() == [0, 1, 1, 2, 2, 2]
