@@ -26,7 +26,8 @@ Source = Annotated[
     str, typer.Option("--source", "-s", help="movielens, synthetic, or a folder of events and items")
 ]
 AsOf = Annotated[
-    str | None, typer.Option(help="the moment that counts as now, ISO 8601 with zone; default: the data's end")
+    str | None,
+    typer.Option(help="the moment that counts as now, ISO 8601 with zone; default: the data's end"),
 ]
 Since = Annotated[str | None, typer.Option(help="take only events from this moment on")]
 
@@ -49,7 +50,9 @@ def _main(
 @app.command()
 def demo(
     data: Annotated[str, typer.Option(help="movielens, synthetic, or a folder")] = "movielens",
-    preset: Annotated[str, typer.Option(help="default, or quick (small models, for a first look)")] = "default",
+    preset: Annotated[
+        str, typer.Option(help="default, or quick (small models, for a first look)")
+    ] = "default",
 ) -> None:
     """Take real data through two retraining cycles and print the verdicts."""
     from flows.demo import run_demo
@@ -105,7 +108,9 @@ def retrain(
 def replay(
     challenger: Annotated[str, typer.Option(help="a registered version")],
     champion: Annotated[str | None, typer.Option(help="a registered version; default: the champion")] = None,
-    start: Annotated[str | None, typer.Option(help="window start; default: the challenger's training end")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="window start; default: the challenger's training end")
+    ] = None,
     end: Annotated[str | None, typer.Option(help="window end; default: after the last event")] = None,
     profile: Annotated[str, typer.Option(help="gate profile: small or production")] = "small",
 ) -> None:
@@ -120,7 +125,8 @@ def promote(
     version: Annotated[str, typer.Option(help="the version to make champion")],
     reason: Annotated[str, typer.Option(help="why; written to the ledger")],
     expect_champion: Annotated[
-        str | None, typer.Option(help="refuse unless this version is champion now; 'none' for an empty registry")
+        str | None,
+        typer.Option(help="refuse unless this version is champion now; 'none' for an empty registry"),
     ] = None,
     force: Annotated[bool, typer.Option(help="promote against the verdict; the ledger says so")] = False,
 ) -> None:

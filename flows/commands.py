@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -15,7 +14,6 @@ from flows.console import console
 from flows.request import CycleRequest
 from flows.settings import load_settings
 from flows.summary import arm_figures
-
 
 _ANY_AGE_DAYS = 36_500.0  # a century: nothing is refused
 
@@ -100,9 +98,7 @@ def retrain(
             "there is no earlier cycle to go on from. Say where training ends and the replay begins: "
             "--train-cutoff 1998-01-01T00:00Z"
         )
-    request = cycle_request(
-        source=source, since=since, as_of=now, train_cutoff=cut, **settings_of_cycle
-    )
+    request = cycle_request(source=source, since=since, as_of=now, train_cutoff=cut, **settings_of_cycle)
     from flows.servers import running_servers
 
     warehouse()  # a database that cannot be opened is told before servers are started

@@ -14,7 +14,6 @@ from typing import Any
 
 from prefect import flow, runtime, tags, task
 
-from components.artifact import ArtifactRef
 from components.data import lease, snapshot
 from components.registry import tracking
 from components.registry.bundle import open_bundle
@@ -40,8 +39,9 @@ def run_cycle(request: CycleRequest) -> CycleSummary:
 
     Raises LeaseHeld if another retraining is going on.
     """
-    with lease.hold_lease(warehouse(), "retraining", owner=lease.this_process()), tags(
-        warehouse_tag(load_settings())
+    with (
+        lease.hold_lease(warehouse(), "retraining", owner=lease.this_process()),
+        tags(warehouse_tag(load_settings())),
     ):
         return retraining_cycle(request)
 
@@ -69,7 +69,8 @@ def retraining_cycle(request: CycleRequest) -> CycleSummary:
     ids = identified.output
 
     trained = [
-        train_arm(run, arm, training_set, ids["ids"], request.preset, request.seed, tracked) for arm in TRAINED
+        train_arm(run, arm, training_set, ids["ids"], request.preset, request.seed, tracked)
+        for arm in TRAINED
     ]
     counted = train_baselines(run, train)
     arms = {outcome.output["name"]: outcome.output["arm"] for outcome in trained}
@@ -108,7 +109,9 @@ def open_cycle(run: str, request: CycleRequest, batch: str) -> Outcome:
         against = f"against version {champion['version']}" if champion else "no champion yet"
         return {"champion": champion, "carried": carried, "note": against}
 
-    return run_once("open cycle", run=run, inputs={"batch": batch, "run": run}, config={}, rooms=(), work=work)
+    return run_once(
+        "open cycle", run=run, inputs={"batch": batch, "run": run}, config={}, rooms=(), work=work
+    )
 
 
 @task
@@ -118,9 +121,7 @@ def take_snapshots(run: str, request: CycleRequest, watermark: int) -> Outcome:
     def work() -> dict[str, Any]:
         root = load_settings().artifacts
         train = snapshot.take_snapshot(warehouse(), root, end=request.train_cutoff)
-        window = snapshot.take_snapshot(
-            warehouse(), root, start=request.train_cutoff, end=request.as_of
-        )
+        window = snapshot.take_snapshot(warehouse(), root, start=request.train_cutoff, end=request.as_of)
         facts, later = snapshot.snapshot_facts(train), snapshot.snapshot_facts(window)
         return {
             "train": train.to_dict(),
@@ -205,7 +206,8 @@ def _summarise(
         new_ids=identified["new_ids"],
         arms=tuple(arm_figures(evidence)),
         stages=tuple(
-            StageFigure(stage=o.stage, seconds=o.seconds, peak_mb=o.peak_mb, reused=o.reused) for o in outcomes
+            StageFigure(stage=o.stage, seconds=o.seconds, peak_mb=o.peak_mb, reused=o.reused)
+            for o in outcomes
         ),
         seconds=seconds,
         addresses={

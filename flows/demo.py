@@ -18,7 +18,6 @@ from flows.closing import closing_box
 from flows.console import console
 from flows.request import CycleRequest
 from flows.settings import Settings, apply_environment, load_settings
-from flows.summary import CycleSummary
 
 POISONED_ROWS = 11  # one of each kind
 
@@ -53,17 +52,20 @@ def enter_home(data: str) -> Settings:
 def demo_requests(data: str, preset: str, settings: Settings) -> tuple[CycleRequest, CycleRequest]:
     """The two cycles, cut by quantiles of the event times of the whole source."""
     from components.data.timestamps import read_timestamps
+    from flows.commands import cycle_request
     from flows.source import open_source
 
     source = open_source(data, settings)
     if source.terms:
         console.print(f"[dim]{source.terms}[/dim]\n")
     events = source.read(settings, since=None, until=None).events
-    moments = read_timestamps(events["timestamp"]).moments.dropna().dt.tz_convert(None).sort_values().to_numpy()
+    moments = (
+        read_timestamps(events["timestamp"]).moments.dropna().dt.tz_convert(None).sort_values().to_numpy()
+    )
     middle, late = (_moment(moments[int(len(moments) * q)]) for q in (0.5, 0.7))
     end = _moment(moments[-1] + np.timedelta64(1, "s"))
-    first = CycleRequest(source=data, as_of=late, train_cutoff=middle, preset=preset)
-    second = CycleRequest(
+    first = cycle_request(source=data, as_of=late, train_cutoff=middle, preset=preset)
+    second = cycle_request(
         source=data, since=late, as_of=end, train_cutoff=late, preset=preset, poisoned_rows=POISONED_ROWS
     )
     return first, second

@@ -158,12 +158,18 @@ def read_training_rows(run: str, train: dict[str, str], feature_set: dict[str, s
         opened = opening.open_store(load_settings().feast_home)
         rows = retrieval.training_rows(opened, training_spine(built.sequences["user_id"].to_numpy(), cut))
         vectors = retrieval.item_vector_rows(
-            opened, built.vectors.item_ids, at=cut - timedelta(microseconds=1), encoders=built.vectors.encoders
+            opened,
+            built.vectors.item_ids,
+            at=cut - timedelta(microseconds=1),
+            encoders=built.vectors.encoders,
         )
         ref = publish_training_set(
             load_settings().artifacts, rows=rows, vectors=vectors, parents={"feature_set": built.digest}
         )
-        return {"training_set": ref.to_dict(), "note": f"{len(rows):,} users, point in time at {cut:%Y-%m-%d}"}
+        return {
+            "training_set": ref.to_dict(),
+            "note": f"{len(rows):,} users, point in time at {cut:%Y-%m-%d}",
+        }
 
     return run_once(
         "training rows",

@@ -9,11 +9,11 @@ from typing import Any
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_table_artifact
 
+from components.artifact import ArtifactRef, digest_of, publish, verified
 from components.data import ingest as landing
 from components.data import queries
 from components.data.batch import read_checked, write_checked
 from components.data.contracts.batch_check import ContractConfig, TooMuchBad, batch_digest, check_batch
-from components.artifact import ArtifactRef, digest_of, publish, verified
 from flows.request import CycleRequest
 from flows.settings import load_settings
 from flows.source import read_batch
@@ -63,12 +63,17 @@ def check(run: str, request: CycleRequest) -> Outcome:
     outcome = run_once(
         "check batch",
         run=run,
-        inputs={"batch": batch_digest(batch), "known_items": digest_of(sorted(known_items - set(batch.items["item_id"])))},
+        inputs={
+            "batch": batch_digest(batch),
+            "known_items": digest_of(sorted(known_items - set(batch.items["item_id"]))),
+        },
         config={"as_of": request.as_of.isoformat(), "max_bad_share": request.max_bad_share},
         rooms=("data",),
         work=work,
     )
-    create_link_artifact(key="data-docs", link=outcome.output["data_docs"], link_text="Data Docs of this batch")
+    create_link_artifact(
+        key="data-docs", link=outcome.output["data_docs"], link_text="Data Docs of this batch"
+    )
     return outcome
 
 
@@ -88,7 +93,14 @@ def land(run: str, checked: dict[str, Any]) -> Outcome:
         return {"result": asdict(result), "reasons": reasons, "note": note}
 
     outcome = run_once(
-        "land batch", run=run, inputs={"batch": checked["batch"]["digest"]}, config={}, rooms=("data",), work=work
+        "land batch",
+        run=run,
+        inputs={"batch": checked["batch"]["digest"]},
+        config={},
+        rooms=("data",),
+        work=work,
     )
-    create_table_artifact(key="batch", table=[outcome.output["result"] | {"reasons": outcome.output["reasons"]}])
+    create_table_artifact(
+        key="batch", table=[outcome.output["result"] | {"reasons": outcome.output["reasons"]}]
+    )
     return outcome

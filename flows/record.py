@@ -23,7 +23,12 @@ def cycle_id(request: CycleRequest) -> str:
 
 
 def keep_cycle(
-    request: CycleRequest, summary: CycleSummary, *, received: str, carried: dict[str, Any], bundle: dict[str, str]
+    request: CycleRequest,
+    summary: CycleSummary,
+    *,
+    received: str,
+    carried: dict[str, Any],
+    bundle: dict[str, str],
 ) -> None:
     """Put a finished cycle on record. `received` is the digest of the batch as it came from the source."""
     cycles.record_cycle(

@@ -57,7 +57,9 @@ def register(
         rooms=("registry",),
         work=work,
     )
-    link = f"{settings.mlflow_tracking_uri}/#/models/{settings.model_name}/versions/{outcome.output['version']}"
+    link = (
+        f"{settings.mlflow_tracking_uri}/#/models/{settings.model_name}/versions/{outcome.output['version']}"
+    )
     create_link_artifact(key="model-version", link=link, link_text="the version in MLflow")
     return outcome
 
@@ -134,5 +136,7 @@ def _registry() -> str:
 
 
 def _commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=_ROOT, capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=_ROOT, capture_output=True, text=True, check=False
+    )
     return found.stdout.strip() or "unknown"

@@ -119,8 +119,10 @@ def judge(
             digests={c.name: c.digest for c in contenders},
             latency=_latency(arms, plan, [a for a in (challenger, champion) if a]),
         )
-        page = report.render(result, plan, found, items=snapshot.read_items(ArtifactRef(**window)))
-        ref = publish(
+        items = snapshot.read_items(ArtifactRef(**window))
+        titles = dict(zip(items["item_id"], items["title"].fillna(""), strict=True))
+        page = report.render_report(result, plan, found, titles)
+        published = publish(
             load_settings().artifacts,
             "replay",
             lambda folder: _write_replay(folder, result, page),
@@ -128,7 +130,7 @@ def judge(
             config={"challenger": challenger, "champion": champion, "profile": profile},
         )
         return {
-            "replay": ref.to_dict(),
+            "replay": published.to_dict(),
             "verdict": str(result.outcome),
             "note": f"{result.outcome}: {result.reasons[0]}",
         }
@@ -215,6 +217,10 @@ def show_in_prefect(replayed: dict[str, str]) -> None:
     means = [arm for arm in evidence["arms"] if arm["metric"] == "ndcg@10"]
     create_table_artifact(
         key="arms",
-        table=[{"arm": a["arm"], "NDCG@10": a["mean"], "lower": a["lower"], "upper": a["upper"]} for a in means],
+        table=[
+            {"arm": a["arm"], "NDCG@10": a["mean"], "lower": a["lower"], "upper": a["upper"]} for a in means
+        ],
     )
-    create_link_artifact(key="replay-report", link=(folder / "report.html").as_uri(), link_text="replay report")
+    create_link_artifact(
+        key="replay-report", link=(folder / "report.html").as_uri(), link_text="replay report"
+    )

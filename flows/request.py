@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -17,17 +16,33 @@ class CycleRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: str = Field("movielens", description="movielens, synthetic, or a folder of events and items")
-    since: AwareDatetime | None = Field(None, description="the batch starts here; none: from the first event")
+    source: str = Field(
+        default="movielens", description="movielens, synthetic, or a folder of events and items"
+    )
+    since: AwareDatetime | None = Field(
+        default=None, description="the batch starts here; none: from the first event"
+    )
     as_of: AwareDatetime = Field(description="now, for this cycle; later events have not arrived")
     train_cutoff: AwareDatetime = Field(description="train on what is earlier, replay on what is later")
-    challenger: Literal["mmgrec", "sasrec"] = Field("mmgrec", description="the arm that may become champion")
-    profile: Literal["small", "production"] = Field("small", description="gate profile, sized to the data")
-    preset: Literal["default", "quick"] = Field("default", description="quick: for tests, minutes become seconds")
-    tokenizer: Literal["reuse", "refit"] = Field("reuse", description="reuse keeps every ID that exists")
-    seed: int = Field(7, ge=0)
-    poisoned_rows: int = Field(0, ge=0, description="rows spoiled on purpose, to see them quarantined")
-    max_bad_share: float = Field(0.05, ge=0, le=1, description="circuit breaker: more bad rows stop the run")
+    challenger: Literal["mmgrec", "sasrec"] = Field(
+        default="mmgrec", description="the arm that may become champion"
+    )
+    profile: Literal["small", "production"] = Field(
+        default="small", description="gate profile, sized to the data"
+    )
+    preset: Literal["default", "quick"] = Field(
+        "default", description="quick: for tests, minutes become seconds"
+    )
+    tokenizer: Literal["reuse", "refit"] = Field(
+        default="reuse", description="reuse keeps every ID that exists"
+    )
+    seed: int = Field(default=7, ge=0)
+    poisoned_rows: int = Field(
+        default=0, ge=0, description="rows spoiled on purpose, to see them quarantined"
+    )
+    max_bad_share: float = Field(
+        default=0.05, ge=0, le=1, description="circuit breaker: more bad rows stop the run"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> CycleRequest:
@@ -37,5 +52,3 @@ class CycleRequest(BaseModel):
                 "nothing would be left to replay on. Pass an earlier --train-cutoff."
             )
         return self
-
-

@@ -51,7 +51,12 @@ def run_once(
     """
     engine = warehouse()
     key = digest_of(
-        {"stage": stage, "inputs": dict(inputs), "config": dict(config), "code": [code_digest(r) for r in rooms]}
+        {
+            "stage": stage,
+            "inputs": dict(inputs),
+            "config": dict(config),
+            "code": [code_digest(r) for r in rooms],
+        }
     )
     with Meter() as meter:
         output = journal.find(engine, key)
@@ -66,9 +71,7 @@ def run_once(
             engine, key=key, stage=stage, output=output, seconds=meter.seconds, peak_mb=meter.peak_mb, run=run
         )
         crash_point(f"{stage}:after-record")
-    outcome = Outcome(
-        stage=stage, output=output, seconds=meter.seconds, peak_mb=meter.peak_mb, reused=reused
-    )
+    outcome = Outcome(stage=stage, output=output, seconds=meter.seconds, peak_mb=meter.peak_mb, reused=reused)
     stage_line(outcome.stage, outcome.seconds, outcome.reused, str(output.get("note", "")))
     return outcome
 

@@ -69,7 +69,9 @@ def _show_cycles() -> None:
     if not recorded:
         console.print("no cycle has been finished yet: `recloop retrain` runs one")
         return
-    table = Table("as of", "trained before", "verdict", "version", "NDCG@10", "seconds", box=None, pad_edge=False)
+    table = Table(
+        "as of", "trained before", "verdict", "version", "NDCG@10", "seconds", box=None, pad_edge=False
+    )
     for cycle in recorded[-5:]:
         told = CycleSummary.from_dict(cycle.summary["told"])
         challenger = next(arm for arm in told.arms if arm.role == "challenger")

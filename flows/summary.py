@@ -6,7 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-COMPUTE_STAGES = ("encode items", "fit tokenizer", "extend ids", "train mmgrec", "train sasrec", "rank", "judge")
+COMPUTE_STAGES = (
+    "encode items",
+    "fit tokenizer",
+    "extend ids",
+    "train mmgrec",
+    "train sasrec",
+    "rank",
+    "judge",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from uuid import UUID
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
+    FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateType,
     FlowRunFilterTags,
@@ -47,7 +48,7 @@ def sweep_dead_runs(settings: Settings, *, alive: UUID) -> int:
         dead = [run for run in client.read_flow_runs(flow_run_filter=flow_filter) if run.id != alive]
         for run in dead:
             for task in client.read_task_runs(
-                flow_run_filter=FlowRunFilter(id={"any_": [run.id]}), task_run_filter=task_filter
+                flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])), task_run_filter=task_filter
             ):
                 client.set_task_run_state(task.id, Crashed(message=message), force=True)
             client.set_flow_run_state(run.id, Crashed(message=message), force=True)

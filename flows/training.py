@@ -132,7 +132,13 @@ def extend_ids(
 
 @task(task_run_name="train-{arm}")
 def train_arm(
-    run: str, arm: str, training_set: dict[str, str], ids: dict[str, str], preset: str, seed: int, curve_run: Any
+    run: str,
+    arm: str,
+    training_set: dict[str, str],
+    ids: dict[str, str],
+    preset: str,
+    seed: int,
+    curve_run: Any,
 ) -> Outcome:
     """Train one arm on the training set; its loss is drawn in MLflow while it learns."""
 
@@ -142,7 +148,9 @@ def train_arm(
         table = semantic_ids.read_ids(Path(ids["path"]) / _IDS_FILE)
         with _watched(f"train {arm}", curve_run, arm) as on_step:
             trained = _train(arm, data, table, preset, seed, on_step)
-        ref = _publish_arm(trained, {"training_set": training_set["digest"], "ids": ids["digest"]}, preset, seed)
+        ref = _publish_arm(
+            trained, {"training_set": training_set["digest"], "ids": ids["digest"]}, preset, seed
+        )
         return {"name": arm, "arm": ref.to_dict()}
 
     return run_once(
@@ -164,7 +172,10 @@ def train_baselines(run: str, train: dict[str, str]) -> Outcome:
         items = events["item_id"].to_numpy(dtype=object)
         times = events["timestamp"].dt.as_unit("s").astype("int64").to_numpy()
         cutoff = int(snapshot.snapshot_facts(ArtifactRef(**train)).end.timestamp())
-        arms = (fit_popularity(items), fit_recent_popularity(items[times < cutoff], times[times < cutoff], cutoff=cutoff))
+        arms = (
+            fit_popularity(items),
+            fit_recent_popularity(items[times < cutoff], times[times < cutoff], cutoff=cutoff),
+        )
         parents = {"snapshot": train["digest"]}
         return {arm.name: _publish_arm(arm, parents, "default", 0).to_dict() for arm in arms}
 
