@@ -200,7 +200,7 @@ def _people(
     def entries(items: Iterable[int], truth: frozenset[int] = frozenset()) -> str:
         ids = [(int(i), str(plan.catalogue[i])) for i in items if i >= 0]
         return "".join(
-            f"<li{' class=hit' if i in truth else ''}>{escape(str(titles.get(item, item)))}</li>"
+            f"<li{' class=hit' if i in truth else ''}>{escape(titles.get(item) or item)}</li>"
             for i, item in ids
         )
 
