@@ -153,3 +153,8 @@ def _refuse_mismatch(folder: Path, facts: BundleFacts) -> None:
                 f"tokenizer/: {part['kind']} {part['digest'][:12]}, the facts name {str(expected)[:12]}. "
                 "Build the bundle from the tokenizer and ID table that its arm was trained on."
             )
+        if part["parents"].get("tokenizer", facts.tokenizer) != facts.tokenizer:
+            raise BundleMismatch(
+                f"tokenizer/: {part['kind']} {part['digest'][:12]} was made by tokenizer "
+                f"{part['parents']['tokenizer'][:12]}, not by {str(facts.tokenizer)[:12]}. Tokenize the items again."
+            )

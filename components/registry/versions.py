@@ -140,7 +140,7 @@ def download_bundle(model_name: str, version: str, root: Path) -> ArtifactRef:
         _refuse_other(local, digest, str(local))
         return ArtifactRef(kind=KIND, digest=digest, path=str(local))
     with tempfile.TemporaryDirectory(prefix="recloop-") as folder:
-        fetched = fetch_bundle(registered.source, digest, Path(folder))
+        fetched = fetch_bundle(registered.uri, digest, Path(folder))
         manifest = verified(fetched)
 
         def copy(target: Path) -> None:
@@ -151,12 +151,12 @@ def download_bundle(model_name: str, version: str, root: Path) -> ArtifactRef:
 
 
 @reaching_tracking()
-def fetch_bundle(source: str, digest: str, folder: Path) -> Path:
-    """Download a logged model's bundle into `folder` and check that it is, whole, the one of this digest.
+def fetch_bundle(model_uri: str, digest: str, folder: Path) -> Path:
+    """Download the bundle of a model into `folder` and check that it is, whole, the one of this digest.
 
     Raises ArtifactDamaged, TrackingUnreachable.
     """
-    uri = f"{source}/artifacts/{digest[:20]}"
+    uri = f"{model_uri}/artifacts/{digest[:20]}"
     try:
         fetched = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
     except (OSError, MlflowException) as error:

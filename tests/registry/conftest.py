@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from components.registry.tracking import TrackingRun
 from components.registry.versions import BUNDLE_TAG, VERDICT_TAG, RegisteredVersion, facts_of
 
 ITEM_IDS = ["a", "b", "c", "d", "e"]
+_SEEDS = itertools.count(100)
 EVENTS = np.array(["a"] * 5 + ["b"] * 4 + ["c"] * 3 + ["d"] * 2 + ["e"], dtype=object)
 
 
@@ -57,9 +59,19 @@ def warehouse(warehouse_url: str) -> Engine:
     return open_warehouse(warehouse_url)
 
 
-def published_part(root: Path, kind: str, content: str) -> tuple[str, Callable[[Path], None]]:
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    """A bundle that no other test has uploaded."""
+    return make_bundle(tmp_path, seed=next(_SEEDS))
+
+
+def published_part(
+    root: Path, kind: str, content: str, parents: dict[str, str] | None = None
+) -> tuple[str, Callable[[Path], None]]:
     """A published tokenizer or ID table: its digest, and what copies it into a bundle."""
-    ref = publish(root, kind, lambda folder: _write(folder / "part.json", content), parents={}, config={})
+    ref = publish(
+        root, kind, lambda folder: _write(folder / "part.json", content), parents=parents or {}, config={}
+    )
 
     def copy(folder: Path) -> None:
         target = folder / kind
@@ -75,7 +87,9 @@ def make_bundle(root: Path, *, seed: int = 7, tokenizer: str | None = '"first"')
     tokenizer_digest = table_digest = write_tokenizer = None
     if tokenizer is not None:
         tokenizer_digest, copy_tokenizer = published_part(root, "tokenizer", tokenizer)
-        table_digest, copy_table = published_part(root, "id_table", tokenizer)
+        table_digest, copy_table = published_part(
+            root, "id_table", tokenizer, {"tokenizer": tokenizer_digest}
+        )
 
         def write_tokenizer(folder: Path) -> None:
             copy_tokenizer(folder)
@@ -115,7 +129,7 @@ def tagged_version(model_name: str, *, verdict: str = "PROMOTE", tokenizer: str 
     if not client.search_registered_models(f"name = '{model_name}'"):
         client.create_registered_model(model_name)
     tags = {BUNDLE_TAG: "b" * 64, VERDICT_TAG: verdict, "recloop.tokenizer": tokenizer}
-    return facts_of(client.create_model_version(model_name, source="models:/m-0", tags=tags))
+    return facts_of(client.create_model_version(model_name, source="runs:/none/recommender", tags=tags))
 
 
 def flip_byte(path: Path) -> None:

@@ -68,6 +68,19 @@ def test_parts_of_two_sets_are_refused(tmp_path: Path, kind: str):
     assert not list((tmp_path / "bundle").iterdir())
 
 
+def test_an_id_table_of_another_tokenizer_is_refused(tmp_path: Path):
+    tokenizer, copy_tokenizer = published_part(tmp_path, "tokenizer", '"first"')
+    id_table, copy_table = published_part(tmp_path, "id_table", '"first"', {"tokenizer": "d" * 64})
+    with pytest.raises(BundleMismatch, match="was made by tokenizer dddddddddddd"):
+        build_bundle(
+            tmp_path,
+            write_arm=fit_popularity(EVENTS).save,
+            write_tokenizer=lambda folder: [copy_tokenizer(folder), copy_table(folder)],
+            items=titles(),
+            facts=facts(tokenizer=tokenizer, id_table=id_table),
+        )
+
+
 def test_a_tokenizer_without_its_digests_is_refused(tmp_path: Path):
     with pytest.raises(BundleMismatch, match="Pass both or neither"):
         build_bundle(

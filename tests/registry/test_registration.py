@@ -34,8 +34,7 @@ def register(
     return register_bundle(bundle, run=run, model_name=model_name, verdict=verdict, **settings)
 
 
-def test_a_version_carries_every_id_and_what_a_reader_needs(tmp_path: Path, run: TrackingRun):
-    bundle = make_bundle(tmp_path)
+def test_a_version_carries_every_id_and_what_a_reader_needs(tmp_path: Path, bundle: Bundle, run: TrackingRun):
     page = tmp_path / "report.html"
     page.write_text("<p>report</p>")
     registered = register(bundle, run, "carries", reports=[page])
@@ -50,7 +49,7 @@ def test_a_version_carries_every_id_and_what_a_reader_needs(tmp_path: Path, run:
         "recloop.feature_set": facts.feature_set,
         "recloop.tokenizer": facts.tokenizer,
         "recloop.id_table": facts.id_table,
-        "recloop.seed": "7",
+        "recloop.seed": str(facts.seed),
         "recloop.code": facts.code,
         "recloop.commit": "0ff1ce",
     }
@@ -64,8 +63,9 @@ def test_a_version_carries_every_id_and_what_a_reader_needs(tmp_path: Path, run:
     assert [file.path for file in client.list_artifacts(run.run_id, "reports")] == ["reports/report.html"]
 
 
-def test_registered_twice_is_still_one_version_with_the_newer_verdict(tmp_path: Path, run: TrackingRun):
-    bundle = make_bundle(tmp_path)
+def test_registered_twice_is_still_one_version_with_the_newer_verdict(
+    tmp_path: Path, bundle: Bundle, run: TrackingRun
+):
     first = register(bundle, run, "twice", "HOLD")
     again = register(bundle, run, "twice", "PROMOTE")
     assert (first.version, again.version, len(versions("twice"))) == ("1", "1", 1)
@@ -73,27 +73,29 @@ def test_registered_twice_is_still_one_version_with_the_newer_verdict(tmp_path: 
     assert "popularity: PROMOTE" in MlflowClient().get_model_version("twice", "1").description
 
 
-def test_another_bundle_is_another_version_and_the_new_challenger(tmp_path: Path, run: TrackingRun):
-    register(make_bundle(tmp_path), run, "another")
-    second = register(make_bundle(tmp_path, seed=8), run, "another")
+def test_another_bundle_is_another_version_and_the_new_challenger(
+    tmp_path: Path, bundle: Bundle, run: TrackingRun
+):
+    register(bundle, run, "another")
+    second = register(make_bundle(tmp_path, seed=bundle.facts.seed + 1000), run, "another")
     assert second.version == "2"
     assert aliases("another") == {"challenger": "2"}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_metric_that_is_no_number_is_refused_before_anything_is_made(
-    tmp_path: Path, run: TrackingRun, value: float
+    tmp_path: Path, bundle: Bundle, run: TrackingRun, value: float
 ):
     with pytest.raises(NonFiniteMetric, match="hr@10"):
-        register(make_bundle(tmp_path), run, "nan", metrics={"hr@10": value})
+        register(bundle, run, "nan", metrics={"hr@10": value})
     assert versions("nan") == []
 
 
 @pytest.mark.parametrize("point", ["after-upload", "after-log", "after-create"])
 def test_killed_and_asked_again_there_is_one_version_of_one_upload(
-    tmp_path: Path, run: TrackingRun, point: str
+    tmp_path: Path, bundle: Bundle, run: TrackingRun, point: str
 ):
-    bundle, model_name = make_bundle(tmp_path), f"killed-{point}"
+    model_name = f"killed-{point}"
     killed_at(f"register:{point}", lambda: register(bundle, run, model_name))
     registered = register(bundle, run, model_name)
     assert [version.version for version in versions(model_name)] == ["1"]
@@ -103,8 +105,9 @@ def test_killed_and_asked_again_there_is_one_version_of_one_upload(
     assert [upload.model_uri for upload in uploads] == [registered.source]
 
 
-def test_a_damaged_upload_is_not_registered_but_uploaded_again(tmp_path: Path, run: TrackingRun):
-    bundle = make_bundle(tmp_path)
+def test_a_damaged_upload_is_not_registered_but_uploaded_again(
+    tmp_path: Path, bundle: Bundle, run: TrackingRun
+):
     killed_at("register:after-log", lambda: register(bundle, run, "damaged"))
     (upload,) = MlflowClient().search_logged_models([run.experiment_id], f"source_run_id = '{run.run_id}'")
     flip_byte(Path(upload.artifact_location) / "artifacts" / bundle.path.name / "items.parquet")
@@ -113,8 +116,7 @@ def test_a_damaged_upload_is_not_registered_but_uploaded_again(tmp_path: Path, r
     assert download_bundle("damaged", "1", tmp_path / "elsewhere").digest == bundle.digest
 
 
-def test_a_bundle_is_fetched_once_and_checked(tmp_path: Path, run: TrackingRun):
-    bundle = make_bundle(tmp_path)
+def test_a_bundle_is_fetched_once_and_checked(tmp_path: Path, bundle: Bundle, run: TrackingRun):
     registered = register(bundle, run, "fetched")
     ref = download_bundle("fetched", "1", tmp_path / "elsewhere")
     assert ref.digest == bundle.digest
@@ -124,16 +126,15 @@ def test_a_bundle_is_fetched_once_and_checked(tmp_path: Path, run: TrackingRun):
         download_bundle("fetched", "1", tmp_path / "third")
 
 
-def test_a_version_that_is_not_there_names_those_that_are(tmp_path: Path, run: TrackingRun):
+def test_a_version_that_is_not_there_names_those_that_are(tmp_path: Path, bundle: Bundle, run: TrackingRun):
     with pytest.raises(NoSuchVersion, match="none is registered yet"):
         download_bundle("absent", "1", tmp_path)
-    register(make_bundle(tmp_path), run, "present")
+    register(bundle, run, "present")
     with pytest.raises(NoSuchVersion, match="has no version '9': there are 1"):
         download_bundle("present", "9", tmp_path)
 
 
-def test_lineage_walks_from_the_version_to_the_commit(tmp_path: Path, run: TrackingRun):
-    bundle = make_bundle(tmp_path)
+def test_lineage_walks_from_the_version_to_the_commit(tmp_path: Path, bundle: Bundle, run: TrackingRun):
     register(bundle, run, "walks")
     facts = bundle.facts
     snapshot = Origin(kind="snapshot", id=facts.snapshot)

@@ -1,0 +1,118 @@
+"""One run a cycle; an outage costs seconds and no training."""
+
+from __future__ import annotations
+
+import math
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from mlflow import MlflowClient
+
+from components.registry import tracking
+from components.registry.tracking import NonFiniteMetric, TrackingRun, TrackingUnreachable
+from components.registry.versions import champion
+
+SECONDS_BUSY = 20.0  # two requests of 3 s and what a busy machine adds; MLflow's own setting takes 250 s
+
+
+@pytest.fixture
+def silent_server(mlflow_here: str) -> Iterator[str]:
+    """Accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def closed_port(mlflow_here: str) -> str:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_cycle_has_one_run(mlflow_here: str):
+    first = tracking.open_run(experiment="recloop", cycle="c1", name="cycle 1", tags={"source": "movielens"})
+    again = tracking.open_run(experiment="recloop", cycle="c1", name="cycle 1", tags={"as_of": "1998"})
+    other = tracking.open_run(experiment="recloop", cycle="c2", name="cycle 2", tags={})
+    assert first == again
+    assert other.run_id != first.run_id
+    tags = MlflowClient().get_run(first.run_id).data.tags
+    assert (tags["source"], tags["as_of"], tags["recloop.cycle"]) == ("movielens", "1998", "c1")
+
+
+def test_an_active_run_ends_as_its_block_does(run: TrackingRun):
+    client = MlflowClient()
+    with tracking.active_run(run):
+        assert client.get_run(run.run_id).info.status == "RUNNING"
+    assert client.get_run(run.run_id).info.status == "FINISHED"
+    with pytest.raises(ZeroDivisionError), tracking.active_run(run):
+        1 / 0  # noqa: B018
+    assert client.get_run(run.run_id).info.status == "FAILED"
+
+
+def test_facts_are_logged_again_without_harm(run: TrackingRun):
+    for _ in range(2):
+        tracking.log_facts(run, params={"preset": "quick"}, metrics={"ndcg@10": 0.1}, tags={"seen": "yes"})
+        tracking.log_dataset(run, name="movielens", digest="5" * 64, path="/snapshots/5", context="training")
+    found = MlflowClient().get_run(run.run_id)
+    assert found.data.params == {"preset": "quick"}
+    assert found.data.metrics == {"ndcg_at_10": 0.1}
+    (dataset,) = found.inputs.dataset_inputs
+    assert (dataset.dataset.name, dataset.dataset.digest, dataset.tags[0].value) == (
+        "movielens",
+        "5" * 36,
+        "training",
+    )
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_final_metric_must_be_a_number(run: TrackingRun, value: float):
+    with pytest.raises(NonFiniteMetric, match="ndcg@10"):
+        tracking.log_facts(run, metrics={"ndcg@10": value})
+    assert MlflowClient().get_run(run.run_id).data.metrics == {}
+
+
+def test_a_curve_arrives_whole(run: TrackingRun):
+    with tracking.training_curve(run, "mmgrec") as curve:
+        for step in range(1, 702):
+            curve.on_step(step, 701, {"loss": 1 / step, "validation": math.inf if step == 3 else 0.5})
+    assert (curve.unsent, curve.why_unsent) == ([], "")
+    client = MlflowClient()
+    loss = client.get_metric_history(run.run_id, "mmgrec/loss")
+    assert sorted((point.step, point.value) for point in loss) == [(s, 1 / s) for s in range(1, 702)]
+    third = client.get_metric_history(run.run_id, "mmgrec/validation")[2]
+    assert math.isnan(third.value)
+
+
+def test_a_server_that_hangs_costs_seconds(silent_server: str):
+    tracking.configure(silent_server)
+    began = time.monotonic()
+    with pytest.raises(TrackingUnreachable, match="recloop ui"):
+        champion("any")
+    assert time.monotonic() - began < SECONDS_BUSY
+
+
+def test_a_training_outlives_its_tracking(run: TrackingRun, closed_port: str):
+    tracking.configure(closed_port)
+    began = time.monotonic()
+    with tracking.training_curve(run, "mmgrec") as curve:
+        for step in range(2000):
+            curve.on_step(step, 2000, {"loss": 1.0})
+    assert time.monotonic() - began < SECONDS_BUSY
+    assert len(curve.unsent) == 2000
+    assert closed_port in curve.why_unsent
+
+
+def test_asking_a_server_does_not_import_feast(closed_port: str):
+    """Feast's plug-in for MLflow would: 6 s of every command line."""
+    program = (
+        "import sys\n"
+        "from components.registry import tracking, versions\n"
+        f"tracking.configure('{closed_port}')\n"
+        "try: versions.aliases('any')\n"
+        "except tracking.TrackingUnreachable: sys.exit(3 if 'feast' in sys.modules else 0)\n"
+        "sys.exit(4)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
