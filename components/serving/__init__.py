@@ -1,1 +1,1 @@
-"""Serving: recommendations from a bundle and fresh features."""
+"""Serving: users scored from a bundle, in batch from their histories or online from fresh features."""
