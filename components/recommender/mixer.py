@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from components.recommender.fast_dropout import fast_dropout
+
 NUM_GAP_BUCKETS = 32  # log2 of seconds: 2**31 s is 68 years
 
 
@@ -60,7 +62,7 @@ class Mixer(nn.Module):
         places = torch.arange(1, x.shape[1] + 1, device=x.device)
         user = x.cumsum(dim=1) / places[:, None] if self.config.relation_dim else None
         bias = self._bias(x.shape[1], times)
-        x = F.dropout(x, self.config.dropout, self.training)
+        x = fast_dropout(x, self.config.dropout, self.training)
         for block in self.blocks:
             x = block(x, user, bias)
         return self.norm(x)
@@ -95,11 +97,11 @@ class Block(nn.Module):
     def forward(
         self, x: Float[Tensor, "B P d"], user: Float[Tensor, "B P d"] | None, bias: Float[Tensor, "#B #h P P"]
     ) -> Float[Tensor, "B P d"]:
-        x = x + F.dropout(
+        x = x + fast_dropout(
             self.out(self._attend(self.norm_attention(x), user, bias)), self.dropout, self.training
         )
-        hidden = F.dropout(F.gelu(self.widen(self.norm_forward(x))), self.dropout, self.training)
-        return x + F.dropout(self.narrow(hidden), self.dropout, self.training)
+        hidden = fast_dropout(F.gelu(self.widen(self.norm_forward(x))), self.dropout, self.training)
+        return x + fast_dropout(self.narrow(hidden), self.dropout, self.training)
 
     def _attend(
         self, x: Float[Tensor, "B P d"], user: Float[Tensor, "B P d"] | None, bias: Float[Tensor, "#B #h P P"]

@@ -55,7 +55,7 @@ class MMGRecConfig:
     mixer: MixerConfig = field(default_factory=MixerConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     free_vectors: bool = True  # an item's own vector beside its codes'
-    head_hidden: int = 128
+    head_hidden: int = 64
     tuple_weight: float = 1.0
     dense_weight: float = 1.0
     decode: Literal["beam", "hybrid", "exact"] = "beam"

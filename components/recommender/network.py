@@ -149,12 +149,12 @@ def tuple_log_probs(head: TupleHead, trie: Trie, states: Float[Tensor, "N dim"])
     """Exact log P of every leaf's tuple: all prefixes of the trie, no search."""
     total = states.new_zeros(len(states), 1)  # of the one root
     for depth, level in enumerate(trie.levels):
-        nodes = len(level.child)
         is_child = level.child >= 0
-        if level.child.shape[1] == 1:
-            continue  # nodes and children are in one order: nothing to add
-        hidden = head.state(states, depth)[:, None] + head.prefix(level.prefix, depth)
-        node = torch.arange(nodes, device=states.device).expand(len(states), -1)
-        log_probs = child_log_probs(head, level, depth, hidden, node)
-        total = (total[:, :, None] + log_probs)[:, is_child]
+        children = is_child.sum(dim=1)
+        total = total.repeat_interleave(children, dim=1)  # children stand in the order of their nodes
+        node = torch.nonzero(children > 1)[:, 0]  # an only child has probability one
+        if len(node):
+            hidden = head.state(states, depth)[:, None] + head.prefix(level.prefix[node], depth)
+            log_probs = child_log_probs(head, level, depth, hidden, node.expand(len(states), -1))
+            total[:, level.child[node][is_child[node]]] += log_probs[:, is_child[node]]
     return total

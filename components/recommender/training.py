@@ -35,7 +35,7 @@ class TrainingConfig:
     weight_decay: float = 0.01
     warmup_share: float = 0.1  # of all steps
     clip_norm: float = 1.0
-    stride: int = 25  # targets of one window of a user longer than max_length; less gives each more history
+    stride: int = 50  # targets of one window of a user longer than max_length; less gives each more history
     strict_time: bool = True  # predict from earlier seconds only, as a rolling replay asks
     validation: Literal["time", "last", "none"] = "time"  # hold out the latest events, or each user's last
     validation_share: float = 0.05  # of the events, for "time"

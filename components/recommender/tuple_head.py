@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from components.recommender.fast_dropout import fast_dropout
+
 
 class TupleHead(nn.Module):
     def __init__(self, num_codes: list[int], dim: int, hidden: int, dropout: float) -> None:
@@ -34,4 +36,4 @@ class TupleHead(nn.Module):
 
     def logits(self, hidden: Float[Tensor, "* hidden"], level: int) -> Float[Tensor, "* code"]:
         """Scores of the level's codes from the sum of `state` and `prefix`."""
-        return self.to_codes[level](F.dropout(F.gelu(hidden), self.dropout, self.training))
+        return self.to_codes[level](fast_dropout(F.gelu(hidden), self.dropout, self.training))

@@ -83,4 +83,4 @@ def read_items(folder: Path) -> tuple[np.ndarray, dict[str, np.ndarray], Int[np.
     for level, name in enumerate(levels):
         codes[:, level] = table[name].to_numpy()
     item_ids = np.array(table["item_id"].to_pylist(), dtype=object)
-    return item_ids, {name: table[name].to_numpy() for name in others}, codes
+    return item_ids, {name: table[name].to_numpy().copy() for name in others}, codes

@@ -1,0 +1,68 @@
+"""Small data that the recommender's tests share: planted sequences, random histories, tuples."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from components.recommender.arm import Histories
+from components.recommender.mixer import MixerConfig
+from components.recommender.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
+from components.recommender.sequences import TrainingSequences
+from components.recommender.training import TrainingConfig
+
+SMALL_MIXER = MixerConfig(dim=16, num_layers=1, num_heads=2, max_length=8, dropout=0.0, relation_dim=8)
+SHORT = TrainingConfig(
+    epochs=2, batch_size=8, stride=8, learning_rate=1e-2, validation="none", warmup_share=0.01
+)
+SMALL = MMGRecConfig(mixer=SMALL_MIXER, training=SHORT, head_hidden=16, beam_size=10)
+
+
+def item_names(count: int) -> np.ndarray:
+    return np.array([f"i{number:03d}" for number in range(count)], dtype=object)
+
+
+def tuples(count: int, *, width: int, seed: int) -> np.ndarray:
+    """[count, 3] random codes on two levels and a collision token that makes them unique."""
+    rng = np.random.default_rng(seed)
+    codes = np.zeros((count, 3), dtype=np.int64)
+    codes[:, :2] = rng.integers(0, width, (count, 2))
+    taken: dict[tuple[int, int], int] = {}
+    for row in codes:
+        row[2] = taken.get((row[0], row[1]), 0)
+        taken[row[0], row[1]] = row[2] + 1
+    return codes
+
+
+def circling(num_users: int, num_items: int, length: int, *, seed: int) -> TrainingSequences:
+    """Every user walks the items in a circle from a random start: the next item is certain."""
+    rng = np.random.default_rng(seed)
+    names = item_names(num_items)
+    starts = rng.integers(0, num_items, num_users)
+    return TrainingSequences.from_lists(
+        [names[(start + np.arange(length)) % num_items].tolist() for start in starts],
+        [(1_000 * user + 60 * np.arange(length)).tolist() for user in range(num_users)],
+        item_ids=names,
+    )
+
+
+def histories_of(catalogue: np.ndarray, lists: list[list[int]]) -> Histories:
+    """One request a list of catalogue positions."""
+    lengths = np.array([len(one) for one in lists], dtype=np.int64)
+    ends = np.cumsum(lengths)
+    return Histories(
+        catalogue=catalogue,
+        items=np.array([item for one in lists for item in one], dtype=np.int64),
+        times=np.array([60 * at for one in lists for at in range(len(one))], dtype=np.int64),
+        start=ends - lengths,
+        end=ends,
+    )
+
+
+def trained_arm(
+    num_items: int = 40, *, width: int = 4, seed: int = 0, config: MMGRecConfig = SMALL
+) -> MMGRecArm:
+    """A quickly trained generative arm; single-threaded, so that a seed means the same weights everywhere."""
+    torch.set_num_threads(1)
+    sequences = circling(30, num_items, 12, seed=seed)
+    return train_mmgrec(sequences, tuples(num_items, width=width, seed=seed), config, seed=seed)

@@ -1,0 +1,87 @@
+"""The search is tried on a head whose likelihoods are written by hand, and against scoring everything."""
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.recommender.beam import beam_search
+from components.recommender.network import tuple_log_probs
+from components.recommender.trie import build_trie
+from components.recommender.tuple_head import TupleHead
+from tests.recommender.examples import tuples
+
+
+def random_head(codes: np.ndarray, seed: int) -> TupleHead:
+    """Untrained, with weights large enough for likelihoods that differ by much."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = TupleHead([int(size) for size in codes.max(axis=0) + 1], 8, 8, 0.0).eval()
+        with torch.no_grad():
+            for weight in head.parameters():
+                weight.normal_(0, 1)
+    return head
+
+
+def random_states(count: int, seed: int) -> torch.Tensor:
+    return torch.randn(count, 8, generator=torch.Generator().manual_seed(seed))
+
+
+def head_with(first: list[float], second: list[float]) -> TupleHead:
+    """A head of two levels that scores codes by these logits, whatever the state and the prefix."""
+    head = TupleHead([len(first), len(second)], 1, 1, 0.0).eval()
+    with torch.no_grad():
+        for weight in head.parameters():
+            weight.zero_()
+        head.to_codes[0].bias.copy_(torch.tensor(first))
+        head.to_codes[1].bias.copy_(torch.tensor(second))
+    return head
+
+
+def test_worked_example():
+    """P(first code): 0 has 3/4, 1 has 1/4. Under 0 codes 0 and 1 are items, 1/2 each; under 1 only code 1.
+
+    So (0,0) and (0,1) have 3/8 each and (1,1), an only child, 1/4. Of one beam the greedy prefix 0 remains.
+    """
+    trie = build_trie(np.array([[0, 0], [0, 1], [1, 1]]))
+    head = head_with([np.log(3.0), 0.0], [0.0, 0.0])
+    live = torch.ones(1, 3, dtype=torch.bool)
+    leaf, score = beam_search(head, trie, torch.zeros(1, 1), width=3, live=live)
+    assert sorted(leaf[0].tolist()) == [0, 1, 2]
+    torch.testing.assert_close(score.exp(), torch.tensor([[3 / 8, 3 / 8, 1 / 4]]))
+
+    dead = torch.tensor([[False, False, True]])  # the whole prefix 0 is seen: even one beam finds (1,1)
+    leaf, score = beam_search(head, trie, torch.zeros(1, 1), width=1, live=dead)
+    assert leaf.tolist() == [[2]]
+    torch.testing.assert_close(score.exp(), torch.tensor([[1 / 4]]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(count=st.integers(1, 60), width=st.integers(1, 6), seed=st.integers(0, 999))
+def test_tuple_likelihoods_sum_to_one(count, width, seed):
+    codes = tuples(count, width=width, seed=seed)
+    with torch.inference_mode():
+        exact = tuple_log_probs(random_head(codes, seed), build_trie(codes), random_states(4, seed))
+    assert exact.shape == (4, count)
+    torch.testing.assert_close(exact.exp().sum(dim=1), torch.ones(4), atol=1e-5, rtol=0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(count=st.integers(1, 60), width=st.integers(1, 6), beams=st.integers(1, 70), seed=st.integers(0, 999))
+def test_beams_hold_live_leaves_once_with_their_exact_score(count, width, beams, seed):
+    """At full width the search is exact: same leaves, same scores, best first."""
+    codes = tuples(count, width=width, seed=seed)
+    head, trie, states = random_head(codes, seed), build_trie(codes), random_states(5, seed)
+    live = torch.rand(5, count, generator=torch.Generator().manual_seed(seed)) < 0.6
+    with torch.inference_mode():
+        exact = tuple_log_probs(head, trie, states).masked_fill(~live, -torch.inf)
+        leaf, score = beam_search(head, trie, states, width=beams, live=live)
+    for row in range(5):
+        found = leaf[row][leaf[row] >= 0]
+        assert len(found) == len(set(found.tolist()))
+        assert len(found) >= min(beams, int(live[row].sum()))
+        assert live[row][found].all()
+        torch.testing.assert_close(score[row][: len(found)], exact[row][found], atol=1e-4, rtol=1e-4)
+        if beams >= count:
+            best = exact[row].sort(descending=True).values[: len(found)]
+            torch.testing.assert_close(score[row][: len(found)], best, atol=1e-4, rtol=1e-4)

@@ -1,0 +1,125 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from components.recommender.loading import load_arm
+from components.recommender.mmgrec import CodeOutOfRange, train_mmgrec
+from components.recommender.sequences import TrainingSequences
+from components.recommender.trie import DuplicateTuple
+from tests.recommender.examples import SHORT, SMALL, circling, histories_of, item_names, trained_arm, tuples
+
+LEARNED = replace(SMALL, training=replace(SHORT, epochs=10, learning_rate=2e-2))
+
+
+def test_learns_who_comes_next():
+    """On a circle of 20 items every decoder puts the next item first."""
+    torch.set_num_threads(1)
+    sequences = circling(60, 20, 10, seed=0)
+    arm = train_mmgrec(sequences, tuples(20, width=3, seed=0), LEARNED, seed=0)
+    lists = [[(start + at) % 20 for at in range(5)] for start in range(20)]
+    for decode in ("beam", "exact", "hybrid"):
+        ranked = arm.decoding(decode).recommend(histories_of(item_names(20), lists), k=3)
+        assert np.mean(ranked.items[:, 0] == (np.arange(20) + 5) % 20) >= 0.95, decode
+
+
+def test_default_beam_equals_exact_scoring():
+    """300 items, 4 × 4 prefixes, 200 random histories: at least 99.5 % of the top ten at 100 beams."""
+    arm = trained_arm(300, width=6, config=replace(SMALL, beam_size=100))
+    rng = np.random.default_rng(0)
+    histories = histories_of(item_names(300), [rng.integers(0, 300, 6).tolist() for _ in range(200)])
+    beam, exact = arm.recommend(histories, k=10), arm.decoding("exact").recommend(histories, k=10)
+    assert np.mean(beam.items == exact.items) >= 0.995
+    np.testing.assert_allclose(beam.scores, exact.scores, atol=1e-3)
+
+
+def test_a_new_item_is_produced_from_its_codes():
+    """An item that arrives after training, with the codes of a likely neighbour, enters lists; old scores stay."""
+    arm = trained_arm(40)
+    item_ids, codes = item_names(40), arm.codes
+    new_codes = np.array(
+        [[codes[7, 0], codes[7, 1], codes[:, 2].max() + 1]]
+    )  # a collision token never trained
+    extended = arm.with_ids(np.array(["a-new-one"], dtype=object), new_codes)
+    assert extended.item_ids.tolist() == ["a-new-one", *item_ids]
+
+    catalogue = np.concatenate([item_ids, ["a-new-one"]]).astype(object)
+    histories = histories_of(catalogue, [[1, 2, 3], [40], []])
+    lists = extended.decoding("exact").recommend(histories, k=41, exclude_seen=False)
+    assert (lists.items == 40).any(axis=1).all()
+    old = arm.decoding("exact").recommend(histories, k=40, exclude_seen=False)
+    for row in (0, 2):  # histories that do not name the new item
+        before = dict(zip(old.items[row].tolist(), old.scores[row].tolist(), strict=True))
+        after = dict(zip(lists.items[row].tolist(), lists.scores[row].tolist(), strict=True))
+        same_prefix = np.flatnonzero((codes[:, :2] == codes[7, :2]).all(axis=1))
+        for item in set(range(40)) - set(same_prefix.tolist()):
+            assert after[item] == pytest.approx(before[item], abs=1e-4)
+
+
+def test_an_extended_arm_is_saved_whole(tmp_path):
+    arm = trained_arm(40)
+    extended = arm.with_ids(np.array(["new"], dtype=object), np.array([[0, 0, 30]]))
+    extended.save(tmp_path)
+    histories = histories_of(extended.item_ids, [[1, 2], [40, 5]])
+    wanted, got = extended.recommend(histories, k=10), load_arm(tmp_path).recommend(histories, k=10)
+    np.testing.assert_array_equal(wanted.items, got.items)
+
+
+def test_new_codes_must_fit():
+    arm = trained_arm(40)
+    new = np.array(["new"], dtype=object)
+    with pytest.raises(CodeOutOfRange, match="'new' has code 99 at level 1"):
+        arm.with_ids(new, np.array([[0, 99, 0]]))
+    with pytest.raises(DuplicateTuple):
+        arm.with_ids(new, arm.codes[:1])
+    with pytest.raises(ValueError, match="'i003' has other codes"):
+        arm.with_ids(np.array(["i003"], dtype=object), arm.codes[3:4] + 1)
+
+
+def test_cold_items_get_a_likelihood_from_training_on_others():
+    """Items without events are no negatives: one whose codes are all known can be ranked, and has no own vector."""
+    torch.set_num_threads(1)
+    sequences = circling(30, 20, 10, seed=0)
+    names = np.concatenate([sequences.item_ids, ["z-cold"]]).astype(object)
+    wider = replace_vocabulary(sequences, names)
+    codes = np.concatenate([tuples(20, width=3, seed=0), [[0, 1, 9]]])
+    arm = train_mmgrec(wider, codes, SMALL, seed=0)
+    assert arm.network.items.free is not None
+    assert (arm.network.items.free[20] == 0).all()
+    ranked = arm.decoding("exact").recommend(histories_of(names, [[0, 1]]), k=21, exclude_seen=False)
+    assert np.isfinite(ranked.scores[0][ranked.items[0] == 20]).all()
+    assert 20 in ranked.items[0]
+
+
+def replace_vocabulary(sequences: TrainingSequences, item_ids: np.ndarray) -> TrainingSequences:
+    return TrainingSequences(
+        item_ids=item_ids, items=sequences.items, times=sequences.times, offsets=sequences.offsets
+    )
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        [["a"]],  # one item, one user, one event
+        [["a", "b"]],
+        [["a"], ["b"], ["c"]],  # users with one event
+        [["a", "b", "c"] * 400],  # one long user, and a catalogue far smaller than any codebook
+    ],
+)
+@pytest.mark.parametrize("validation", ["time", "last", "none"])
+def test_tiny_worlds(lists, validation):
+    """Trains, and the empty history gets the learned prior."""
+    sequences = TrainingSequences.from_lists(lists)
+    codes = np.stack([np.arange(sequences.num_items), np.zeros(sequences.num_items, dtype=np.int64)], axis=1)
+    config = replace(SMALL, training=replace(SHORT, validation=validation, epochs=1))
+    arm = train_mmgrec(sequences, codes, config, seed=0)
+    ranked = arm.recommend(histories_of(sequences.item_ids, [[], [0]]), k=3)
+    assert set(ranked.items[0]) - {-1} == set(range(sequences.num_items))
+    assert 0 not in ranked.items[1]
+
+
+def test_codes_must_match_the_items():
+    sequences = TrainingSequences.from_lists([["a", "b"]])
+    with pytest.raises(ValueError, match="3 rows of codes for 2 items"):
+        train_mmgrec(sequences, np.zeros((3, 2), dtype=np.int64), SMALL, seed=0)

@@ -1,0 +1,113 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from components.recommender.fast_dropout import fast_dropout
+from components.recommender.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
+from components.recommender.sasrec import SASRecConfig, train_sasrec
+from components.recommender.sequences import TrainingSequences
+from components.recommender.training import Step, TrainingConfig, TrainingDiverged, held_out, schedule
+from tests.recommender.examples import SHORT, SMALL, SMALL_MIXER, circling, tuples
+
+CIRCLE = circling(30, 20, 12, seed=0)
+CODES = tuples(20, width=4, seed=0)
+PINNED = [6.247181, 6.134831, 6.04953, 6.037468, 6.258924, 6.001313, 5.755006, 5.701409, 5.627134]
+
+
+def losses(config: MMGRecConfig, seed: int) -> tuple[MMGRecArm, list[float]]:
+    torch.set_num_threads(1)
+    seen: list[Step] = []
+    arm = train_mmgrec(CIRCLE, CODES, config, seed=seed, on_step=seen.append)
+    assert [step.step for step in seen] == list(range(1, len(seen) + 1))
+    return arm, [step.loss for step in seen]
+
+
+def test_pinned_curve():
+    """CPU, one thread, seed 0, dropout on. Starts near 2 ln 20 = 5.99: both losses of a uniform guess."""
+    config = replace(SMALL, mixer=replace(SMALL_MIXER, dropout=0.25))
+    _, curve = losses(config, 0)
+    np.testing.assert_allclose(curve[:9], PINNED, rtol=2e-4)
+
+
+def test_same_seed_same_weights():
+    first, curve = losses(SMALL, 3)
+    second, again = losses(SMALL, 3)
+    _, other = losses(SMALL, 4)
+    assert curve == again
+    assert curve != other
+    for name, weight in first.network.state_dict().items():
+        assert torch.equal(weight, second.network.state_dict()[name])
+
+
+def test_training_leaves_the_callers_randomness_alone():
+    torch.manual_seed(5)
+    wanted = torch.rand(3)
+    torch.manual_seed(5)
+    losses(SMALL, 0)
+    assert torch.equal(torch.rand(3), wanted)
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_best_weights_are_kept_and_training_stops():
+    """A learning rate that wrecks what was learned: the weights left are those of the best evaluation."""
+    steps: list[Step] = []
+    config = SASRecConfig(
+        mixer=replace(SMALL_MIXER, relation_dim=0),
+        training=replace(
+            SHORT, epochs=60, evaluate_every=1, patience=2, validation="last", learning_rate=3e-2
+        ),
+    )
+    torch.set_num_threads(1)
+    train_sasrec(CIRCLE, config, seed=0, on_step=steps.append)
+    scores = [step.validation_ndcg for step in steps if step.validation_ndcg is not None]
+    assert max(scores) > 0.9  # the circle is learned
+    assert len(scores) < 60
+    assert scores.index(max(scores)) == len(scores) - 1 - config.training.patience
+
+
+def test_latest_events_are_held_out():
+    made = TrainingSequences.from_lists([["a", "b", "c"], ["a", "b"]], [[1, 2, 30], [3, 40]])
+    by_time = TrainingConfig(validation="time", validation_share=0.3)
+    assert held_out(made, by_time).tolist() == [False, False, True, False, True]
+    assert held_out(made, TrainingConfig(validation="last")).tolist() == [False, False, True, False, False]
+    assert not held_out(made, TrainingConfig(validation="none")).any()
+
+
+def test_nothing_is_held_out_of_one_moment():
+    made = TrainingSequences.from_lists([["a", "b"]], [[1, 1]])
+    assert not held_out(made, TrainingConfig(validation="time")).any()
+
+
+def test_divergence_names_step_and_mend():
+    config = replace(SMALL, training=replace(SHORT, learning_rate=1e30, clip_norm=1e30, epochs=20))
+    with pytest.raises(TrainingDiverged, match=r"at step \d+ of \d+ .*lower learning_rate"):
+        train_mmgrec(CIRCLE, CODES, config, seed=0)
+
+
+def test_schedule_rises_then_falls():
+    """Ten steps, two of warm-up: 1/2, 1, then a cosine from 1 to 0 over eight."""
+    shares = [schedule(step, 10, 0.2) for step in range(11)]
+    assert shares[:3] == [0.5, 1.0, 1.0]
+    assert shares[6] == pytest.approx(0.5)
+    assert shares[10] == pytest.approx(0.0)
+
+
+def test_config_is_checked():
+    with pytest.raises(ValueError, match="at least 1"):
+        TrainingConfig(epochs=0)
+    with pytest.raises(ValueError, match="validation_share is 1"):
+        TrainingConfig(validation_share=1)
+    with pytest.raises(ValueError, match="one of them is positive"):
+        MMGRecConfig(tuple_weight=0, dense_weight=0)
+
+
+def test_fast_dropout_keeps_mean_and_share():
+    """100,003 ones (no multiple of eight) at a share of 1/4: ones become 4/3 or 0, the mean stays 1."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        dropped = fast_dropout(torch.ones(100_003), 0.25, True)
+    assert dropped.unique().tolist() == [0.0, pytest.approx(4 / 3)]
+    assert dropped.mean().item() == pytest.approx(1, abs=0.01)
+    assert torch.equal(fast_dropout(dropped, 0.25, False), dropped)
