@@ -136,7 +136,7 @@ def _migrate(engine: Engine) -> None:
 
 @contextmanager
 def _alone(address: URL) -> Iterator[None]:
-    """One process at a time makes a SQLite file: the switch to WAL does not wait for a busy database."""
+    """One process at a time makes a SQLite file, so that nobody races for WAL or the first migration."""
     if address.get_backend_name() != "sqlite" or not address.database or address.database == ":memory:":
         yield
         return

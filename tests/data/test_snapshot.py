@@ -13,14 +13,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, delete, select
 
 from components.artifact import ArtifactDamaged, ArtifactRef
 from components.data.ingest import land_batch
 from components.data.moments import NaiveMoment
-from components.data.schema import snapshots
+from components.data.schema import events, snapshots
 from components.data.snapshot import SnapshotEmpty, read_events, read_items, snapshot_facts, take_snapshot
-from components.data.warehouse import open_warehouse, reading
+from components.data.warehouse import open_warehouse, reading, writing
 from tests.data.landing import NOON, batch, event, item
 
 
@@ -149,6 +149,15 @@ def test_a_late_event_makes_another_snapshot_of_its_day_only(engine: Engine, tmp
     new = take_snapshot(engine, tmp_path, end=at(48))
     assert len(partition_files(tmp_path)) == 3
     assert (len(read_events(old)), read_events(new)["event_id"].tolist()) == (2, ["a", "late", "b"])
+
+
+def test_a_day_that_lost_a_row_and_gained_another_is_written_anew(engine: Engine, tmp_path: Path):
+    land_batch(engine, batch(event("kept"), event("erased", hours=1)))
+    take_snapshot(engine, tmp_path, end=at(3))
+    with writing(engine, "events") as connection:
+        connection.execute(delete(events).where(events.c.event_id == "erased"))
+    land_batch(engine, batch(event("gained", hours=2)))
+    assert read_events(take_snapshot(engine, tmp_path, end=at(3)))["event_id"].tolist() == ["kept", "gained"]
 
 
 def test_batches_after_the_cut_move_the_watermark_and_not_the_digest(engine: Engine, tmp_path: Path):
