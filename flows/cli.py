@@ -39,12 +39,16 @@ def _main(
     ] = None,
 ) -> None:
     import os
+    import warnings
 
     from flows.settings import apply_environment, load_settings
 
     if home is not None:
         os.environ["RECLOOP_HOME"] = str(home)
     apply_environment(load_settings())
+    # what the engines say to each other's authors is nothing a user can mend
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ from components.recommender.popularity import fit_popularity, fit_recent_popular
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training import Step
 from components.registry import bundle, tracking
+from components.tokenizer import config as tokenizer_presets
 from components.tokenizer import fit as tokenizer_fit
 from components.tokenizer import ids as semantic_ids
-from components.tokenizer import presets as tokenizer_presets
-from components.tokenizer.health import check_health
+from components.tokenizer.health import HealthLimits, check_health
 from components.tokenizer.tokenizer import load_tokenizer
 from flows.console import progress_bar
 from flows.request import CycleRequest
@@ -41,21 +42,22 @@ def fit_tokenizer(
     run: str, training_set: dict[str, str], feature_set: dict[str, str], preset: str, seed: int
 ) -> Outcome:
     """A new tokenizer, and the ID table that begins with it. A collapsed codebook stops the run here."""
-    config = tokenizer_presets.quick(seed=seed) if preset == "quick" else tokenizer_presets.default(seed=seed)
+    made = tokenizer_presets.quick() if preset == "quick" else tokenizer_presets.default()
+    config = replace(made, seed=seed)
 
     def work() -> dict[str, Any]:
         data = load_training_set(ArtifactRef(**training_set))
         graph = load_feature_set(ArtifactRef(**feature_set)).graph
-        with progress_bar("fit tokenizer") as on_step:
+        with progress_bar("fit tokenizer") as bar:
             fitted = tokenizer_fit.fit_tokenizer(
                 data.vectors,
                 data.present,
                 np.stack([graph.user_index, graph.item_index]),
                 num_users=graph.num_users,
                 config=config,
-                on_step=on_step,
+                on_step=lambda stage, step, steps, loss: bar(step + 1, steps, {stage: loss}),
             )
-        check_health(fitted.health)
+        check_health(fitted.health, HealthLimits())
         popularity = np.bincount(graph.item_index, minlength=graph.num_items)
         table = semantic_ids.with_collision_tokens(data.item_ids, fitted.codes, popularity)
         tokenizer = publish(
@@ -69,9 +71,10 @@ def fit_tokenizer(
             "tokenizer": tokenizer.to_dict(),
             "ids": _publish_ids(table, tokenizer).to_dict(),
             "encoders": feature_set,  # whose space the IDs live in
-            "health": fitted.health.to_dict(),
+            "health": fitted.health.metrics(),
             "new_ids": len(table.item_ids),
-            "note": fitted.health.summary(),
+            "note": f"{min(fitted.health.usage):.0%} of codes used, perplexity {min(fitted.health.perplexity):.2f}, "
+            f"{fitted.health.collisions:.1%} in collision",
         }
 
     outcome = run_once(
@@ -99,11 +102,13 @@ def extend_ids(
         verified(carried["ids"]["path"])
         known = semantic_ids.read_ids(Path(carried["ids"]["path"]) / _IDS_FILE)
         tokenizer = load_tokenizer(Path(carried["tokenizer"]["path"]))
+        place = {item: row for row, item in enumerate(known.item_ids[: len(tokenizer.factors)])}
         codes = tokenizer.assign(
             data.vectors,
             data.present,
             np.stack([graph.user_index, graph.item_index]),
             num_users=graph.num_users,
+            fitted_rows=np.array([place.get(item, -1) for item in data.item_ids], dtype=np.int64),
         )
         is_new = ~np.isin(data.item_ids, known.item_ids)
         table = semantic_ids.append(known, data.item_ids[is_new], codes[is_new])
