@@ -3,8 +3,9 @@
 Event columns: `event_id` (null where the source has none), `user_id`, `item_id`, `event_type`,
 `timestamp`, `value` (rating, price, seconds; null where the source has none). Item columns: `item_id`,
 `title`, `description`, `categories` (joined by `|`), `attributes` (joined by `|`, opaque tokens),
-`image_path`, `audio_path`, `available_at`. Both carry `source_row`, the row's place in its file, so that a
-message can name it.
+`image_path`, `audio_path` (relative to the source), `available_at`. Both carry `source_row`, the row's place
+in its file (from 0, header aside; negative for a row that lies in no file), so that a message can name it.
+Sources hand over times as they stand in the file; `timestamps` says which of them are moments.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ same ids. Genuine repeats of one key that arrive in different batches are taken 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,16 +32,18 @@ def fill_event_ids(
     """
     key = list(event_key)
     rows = events[given.isna() & events[key].notna().all(axis=1)]
+    keys = list(zip(*(_spelled(rows[name]) for name in key), strict=True))
     # sound values first, so that an unsound one never takes the number of a sound one
     order = np.lexsort(
         (rows["event_type"].astype(str), rows["value"].fillna(0.0), rows["value_form"] != "number")
     )
-    occurrence = rows.iloc[order].groupby(key, sort=False).cumcount().reindex(rows.index)
-    parts = [_spelled(rows[name]) for name in key]
+    made: list[str] = [""] * len(rows)
+    seen: Counter[tuple[str | int, ...]] = Counter()  # pandas' groupby takes "a" and "a\0" for one key
+    for position in order.tolist():
+        made[position] = event_id(source, keys[position], seen[keys[position]])
+        seen[keys[position]] += 1
     ids = given.copy()
-    ids[rows.index] = [
-        event_id(source, values, number) for *values, number in zip(*parts, occurrence.tolist(), strict=True)
-    ]
+    ids[rows.index] = made
     return ids
 
 

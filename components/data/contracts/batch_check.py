@@ -25,10 +25,10 @@ from components.data.batch import (
     CheckedBatch,
     DataContractError,
 )
-from components.data.contracts.suites import event_suite, item_suite
 from components.data.contracts.typed import typed_events, typed_items
-from components.data.contracts.validation import Validated, ValidationNotRun, validate
 from components.data.moments import from_micros, to_micros
+
+Reasons = dict[int, tuple[str, ...]]  # position of a bad row -> its reason codes
 
 _REQUIRED_OF_EVENTS = ("user_id", "item_id", "event_type", "timestamp")  # not null throughout
 _REQUIRED_OF_ITEMS = ("item_id", "title")
@@ -128,37 +128,42 @@ def _refuse_misshapen(batch: Batch, config: ContractConfig) -> None:
 
 
 def _check_items(batch: Batch, as_of: datetime, gx_root: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    from components.data.contracts.suites import item_suite
+    from components.data.contracts.validation import validate
+
     received = batch.items.reset_index(drop=True)
     typed = typed_items(received)
-    if typed.empty:
-        return typed[[*ITEM_COLUMNS, "source_row"]], _quarantine("item", received, {}), ""
-    suite = item_suite(as_of=as_of, num_rows=len(typed))
-    found = validate(typed, suite, name="items", gx_root=gx_root, shown=("source_row",))
-    return _sorted_out("item", received, typed, found, ITEM_COLUMNS)
+    reasons: Reasons = {}
+    page = ""
+    if len(typed):
+        suite = item_suite(as_of=as_of, num_rows=len(typed))
+        found = validate(typed, suite, name="items", gx_root=gx_root, shown=("source_row",))
+        reasons, page = found.reasons, found.page
+    return _good(typed, reasons, ITEM_COLUMNS), _quarantine("item", received, reasons), page
 
 
 def _check_events(
     batch: Batch, as_of: datetime, known_items: set[str], gx_root: Path, config: ContractConfig
 ) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    from components.data.contracts.suites import event_suite
+    from components.data.contracts.validation import validate
+
     received = batch.events.reset_index(drop=True)
     typed = typed_events(received, source=batch.source, event_key=batch.event_key, known_items=known_items)
-    if typed.empty:
-        return typed[[*EVENT_COLUMNS, "source_row"]], _quarantine("event", received, {}), ""
-    suite = event_suite(as_of=as_of, num_rows=len(typed), value_ranges=config.value_ranges)
-    found = validate(typed, suite, name="events", gx_root=gx_root, shown=("source_row",))
-    return _sorted_out("event", received, typed, found, EVENT_COLUMNS)
+    reasons: Reasons = {}
+    page = ""
+    if len(typed):
+        suite = event_suite(as_of=as_of, num_rows=len(typed), value_ranges=config.value_ranges)
+        found = validate(typed, suite, name="events", gx_root=gx_root, shown=("source_row",))
+        reasons, page = found.reasons, found.page
+    return _good(typed, reasons, EVENT_COLUMNS), _quarantine("event", received, reasons), page
 
 
-def _sorted_out(
-    kind: str, received: pd.DataFrame, typed: pd.DataFrame, found: Validated, columns: tuple[str, ...]
-) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    if found.failed:
-        raise ValidationNotRun(f"{kind}s: {found.failed[0]} failed: Great Expectations saw another table.")
-    good = typed.drop(index=list(found.reasons))[[*columns, "source_row"]].reset_index(drop=True)
-    return good, _quarantine(kind, received, found.reasons), found.page
+def _good(typed: pd.DataFrame, reasons: Reasons, columns: tuple[str, ...]) -> pd.DataFrame:
+    return typed.drop(index=list(reasons))[[*columns, "source_row"]].reset_index(drop=True)
 
 
-def _quarantine(kind: str, received: pd.DataFrame, reasons: dict[int, tuple[str, ...]]) -> pd.DataFrame:
+def _quarantine(kind: str, received: pd.DataFrame, reasons: Reasons) -> pd.DataFrame:
     rows = received.loc[list(reasons)]
     payloads = [
         json.dumps({str(name): _payload_value(value) for name, value in row.items() if name != "source_row"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,29 +23,51 @@ def event_suite(
 ) -> list[Expectation]:
     return [
         gxe.ExpectTableRowCountToEqual(value=num_rows),
-        gxe.ExpectColumnValuesToNotBeNull(column="user_id", **_reason("missing_user")),
-        gxe.ExpectColumnValuesToNotBeNull(column="item_id", **_reason("missing_item")),
+        gxe.ExpectColumnValuesToNotBeNull(
+            column="user_id_length", **_else("missing_user", "an event has a user")
+        ),
+        gxe.ExpectColumnValuesToNotBeNull(
+            column="item_id_length", **_else("missing_item", "an event has an item")
+        ),
         *_sound_id("user_id"),
         *_sound_id("item_id"),
         *_sound_id("event_id"),
-        gxe.ExpectColumnValuesToBeInSet(column="item_is_known", value_set=[True], **_reason("unknown_item")),
-        gxe.ExpectColumnValuesToNotBeInSet(
-            column="timestamp_form", value_set=[MISSING, UNREADABLE], **_reason("bad_timestamp")
+        gxe.ExpectColumnValuesToBeInSet(
+            column="item_is_known",
+            value_set=[True],
+            **_else("unknown_item", "its item is known, or arrives sound in the same batch"),
         ),
         gxe.ExpectColumnValuesToNotBeInSet(
-            column="timestamp_form", value_set=[NAIVE], **_reason("naive_timestamp")
+            column="timestamp_form",
+            value_set=[MISSING, UNREADABLE],
+            **_else("bad_timestamp", "its timestamp can be read"),
         ),
-        gxe.ExpectColumnValuesToBeBetween(column="timestamp", max_value=as_of, **_reason("future_timestamp")),
-        gxe.ExpectColumnValuesToNotBeNull(column="event_type_shown", **_reason("bad_event_type")),
+        gxe.ExpectColumnValuesToNotBeInSet(
+            column="timestamp_form", value_set=[NAIVE], **_else("naive_timestamp", "its timestamp has a zone")
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="timestamp",
+            max_value=as_of,
+            **_else("future_timestamp", f"it is not later than {as_of.isoformat()}"),
+        ),
+        gxe.ExpectColumnValuesToNotBeNull(
+            column="event_type_shown", **_else("bad_event_type", "it has a type")
+        ),
         gxe.ExpectColumnValuesToMatchRegex(
-            column="event_type_shown", regex=EVENT_TYPE, **_reason("bad_event_type")
+            column="event_type_shown",
+            regex=EVENT_TYPE,
+            **_else("bad_event_type", "its type is a short word in lower case"),
         ),
         gxe.ExpectColumnValuesToBeInSet(
-            column="value_form", value_set=[NUMBER, NO_VALUE], **_reason("bad_value")
+            column="value_form",
+            value_set=[NUMBER, NO_VALUE],
+            **_else("bad_value", "its value is a finite number, or none"),
         ),
         *_values_in_range(value_ranges),
         gxe.ExpectColumnValuesToBeInSet(
-            column="agrees_with_first", value_set=[True], **_reason("conflicting_payload")
+            column="agrees_with_first",
+            value_set=[True],
+            **_else("conflicting_payload", "it does not contradict an earlier row with its id"),
         ),
     ]
 
@@ -53,43 +75,99 @@ def event_suite(
 def item_suite(*, as_of: datetime, num_rows: int) -> list[Expectation]:
     return [
         gxe.ExpectTableRowCountToEqual(value=num_rows),
-        gxe.ExpectColumnValuesToNotBeNull(column="item_id", **_reason("missing_item")),
+        gxe.ExpectColumnValuesToNotBeNull(
+            column="item_id_length", **_else("missing_item", "an item has an id")
+        ),
         *_sound_id("item_id"),
         gxe.ExpectColumnValuesToBeInSet(
-            column="is_first_of_item", value_set=[True], **_reason("duplicate_item")
+            column="is_first_of_item",
+            value_set=[True],
+            **_else("duplicate_item", "an item comes once in a batch"),
         ),
-        gxe.ExpectColumnValuesToBeInSet(column="is_text", value_set=[True], **_reason("bad_text")),
-        gxe.ExpectColumnValuesToBeBetween(
-            column="text_length", max_value=MAX_TEXT_LENGTH, **_reason("bad_text")
-        ),
-        gxe.ExpectColumnValuesToNotBeInSet(
-            column="available_at_form", value_set=[UNREADABLE], **_reason("bad_timestamp")
-        ),
-        gxe.ExpectColumnValuesToNotBeInSet(
-            column="available_at_form", value_set=[NAIVE], **_reason("naive_timestamp")
+        gxe.ExpectColumnValuesToBeInSet(
+            column="is_text", value_set=[True], **_else("bad_text", "its texts hold no NUL or lone surrogate")
         ),
         gxe.ExpectColumnValuesToBeBetween(
-            column="available_at", max_value=as_of, **_reason("future_timestamp")
+            column="text_length",
+            max_value=MAX_TEXT_LENGTH,
+            **_else("bad_text", f"no text is longer than {MAX_TEXT_LENGTH:,} characters"),
+        ),
+        gxe.ExpectColumnValuesToNotBeInSet(
+            column="available_at_form",
+            value_set=[UNREADABLE],
+            **_else("bad_timestamp", "available_at can be read, or is null"),
+        ),
+        gxe.ExpectColumnValuesToNotBeInSet(
+            column="available_at_form",
+            value_set=[NAIVE],
+            **_else("naive_timestamp", "available_at has a zone"),
+        ),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="available_at",
+            max_value=as_of,
+            **_else("future_timestamp", f"available_at is not later than {as_of.isoformat()}"),
         ),
     ]
 
 
+def vector_suite(
+    modalities: Sequence[str], *, num_rows: int, max_zero_share: float, max_duplicate_share: float
+) -> list[Expectation]:
+    """Of the facts about item vectors, one row a present vector (see `vector_check`)."""
+    suite: list[Expectation] = [gxe.ExpectTableRowCountToEqual(value=num_rows)]
+    for modality in modalities:
+        of_modality = Column("modality") == modality
+        suite += [
+            gxe.ExpectColumnValuesToBeBetween(
+                column="num_non_finite", max_value=0, row_condition=of_modality, meta={"reason": "non-finite"}
+            ),
+            gxe.ExpectColumnValuesToBeBetween(
+                column="num_non_zero",
+                min_value=1,
+                mostly=1 - max_zero_share,
+                row_condition=of_modality,
+                meta={"reason": "zero"},
+            ),
+            gxe.ExpectColumnValuesToBeInSet(
+                column="is_duplicate",
+                value_set=[False],
+                mostly=1 - max_duplicate_share,
+                row_condition=of_modality,
+                meta={"reason": "duplicates"},
+            ),
+        ]
+    return suite
+
+
 def _sound_id(column: str) -> Iterator[Expectation]:
     yield gxe.ExpectColumnValuesToBeBetween(
-        column=f"{column}_length", max_value=MAX_ID_LENGTH, **_reason("bad_id")
+        column=f"{column}_length",
+        max_value=MAX_ID_LENGTH,
+        **_else("bad_id", f"{column} has at most {MAX_ID_LENGTH} characters"),
     )
-    yield gxe.ExpectColumnValuesToBeInSet(column=f"{column}_is_text", value_set=[True], **_reason("bad_id"))
+    yield gxe.ExpectColumnValuesToBeInSet(
+        column=f"{column}_is_text",
+        value_set=[True],
+        **_else("bad_id", f"{column} holds no NUL or lone surrogate"),
+    )
 
 
 def _values_in_range(ranges: Mapping[str, tuple[float, float]]) -> Iterator[Expectation]:
     """Events of these types must have a value, and one in this range."""
     for event_type, (low, high) in sorted(ranges.items()):
         of_type = Column("event_type_shown") == event_type
-        yield gxe.ExpectColumnValuesToNotBeNull(column="value", row_condition=of_type, **_reason("bad_value"))
+        yield gxe.ExpectColumnValuesToNotBeNull(
+            column="value", row_condition=of_type, **_else("bad_value", f"a {event_type} has a value")
+        )
         yield gxe.ExpectColumnValuesToBeBetween(
-            column="value", min_value=low, max_value=high, row_condition=of_type, **_reason("bad_value")
+            column="value",
+            min_value=low,
+            max_value=high,
+            row_condition=of_type,
+            **_else("bad_value", f"the value of a {event_type} lies in {low:g} to {high:g}"),
         )
 
 
-def _reason(code: str) -> dict[str, Any]:
-    return {"meta": {"reason": code}, "notes": f"a row that fails is quarantined as {code}"}
+def _else(code: str, rule: str) -> dict[str, Any]:
+    """What Data Docs say of the rule, and the reason code of a row that breaks it."""
+    return {"meta": {"reason": code}, "description": f"{rule}; else {code}"}

@@ -1,24 +1,26 @@
 """Rows as received, typed column by column, with what the expectations ask about each.
 
 Nothing is judged here: a value that cannot be typed becomes null, and a column beside it says in which form
-it stood. Text that Data Docs may show is escaped and cut first; raw ids are never shown.
+it stood. Of a text only facts are asked (its length, whether it can be stored), so no user and
+no malformed text reaches Data Docs; an event type is shown, escaped and cut.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from components.data.contracts.validation import POSITION
 from components.data.event_ids import fill_event_ids
 from components.data.timestamps import read_timestamps
 
 NUMBER, NO_VALUE, NOT_A_NUMBER, INFINITE = "number", "none", "not a number", "infinite"
 
+PAYLOAD_COLUMNS = ("user_id", "item_id", "event_type", "timestamp", "value")
 TEXT_COLUMNS = ("title", "description", "categories", "attributes", "image_path", "audio_path")
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL and lone surrogates: no UTF-8 text, no PostgreSQL text
@@ -27,12 +29,11 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL and lone surrogates: no U
 def typed_events(
     events: pd.DataFrame, *, source: str, event_key: tuple[str, ...], known_items: Collection[str]
 ) -> pd.DataFrame:
-    """EVENT_COLUMNS and source_row typed, `position`, and the columns asked about. One row a row received."""
+    """EVENT_COLUMNS and source_row typed, and the columns asked about. One row a row received."""
     times = read_timestamps(events["timestamp"])
     value, value_form = _numbers(events["value"])
     frame = pd.DataFrame(
         {
-            POSITION: np.arange(len(events)),
             "source_row": events["source_row"],
             "user_id": _ids(events["user_id"]),
             "item_id": _ids(events["item_id"]),
@@ -48,18 +49,17 @@ def typed_events(
     for name, ids in (("user_id", frame["user_id"]), ("item_id", frame["item_id"]), ("event_id", given)):
         frame[f"{name}_length"], frame[f"{name}_is_text"] = ids.str.len(), _storable(ids)
     frame["event_type_shown"] = frame["event_type"].map(_shown, na_action="ignore")
-    known = frame["item_id"].isin(set(known_items)).astype(object)
-    frame["item_is_known"] = known.where(frame["item_id"].notna(), None)
+    known = set(known_items)
+    frame["item_is_known"] = [None if item is None else item in known for item in frame["item_id"]]
     frame["agrees_with_first"] = _agrees_with_first(frame)
     return frame
 
 
 def typed_items(items: pd.DataFrame) -> pd.DataFrame:
-    """ITEM_COLUMNS and source_row typed, `position`, and the columns asked about. One row a row received."""
+    """ITEM_COLUMNS and source_row typed, and the columns asked about. One row a row received."""
     times = read_timestamps(items["available_at"])
     frame = pd.DataFrame(
         {
-            POSITION: np.arange(len(items)),
             "source_row": items["source_row"],
             "item_id": _ids(items["item_id"]),
             **{name: _texts(items[name]) for name in TEXT_COLUMNS},
@@ -67,33 +67,26 @@ def typed_items(items: pd.DataFrame) -> pd.DataFrame:
             "available_at_form": times.form,
         }
     )
-    frame["item_id_length"], frame["item_id_is_text"] = (
-        frame["item_id"].str.len(),
-        _storable(frame["item_id"]),
-    )
+    frame["item_id_length"] = frame["item_id"].str.len()
+    frame["item_id_is_text"] = _storable(frame["item_id"])
     texts = frame[list(TEXT_COLUMNS)]
     frame["text_length"] = texts.apply(lambda column: column.str.len()).max(axis=1)
-    frame["is_text"] = texts.apply(lambda column: _storable(column).fillna(True)).all(axis=1).astype(object)
+    frame["is_text"] = texts.apply(_storable).ne(False).all(axis=1)
     frame["is_first_of_item"] = ~frame["item_id"].duplicated() | frame["item_id"].isna()
     return frame
 
 
-def _agrees_with_first(events: pd.DataFrame) -> pd.Series:
+def _agrees_with_first(events: pd.DataFrame) -> list[bool]:
     """Whether a row says what the first row of the batch with its event id says."""
-    ids = events["event_id"]
-    agrees = pd.Series(True, index=events.index)
-    shared = events[ids.notna() & ids.duplicated(keep=False)]
-    payload = pd.Series(
-        [
-            repr(row)
-            for row in shared[["user_id", "item_id", "event_type", "timestamp", "value"]].itertuples(
-                index=False
-            )
-        ],
-        index=shared.index,
-        dtype=object,
-    )
-    agrees[shared.index] = payload == payload.groupby(shared["event_id"]).transform("first")
+    ids = events["event_id"].tolist()
+    counts = Counter(ids)  # pandas' groupby takes "a" and "a\0" for one id
+    shared = [at for at, event_id in enumerate(ids) if event_id is not None and counts[event_id] > 1]
+    agrees = [True] * len(ids)
+    first: dict[str, str] = {}
+    for at, payload in zip(
+        shared, events.loc[shared, list(PAYLOAD_COLUMNS)].itertuples(index=False), strict=True
+    ):
+        agrees[at] = first.setdefault(ids[at], repr(payload)) == repr(payload)
     return agrees
 
 
@@ -110,12 +103,16 @@ def _texts(raw: pd.Series) -> pd.Series:
 
 def _storable(texts: pd.Series) -> pd.Series:
     """True or False for each text, null for none; each distinct text is looked at once."""
-    verdicts = {text: _UNSTORABLE.search(text) is None for text in texts.dropna().unique()}
-    return texts.map(verdicts).astype(object).where(texts.notna(), None)
+    values = texts.where(texts.notna(), None).tolist()
+    # a dict of Python's, since Series.map takes "a" and "a\\x00" for one key
+    verdicts = {text: None if text is None else _UNSTORABLE.search(text) is None for text in set(values)}
+    return pd.Series([verdicts[text] for text in values], index=texts.index, dtype=object)
 
 
 def _shown(text: str) -> str:
-    return text[:80].encode("ascii", "backslashreplace").decode()
+    """Cut, and escaped so that no page that shows it takes it for markup (Data Docs do not escape)."""
+    escaped = text[:80].encode("ascii", "backslashreplace").decode()
+    return re.sub(r"[^ -~]|[<>&\"']", lambda match: f"\\x{ord(match.group()):02x}", escaped)
 
 
 def _numbers(raw: pd.Series) -> tuple[pd.Series, pd.Series]:

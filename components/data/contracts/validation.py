@@ -32,7 +32,6 @@ class ValidationNotRun(Exception):
 @dataclass(frozen=True, kw_only=True)
 class Validated:
     reasons: dict[int, tuple[str, ...]]  # position of a failing row -> its reason codes, sorted
-    failed: tuple[str, ...]  # expectations without a reason code that failed: of the table as a whole
     page: str  # path of the Data Docs page of this validation
 
 
@@ -41,8 +40,10 @@ def validate(
 ) -> Validated:
     """Run the expectations as suite, validation definition and checkpoint `name` of the project at `gx_root`.
 
-    `frame` has a column `position`; `shown` are the columns that Data Docs may name a failing row by.
-    Raises ValidationNotRun if an expectation raised, was left out, or did not see every row.
+    `shown` are the columns that Data Docs may name a failing row by. Expectations without a reason are of the
+    table as a whole, and tell whether the frame is the one that was handed over.
+    Raises ValidationNotRun if one of these fails, or any expectation raised, was left out, or did not see
+    every row.
     """
     if frame.empty or not expectations:
         raise ValidationNotRun(
@@ -65,17 +66,13 @@ def validate(
             },
         )
     )
-    outcome = checkpoint.run(batch_parameters={"dataframe": frame})
+    asked = frame[[name for name in frame.columns if name in {*shown, *_columns(expectations)}]]
+    outcome = checkpoint.run(batch_parameters={"dataframe": asked.assign(**{POSITION: range(len(frame))})})
     [(identifier, result)] = outcome.run_results.items()
     results: Any = result.results
     _refuse_what_did_not_run(name, results, len(expectations), len(frame))
     return Validated(
         reasons=_reasons(results),
-        failed=tuple(
-            str(r.expectation_config.type)
-            for r in results
-            if not r.success and "reason" not in (r.expectation_config.meta or {})
-        ),
         page=_page(context, identifier, gx_root),
     )
 
@@ -102,6 +99,11 @@ def _whole_frame(context: FileDataContext, name: str) -> BatchDefinition:
     return asset.add_batch_definition_whole_dataframe("whole")
 
 
+def _columns(expectations: list[Expectation]) -> set[str]:
+    """The columns asked about. GX hashes all it is given, and breaks on text that is no UTF-8."""
+    return {column for e in expectations if isinstance(column := getattr(e, "column", None), str)}
+
+
 def _refuse_what_did_not_run(name: str, results: Any, num_expectations: int, num_rows: int) -> None:
     if len(results) != num_expectations:
         raise ValidationNotRun(f"{name}: {len(results)} of {num_expectations} expectations were evaluated.")
@@ -113,6 +115,8 @@ def _refuse_what_did_not_run(name: str, results: Any, num_expectations: int, num
         seen = result.result.get("element_count", num_rows)
         if seen != num_rows and not config.kwargs.get("row_condition"):
             raise ValidationNotRun(f"{what} saw {seen:,} of {num_rows:,} rows.")
+        if not result.success and "reason" not in (config.meta or {}):
+            raise ValidationNotRun(f"{what} failed: {result.result.get('observed_value')} was observed.")
 
 
 def _exception(info: dict[str, Any] | None) -> str:

@@ -10,21 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import great_expectations.expectations as gxe
 import numpy as np
 import pandas as pd
-from great_expectations.expectations.expectation import Expectation
-from great_expectations.expectations.row_conditions import Column
 from jaxtyping import Bool, Float
 
 from components.data.batch import DataContractError
-from components.data.contracts.validation import POSITION, validate
 
-NON_FINITE, ZERO, DUPLICATE = "non-finite", "zero", "duplicates"
-_MENDS = {
-    NON_FINITE: "Look at what the encoder was given for this item, or mask the item out.",
-    ZERO: "Mask out items that have nothing to encode, or raise max_zero_share.",
-    DUPLICATE: "The encoder says one thing of everything: check its input, or raise max_duplicate_share.",
+_MENDS = {  # reason code, worst first -> what to do
+    "non-finite": "Look at what the encoder was given for this item, or mask the item out.",
+    "zero": "Mask out items that have nothing to encode, or raise max_zero_share.",
+    "duplicates": "The encoder says one thing of everything: check its input, or raise max_duplicate_share.",
 }
 
 
@@ -69,6 +64,9 @@ def check_item_vectors(
 
     Raises DataContractError naming modality and item.
     """
+    from components.data.contracts.suites import vector_suite
+    from components.data.contracts.validation import validate
+
     if not vectors:
         raise DataContractError("no item has a vector of any modality. Encode at least one modality first.")
     modalities = sorted(vectors)
@@ -78,9 +76,13 @@ def check_item_vectors(
         [_facts(modality, item_ids, vectors[modality], masks[modality]) for modality in modalities],
         ignore_index=True,
     )
-    facts[POSITION] = np.arange(len(facts))
-    suite = [expectation for modality in modalities for expectation in _suite(modality, limits)]
-    found = validate(facts, suite, name="item-vectors", gx_root=gx_root, shown=("item_id", "modality"))
+    suite = vector_suite(
+        modalities,
+        num_rows=len(facts),
+        max_zero_share=limits.max_zero_share,
+        max_duplicate_share=limits.max_duplicate_share,
+    )
+    found = validate(facts, suite, name="item-vectors", gx_root=gx_root, shown=("modality",))
     if found.reasons:
         _refuse(facts, found.reasons)
     return VectorCheck(
@@ -130,32 +132,9 @@ def _facts(modality: str, item_ids: Sequence[str], vectors: np.ndarray, mask: np
     )
 
 
-def _suite(modality: str, limits: VectorLimits) -> list[Expectation]:
-    of_modality = Column("modality") == modality
-    return [
-        gxe.ExpectColumnValuesToBeBetween(
-            column="num_non_finite", max_value=0, row_condition=of_modality, meta={"reason": NON_FINITE}
-        ),
-        gxe.ExpectColumnValuesToBeBetween(
-            column="num_non_zero",
-            min_value=1,
-            mostly=1 - limits.max_zero_share,
-            row_condition=of_modality,
-            meta={"reason": ZERO},
-        ),
-        gxe.ExpectColumnValuesToBeInSet(
-            column="is_duplicate",
-            value_set=[False],
-            mostly=1 - limits.max_duplicate_share,
-            row_condition=of_modality,
-            meta={"reason": DUPLICATE},
-        ),
-    ]
-
-
 def _refuse(facts: pd.DataFrame, reasons: Mapping[int, tuple[str, ...]]) -> None:
     """Raise for the worst kind of fault, naming its first vector."""
-    for code in (NON_FINITE, ZERO, DUPLICATE):
+    for code in _MENDS:
         positions = [position for position, codes in reasons.items() if code in codes]
         if positions:
             first = facts.iloc[positions[0]]

@@ -92,13 +92,7 @@ def _read(path: Path) -> pd.DataFrame:
         if path.suffix == ".csv":
             return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
         return pd.read_parquet(path)
-    except (
-        pd.errors.ParserError,
-        pd.errors.EmptyDataError,
-        UnicodeDecodeError,
-        ArrowInvalid,
-        OSError,
-    ) as error:
+    except (ValueError, OSError) as error:  # what parsers, decoders and pyarrow raise are kinds of these
         raise DataContractError(
             f"{path}: cannot be read as {path.suffix[1:]} ({error}). Export it again as UTF-8 CSV with a "
             "header line, or as parquet."

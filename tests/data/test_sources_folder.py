@@ -1,0 +1,138 @@
+"""The folder source: real data read whole, sliced without loss, and refused by name when something lacks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.data.batch import EVENT_COLUMNS, ITEM_COLUMNS, DataContractError
+from components.data.moments import NaiveMoment
+from components.data.sources import SourceUnavailable
+from components.data.sources.arrival import events_arrived, items_arrived
+from components.data.sources.folder import read_folder
+
+EVENTS = "user_id,item_id,rating,timestamp\n007,a,4,891388800\nNA,b,5,1998-04-02T00:00:00Z\n7,a,,soon\n"
+ITEMS = "item_id,title,genres,tags,year,plot\na,Alpha,X|Y,t,1995,Once\nb,Beta,,,,\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "interactions.csv").write_text(EVENTS)
+    (tmp_path / "items.csv").write_text(ITEMS)
+    for path in ("images/a.jpg", "images/stranger.png", "audio/b.wav"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(b"")
+    return tmp_path
+
+
+@pytest.mark.shared_data
+def test_real_folder(shared):
+    """Counts are those of the data set's own SOURCE.md."""
+    batch = read_folder(shared / "data" / "ml-latest-small-multimodal")
+    assert (len(batch.events), len(batch.items)) == (100_836, 9_742)
+    assert batch.items["image_path"].notna().sum() == 8_607
+    assert batch.items["description"].notna().sum() == 4_214
+    assert batch.events["user_id"].nunique() == 610
+    assert batch.items.iloc[0][["title", "attributes", "image_path"]].tolist() == [
+        "Toy Story (1995)",
+        "pixar|fun|year:1995",
+        "images/1.jpg",
+    ]
+    cut = datetime(2010, 1, 1, tzinfo=UTC)
+    parts = [read_folder(shared / "data" / "ml-latest-small-multimodal", **s).events for s in
+             ({"until": cut}, {"since": cut})]  # fmt: skip
+    assert sorted(row for part in parts for row in part["source_row"]) == list(range(100_836))
+
+
+def test_values_stand_as_in_the_file(folder):
+    batch = read_folder(folder, source="mine")
+    assert (batch.source, batch.event_key) == ("mine", ("user_id", "item_id", "event_type", "timestamp"))
+    assert list(batch.events.columns) == [*EVENT_COLUMNS, "source_row"]
+    assert batch.events["user_id"].tolist() == ["007", "NA", "7"]
+    assert batch.events["event_type"].unique().tolist() == ["rating"]
+    assert batch.events["timestamp"].tolist() == ["891388800", "1998-04-02T00:00:00Z", "soon"]
+    assert batch.events["source_row"].tolist() == [0, 1, 2]
+    assert list(batch.items.columns) == [*ITEM_COLUMNS, "source_row"]
+    alpha, beta = batch.items.astype(object).where(batch.items.notna(), None).to_dict("records")
+    assert alpha == {
+        "item_id": "a", "title": "Alpha", "description": "Once", "categories": "X|Y", "attributes": "t|year:1995",
+        "image_path": "images/a.jpg", "audio_path": None, "available_at": None, "source_row": 0,
+    }  # fmt: skip
+    assert (beta["attributes"], beta["image_path"], beta["audio_path"]) == (None, None, "audio/b.wav")
+
+
+def test_parquet_says_the_same_as_csv(folder, tmp_path_factory):
+    """Ids that parquet keeps as floats (a column with a null) are still whole numbers."""
+    other = tmp_path_factory.mktemp("parquet")
+    pd.DataFrame({"user": [7.0, None], "item": ["a", "b"], "ts": [891388800, 891388801]}).to_parquet(
+        other / "events.parquet"
+    )
+    pd.DataFrame({"item": ["a"], "name": ["Alpha"]}).to_parquet(other / "items.parquet")
+    events = read_folder(other).events
+    assert events["user_id"].where(events["user_id"].notna(), None).tolist() == ["7", None]
+    assert events["event_type"].unique().tolist() == ["interaction"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "error", "says"),
+    [
+        ("interactions.csv", None, SourceUnavailable, "no file of events; one of events.csv"),
+        ("items.csv", None, SourceUnavailable, "no file of items"),
+        ("interactions.csv", "user,item\n1,2\n", DataContractError,
+         "interactions.csv: no column 'timestamp'; found 'user', 'item'"),
+        ("items.csv", "item_id\n1\n", DataContractError, "items.csv: no column 'title'; found 'item_id'"),
+        ("items.csv", "", DataContractError, "items.csv: cannot be read as csv"),
+        ("items.csv", "item_id,title\n1,a\n2,b,c,d\n", DataContractError, "items.csv: cannot be read.*line 3"),
+        ("items.csv", b"item_id,title\n1,\xff\xfe\n", DataContractError, "items.csv: cannot be read"),
+        ("events.parquet", b"not parquet", DataContractError, "both hold events"),
+        ("interactions.csv", "user,user_id,item,ts\n", DataContractError, "'user_id' and 'user' both mean user_id"),
+    ],
+)  # fmt: skip
+def test_what_lacks_is_named(folder, file, content, error, says):
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(error, match=says):
+        read_folder(folder)
+
+
+def test_a_damaged_parquet_file_is_named(folder):
+    (folder / "interactions.csv").unlink()
+    (folder / "events.parquet").write_bytes(b"PAR1 and then nothing of the kind")
+    with pytest.raises(DataContractError, match=r"events.parquet: cannot be read as parquet"):
+        read_folder(folder)
+
+
+stamps = st.sampled_from([None, "soon", "2019-01-01", 1546300800, 1546300801, "2019-01-01T00:00:02Z"])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(stamps, min_size=1), st.integers(-1, 4), st.integers(-1, 4))
+def test_adjoining_slices_hand_over_every_row_once(values, first, second):
+    """Unreadable and naive timestamps come with the first slice."""
+    frame = pd.DataFrame({"timestamp": pd.Series(values, dtype=object), "source_row": range(len(values))})
+    cuts = [None, *sorted(datetime.fromtimestamp(1546300800 + s, tz=UTC) for s in (first, second)), None]
+    slices = [events_arrived(frame, since=a, until=b) for a, b in pairwise(cuts)]
+    assert sorted(row for part in slices for row in part["source_row"]) == list(range(len(values)))
+    assert all(part["source_row"].is_monotonic_increasing for part in slices)
+
+
+def test_bounds_are_half_open_and_have_a_zone():
+    frame = pd.DataFrame({"timestamp": [1546300800, 1546300801]})
+    at = datetime(2019, 1, 1, 0, 0, 1, tzinfo=UTC)
+    assert events_arrived(frame, since=None, until=at)["timestamp"].tolist() == [1546300800]
+    assert events_arrived(frame, since=at, until=None)["timestamp"].tolist() == [1546300801]
+    with pytest.raises(NaiveMoment):
+        events_arrived(frame, since=None, until=at.replace(tzinfo=None))
+
+
+def test_items_arrive_with_the_time():
+    frame = pd.DataFrame({"available_at": [1546300800, 1546300900, None]}, dtype=object)
+    known = items_arrived(frame, until=datetime(2019, 1, 1, 0, 1, tzinfo=UTC))
+    assert known["available_at"].tolist() == [1546300800, None]
