@@ -192,6 +192,15 @@ def test_an_alias_moved_by_hand_is_noted_and_can_be_rolled_back(warehouse: Engin
     assert len(moves(warehouse, model)) == 3
 
 
+def test_an_alias_moved_back_by_hand_is_not_taken_for_an_interrupted_promotion(warehouse: Engine, model: str):
+    for expected in (None, "1"):
+        ask(warehouse, model, tagged_version(model).version, expected)
+    MlflowClient().set_registered_model_alias(model, "champion", "1")
+    found = reconcile(warehouse, model)
+    assert (found.moved, found.champion, champion(model).version) == (False, "1", "1")
+    assert promotions(warehouse, model)[-1].actor == OUTSIDE
+
+
 @pytest.mark.parametrize("point", ["promote:after-ledger", "promotion:after-alias"])
 def test_a_promotion_that_was_killed_is_finished_by_the_next_call(
     warehouse_url: str, warehouse: Engine, model: str, point: str

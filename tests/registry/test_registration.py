@@ -124,6 +124,9 @@ def test_a_bundle_is_fetched_once_and_checked(tmp_path: Path, bundle: Bundle, ru
     assert download_bundle("fetched", "1", tmp_path / "elsewhere") == ref
     with pytest.raises(ArtifactDamaged, match=r"items\.parquet"):
         download_bundle("fetched", "1", tmp_path / "third")
+    flip_byte(Path(ref.path) / "items.parquet")
+    with pytest.raises(ArtifactDamaged, match=r"items\.parquet"):
+        download_bundle("fetched", "1", tmp_path / "elsewhere")
 
 
 def test_a_version_that_is_not_there_names_those_that_are(tmp_path: Path, bundle: Bundle, run: TrackingRun):
