@@ -1,0 +1,199 @@
+"""Fit a tokenizer in stages: collaborative factors, graph encoder, latent space, codebooks, codes, health."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from components.tokenizer.collisions import spread_collisions
+from components.tokenizer.config import TokenizerConfig, codebook_size_for
+from components.tokenizer.graph import Graph, collaborative_factors
+from components.tokenizer.graph_encoder import GraphEncoder, embed_items, train_graph_encoder
+from components.tokenizer.health import (
+    Health,
+    co_interaction_agreement,
+    collision_groups,
+    usage_and_perplexity,
+)
+from components.tokenizer.kmeans import squared_distances
+from components.tokenizer.modalities import (
+    Present,
+    TokenizerInputError,
+    Vectors,
+    check_edges,
+    check_modalities,
+    fit_standards,
+    standardize,
+)
+from components.tokenizer.quantizer import codewords, fit_codebooks, quantize
+from components.tokenizer.reproducible import reproducible
+from components.tokenizer.rqvae import Autoencoder, set_principal_components, train_rqvae
+from components.tokenizer.tokenizer import Tokenizer, hidden_dims, item_vectors
+
+OnStep = Callable[[str, int, int, float], None]  # stage (graph, quantizer), step from 0, steps, loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    tokenizer: Tokenizer
+    codes: Int[np.ndarray, "item level"]  # of the items of the fit, coarse first
+    health: Health
+    graph_losses: Float[np.ndarray, "step"]
+    quantizer_losses: Float[np.ndarray, "step"]  # empty for residual_kmeans, which trains nothing there
+
+
+def fit_tokenizer(
+    vectors: Vectors,
+    present: Present,
+    edges: Int[np.ndarray, "2 edge"],
+    num_users: int,
+    config: TokenizerConfig,
+    on_step: OnStep | None = None,
+) -> Fitted:
+    """Learn semantic IDs of a catalogue from its modalities and the user-item graph (row 0 user, row 1 item).
+
+    The same input and config give the same codes, on any number of threads. An item without a vector is
+    placed by its edges, one without edges by its content, and items with neither share one place. A catalogue
+    smaller than the codebook uses a code an item; the rest of the codebook lies where nothing is nearest.
+
+    Raises TokenizerInputError for input that does not fit together, TrainingDiverged for a loss that is not
+    a number. Does not judge its own health: `check_health` does.
+    """
+    num_items = check_modalities(vectors, present)
+    if not num_items:
+        raise TokenizerInputError("there are no items to fit a tokenizer on; the training snapshot is empty")
+    edges = check_edges(edges, num_items, num_users)
+    standards = fit_standards(vectors, present)
+    content, bits = standardize(vectors, present, standards)
+    losses: dict[str, list[float]] = {"graph": [], "quantizer": []}
+
+    def report(stage: str, steps: int) -> Callable[[int, float], None]:
+        def step_done(step: int, loss: float) -> None:
+            losses[stage].append(loss)
+            if on_step is not None:
+                on_step(stage, step, steps, loss)
+
+        return step_done
+
+    with reproducible(config.seed) as generator:
+        graph = Graph.of(edges, num_users, num_items)
+        factors = collaborative_factors(
+            graph, config.graph.factor_dim, config.graph.factor_smoothing, generator
+        )
+        inputs = torch.cat([content, bits], dim=1)
+        encoder = GraphEncoder(inputs.shape[1], config.graph)
+        train_graph_encoder(
+            encoder, inputs, factors, graph, config.graph, generator, report("graph", config.graph.steps)
+        )
+        z = embed_items(encoder, inputs, factors, graph)
+        centre = z.mean(dim=0)
+        x = item_vectors(z, centre, content, config.content_weight)
+
+        autoencoder = Autoencoder(x.shape[1], hidden_dims(config), config.latent_dim)
+        full_size = config.codebook_size or codebook_size_for(num_items)
+        size = min(full_size, _distinct_rows(x))
+        if config.kind == "graph_rqvae":
+            start = train_rqvae(autoencoder, x, size, config, generator, report("quantizer", config.steps))
+        else:
+            set_principal_components(autoencoder, x)
+            start = None
+        with torch.no_grad():
+            latent = autoencoder.encode(x)
+            if start is None or config.balance > 0:  # settle on the final latent space, evenly
+                start = fit_codebooks(
+                    latent, start, num_levels=config.num_levels, size=size, balance=config.balance, generator=generator
+                )  # fmt: skip
+            codebooks = _with_parked_codes(start, latent, full_size)
+            codes, moved = _codes_of(latent, codebooks, size, spread=config.spread_collisions)
+            decoded = autoencoder.decode(codewords(codes, codebooks).sum(dim=1))
+        health = _health(
+            codes.numpy(), moved, latent, codebooks, _unexplained(x, decoded), edges, full_size, config
+        )
+
+    tokenizer = Tokenizer(
+        config=config,
+        standards=standards,
+        encoder=encoder.eval(),
+        centre=centre,
+        autoencoder=autoencoder.eval(),
+        codebooks=codebooks,
+        factors=factors,
+    )
+    return Fitted(
+        tokenizer=tokenizer,
+        codes=codes.numpy(),
+        health=health,
+        graph_losses=np.array(losses["graph"]),
+        quantizer_losses=np.array(losses["quantizer"]),
+    )
+
+
+def _codes_of(
+    latent: Tensor, codebooks: Tensor, size: int, *, spread: bool
+) -> tuple[Int[Tensor, "item level"], Int[np.ndarray, "moved"]]:
+    """Nearest codes; with `spread`, items of one tuple on different last codes where there are free ones."""
+    found = quantize(latent, codebooks)
+    if not spread:
+        return found.codes, np.zeros(0, dtype=np.int64)
+    last_input = found.residual + codebooks[-1][found.codes[:, -1]]
+    distance = squared_distances(last_input, codebooks[-1][:size])
+    codes, moved = spread_collisions(found.codes.numpy(), distance.numpy())
+    return torch.from_numpy(codes), moved
+
+
+def _with_parked_codes(
+    codebooks: Float[Tensor, "level code dim"], latent: Tensor, full_size: int
+) -> Float[Tensor, "level full dim"]:
+    """Fill up to the full size with codewords so far out that no item is nearest to them."""
+    far = 1e3 * (1 + float(latent.abs().max()))
+    parked = torch.full((codebooks.shape[0], full_size - codebooks.shape[1], codebooks.shape[2]), far)
+    return torch.cat([codebooks, parked], dim=1)
+
+
+def _health(
+    codes: np.ndarray,
+    moved: np.ndarray,
+    latent: Tensor,
+    codebooks: Tensor,
+    unexplained: float,
+    edges: np.ndarray,
+    full_size: int,
+    config: TokenizerConfig,
+) -> Health:
+    residual, usage, perplexity = latent, [], []
+    nearest_codes = quantize(latent, codebooks).codes
+    for level in range(codes.shape[1]):
+        reachable = min(full_size, _distinct_rows(residual))
+        used, even = usage_and_perplexity(codes[:, level], max(reachable, len(np.unique(codes[:, level]))))
+        usage.append(used)
+        perplexity.append(even)
+        residual = residual - codebooks[level][nearest_codes[:, level]]
+    groups = collision_groups(codes)
+    found, permuted, z = co_interaction_agreement(codes[:, 0], edges, seed=config.seed)
+    return Health(
+        num_items=len(codes),
+        usage=tuple(usage),
+        perplexity=tuple(perplexity),
+        collisions=float((groups > 1).mean()),
+        largest_collision=int(groups.max()),
+        moved=len(moved) / len(codes),
+        reconstruction_error=unexplained,
+        co_interaction=found,
+        co_interaction_permuted=permuted,
+        co_interaction_z=z,
+    )
+
+
+def _distinct_rows(x: Float[Tensor, "item dim"]) -> int:
+    """Rows that differ by more than float32 rounding of vectors of about length 1."""
+    return len(torch.unique((x * 1e4).round(), dim=0))
+
+
+def _unexplained(x: Tensor, decoded: Tensor) -> float:
+    variance = (x - x.mean(dim=0)).square().sum()
+    return float((x - decoded).square().sum() / variance) if variance > 1e-12 else 0.0

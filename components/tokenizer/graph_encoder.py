@@ -1,0 +1,105 @@
+"""Graph encoder: content and graph in, one vector an item out; new items by content alone.
+
+Shapes: item inputs are [content | presence bits | factors | factor bit]; embeddings are [item, dim].
+
+Source: MMGRec, Liu et al. 2024, arXiv:2404.16555, section 3.2 (mean GraphSAGE, BPR), with three changes:
+an item starts from its collaborative factors and the layers learn a correction to them; a user is the mean
+of the items at hand, so that a new one has a place; and the edges that BPR ranks are hidden from the layers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from components.tokenizer.config import GraphConfig
+from components.tokenizer.graph import Graph, Mean
+from components.tokenizer.reproducible import finite_loss
+
+
+class GraphEncoder(nn.Module):
+    """Mean-GraphSAGE over items two hops apart, added to the factors that an item starts from."""
+
+    def __init__(self, content_dim: int, config: GraphConfig) -> None:
+        super().__init__()
+        self.factor_dim, self.dim = config.factor_dim, config.dim
+        has_factors = config.factor_dim > 0
+        # one map of everything side by side: a sum of one linear map per modality, missing ones zero
+        self.fuse = nn.Linear(content_dim + config.factor_dim + has_factors, config.hidden_dim)
+        widths = [config.hidden_dim] * config.num_layers + [config.dim]
+        pairs = list(itertools.pairwise(widths))
+        self.own = nn.ModuleList(nn.Linear(a, b) for a, b in pairs)
+        self.neighbours = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairs)
+
+    def forward(
+        self,
+        content: Float[Tensor, "item content"],
+        factors: Float[Tensor, "item factor"],
+        to_users: Mean,
+        to_items: Mean,
+    ) -> Float[Tensor, "item dim"]:
+        """Items with neither content nor edges all land on one point, which is finite."""
+        known = (factors != 0).any(dim=1, keepdim=True).float()
+        inputs = [content, factors, known] if self.factor_dim else [content]
+        h = self.fuse(torch.cat(inputs, dim=1))
+        last = len(self.own) - 1
+        for layer, (own, neighbours) in enumerate(zip(self.own, self.neighbours, strict=True)):
+            h = own(h) + neighbours(to_items(to_users(h)))
+            h = h if layer == last else F.leaky_relu(h)
+        return F.pad(factors, (0, self.dim - self.factor_dim)) + h / 2
+
+
+def train_graph_encoder(
+    encoder: GraphEncoder,
+    content: Float[Tensor, "item content"],
+    factors: Float[Tensor, "item factor"],
+    graph: Graph,
+    config: GraphConfig,
+    generator: torch.Generator,
+    on_step: Callable[[int, float], None],
+) -> None:
+    """BPR on edges hidden from the layers; some items lose all edges and factors, as a new item would.
+
+    A user is scored by the mean of its visible items' embeddings. Without edges, or with one item, there
+    is nothing to rank and the encoder stays as it is.
+    """
+    users, items = graph.by_user
+    if not len(users) or graph.num_items < 2:
+        return
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=config.learning_rate, weight_decay=1e-4)
+    decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, config.steps)
+    for step in range(config.steps):
+        isolated = torch.rand(graph.num_items, generator=generator) < config.isolated_share
+        blind = isolated | (torch.rand(graph.num_items, generator=generator) < config.factor_dropout)
+        keep = (torch.rand(len(users), generator=generator) >= config.edge_dropout) & ~isolated[items]
+        hidden = (~keep).nonzero().squeeze(1)
+        if not len(hidden):
+            continue
+        to_users, to_items = graph.means(keep)
+        z = encoder(content, factors * ~blind.unsqueeze(1), to_users, to_items)
+        drawn = hidden[torch.randint(len(hidden), (config.batch_size,), generator=generator)]
+        others = torch.randint(graph.num_items, (config.num_negatives,), generator=generator)
+        taste = to_users(z)[users[drawn]]
+        wanted = (taste * z[items[drawn]]).sum(dim=1, keepdim=True)
+        loss = F.softplus(taste @ z[others].T - wanted).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        decay.step()
+        on_step(step, finite_loss(loss, "graph", step))
+
+
+@torch.no_grad()
+def embed_items(
+    encoder: GraphEncoder,
+    content: Float[Tensor, "item content"],
+    factors: Float[Tensor, "item factor"],
+    graph: Graph,
+) -> Float[Tensor, "item dim"]:
+    """Embeddings with every edge visible."""
+    return encoder(content, factors, *graph.means())

@@ -1,0 +1,177 @@
+"""The frozen tokenizer: item vectors and, where there are any, edges in; codes out; on disk and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from components.tokenizer.config import TokenizerConfig
+from components.tokenizer.graph import Graph
+from components.tokenizer.graph_encoder import GraphEncoder, embed_items
+from components.tokenizer.modalities import (
+    Present,
+    Standard,
+    TokenizerInputError,
+    Vectors,
+    check_edges,
+    check_modalities,
+    standardize,
+)
+from components.tokenizer.quantizer import quantize
+from components.tokenizer.reproducible import reproducible
+from components.tokenizer.rqvae import Autoencoder
+
+WEIGHTS, DESCRIPTION = "tokenizer.safetensors", "tokenizer.json"
+
+
+class TokenizerDamaged(Exception):
+    """A tokenizer's files are missing, unreadable, or do not fit together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokenizer:
+    config: TokenizerConfig
+    standards: Mapping[str, Standard]  # by modality
+    encoder: GraphEncoder
+    centre: Float[Tensor, "dim"]  # mean embedding of the fitted items
+    autoencoder: Autoencoder
+    codebooks: Float[Tensor, "level code latent"]
+    factors: Float[Tensor, "fitted factor"]  # collaborative factors of the items of the fit, in their order
+
+    @property
+    def num_levels(self) -> int:
+        return self.codebooks.shape[0]
+
+    @property
+    def codebook_size(self) -> int:
+        return self.codebooks.shape[1]
+
+    def assign(
+        self,
+        vectors: Vectors,
+        present: Present,
+        edges: Int[np.ndarray, "2 edge"] | None = None,
+        num_users: int = 0,
+        *,
+        fitted_rows: Int[np.ndarray, "item"] | None = None,
+    ) -> Int[np.ndarray, "item level"]:
+        """Codes of any items, by the frozen weights; the same input gives the same codes.
+
+        Without edges an item is placed by its content alone, whoever stands beside it. With edges (row 0 a
+        user index, row 1 an item index of this call; the users need not be those of the fit) it also hears
+        from the items that its users share. `fitted_rows` says which items were in the fit, by row there, -1
+        for the others: those bring what the fit knew of them, so pass the known catalogue with its edges
+        beside the new items to place these best. Given the whole input of the fit that way, the codes are
+        those of `Fitted`, but for items that were moved to a free last code.
+
+        Raises TokenizerInputError, as the fit does.
+        """
+        num_items = check_modalities(vectors, present)
+        content, bits = standardize(vectors, present, self.standards)
+        edges = np.zeros((2, 0), dtype=np.int64) if edges is None else edges
+        graph = Graph.of(check_edges(edges, num_items, num_users), num_users, num_items)
+        factors = torch.zeros(num_items, self.factors.shape[1])
+        if fitted_rows is not None:
+            rows = torch.from_numpy(self._checked_rows(fitted_rows, num_items))
+            factors[rows >= 0] = self.factors[rows[rows >= 0]]
+        if not num_items:
+            return np.zeros((0, self.num_levels), dtype=np.int64)
+        with reproducible(), torch.no_grad():
+            z = embed_items(self.encoder, torch.cat([content, bits], dim=1), factors, graph)
+            x = item_vectors(z, self.centre, content, self.config.content_weight)
+            return quantize(self.autoencoder.encode(x), self.codebooks).codes.numpy()
+
+    def _checked_rows(self, fitted_rows: np.ndarray, num_items: int) -> np.ndarray:
+        if fitted_rows.shape != (num_items,) or not np.issubdtype(fitted_rows.dtype, np.integer):
+            raise TokenizerInputError(
+                f"fitted_rows is {fitted_rows.shape} {fitted_rows.dtype}; give int64 [{num_items}], -1 for new items"
+            )
+        outside = np.flatnonzero((fitted_rows < -1) | (fitted_rows >= len(self.factors)))
+        if len(outside):
+            raise TokenizerInputError(
+                f"fitted_rows[{outside[0]}] is {fitted_rows[outside[0]]}; the fit had {len(self.factors)} items"
+            )
+        return fitted_rows.astype(np.int64)
+
+    def save(self, folder: Path) -> None:
+        """Write `tokenizer.safetensors` and `tokenizer.json` into the folder."""
+        tensors = {
+            **{f"encoder.{name}": value for name, value in self.encoder.state_dict().items()},
+            **{f"autoencoder.{name}": value for name, value in self.autoencoder.state_dict().items()},
+            **{f"mean.{name}": standard.mean for name, standard in self.standards.items()},
+            **{f"scale.{name}": standard.scale for name, standard in self.standards.items()},
+            "centre": self.centre,
+            "codebooks": self.codebooks,
+            "factors": self.factors,
+        }
+        save_file({name: value.contiguous() for name, value in tensors.items()}, folder / WEIGHTS)
+        description = {"config": self.config.to_dict(), "modalities": sorted(self.standards)}
+        (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, sort_keys=True))
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """What `save` wrote, giving the same codes. Raises TokenizerDamaged, naming the file."""
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text())
+        tensors = load_file(folder / WEIGHTS)
+        config = TokenizerConfig.from_dict(description["config"])
+        standards = {
+            name: Standard(mean=tensors[f"mean.{name}"], scale=tensors[f"scale.{name}"])
+            for name in description["modalities"]
+        }
+        content_dim = sum(len(standard.mean) for standard in standards.values())
+        with reproducible():
+            encoder = GraphEncoder(content_dim + len(standards), config.graph)
+            autoencoder = Autoencoder(config.graph.dim + content_dim, hidden_dims(config), config.latent_dim)
+        encoder.load_state_dict(_under("encoder.", tensors))
+        autoencoder.load_state_dict(_under("autoencoder.", tensors))
+        return Tokenizer(
+            config=config,
+            standards=standards,
+            encoder=encoder.eval(),
+            centre=tensors["centre"],
+            autoencoder=autoencoder.eval(),
+            codebooks=tensors["codebooks"],
+            factors=tensors["factors"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise TokenizerDamaged(
+            f"{folder}: {DESCRIPTION} and {WEIGHTS} cannot be read as a tokenizer ({error}). Fetch the folder "
+            "again from where it was published, or fit a new tokenizer"
+        ) from error
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def hidden_dims(config: TokenizerConfig) -> tuple[int, ...]:
+    """Principal components are a linear map, so residual k-means has no hidden layer."""
+    return config.hidden_dims if config.kind == "graph_rqvae" else ()
+
+
+def item_vectors(
+    z: Float[Tensor, "item dim"],
+    centre: Float[Tensor, "dim"],
+    content: Float[Tensor, "item content"],
+    weight: float,
+) -> Float[Tensor, "item both"]:
+    """What is quantized: the direction of an item's embedding, and that of its content at length `weight`.
+
+    Directions, because lengths grow with popularity and would make it the first thing that codes tell.
+    """
+    return torch.cat([_unit(z - centre), weight * _unit(content)], dim=1)
+
+
+def _unit(x: Float[Tensor, "item dim"]) -> Float[Tensor, "item dim"]:
+    """Rows of length 1; a row of zeros stays zero."""
+    return x / x.norm(dim=1, keepdim=True).clamp_min(1e-12)
