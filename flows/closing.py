@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from rich import box
@@ -28,9 +29,14 @@ def closing_box(title: str, summary: CycleSummary) -> Panel:
         Text(),
         _stages_table(summary),
         Text(),
-        *(Text(f"{what:<16} {where}", overflow="fold") for what, where in summary.addresses.items()),
+        *(Text(f"{what:<16} {_short(where)}", overflow="fold") for what, where in summary.addresses.items()),
     ]
     return Panel(Group(*parts), title=title, title_align="left", border_style=colour, padding=(1, 2))
+
+
+def _short(where: str) -> str:
+    """A path as seen from here, a URL as it is."""
+    return where if "://" in where else os.path.relpath(where)
 
 
 def _champion_line(summary: CycleSummary) -> str:

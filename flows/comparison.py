@@ -13,7 +13,7 @@ from components.artifact import digest_of
 from components.data import queries, snapshot
 from components.registry import versions
 from components.registry.bundle import open_bundle
-from flows.replay import Contender, replay
+from flows.replay import Contender, replay, report_page
 from flows.settings import load_settings
 from flows.state import warehouse
 from flows.training import train_baselines
@@ -47,7 +47,7 @@ def compare_versions(
     ]
     judged = replay(run, train.to_dict(), window.to_dict(), contenders, "challenger", "champion", profile)[-1]
     folder = Path(judged.output["replay"]["path"])
-    return json.loads((folder / "evidence.json").read_text()), str(folder / "report.html")
+    return json.loads((folder / "evidence.json").read_text()), str(report_page(judged.output["replay"]))
 
 
 def _contender(name: str, version: str) -> Contender:

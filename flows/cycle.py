@@ -21,7 +21,7 @@ from flows.features import features
 from flows.ingest import ingest
 from flows.record import carried_into, cycle_id, keep_cycle
 from flows.release import champion_now, open_tracking, promote, register
-from flows.replay import Contender, replay
+from flows.replay import Contender, replay, report_page
 from flows.request import CycleRequest
 from flows.settings import load_settings
 from flows.stages import Outcome, run_once
@@ -211,11 +211,11 @@ def _summarise(
         ),
         seconds=seconds,
         addresses={
-            "replay report": str(folder / "report.html"),
+            "replay report": str(report_page(judged["replay"])),
             "Prefect run": f"{settings.prefect_ui_url}/runs/flow-run/{runtime.flow_run.id}",
             "MLflow run": tracked.url,
             "MLflow version": f"{settings.mlflow_tracking_uri}/#/models/{settings.model_name}/versions/"
             f"{found['register']['version']}",
-            "Data Docs": found["check batch"]["data_docs"],
+            "Data Docs": str(settings.data_docs),
         },
     )

@@ -6,6 +6,7 @@ Latency is measured here, beside the verdict: it depends on the machine.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,7 @@ from components.evaluation.plan import ReplayPlan, plan_replay
 from components.evaluation.replay import ReplayResult, evaluate
 from components.recommender.arm import Arm, Histories
 from flows.console import progress_bar
-from flows.settings import load_settings
+from flows.settings import LOOPBACK, load_settings
 from flows.stages import Outcome, run_once
 
 _LATENCY_BATCHES = 60
@@ -208,8 +209,8 @@ def _write_replay(folder: Path, result: ReplayResult, page: str) -> None:
 
 def show_in_prefect(replayed: dict[str, str]) -> None:
     """The verdict and the arms as artifacts of the run, with a link to the report."""
-    folder = Path(replayed["path"])
-    evidence = json.loads((folder / "evidence.json").read_text())
+    settings = load_settings()
+    evidence = json.loads((Path(replayed["path"]) / "evidence.json").read_text())
     outcome, reasons = evidence["measured"]["outcome"], evidence["measured"]["reasons"]
     create_markdown_artifact(
         key="verdict", markdown=f"# {outcome}\n\n" + "\n".join(f"- {reason}" for reason in reasons)
@@ -221,6 +222,19 @@ def show_in_prefect(replayed: dict[str, str]) -> None:
             {"arm": a["arm"], "NDCG@10": a["mean"], "lower": a["lower"], "upper": a["upper"]} for a in means
         ],
     )
-    create_link_artifact(
-        key="replay-report", link=(folder / "report.html").as_uri(), link_text="replay report"
-    )
+    link = f"http://{LOOPBACK}:{settings.docs_port}/reports/{report_page(replayed).name}"
+    create_link_artifact(key="replay-report", link=link, link_text="replay report (under `recloop ui`)")
+
+
+def report_page(replayed: dict[str, str]) -> Path:
+    """The report among the pages that `recloop ui` shows, copied there if it is not yet."""
+    published, settings = Path(replayed["path"]), load_settings()
+    evidence = json.loads((published / "evidence.json").read_text())
+    until, outcome = evidence["plan"]["window_end"][:10], evidence["measured"]["outcome"].lower()
+    page = settings.reports / f"{until}-{evidence['challenger']}-{outcome}-{replayed['digest'][:8]}.html"
+    if not page.exists():
+        page.parent.mkdir(parents=True, exist_ok=True)
+        aside = page.with_suffix(".part")
+        shutil.copyfile(published / "report.html", aside)
+        aside.replace(page)
+    return page
