@@ -27,6 +27,7 @@ from components.artifact import MANIFEST, ArtifactRef, publish, verified
 
 KIND = "bundle"
 ARM, TOKENIZER, ITEMS, FACTS = "arm", "tokenizer", "items.parquet", "bundle.json"
+ARM_ITEMS, ID_TABLE = "item_ids.parquet", "semantic_ids.parquet"  # both: item_id, one column a code
 ITEM_COLUMNS = ("item_id", "title", "categories")
 SAFE_SUFFIXES = frozenset({".json", ".parquet", ".safetensors"})
 _ITEM_SCHEMA = pa.schema([(name, pa.string()) for name in ITEM_COLUMNS])
@@ -158,3 +159,28 @@ def _refuse_mismatch(folder: Path, facts: BundleFacts) -> None:
                 f"tokenizer/: {part['kind']} {part['digest'][:12]} was made by tokenizer "
                 f"{part['parents']['tokenizer'][:12]}, not by {str(facts.tokenizer)[:12]}. Tokenize the items again."
             )
+    _refuse_other_codes(folder)
+
+
+def _refuse_other_codes(folder: Path) -> None:
+    """The codes that an arm was trained on are those that the ID table gives; digests alone cannot tell."""
+    path = folder / ARM / ARM_ITEMS
+    if not path.exists():
+        return
+    arm = pq.read_table(path).to_pandas().set_index("item_id").filter(regex=r"^code_\d+$")
+    if arm.empty:
+        return
+    found = sorted((folder / TOKENIZER).rglob(ID_TABLE))
+    if len(found) != 1:
+        raise BundleMismatch(
+            f"tokenizer/: {len(found)} files {ID_TABLE} beside an arm with semantic IDs; it takes exactly one. "
+            "Let write_tokenizer write the ID table that the arm was trained on."
+        )
+    table = pq.read_table(found[0]).to_pandas().set_index("item_id")
+    theirs = table.reindex(arm.index).to_numpy(dtype=float)  # NaN where the table has no such item
+    differs = [True] * len(arm) if theirs.shape != arm.shape else (theirs != arm.to_numpy()).any(axis=1)
+    if any(differs):
+        raise BundleMismatch(
+            f"arm/{ARM_ITEMS}: {sum(differs)} of {len(arm)} items have other codes than in the ID table; first is "
+            f"item {arm.index[differs][0]!r}. Bundle the arm with the ID table that it was trained on."
+        )

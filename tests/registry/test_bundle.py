@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from components.artifact import ArtifactDamaged
 from components.recommender.popularity import fit_popularity
+from components.recommender.weights import write_items
 from components.registry.bundle import BundleFacts, BundleMismatch, build_bundle, open_bundle
+from components.tokenizer.ids import SemanticIds, write_ids
 from tests.registry.conftest import EVENTS, facts, flip_byte, make_bundle, published_part, titles
 
 
@@ -79,6 +82,49 @@ def test_an_id_table_of_another_tokenizer_is_refused(tmp_path: Path):
             items=titles(),
             facts=facts(tokenizer=tokenizer, id_table=id_table),
         )
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "complaint"),
+    [
+        ([[0, 0], [1, 0]], None),
+        ([[0, 0], [0, 1]], "1 of 2 items have other codes than in the ID table; first is item 'b'"),
+        ([[0, 0, 0], [1, 0, 0]], "2 of 2 items have other codes"),
+    ],
+)
+def test_an_arm_ships_with_the_codes_it_was_trained_on(
+    tmp_path: Path, trained_on: list[list[int]], complaint: str | None
+):
+    """The table says a = (0, 0), b = (1, 0), and has c, an item that came later."""
+    known = SemanticIds(
+        item_ids=np.array(["a", "b", "c"], dtype=object), codes=np.array([[0, 0], [1, 0], [1, 1]])
+    )
+
+    def write_arm(folder: Path) -> None:
+        write_items(folder, np.array(["a", "b"], dtype=object), {}, np.array(trained_on))
+
+    def build() -> object:
+        return build_bundle(
+            tmp_path,
+            write_arm=write_arm,
+            write_tokenizer=lambda folder: write_ids(known, folder / "semantic_ids.parquet"),
+            items=titles(),
+            facts=facts(tokenizer="d" * 64, id_table="e" * 64),
+        )
+
+    if complaint is None:
+        build()
+    else:
+        with pytest.raises(BundleMismatch, match=complaint):
+            build()
+
+
+def test_an_arm_with_codes_is_refused_without_its_id_table(tmp_path: Path):
+    def write_arm(folder: Path) -> None:
+        write_items(folder, np.array(["a", "b"], dtype=object), {}, np.array([[0, 0], [1, 0]]))
+
+    with pytest.raises(BundleMismatch, match=r"0 files semantic_ids\.parquet"):
+        build_bundle(tmp_path, write_arm=write_arm, write_tokenizer=None, items=titles(), facts=facts())
 
 
 def test_a_tokenizer_without_its_digests_is_refused(tmp_path: Path):
