@@ -56,9 +56,9 @@ class TokenizerConfig:
     hidden_dims: tuple[int, ...] = (128,)  # between item vector and latent; the decoder mirrors them
     content_weight: float = 0.5  # length of an item's content beside its graph embedding, which has length 1
     graph: GraphConfig = field(default_factory=GraphConfig)
-    steps: int = 600
-    batch_size: int = 1024
-    learning_rate: float = 2e-3
+    steps: int = 400
+    batch_size: int = 512
+    learning_rate: float = 4e-3
     commitment: float = 0.25
     ema_decay: float = 0.9
     balance: float = 0.05  # entropy of the balanced assignment, in mean squared distances; 0 is plain k-means
