@@ -46,9 +46,9 @@ class CheckedBatch:
 
     source: str
     digest: str  # SHA-256 over the rows as received: the batch's identity
-    events: pd.DataFrame  # EVENT_COLUMNS + source_row; typed (ids str, timestamp datetime64[us, UTC], value float64), event_id filled
+    events: pd.DataFrame  # EVENT_COLUMNS + source_row; ids str, none null; datetime64[us, UTC]; float64
     items: pd.DataFrame  # ITEM_COLUMNS + source_row; typed, one row an item
-    quarantined: pd.DataFrame  # QUARANTINE_COLUMNS: kind event|item, source_row, payload (JSON), reasons (joined by |)
+    quarantined: pd.DataFrame  # QUARANTINE_COLUMNS: event|item, source_row, JSON, codes joined by |
     data_docs: str  # path of the Data Docs page of this validation; "" if none was built
 
 
