@@ -167,7 +167,7 @@ def _refuse_other_codes(folder: Path) -> None:
     path = folder / ARM / ARM_ITEMS
     if not path.exists():
         return
-    arm = pq.read_table(path).to_pandas().set_index("item_id").filter(regex=r"^code_\d+$")
+    arm = _by_item(path).filter(regex=r"^code_\d+$")
     if arm.empty:
         return
     found = sorted((folder / TOKENIZER).rglob(ID_TABLE))
@@ -176,7 +176,7 @@ def _refuse_other_codes(folder: Path) -> None:
             f"tokenizer/: {len(found)} files {ID_TABLE} beside an arm with semantic IDs; it takes exactly one. "
             "Let write_tokenizer write the ID table that the arm was trained on."
         )
-    table = pq.read_table(found[0]).to_pandas().set_index("item_id")
+    table = _by_item(found[0])
     theirs = table.reindex(arm.index).to_numpy(dtype=float)  # NaN where the table has no such item
     differs = [True] * len(arm) if theirs.shape != arm.shape else (theirs != arm.to_numpy()).any(axis=1)
     if any(differs):
@@ -184,3 +184,12 @@ def _refuse_other_codes(folder: Path) -> None:
             f"arm/{ARM_ITEMS}: {sum(differs)} of {len(arm)} items have other codes than in the ID table; first is "
             f"item {arm.index[differs][0]!r}. Bundle the arm with the ID table that it was trained on."
         )
+
+
+def _by_item(path: Path) -> pd.DataFrame:
+    try:
+        return pq.read_table(path).to_pandas().set_index("item_id")
+    except (pa.ArrowException, KeyError) as error:
+        raise BundleMismatch(
+            f"{path.parent.name}/{path.name}: not a table of items ({error}). Let the arm or tokenizer write it anew."
+        ) from error

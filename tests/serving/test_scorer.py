@@ -11,8 +11,7 @@ import pandas as pd
 import pytest
 
 from components.artifact import ArtifactDamaged, publish
-from components.recommender.weights import CheckpointMismatch
-from components.registry.bundle import open_bundle
+from components.registry.bundle import BundleMismatch, open_bundle
 from components.serving.scorer import LIST_COLUMNS, HistoryError, Scorer, load_scorer
 
 
@@ -94,7 +93,7 @@ class _Planted:
 
 
 def test_a_pickle_under_a_safe_name_is_refused_and_not_executed(bundle_path: Path, tmp_path: Path):
-    """A bundle published by someone else, all hashes right, whose weights are a pickle."""
+    """A bundle published by someone else, all hashes right, whose tables and weights are pickles."""
     marker = tmp_path / "marker"
     bundle = open_bundle(bundle_path)
 
@@ -107,6 +106,6 @@ def test_a_pickle_under_a_safe_name_is_refused_and_not_executed(bundle_path: Pat
             (folder / "arm" / name).write_bytes(pickle.dumps(_Planted(marker)))
 
     planted = publish(tmp_path / "planted", "bundle", write, parents={}, config=vars(bundle.facts))
-    with pytest.raises(CheckpointMismatch):
+    with pytest.raises(BundleMismatch, match=r"arm/item_ids\.parquet: not a table"):
         load_scorer(planted.path)
     assert not marker.exists()
