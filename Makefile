@@ -4,6 +4,7 @@
 #   DATA=movielens      what `demo` reads: movielens, synthetic, or a folder of events and items
 #   TORCH_INDEX=        index for torch alone, e.g. one that holds CPU builds; empty: pip's own index
 #   PYTHON=python3.11   the Python 3.11 to make .venv with
+#   ONLY=               the part that `bench` runs; empty: all
 #   PYTEST_ARGS=        more arguments for pytest, e.g. PYTEST_ARGS="tests/data -x"
 
 SHELL := /bin/bash
@@ -14,6 +15,7 @@ SHELL := /bin/bash
 DATA ?= movielens
 TORCH_INDEX ?=
 PYTEST_ARGS ?=
+ONLY ?=
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 
 VENV := .venv
@@ -43,7 +45,7 @@ ui: $(INSTALLED) ## Prefect, MLflow, Data Docs and reports on what the demo left
 	$(BIN)/recloop ui
 
 bench: $(INSTALLED) ## speed and quality against the figures in the docs
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
 install: $(INSTALLED) ## only make .venv and install
 

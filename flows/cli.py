@@ -38,6 +38,7 @@ def _main(
         Path | None, typer.Option(help="folder of all state", envvar="RECLOOP_HOME", show_default=".recloop")
     ] = None,
 ) -> None:
+    import logging
     import os
     import warnings
 
@@ -46,9 +47,9 @@ def _main(
     if home is not None:
         os.environ["RECLOOP_HOME"] = str(home)
     apply_environment(load_settings())
-    # what the engines say to each other's authors is nothing a user can mend
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
-    warnings.filterwarnings("ignore", category=FutureWarning)
+    # what the engines warn each other's authors of is nothing that a user can mend
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore", DeprecationWarning)
 
 
 @app.command()
