@@ -159,7 +159,7 @@ def promote(version: str, *, expect_champion: str | None, reason: str, force: bo
             evidence={},
             force=force,
         )
-    _tell(result)
+    _tell(result, version)
 
 
 def rollback(*, reason: str) -> None:
@@ -231,8 +231,8 @@ def registry() -> Iterator[str]:
     yield settings.model_name
 
 
-def _tell(result: Any) -> None:
-    if not result.moved:
+def _tell(result: Any, wanted: str | None = None) -> None:
+    if not result.moved and result.champion != wanted:
         raise NotMoved(result.reason)
     console.print(result.reason)
     if result.tokenizer:
