@@ -177,7 +177,7 @@ def validation_ndcg(
     known: Int[np.ndarray, "event"],
     *,
     max_length: int,
-    batch_size: int = 256,
+    batch_size: int = 128,
 ) -> float:
     """Mean 1 / log2(1 + rank) of the targets that rank within ten, earlier items of the user left out."""
     network.eval()

@@ -1,0 +1,28 @@
+import pytest
+import torch
+
+from components.recommender import presets
+from components.recommender.mmgrec import train_mmgrec
+from components.recommender.sasrec import train_sasrec
+from tests.recommender.examples import circling, histories_of, tuples
+
+
+def test_quick_presets_train_in_seconds():
+    torch.set_num_threads(1)
+    sequences = circling(20, 30, 10, seed=0)
+    arms = (
+        train_mmgrec(sequences, tuples(30, width=3, seed=0), presets.quick_mmgrec(), seed=0),
+        train_sasrec(sequences, presets.quick_sasrec(), seed=0),
+    )
+    for arm in arms:
+        assert (arm.recommend(histories_of(sequences.item_ids, [[1, 2]]), k=10).items >= 0).all()
+
+
+def test_a_set_has_no_order_and_a_sequence_has():
+    assert presets.set_mmgrec().mixer.relation_dim > 0
+    assert (presets.set_mmgrec().mixer.position, presets.default_mmgrec().mixer.position) == (False, True)
+
+
+@pytest.mark.parametrize("preset", [presets.default_mmgrec, presets.default_sasrec])
+def test_default_presets_use_every_event(preset):
+    assert preset().training.validation == "none"
