@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from flows.closing import arms_table, closing_box
 from flows.console import console
 from flows.request import CycleRequest
-from flows.settings import load_settings
+from flows.settings import Settings, load_settings
 from flows.summary import arm_figures
+
+if TYPE_CHECKING:
+    from components.data.batch import Batch
 
 _ANY_AGE_DAYS = 36_500.0  # a century: nothing is refused
 
@@ -22,15 +25,18 @@ class BadRequest(Exception):
     """What was asked for contradicts itself; the message says what to ask instead."""
 
 
+class NothingRegistered(Exception):
+    """This home has no registry yet: nothing can be served, promoted or brought back."""
+
+
 def validate(source: str, *, since: datetime | None, as_of: datetime | None) -> None:
     """Check a batch and print what was found; lands nothing."""
     from components.data import queries
     from components.data.contracts.batch_check import ContractConfig, check_batch
-    from flows.source import open_source
     from flows.state import warehouse
 
     settings = load_settings()
-    batch = open_source(source, settings).read(settings, since=since, until=as_of)
+    batch = _arrived(source, settings, since, as_of)
     now = as_of or _end_of(batch.events)
     checked = check_batch(
         batch,
@@ -52,11 +58,10 @@ def ingest(source: str, *, since: datetime | None, as_of: datetime | None) -> No
     from components.data import ingest as landing
     from components.data import queries
     from components.data.contracts.batch_check import ContractConfig, TooMuchBad, check_batch
-    from flows.source import open_source
     from flows.state import warehouse
 
     settings = load_settings()
-    batch = open_source(source, settings).read(settings, since=since, until=as_of)
+    batch = _arrived(source, settings, since, as_of)
     try:
         checked = check_batch(
             batch,
@@ -222,12 +227,21 @@ def recommend(user: str, *, k: int, max_age_days: float | None) -> None:
 
 @contextmanager
 def registry() -> Iterator[str]:
-    """Point MLflow's client at the registry: its server if that answers, else the local database itself."""
-    from components.registry import tracking
+    """Point MLflow's client at the registry: its server if that answers, else the local database itself.
+
+    Raises NothingRegistered where the registry would be this home's own and no run has made it yet.
+    """
     from flows.servers import mlflow_address
 
     settings = load_settings()
-    tracking.configure(mlflow_address(settings))
+    if (address := mlflow_address(settings)) is None:
+        raise NothingRegistered(
+            f"there is no champion and no other version under {settings.home}: no model has been registered there "
+            "yet. `recloop demo` or `recloop retrain` trains, registers and promotes one; another --home may hold it."
+        )
+    from components.registry import tracking
+
+    tracking.configure(address)
     yield settings.model_name
 
 
@@ -259,14 +273,31 @@ def _last_as_of(now: datetime) -> datetime | None:
     return earlier[-1] if earlier else None
 
 
+def _arrived(source: str, settings: Settings, since: datetime | None, as_of: datetime | None) -> Batch:
+    """The batch; events from `as_of` on have not arrived yet, and it is said how many they are."""
+    from flows.source import open_source
+
+    opened = open_source(source, settings)
+    if as_of is not None and (later := len(opened.read(settings, since=as_of, until=None).events)):
+        console.print(
+            f"{later:,} events are not earlier than --as-of {as_of:%Y-%m-%dT%H:%M:%S%z}: they are left for a "
+            "later batch. Pass a later --as-of to take them now."
+        )
+    return opened.read(settings, since=since, until=as_of)
+
+
 def _end_of(events: Any) -> datetime:
-    """The first whole second after the last readable event: "now", for data of any year."""
+    """The first whole second after the last readable event: "now", for data of any year.
+
+    Never later than the clock, so an event of tomorrow is in the future and not the data's end. Without any
+    readable time it is the clock: what is amiss is for the contracts to say.
+    """
     from components.data.timestamps import read_timestamps
 
-    moments = read_timestamps(events["timestamp"]).moments.dropna()
-    if moments.empty:
-        raise BadRequest("no event has a readable time, so there is no end of the data. Pass --as-of.")
-    return moments.max().floor("s").to_pydatetime() + timedelta(seconds=1)
+    now = _now()
+    moments = read_timestamps(events["timestamp"]).moments
+    past = moments[moments <= now]
+    return now if past.empty else past.max().floor("s").to_pydatetime() + timedelta(seconds=1)
 
 
 def _count(reasons: Any) -> dict[str, int]:

@@ -330,9 +330,15 @@ def _sigterm_unwinds() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def mlflow_address(settings: Settings) -> str:
-    """Where MLflow's client finds the registry: the server, or its own database while the local one is down."""
-    address = settings.mlflow_tracking_uri
-    if settings.mlflow_is_local and not healthy(f"{address}/health") and _mlflow_database(settings).exists():
-        return f"sqlite:///{_mlflow_database(settings)}"
-    return address
+def mlflow_address(settings: Settings) -> str | None:
+    """Where MLflow's client finds the registry: the server, or its own database while the local one is down.
+
+    A server of another home on the same port holds another registry, and is not asked. None if there is
+    neither a server of this home nor a database: nothing has been registered.
+    """
+    address, database = settings.mlflow_tracking_uri, _mlflow_database(settings)
+    record = read_record(record_path(settings, "mlflow"))
+    is_ours = record is not None and record.alive and record.port == settings.mlflow_port
+    if not settings.mlflow_is_local or (is_ours and healthy(f"{address}/health")):
+        return address
+    return f"sqlite:///{database}" if database.exists() else None

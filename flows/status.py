@@ -36,7 +36,7 @@ def show() -> None:
 def _show_registry() -> None:
     from components.registry import versions
     from components.registry.tracking import TrackingUnreachable
-    from flows.commands import registry
+    from flows.commands import NothingRegistered, registry
 
     try:
         with registry() as model_name:
@@ -45,6 +45,8 @@ def _show_registry() -> None:
                 version = aliases.get(alias)
                 told = "none" if version is None else _version(model_name, version)
                 console.print(f"[bold]{alias:<10}[/bold] {told}")
+    except NothingRegistered:
+        console.print("[bold]registry[/bold]   empty: no model has been registered yet")
     except TrackingUnreachable as error:
         console.print(f"[bold]registry[/bold]   [red]{error}[/red]")
 
