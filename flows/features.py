@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
+from rich.markup import escape
 
 from components.artifact import ArtifactRef
 from components.data import snapshot
@@ -22,7 +23,7 @@ from components.features.graph import item_graph
 from components.features.sequences import training_spine, user_sequences
 from components.features.store import offline, online, opening, retrieval
 from components.features.trainingset import publish_training_set
-from flows.console import progress_bar
+from flows.console import console, progress_bar
 from flows.settings import load_settings
 from flows.source import open_source
 from flows.stages import Outcome, run_once
@@ -84,6 +85,9 @@ def encode_items(run: str, source: str, train: dict[str, str], encoders: dict[st
         work=work,
     )
     create_table_artifact(key="modality-health", table=outcome.output["health"])
+    if unreadable := outcome.output["unreadable"]:
+        create_table_artifact(key="unreadable-files", table=unreadable)
+        _tell_unreadable(unreadable)
     return outcome
 
 
@@ -178,6 +182,16 @@ def read_training_rows(run: str, train: dict[str, str], feature_set: dict[str, s
         config={"feast_home": str(load_settings().feast_home)},
         rooms=("features",),
         work=work,
+    )
+
+
+def _tell_unreadable(faults: list[dict[str, str]]) -> None:
+    """Name the first of them; their items go without that modality."""
+    first = faults[0]
+    console.print(
+        f"    [yellow]{len(faults)} files could not be read, and their items go without[/yellow]; first is "
+        f"{escape(first['path'])} of item {escape(first['item_id'])}: {escape(first['why'])}. Replace the file; "
+        "the next batch encodes it."
     )
 
 
