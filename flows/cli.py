@@ -50,6 +50,9 @@ def _main(
     # what the engines warn each other's authors of is nothing that a user can mend
     logging.getLogger("py.warnings").setLevel(logging.ERROR)
     warnings.simplefilter("ignore", DeprecationWarning)
+    # a failure reaches the terminal once, as itself; how it went through Prefect is told in Prefect's UI
+    for runs in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(runs).propagate = False
 
 
 @app.command()
