@@ -1,0 +1,276 @@
+"""The whole loop, run as a user runs it: what it leaves in warehouse, files, Feast, MLflow and Prefect.
+
+The demo runs once (see conftest); each test looks at one thing that must hold. The tests at the end move the
+registry, and put it back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.artifact import ArtifactRef, verified
+from components.data.sources.poison import KINDS
+from components.features.trainingset import load_training_set
+from components.tokenizer.ids import SemanticIds, read_ids
+from flows.demo import POISONED_ROWS
+from tests.flows.conftest import Estate
+from tests.flows.worlds import Home
+
+TRAINED_AND_COUNTED = ("mmgrec", "sasrec", "popularity", "recent_popularity")
+STAGES = {
+    "check batch", "land batch", "open cycle", "take snapshots", "encode items", "check vectors",
+    "store features", "training rows", "train mmgrec", "train sasrec", "count popularity", "bundle",
+    *(f"rank {arm}" for arm in TRAINED_AND_COUNTED), "judge", "register", "promote",
+}  # fmt: skip
+
+
+def semantic_ids(home: Home, cycle: int) -> SemanticIds:
+    outputs = home.outputs(cycle)
+    identified = outputs.get("extend ids") or outputs["fit tokenizer"]
+    return read_ids(Path(identified["ids"]["path"]) / "semantic_ids.parquet")
+
+
+def test_every_event_received_is_accounted_for(finished: Home) -> None:
+    source = pd.read_parquet(finished.data / "events.parquet")
+    batches = finished.rows(
+        "SELECT batch_id, state, received, accepted, quarantined, duplicates FROM batches ORDER BY batch_id"
+    )
+    assert [state for _, state, *_ in batches] == ["landed", "landed"]
+    assert sum(received for _, _, received, *_ in batches) == len(source) + POISONED_ROWS
+    for batch, _, received, accepted, quarantined, duplicates in batches:
+        assert accepted + quarantined + duplicates == received
+        assert finished.rows(f"SELECT count(*) FROM events WHERE batch_id = {batch}") == [(accepted,)]
+    landed = finished.rows("SELECT user_id, item_id, occurred_at FROM events")
+    micros = source["timestamp"].dt.as_unit("us").astype("int64")
+    assert sorted(landed) == sorted(zip(source["user_id"], source["item_id"], micros, strict=True))
+
+
+def test_each_poisoned_row_lies_in_quarantine_under_its_reason(finished: Home) -> None:
+    """Poisoned rows are numbered -1, -2, … in the order of their kinds."""
+    found = finished.rows("SELECT source_row, kind, reasons, state FROM quarantine ORDER BY source_row DESC")
+    assert found == [(-1 - i, "event", reason, "open") for i, reason in enumerate(KINDS.values())]
+    assert len(found) == POISONED_ROWS
+
+
+@pytest.mark.parametrize(
+    ("cycle", "beside"),
+    [(0, {"fit tokenizer"}), (1, {"extend ids", "rank champion"})],
+    ids=("first", "second"),
+)
+def test_every_stage_is_in_the_journal(finished: Home, cycle: int, beside: set[str]) -> None:
+    assert finished.outputs(cycle).keys() == STAGES | beside
+
+
+@pytest.mark.parametrize("cycle", [0, 1])
+def test_great_expectations_wrote_a_page_for_each_check(finished: Home, cycle: int) -> None:
+    for stage in ("check batch", "check vectors"):
+        page = Path(finished.outputs(cycle)[stage]["data_docs"])
+        assert "compiled by Great Expectations" in page.read_text()
+    assert finished.settings.data_docs.is_file()
+
+
+@pytest.mark.parametrize("cycle", [0, 1])
+def test_training_rows_are_what_each_user_had_done_before_the_cut(finished: Home, cycle: int) -> None:
+    """Through Feast: one row a user, oldest event first, nothing of the replay window."""
+    rows = load_training_set(ArtifactRef(**finished.outputs(cycle)["training rows"]["training_set"]))
+    cut = finished.rows("SELECT train_cutoff FROM cycles ORDER BY as_of")[cycle][0]
+    known = finished.rows(
+        f"SELECT user_id, item_id, occurred_at / 1000000 FROM events WHERE occurred_at < {cut}"
+    )
+    told = [
+        (user, item, at)
+        for user, items, times in zip(rows.user_ids, rows.item_lists, rows.time_lists, strict=True)
+        for item, at in zip(items, times, strict=True)
+    ]
+    assert sorted(told) == sorted(known)
+    assert len(set(rows.user_ids)) == len(rows.user_ids)
+    assert all(times == sorted(times) for times in rows.time_lists)
+    assert rows.vectors.keys() == {"audio", "image", "metadata", "text"}
+    assert all(np.isfinite(matrix).all() for matrix in rows.vectors.values())
+
+
+def test_semantic_ids_are_only_ever_added(finished: Home) -> None:
+    first, second = semantic_ids(finished, 0), semantic_ids(finished, 1)
+    assert len(second) > len(first)
+    assert second.item_ids[: len(first)].tolist() == first.item_ids.tolist()
+    assert np.array_equal(second.codes[: len(first)], first.codes)
+    fitted, extended = finished.outputs(0)["fit tokenizer"], finished.outputs(1)["extend ids"]
+    assert extended["tokenizer"]["digest"] == fitted["tokenizer"]["digest"]
+    assert extended["new_ids"] == len(second) - len(first)
+
+
+@pytest.mark.parametrize("cycle", [0, 1])
+def test_what_was_replayed_is_what_is_registered(finished: Home, cycle: int, tmp_path: Path) -> None:
+    """From the registered files back: bundle, the lists it gave, the evidence on those lists."""
+    outputs = finished.outputs(cycle)
+    version, tags = list(finished.version_tags().items())[cycle]
+    assert version == outputs["register"]["version"]
+
+    bundle = outputs["bundle"]["bundle"]
+    assert verified(bundle["path"])["digest"] == tags["recloop.bundle"]
+    uploaded = finished.download(version, tmp_path) / "artifacts"
+    assert verified(uploaded / Path(bundle["path"]).name)["digest"] == tags["recloop.bundle"]
+
+    lists = verified(outputs["rank mmgrec"]["lists"]["path"])
+    assert lists["parents"]["arm"] == tags["recloop.bundle"]
+    replayed = verified(outputs["judge"]["replay"]["path"])
+    assert replayed["parents"]["mmgrec"] == lists["digest"]
+    assert replayed["digest"] == tags["recloop.replay"]
+    assert tags["recloop.verdict"] == outputs["judge"]["verdict"]
+    assert tags["recloop.tokenizer"] == finished.outputs(0)["fit tokenizer"]["tokenizer"]["digest"]
+
+
+@pytest.mark.parametrize("cycle", [0, 1])
+def test_evidence_and_report_are_kept_beside_the_version(finished: Home, cycle: int) -> None:
+    outputs, evidence = finished.outputs(cycle), finished.evidence(cycle)
+    assert {arm["arm"] for arm in evidence["arms"]} >= set(TRAINED_AND_COUNTED)
+    assert evidence["measured"]["outcome"] == outputs["judge"]["verdict"]
+    report = Path(outputs["judge"]["replay"]["path"], "report.html").read_text()
+    items = pd.read_parquet(finished.data / "items.parquet")
+    assert any(title in report for title in items["title"])  # titles for a person, not ids
+    run = finished.mlflow.get_model_version(
+        finished.settings.model_name, outputs["register"]["version"]
+    ).run_id
+    assert {file.path for file in finished.mlflow.list_artifacts(run, "reports")} == {
+        "reports/report.html", "reports/evidence.json", "reports/arms.csv",
+    }  # fmt: skip
+
+
+def test_alias_ledger_and_verdicts_agree(finished: Home) -> None:
+    """The first cycle has nobody to beat but popularity, so it is promoted; the second on its evidence."""
+    verdicts = {
+        finished.outputs(c)["register"]["version"]: finished.outputs(c)["judge"]["verdict"] for c in (0, 1)
+    }
+    assert verdicts["1"] == "PROMOTE"
+    promoted = [version for version, verdict in verdicts.items() if verdict == "PROMOTE"]
+    assert [(action, version) for action, version, _ in finished.ledger()] == [
+        ("promote", version) for version in promoted
+    ]
+    assert finished.champion() == promoted[-1]
+
+
+def test_prefect_shows_both_cycles_with_their_sub_flows(finished: Home) -> None:
+    runs = finished.flow_runs()
+    assert Counter(flow for flow, _ in runs) == {
+        "retraining-cycle": 2, "ingest": 2, "features": 2, "replay": 2,
+    }  # fmt: skip
+    assert {run.state_name for _, run in runs} == {"Completed"}
+    assert [run.parent_task_run_id is None for flow, run in runs] == [
+        flow == "retraining-cycle" for flow, _ in runs
+    ]
+    mine = {run.id for _, run in runs}
+    shown = Counter(a.key for a in finished.artifacts() if a.flow_run_id in mine)
+    once_a_cycle = (
+        "data-docs", "batch", "modality-health", "arms", "verdict", "replay-report", "model-version",
+    )  # fmt: skip
+    assert {key: shown[key] for key in once_a_cycle} == dict.fromkeys(once_a_cycle, 2)
+
+
+def test_the_same_command_again_does_nothing(finished: Home) -> None:
+    def state() -> dict[str, Any]:
+        return {
+            "journal": finished.journal(),
+            "batches": finished.rows("SELECT * FROM batches"),
+            "cycles": finished.rows("SELECT * FROM cycles"),
+            "versions": finished.version_tags(),
+            "flow runs": [run.id for _, run in finished.flow_runs()],
+            "artifacts": sorted(path.name for path in finished.settings.artifacts.glob("*/*")),
+        }
+
+    before = state()
+    again = finished.demo()
+    assert again.returncode == 0, again.stderr
+    assert state() == before
+
+
+def test_recommend_prints_titles_and_notes_who_was_served_what(finished: Home) -> None:
+    titles = dict(finished.rows("SELECT item_id, title FROM items"))
+    answer = finished.recloop("recommend", "--user", "u00001", "-k", "5")
+    assert answer.returncode == 0, answer.stderr
+    served = finished.rows(
+        "SELECT item_id, model_version FROM recommendations WHERE user_id = 'u00001' ORDER BY rank"
+    )
+    assert {version for _, version in served} == {finished.champion()}
+    lines = answer.stdout.splitlines()[-5:]
+    assert [line.split(maxsplit=1) for line in lines] == [
+        [str(rank), titles[item]] for rank, (item, _) in enumerate(served, start=1)
+    ]
+    seen = {item for (item,) in finished.rows("SELECT item_id FROM events WHERE user_id = 'u00001'")}
+    assert not seen & {item for item, _ in served}
+
+
+def test_status_tells_who_is_champion(finished: Home) -> None:
+    told = finished.recloop("status")
+    assert told.returncode == 0, told.stderr
+    assert f"version {finished.champion()}" in told.stdout
+    assert finished.version_tags()[str(finished.champion())]["recloop.bundle"][:12] in told.stdout
+
+
+def test_an_identical_challenger_is_held(finished: Home) -> None:
+    champion, ledger = finished.champion(), finished.ledger()
+    done = finished.recloop("replay", "--challenger", "1", "--champion", "1")
+    assert done.returncode == 0, done.stderr
+    (latest,) = finished.rows(
+        "SELECT output FROM stage_journal WHERE stage = 'judge' ORDER BY finished_at DESC LIMIT 1"
+    )
+    evidence = json.loads(Path(json.loads(latest[0])["replay"]["path"], "evidence.json").read_text())
+    assert evidence["measured"]["outcome"] == "HOLD"
+    leads = {(c["metric"], c["baseline"]): c["delta"] for c in evidence["comparisons"]}
+    assert leads["ndcg@10", "champion"] == 0.0
+    assert (finished.champion(), finished.ledger()) == (champion, ledger)
+
+
+def test_a_stranger_is_refused(finished: Home) -> None:
+    done = finished.recloop("recommend", "--user", "nobody")
+    assert done.returncode == 1
+    assert "'nobody'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert finished.rows("SELECT * FROM recommendations WHERE user_id = 'nobody'") == []
+
+
+def test_a_batch_too_bad_stops_the_run_with_one_message(estate: Estate, world: Path, tmp_path: Path) -> None:
+    """A fifth of the events speak of unknown items, and a twentieth is the limit."""
+    spoiled = tmp_path / "spoiled"
+    spoiled.mkdir()
+    events = pd.read_parquet(world / "events.parquet")
+    events.loc[::5, "item_id"] = "no-such-item"
+    events.to_parquet(spoiled / "events.parquet")
+    pd.read_parquet(world / "items.parquet").to_parquet(spoiled / "items.parquet")
+
+    home = estate.home("spoiled", spoiled)
+    done = home.demo()
+    assert done.returncode == 1
+    assert "TooMuchBad" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr  # it is in Prefect's UI, for those who want it
+    assert home.rows("SELECT state FROM batches") == [("stopped",)]
+    assert home.rows("SELECT * FROM events") == []
+    assert {(flow, run.state_name) for flow, run in home.flow_runs()} == {
+        ("retraining-cycle", "Failed"), ("ingest", "Failed"),
+    }  # fmt: skip
+
+
+def test_the_champion_moves_only_when_asked_rightly_and_comes_back(finished: Home) -> None:
+    champion, ledger = str(finished.champion()), finished.ledger()
+    (other,) = finished.version_tags().keys() - {champion}
+
+    refused = finished.recloop(
+        "promote", "--version", other, "--expect-champion", other, "--reason", "mistaken"
+    )
+    assert refused.returncode == 1
+    assert (finished.champion(), finished.ledger()) == (champion, ledger)
+
+    forced = finished.recloop("promote", "--version", other, "--reason", "a drill", "--force")
+    assert forced.returncode == 0, forced.stderr
+    assert finished.champion() == other
+
+    back = finished.recloop("rollback", "--reason", "the drill is over")
+    assert back.returncode == 0, back.stderr
+    assert finished.champion() == champion
+    assert finished.ledger() == [*ledger, ("promote", other, champion), ("rollback", champion, other)]

@@ -1,0 +1,137 @@
+"""A small world, and the real command line at work on it; what it left is read without recloop's own queries."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow import MlflowClient
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+from prefect.client.schemas.objects import Artifact, FlowRun
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from components.data.sources.synthetic import SyntheticConfig
+from flows.settings import Settings
+from flows.sweep import warehouse_tag
+
+ROOT = Path(__file__).resolve().parents[2]
+WORLD = (
+    SyntheticConfig(  # 250 returning users in the first window and 290 in the second; the gate asks for 200
+        num_users=300,
+        num_items=60,
+        num_clusters=4,
+        events_per_user=12,
+        days=60,
+        image_size=16,
+        image_share=0.5,
+        audio_share=0.5,
+    )
+)
+_OURS = ("RECLOOP_", "PREFECT_", "MLFLOW_", "CRASH_AT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Home:
+    """The state of one dataset, and the environment in which `recloop` works on it."""
+
+    data: Path  # folder of events and items
+    settings: Settings  # its home is where `demo --data` keeps this dataset
+
+    def recloop(self, *arguments: str, crash_at: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command in a process of its own, to its end."""
+        home = self.settings.home.parent if arguments[0] == "demo" else self.settings.home
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)} | {
+            "RECLOOP_HOME": str(home),
+            "RECLOOP_MODEL_NAME": self.settings.model_name,
+            "RECLOOP_PREFECT_PORT": str(self.settings.prefect_port),
+            "RECLOOP_MLFLOW_PORT": str(self.settings.mlflow_port),
+            "PREFECT_API_URL": self.settings.prefect_api_url,
+            "MLFLOW_TRACKING_URI": self.settings.mlflow_tracking_uri,
+            "OMP_NUM_THREADS": "1",
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "flows.cli", *arguments],
+            cwd=ROOT,
+            env=environ | ({"CRASH_AT": crash_at} if crash_at else {}),
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+
+    def demo(self, crash_at: str | None = None) -> subprocess.CompletedProcess[str]:
+        return self.recloop("demo", "--data", str(self.data), "--preset", "quick", crash_at=crash_at)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows of the warehouse."""
+        database = sqlite3.connect(f"file:{self.settings.home / 'warehouse.db'}?mode=ro", uri=True)
+        try:
+            return database.execute(query).fetchall()
+        finally:
+            database.close()
+
+    def journal(self) -> dict[str, int]:
+        """Key of each finished stage → when it finished."""
+        return dict(self.rows("SELECT key, finished_at FROM stage_journal"))
+
+    def outputs(self, cycle: int) -> dict[str, dict[str, Any]]:
+        """Stage → what it gave, of the first (0) or second (1) cycle on record."""
+        run = self.rows("SELECT cycle_id FROM cycles ORDER BY as_of")[cycle][0]
+        found = self.rows(f"SELECT stage, output FROM stage_journal WHERE run = '{run}'")
+        return {stage: json.loads(output) for stage, output in found}
+
+    def evidence(self, cycle: int) -> dict[str, Any]:
+        replayed = Path(self.outputs(cycle)["judge"]["replay"]["path"])
+        return json.loads((replayed / "evidence.json").read_text())
+
+    @property
+    def mlflow(self) -> MlflowClient:
+        address = self.settings.mlflow_tracking_uri
+        return MlflowClient(tracking_uri=address, registry_uri=address)
+
+    def champion(self) -> str | None:
+        """The version that MLflow's alias names."""
+        return self.mlflow.get_registered_model(self.settings.model_name).aliases.get("champion")
+
+    def version_tags(self) -> dict[str, dict[str, str]]:
+        """Registered version → its tags, oldest first."""
+        found = self.mlflow.search_model_versions(f"name = '{self.settings.model_name}'")
+        return {str(v.version): dict(v.tags) for v in sorted(found, key=lambda v: int(v.version))}
+
+    def download(self, version: str, folder: Path) -> Path:
+        """The files of a registered version, as its server gives them."""
+        mlflow.set_tracking_uri(self.settings.mlflow_tracking_uri)  # a download of `models:/` asks no client
+        mlflow.set_registry_uri(self.settings.mlflow_tracking_uri)
+        uri = f"models:/{self.settings.model_name}/{version}"
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
+
+    def ledger(self) -> list[tuple[str, str | None, str | None]]:
+        """(action, version, version before) of every entry, oldest first."""
+        return self.rows("SELECT action, version, previous_version FROM promotions ORDER BY id")
+
+    def flow_runs(self) -> list[tuple[str, FlowRun]]:
+        """(flow, run) of everything that Prefect knows of this warehouse, oldest first."""
+        mine = FlowRunFilter(tags=FlowRunFilterTags(all_=[warehouse_tag(self.settings)]))
+        with (
+            temporary_settings({PREFECT_API_URL: self.settings.prefect_api_url}),
+            get_client(sync_client=True) as client,
+        ):
+            runs = client.read_flow_runs(flow_run_filter=mine)
+            names = {flow: client.read_flow(flow).name for flow in {run.flow_id for run in runs}}
+        return [(names[run.flow_id], run) for run in sorted(runs, key=lambda run: run.created)]
+
+    def artifacts(self) -> list[Artifact]:
+        """Of all runs of the Prefect server."""
+        with (
+            temporary_settings({PREFECT_API_URL: self.settings.prefect_api_url}),
+            get_client(sync_client=True) as client,
+        ):
+            return client.read_artifacts()
