@@ -72,37 +72,44 @@ def collaborative_factors(
 ) -> Float[Tensor, "item dim"]:
     """Where an item sits by who used it: right singular vectors of (Du+τ)^-½ A (Di+τ)^-½, by singular value.
 
-    The first pair says only how popular an item is and is left out. Rows are divided by √(Di+τ), which makes
-    them the mean of their users' vectors shrunk by d/(d+τ): an item with few events stays near zero.
-    Scaled to a mean squared length of `dim` over items with events; the rest are zero.
+    How popular an item is, the direction (Di+τ)^-½ Aᵀ1 that would come first, is projected out: it says nothing
+    about who. Rows are divided by √(Di+τ), which makes them the mean of their users' vectors shrunk by d/(d+τ):
+    an item with few events stays near zero. Scaled to a mean squared length of `dim` over items with events;
+    the rest are zero.
     """
     users, items = graph.by_user
     factors = torch.zeros(graph.num_items, dim)
-    rank = min(dim + 1, graph.num_users, graph.num_items)
-    if not len(users) or rank < 2:
+    rank = min(dim, graph.num_users, graph.num_items - 1)
+    if not len(users) or rank < 1:
         return factors
+    degree = torch.bincount(items, minlength=graph.num_items)
     user_weight = (torch.bincount(users, minlength=graph.num_users) + smoothing).clamp_min(1e-6).rsqrt()
-    item_weight = (torch.bincount(items, minlength=graph.num_items) + smoothing).clamp_min(1e-6).rsqrt()
+    item_weight = (degree + smoothing).clamp_min(1e-6).rsqrt()
     shape = (graph.num_users, graph.num_items)
     matrix = _sparse(users, items, user_weight[users] * item_weight[items], shape)
     users_by_item, items_by_item = graph.by_user[:, graph.item_order]
     transposed = _sparse(
         items_by_item, users_by_item, user_weight[users_by_item] * item_weight[items_by_item], shape[::-1]
     )
-    width = min(
-        rank + 8, graph.num_users, graph.num_items
-    )  # a few columns more than needed: Halko et al. 2011
+    popular = torch.nn.functional.normalize((degree * item_weight).unsqueeze(1), dim=0)
+
+    # subspace iteration with a few columns more than needed: Halko, Martinsson & Tropp 2011, algorithm 4.4
+    width = min(rank + 8, graph.num_users, graph.num_items - 1)
     basis = torch.randn(graph.num_items, width, generator=generator)
     for _ in range(8):
-        basis = torch.linalg.qr(transposed @ (matrix @ basis)).Q
+        basis = torch.linalg.qr(basis - popular @ (popular.T @ basis)).Q
+        basis = transposed @ (matrix @ basis)
+    basis = torch.linalg.qr(basis - popular @ (popular.T @ basis)).Q
+    basis = basis - popular @ (popular.T @ basis)  # a graph of less rank leaves QR columns to make up
     _, strength, turned = torch.linalg.svd(matrix @ basis, full_matrices=False)
-    right = basis @ turned.T[:, 1:rank]
+    right = basis @ turned.T[:, :rank]
     peak = right.gather(0, right.abs().argmax(dim=0, keepdim=True))
     right = right * torch.where(peak < 0, -1.0, 1.0)  # LAPACK may return either sign
-    found = right * strength[1:rank] * item_weight.unsqueeze(1)
-    known = torch.bincount(items, minlength=graph.num_items) > 0
+    found = right * strength[:rank] * item_weight.unsqueeze(1)
+    known = degree > 0
     length = found[known].square().sum(dim=1).mean().sqrt()
-    factors[known, : rank - 1] = found[known] * (dim**0.5 / length.clamp_min(1e-12))
+    if length > 1e-6:
+        factors[known, :rank] = found[known] * (dim**0.5 / length)
     return factors
 
 

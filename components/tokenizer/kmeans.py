@@ -70,7 +70,10 @@ def balanced_assignment(
     `balance` is the entropy in units of the mean distance: smaller is nearer to k-means, larger more even.
     """
     scale = (balance * distance.mean()).clamp_min(1e-12)
-    plan = torch.exp(-(distance - distance.min(dim=1, keepdim=True).values) / scale)
+    # shifting rows and columns does not change the plan, and leaves every code an item within float32's reach
+    near = distance - distance.min(dim=1, keepdim=True).values
+    near = near - near.min(dim=0).values
+    plan = torch.exp(-near / scale)
     items, codes = plan.shape
     by_code = torch.ones(codes)
     for _ in range(rounds):

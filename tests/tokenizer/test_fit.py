@@ -1,0 +1,222 @@
+"""The tokenizer as a whole: codes that mean something, the same codes every time, and odd input."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from components.tokenizer.config import GraphConfig, TokenizerConfig, codebook_size_for, kmeans, paper, quick
+from components.tokenizer.fit import Fitted, fit_tokenizer
+from components.tokenizer.modalities import TokenizerInputError
+from components.tokenizer.reproducible import TrainingDiverged
+from tests.tokenizer.planted import Catalogue, planted_catalogue
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return planted_catalogue()
+
+
+@pytest.fixture(scope="module")
+def fitted(catalogue: Catalogue) -> Fitted:
+    return fit_tokenizer(*catalogue.inputs, quick())
+
+
+def _purity(codes: np.ndarray, clusters: np.ndarray) -> float:
+    """Share of items whose cluster is the commonest of their code."""
+    return sum(np.bincount(clusters[codes == code]).max() for code in np.unique(codes)) / len(codes)
+
+
+@pytest.mark.parametrize(
+    "preset", [quick(), replace(quick(), kind="residual_kmeans")], ids=["rqvae", "kmeans"]
+)
+def test_the_first_code_follows_planted_clusters(catalogue, preset):
+    codes = fit_tokenizer(*catalogue.inputs, preset).codes[:, 0]
+    rng = np.random.default_rng(0)
+    chance = [_purity(rng.permutation(codes), catalogue.clusters) for _ in range(50)]
+    assert _purity(codes, catalogue.clusters) > 0.9
+    assert max(chance) < 0.5
+
+
+def test_codes_carry_the_graph_where_content_says_nothing(catalogue):
+    """Vectors replaced by noise: what is left of the clusters came over the edges."""
+    noise = np.random.default_rng(1).normal(size=(160, 4)).astype(np.float32)
+    fitted = fit_tokenizer(
+        {"noise": noise}, {"noise": np.ones(160, dtype=bool)}, catalogue.edges, catalogue.num_users, quick()
+    )
+    assert _purity(fitted.codes[:, 0], catalogue.clusters) > 0.7
+    assert fitted.health.co_interaction > 2 * fitted.health.co_interaction_permuted
+    assert fitted.health.co_interaction_z > 5
+
+
+def test_health_of_a_good_fit(fitted):
+    health = fitted.health
+    assert min(health.usage) > 0.9
+    assert min(health.perplexity) > 0.7
+    assert health.collisions == 0.0
+    assert len(np.unique(fitted.codes, axis=0)) == len(fitted.codes)
+    assert health.reconstruction_error < 0.5
+    assert set(health.metrics()) >= {"usage_1", "perplexity_3", "collisions", "reconstruction_error"}
+
+
+def test_pinned_curves(fitted):
+    """One thread, fixed seed, as `reproducible` sets them; another machine may round the last digits otherwise."""
+    np.testing.assert_allclose(fitted.graph_losses[[0, 9, 19]], PINNED_GRAPH, rtol=2e-2)
+    np.testing.assert_allclose(fitted.quantizer_losses[[0, 20, 59]], PINNED_QUANTIZER, rtol=5e-2)
+
+
+PINNED_GRAPH = [0.0, 0.0, 0.0]
+PINNED_QUANTIZER = [0.0, 0.0, 0.0]
+
+
+def test_on_step_hears_every_step_of_both_stages(catalogue):
+    heard = []
+    fitted = fit_tokenizer(*catalogue.inputs, quick(), on_step=lambda *step: heard.append(step))
+    config = quick()
+    expected = [("graph", step, config.graph.steps) for step in range(config.graph.steps)]
+    expected += [("quantizer", step, config.steps) for step in range(config.steps)]
+    assert [step[:3] for step in heard] == expected
+    assert [step[3] for step in heard] == [*fitted.graph_losses, *fitted.quantizer_losses]
+
+
+_FIT_ALONE = """
+import sys, torch
+torch.set_num_threads(int(sys.argv[1]))
+torch.set_float32_matmul_precision(sys.argv[2])
+torch.manual_seed(int(sys.argv[1]))
+from components.tokenizer.config import quick
+from components.tokenizer.fit import fit_tokenizer
+from tests.tokenizer.planted import planted_catalogue
+print(fit_tokenizer(*planted_catalogue().inputs, quick()).codes.tolist())
+"""
+
+
+def test_same_input_same_codes_in_another_process_with_other_threads_and_precision(fitted):
+    run = subprocess.run(
+        [sys.executable, "-c", _FIT_ALONE, "2", "medium"], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == str(fitted.codes.tolist())
+
+
+def test_same_input_same_codes_again_and_nothing_of_the_process_is_changed(catalogue, fitted):
+    torch.manual_seed(3)
+    torch.set_float32_matmul_precision("medium")
+    before = (torch.get_rng_state(), torch.get_num_threads())
+    try:
+        again = fit_tokenizer(*catalogue.inputs, quick())
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert (again.codes == fitted.codes).all()
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert torch.get_num_threads() == before[1]
+    other = fit_tokenizer(*catalogue.inputs, replace(quick(), seed=1))
+    assert (other.codes != fitted.codes).any()
+
+
+def test_repeated_and_shuffled_edges_are_the_same_graph(catalogue, fitted):
+    rng = np.random.default_rng(0)
+    edges = np.concatenate([catalogue.edges, catalogue.edges[:, :50]], axis=1)
+    edges = edges[:, rng.permutation(edges.shape[1])]
+    again = fit_tokenizer(catalogue.vectors, catalogue.present, edges, catalogue.num_users, quick())
+    assert (again.codes == fitted.codes).all()
+
+
+@pytest.mark.parametrize("num_items", [1, 2, 5, 20])
+@pytest.mark.parametrize("kind", ["graph_rqvae", "residual_kmeans"])
+def test_a_catalogue_smaller_than_the_codebook(num_items, kind):
+    """Every item gets a code of its own on the first level; the spare codes exist and are nobody's."""
+    small = planted_catalogue(num_items=num_items, num_clusters=min(num_items, 2), num_users=4)
+    fitted = fit_tokenizer(*small.inputs, replace(quick(), codebook_size=32, kind=kind))
+    assert fitted.codes.shape == (num_items, 3)
+    assert fitted.tokenizer.codebook_size == 32
+    assert len(np.unique(fitted.codes[:, 0])) == num_items
+    assert fitted.health.usage[0] == 1.0
+    assert torch.isfinite(fitted.tokenizer.codebooks).all()
+
+
+def test_items_without_anything_share_one_place(catalogue):
+    """Rows 0-2 have no vector and no event; they are told apart by the last code only."""
+    present = {name: mask.copy() for name, mask in catalogue.present.items()}
+    for mask in present.values():
+        mask[:3] = False
+    edges = catalogue.edges[:, catalogue.edges[1] > 2]
+    codes = fit_tokenizer(catalogue.vectors, present, edges, catalogue.num_users, quick()).codes
+    assert (codes[:3, :2] == codes[0, :2]).all()
+    assert len(np.unique(codes[:3, 2])) == 3
+
+
+@pytest.mark.parametrize("users", [0, 1])
+def test_no_edges_or_one_user(catalogue, users):
+    edges = np.array([[0] * 5, list(range(5))])[:, : 5 * users]
+    fitted = fit_tokenizer(catalogue.vectors, catalogue.present, edges, users, quick())
+    assert _purity(fitted.codes[:, 0], catalogue.clusters) > 0.5
+    assert (len(fitted.graph_losses) > 0) == (users == 1)
+
+
+def test_identical_items_without_spreading_collide(catalogue):
+    same = {"text": np.ones((40, 3), dtype=np.float32)}
+    config = replace(quick(), spread_collisions=False)
+    none = np.zeros((2, 0), dtype=np.int64)
+    fitted = fit_tokenizer(same, {"text": np.ones(40, dtype=bool)}, none, 0, config)
+    assert fitted.health.collisions == 1.0
+    assert fitted.health.largest_collision == 40
+
+
+def test_an_empty_catalogue_and_bad_input_are_refused(catalogue):
+    empty = {"text": np.zeros((0, 3), dtype=np.float32)}
+    with pytest.raises(TokenizerInputError, match="no items"):
+        fit_tokenizer(empty, {"text": np.zeros(0, dtype=bool)}, np.zeros((2, 0), dtype=np.int64), 0, quick())
+    with pytest.raises(TokenizerInputError, match="names item 160, but there are 160 items"):
+        fit_tokenizer(catalogue.vectors, catalogue.present, np.array([[0], [160]]), 1, quick())
+
+
+def test_a_loss_that_is_no_number_stops_the_run(catalogue):
+    wild = replace(quick(), graph=replace(quick().graph, learning_rate=1e30))
+    with pytest.raises(TrainingDiverged, match=r"graph: the loss is .* pass a lower learning rate"):
+        fit_tokenizer(*catalogue.inputs, wild)
+
+
+def test_codebook_size_follows_the_catalogue():
+    """1.5 √1,700 = 62 → 64; 1.5 √12,101 = 165 → 256."""
+    assert [codebook_size_for(n) for n in (0, 1, 1_700, 12_101, 10**9)] == [16, 16, 64, 256, 1024]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_levels": 0}, "num_levels is 0"),
+        ({"codebook_size": 1}, "codebook_size is 1"),
+        ({"kind": "fsq"}, "kind is 'fsq'"),
+        ({"balance": -1.0}, "balance is -1"),
+        ({"hidden_dims": (0,)}, "hidden_dims"),
+        ({"ema_decay": 1.0}, "ema_decay"),
+    ],
+)
+def test_a_config_that_cannot_run_is_not_built(changes, message):
+    with pytest.raises(ValueError, match=message):
+        TokenizerConfig(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"factor_dim": 65}, "factor_dim is 65"),
+        ({"edge_dropout": 1.0}, "edge_dropout is 1.0"),
+        ({"edge_dropout": 0.0}, "no edge would be left"),
+        ({"steps": 0}, "steps is 0"),
+    ],
+)
+def test_a_graph_config_that_cannot_run_is_not_built(changes, message):
+    with pytest.raises(ValueError, match=message):
+        GraphConfig(**changes)
+
+
+@pytest.mark.parametrize("preset", [quick(), kmeans(), paper()])
+def test_a_config_survives_json(preset):
+    assert TokenizerConfig.from_dict(preset.to_dict()) == preset
