@@ -189,6 +189,8 @@ _COMFORT = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
+    # Threads that wait busily cost a training beside other work five times its time (see docs/log.md).
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
 
 
