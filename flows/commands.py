@@ -126,10 +126,14 @@ def replay(
     challenger: str, champion: str | None, *, start: datetime | None, end: datetime | None, profile: str
 ) -> None:
     """Replay registered versions on a window of the warehouse; prints the verdict and moves nothing."""
-    from components.registry import tracking
+    settings = load_settings()
+    with registry() as model_name:  # a version that is not there is told before servers are started
+        from components.registry import tracking, versions
+
+        versions.get_version(model_name, challenger)
+        versions.get_version(model_name, champion) if champion else versions.require_champion(model_name)
     from flows.servers import running_servers
 
-    settings = load_settings()
     with running_servers(settings, lambda text: console.print(f"[dim]{text}[/dim]")):
         from flows.comparison import compare_versions
 
@@ -144,10 +148,10 @@ def replay(
 
 def promote(version: str, *, expect_champion: str | None, reason: str, force: bool) -> None:
     """Promote by hand. Without `--expect-champion`, whoever is champion now is the one that is replaced."""
-    from components.registry import promotion, versions
-    from flows.state import warehouse
-
     with registry() as model_name:
+        from components.registry import promotion, versions
+        from flows.state import warehouse
+
         target = versions.get_version(model_name, version)
         current = versions.champion(model_name)
         expected = current.version if current else None
@@ -169,10 +173,10 @@ def promote(version: str, *, expect_champion: str | None, reason: str, force: bo
 
 def rollback(*, reason: str) -> None:
     """Bring the previous champion back."""
-    from components.registry import promotion
-    from flows.state import warehouse
-
     with registry() as model_name:
+        from components.registry import promotion
+        from flows.state import warehouse
+
         result = promotion.rollback(warehouse(), model_name=model_name, actor=_actor(), reason=reason)
     _tell(result)
 
@@ -183,18 +187,19 @@ class NotMoved(Exception):
 
 def recommend(user: str, *, k: int, max_age_days: float | None) -> None:
     """The champion's list for one user, from the features that are online; noted in the warehouse."""
+    settings = load_settings()
+    with registry() as model_name:  # asked first: without a champion there is no need to load torch and Feast
+        from components.registry import versions
+
+        champion = versions.require_champion(model_name)
+        bundle = versions.download_bundle(model_name, champion.version, settings.artifacts)
     from components.data import cycles, queries
     from components.data.recommendations import record_list
     from components.features.store.opening import open_store
-    from components.registry import versions
     from components.serving.online import recommend_users
     from components.serving.scorer import load_scorer
     from flows.state import warehouse
 
-    settings = load_settings()
-    with registry() as model_name:
-        champion = versions.require_champion(model_name)
-        bundle = versions.download_bundle(model_name, champion.version, settings.artifacts)
     as_of = max((cycle.as_of for cycle in cycles.cycles(warehouse())), default=_now())
     answer = recommend_users(
         open_store(settings.feast_home),
