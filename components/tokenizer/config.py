@@ -15,15 +15,15 @@ class GraphConfig:
     dim: int = 64  # item embedding that leaves the encoder
     hidden_dim: int = 64
     num_layers: int = 2  # mean-GraphSAGE layers
-    factor_dim: int = 64  # collaborative factors that each item starts from; at most `dim`
+    factor_dim: int = 64  # directions of taste space, where each item starts; at most `dim`
     factor_smoothing: float = 5.0  # events added to every degree, so that rare pairs weigh less
     steps: int = 100
     batch_size: int = 1024  # positive edges a step
     num_negatives: int = 256  # drawn once a step, shared by the batch
     learning_rate: float = 5e-3
     edge_dropout: float = 0.5  # share of edges hidden a step; the hidden ones are what BPR must rank
-    isolated_share: float = 0.2  # share of items that lose all edges and factors a step: tomorrow's new items
-    factor_dropout: float = 0.3  # share of items that lose their factors alone
+    isolated_share: float = 0.2  # share of items that lose edges and evidence a step: tomorrow's new items
+    factor_dropout: float = 0.3  # share of items that lose the evidence alone
 
     def __post_init__(self) -> None:
         _positive(self, "dim", "hidden_dim", "num_layers", "steps", "batch_size", "num_negatives")

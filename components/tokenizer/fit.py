@@ -12,7 +12,8 @@ from torch import Tensor
 
 from components.tokenizer.collisions import spread_collisions
 from components.tokenizer.config import TokenizerConfig, codebook_size_for
-from components.tokenizer.graph import Graph, collaborative_factors
+from components.tokenizer.factors import fit_taste_space
+from components.tokenizer.graph import Graph
 from components.tokenizer.graph_encoder import GraphEncoder, embed_items, train_graph_encoder
 from components.tokenizer.health import (
     Health,
@@ -82,15 +83,16 @@ def fit_tokenizer(
 
     with reproducible(config.seed) as generator:
         graph = Graph.of(edges, num_users, num_items)
-        factors = collaborative_factors(
-            graph, config.graph.factor_dim, config.graph.factor_smoothing, generator
-        )
         inputs = torch.cat([content, bits], dim=1)
-        encoder = GraphEncoder(inputs.shape[1], config.graph)
-        train_graph_encoder(
-            encoder, inputs, factors, graph, config.graph, generator, report("graph", config.graph.steps)
+        space, evidence = fit_taste_space(
+            graph, inputs, config.graph.factor_dim, config.graph.factor_smoothing, generator
         )
-        z = embed_items(encoder, inputs, factors, graph)
+        encoder = GraphEncoder(inputs.shape[1], config.graph)
+        steps = config.graph.steps
+        train_graph_encoder(
+            encoder, inputs, space, evidence, graph, config.graph, generator, report("graph", steps)
+        )
+        z = embed_items(encoder, inputs, space, evidence, graph)
         centre = z.mean(dim=0)
         x = item_vectors(z, centre, content, config.content_weight)
 
@@ -122,7 +124,9 @@ def fit_tokenizer(
         centre=centre,
         autoencoder=autoencoder.eval(),
         codebooks=codebooks,
-        factors=factors,
+        space=space,
+        factors=evidence.factors,
+        confidence=evidence.confidence,
     )
     return Fitted(
         tokenizer=tokenizer,

@@ -1,7 +1,6 @@
-"""The user-item graph as two averaging operators, and the collaborative factors that lie in it.
+"""The user-item graph as sparse operators in plain torch: sums and means over neighbours.
 
-Source: mean aggregation, Hamilton et al. 2017, arXiv:1706.02216; the factors are a spectral embedding of
-the bipartite graph with smoothed degrees (Chaudhuri et al. 2012; Qin & Rohe 2013, arXiv:1309.4111).
+Source: mean aggregation, Hamilton et al. 2017, arXiv:1706.02216.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mean:
-    """Mean over neighbours as a sparse matrix, and its transpose for the gradient."""
+class Operator:
+    """A sparse linear map along the edges, and its transpose for the gradient."""
 
-    matrix: Tensor  # sparse COO [to, from]; a row without edges is empty, so its mean is 0
+    matrix: Tensor  # sparse COO [to, from]; a row without edges is empty and gives 0
     transposed: Tensor
 
     def __call__(self, x: Float[Tensor, "from dim"]) -> Float[Tensor, "to dim"]:
@@ -44,73 +43,34 @@ class Graph:
         item_order = torch.argsort(by_user[1], stable=True)
         return Graph(num_users=num_users, num_items=num_items, by_user=by_user, item_order=item_order)
 
-    def means(self, keep: Bool[Tensor, "edge"] | None = None) -> tuple[Mean, Mean]:
-        """(items → users, users → items), over the kept edges."""
-        if keep is None:
-            users, items = self.by_user
-            order = self.item_order
-            users_by_item, items_by_item = self.by_user[:, order]
-        else:
-            users, items = self.by_user[:, keep]
-            users_by_item, items_by_item = self.by_user[:, self.item_order[keep[self.item_order]]]
-        per_user = 1 / torch.bincount(users, minlength=self.num_users).clamp_min(1).float()
-        per_item = 1 / torch.bincount(items, minlength=self.num_items).clamp_min(1).float()
-        shape = (self.num_users, self.num_items)
-        to_users = Mean(
-            matrix=_sparse(users, items, per_user[users], shape),
-            transposed=_sparse(items_by_item, users_by_item, per_user[users_by_item], shape[::-1]),
-        )
-        to_items = Mean(
-            matrix=_sparse(items_by_item, users_by_item, per_item[items_by_item], shape[::-1]),
-            transposed=_sparse(users, items, per_item[items], shape),
-        )
+    def means(self, keep: Bool[Tensor, "edge"] | None = None) -> tuple[Operator, Operator]:
+        """(items → users, users → items), the mean over the kept edges; 0 where there are none."""
+        per_user = 1 / self.user_degree(keep).clamp_min(1)
+        per_item = 1 / self.item_degree(keep).clamp_min(1)
+        users, _ = self.by_user
+        to_users, _ = self.operators(per_user[users], keep)
+        _, to_items = self.operators(per_item[self.by_user[1]], keep)
         return to_users, to_items
 
+    def operators(
+        self, weight: Float[Tensor, "edge"], keep: Bool[Tensor, "edge"] | None = None
+    ) -> tuple[Operator, Operator]:
+        """(items → users, users → items), the weighted sum over the kept edges; `weight` in the order of by_user."""
+        forward = slice(None) if keep is None else keep
+        backward = self.item_order if keep is None else self.item_order[keep[self.item_order]]
+        users, items = self.by_user[:, forward]
+        users_by_item, items_by_item = self.by_user[:, backward]
+        to_users = _sparse(users, items, weight[forward], (self.num_users, self.num_items))
+        to_items = _sparse(items_by_item, users_by_item, weight[backward], (self.num_items, self.num_users))
+        return Operator(matrix=to_users, transposed=to_items), Operator(matrix=to_items, transposed=to_users)
 
-def collaborative_factors(
-    graph: Graph, dim: int, smoothing: float, generator: torch.Generator
-) -> Float[Tensor, "item dim"]:
-    """Where an item sits by who used it: right singular vectors of (Du+τ)^-½ A (Di+τ)^-½, by singular value.
+    def user_degree(self, keep: Bool[Tensor, "edge"] | None = None) -> Float[Tensor, "user"]:
+        users = self.by_user[0] if keep is None else self.by_user[0, keep]
+        return torch.bincount(users, minlength=self.num_users).float()
 
-    How popular an item is, the direction (Di+τ)^-½ Aᵀ1 that would come first, is projected out: it says nothing
-    about who. Rows are divided by √(Di+τ), which makes them the mean of their users' vectors shrunk by d/(d+τ):
-    an item with few events stays near zero. Scaled to a mean squared length of `dim` over items with events;
-    the rest are zero.
-    """
-    users, items = graph.by_user
-    factors = torch.zeros(graph.num_items, dim)
-    rank = min(dim, graph.num_users, graph.num_items - 1)
-    if not len(users) or rank < 1:
-        return factors
-    degree = torch.bincount(items, minlength=graph.num_items)
-    user_weight = (torch.bincount(users, minlength=graph.num_users) + smoothing).clamp_min(1e-6).rsqrt()
-    item_weight = (degree + smoothing).clamp_min(1e-6).rsqrt()
-    shape = (graph.num_users, graph.num_items)
-    matrix = _sparse(users, items, user_weight[users] * item_weight[items], shape)
-    users_by_item, items_by_item = graph.by_user[:, graph.item_order]
-    transposed = _sparse(
-        items_by_item, users_by_item, user_weight[users_by_item] * item_weight[items_by_item], shape[::-1]
-    )
-    popular = torch.nn.functional.normalize((degree * item_weight).unsqueeze(1), dim=0)
-
-    # subspace iteration with a few columns more than needed: Halko, Martinsson & Tropp 2011, algorithm 4.4
-    width = min(rank + 8, graph.num_users, graph.num_items - 1)
-    basis = torch.randn(graph.num_items, width, generator=generator)
-    for _ in range(8):
-        basis = torch.linalg.qr(basis - popular @ (popular.T @ basis)).Q
-        basis = transposed @ (matrix @ basis)
-    basis = torch.linalg.qr(basis - popular @ (popular.T @ basis)).Q
-    basis = basis - popular @ (popular.T @ basis)  # a graph of less rank leaves QR columns to make up
-    _, strength, turned = torch.linalg.svd(matrix @ basis, full_matrices=False)
-    right = basis @ turned.T[:, :rank]
-    peak = right.gather(0, right.abs().argmax(dim=0, keepdim=True))
-    right = right * torch.where(peak < 0, -1.0, 1.0)  # LAPACK may return either sign
-    found = right * strength[:rank] * item_weight.unsqueeze(1)
-    known = degree > 0
-    length = found[known].square().sum(dim=1).mean().sqrt()
-    if length > 1e-6:
-        factors[known, :rank] = found[known] * (dim**0.5 / length)
-    return factors
+    def item_degree(self, keep: Bool[Tensor, "edge"] | None = None) -> Float[Tensor, "item"]:
+        items = self.by_user[1] if keep is None else self.by_user[1, keep]
+        return torch.bincount(items, minlength=self.num_items).float()
 
 
 def _sparse(

@@ -1,9 +1,9 @@
 """Graph encoder: content and graph in, one vector an item out; new items by content alone.
 
-Shapes: item inputs are [content | presence bits | factors | factor bit]; embeddings are [item, dim].
+Shapes: content = standardized modalities and presence bits, start = an item's place in taste space.
 
 Source: MMGRec, Liu et al. 2024, arXiv:2404.16555, section 3.2 (mean GraphSAGE, BPR), with three changes:
-an item starts from its collaborative factors and the layers learn a correction to them; a user is the mean
+an item starts from its place in taste space and the layers learn a correction to it; a user is the mean
 of the items at hand, so that a new one has a place; and the edges that BPR ranks are hidden from the layers.
 """
 
@@ -18,19 +18,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from components.tokenizer.config import GraphConfig
-from components.tokenizer.graph import Graph, Mean
+from components.tokenizer.factors import Evidence, TasteSpace, starting_points
+from components.tokenizer.graph import Graph, Operator
 from components.tokenizer.reproducible import finite_loss
 
 
 class GraphEncoder(nn.Module):
-    """Mean-GraphSAGE over items two hops apart, added to the factors that an item starts from."""
+    """Mean-GraphSAGE over items two hops apart, added to the place that an item starts from."""
 
     def __init__(self, content_dim: int, config: GraphConfig) -> None:
         super().__init__()
         self.factor_dim, self.dim = config.factor_dim, config.dim
-        has_factors = config.factor_dim > 0
+        confidence_dim = 1 if config.factor_dim else 0
         # one map of everything side by side: a sum of one linear map per modality, missing ones zero
-        self.fuse = nn.Linear(content_dim + config.factor_dim + has_factors, config.hidden_dim)
+        self.fuse = nn.Linear(content_dim + config.factor_dim + confidence_dim, config.hidden_dim)
         widths = [config.hidden_dim] * config.num_layers + [config.dim]
         pairs = list(itertools.pairwise(widths))
         self.own = nn.ModuleList(nn.Linear(a, b) for a, b in pairs)
@@ -39,31 +40,32 @@ class GraphEncoder(nn.Module):
     def forward(
         self,
         content: Float[Tensor, "item content"],
-        factors: Float[Tensor, "item factor"],
-        to_users: Mean,
-        to_items: Mean,
+        start: Float[Tensor, "item factor"],
+        confidence: Float[Tensor, "item"],
+        to_users: Operator,
+        to_items: Operator,
     ) -> Float[Tensor, "item dim"]:
         """Items with neither content nor edges all land on one point, which is finite."""
-        known = (factors != 0).any(dim=1, keepdim=True).float()
-        inputs = [content, factors, known] if self.factor_dim else [content]
+        inputs = [content, start, confidence.unsqueeze(1)] if self.factor_dim else [content]
         h = self.fuse(torch.cat(inputs, dim=1))
         last = len(self.own) - 1
         for layer, (own, neighbours) in enumerate(zip(self.own, self.neighbours, strict=True)):
             h = own(h) + neighbours(to_items(to_users(h)))
             h = h if layer == last else F.leaky_relu(h)
-        return F.pad(factors, (0, self.dim - self.factor_dim)) + h / 2
+        return F.pad(start, (0, self.dim - self.factor_dim)) + h / 2
 
 
 def train_graph_encoder(
     encoder: GraphEncoder,
     content: Float[Tensor, "item content"],
-    factors: Float[Tensor, "item factor"],
+    space: TasteSpace,
+    evidence: Evidence,
     graph: Graph,
     config: GraphConfig,
     generator: torch.Generator,
     on_step: Callable[[int, float], None],
 ) -> None:
-    """BPR on edges hidden from the layers; some items lose all edges and factors, as a new item would.
+    """BPR on edges hidden from the layers; some items lose edges and evidence, as a new item would.
 
     A user is scored by the mean of its visible items' embeddings. Without edges, or with one item, there
     is nothing to rank and the encoder stays as it is.
@@ -71,6 +73,9 @@ def train_graph_encoder(
     users, items = graph.by_user
     if not len(users) or graph.num_items < 2:
         return
+    informed = starting_points(space, evidence, content)
+    blank = Evidence(factors=torch.zeros_like(evidence.factors), confidence=torch.zeros(graph.num_items))
+    guessed = starting_points(space, blank, content)
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=config.learning_rate, weight_decay=1e-4)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, config.steps)
     for step in range(config.steps):
@@ -81,7 +86,8 @@ def train_graph_encoder(
         if not len(hidden):
             continue
         to_users, to_items = graph.means(keep)
-        z = encoder(content, factors * ~blind.unsqueeze(1), to_users, to_items)
+        start = torch.where(blind.unsqueeze(1), guessed, informed)
+        z = encoder(content, start, evidence.confidence * ~blind, to_users, to_items)
         drawn = hidden[torch.randint(len(hidden), (config.batch_size,), generator=generator)]
         others = torch.randint(graph.num_items, (config.num_negatives,), generator=generator)
         taste = to_users(z)[users[drawn]]
@@ -98,8 +104,9 @@ def train_graph_encoder(
 def embed_items(
     encoder: GraphEncoder,
     content: Float[Tensor, "item content"],
-    factors: Float[Tensor, "item factor"],
+    space: TasteSpace,
+    evidence: Evidence,
     graph: Graph,
 ) -> Float[Tensor, "item dim"]:
     """Embeddings with every edge visible."""
-    return encoder(content, factors, *graph.means())
+    return encoder(content, starting_points(space, evidence, content), evidence.confidence, *graph.means())

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from components.tokenizer.config import TokenizerConfig
+from components.tokenizer.factors import Evidence, TasteSpace, fold_in
 from components.tokenizer.graph import Graph
 from components.tokenizer.graph_encoder import GraphEncoder, embed_items
 from components.tokenizer.modalities import (
@@ -45,7 +46,9 @@ class Tokenizer:
     centre: Float[Tensor, "dim"]  # mean embedding of the fitted items
     autoencoder: Autoencoder
     codebooks: Float[Tensor, "level code latent"]
-    factors: Float[Tensor, "fitted factor"]  # collaborative factors of the items of the fit, in their order
+    space: TasteSpace
+    factors: Float[Tensor, "fitted factor"]  # evidence on the items of the fit, in their order
+    confidence: Float[Tensor, "fitted"]
 
     @property
     def num_levels(self) -> int:
@@ -79,16 +82,24 @@ class Tokenizer:
         content, bits = standardize(vectors, present, self.standards)
         edges = np.zeros((2, 0), dtype=np.int64) if edges is None else edges
         graph = Graph.of(check_edges(edges, num_items, num_users), num_users, num_items)
-        factors = torch.zeros(num_items, self.factors.shape[1])
-        if fitted_rows is not None:
-            rows = torch.from_numpy(self._checked_rows(fitted_rows, num_items))
-            factors[rows >= 0] = self.factors[rows[rows >= 0]]
         if not num_items:
             return np.zeros((0, self.num_levels), dtype=np.int64)
         with reproducible(), torch.no_grad():
-            z = embed_items(self.encoder, torch.cat([content, bits], dim=1), factors, graph)
+            evidence = self._evidence(graph, fitted_rows)
+            z = embed_items(self.encoder, torch.cat([content, bits], dim=1), self.space, evidence, graph)
             x = item_vectors(z, self.centre, content, self.config.content_weight)
             return quantize(self.autoencoder.encode(x), self.codebooks).codes.numpy()
+
+    def _evidence(self, graph: Graph, fitted_rows: np.ndarray | None) -> Evidence:
+        """What the fit knew of its items, and what their users tell of the others."""
+        rows = np.full(graph.num_items, -1) if fitted_rows is None else fitted_rows
+        place = torch.from_numpy(self._checked_rows(rows, graph.num_items))
+        is_known = place >= 0
+        known = Evidence(
+            factors=torch.where(is_known.unsqueeze(1), self.factors[place.clamp_min(0)], 0.0),
+            confidence=torch.where(is_known, self.confidence[place.clamp_min(0)], 0.0),
+        )
+        return fold_in(self.space, graph, known, is_known)
 
     def _checked_rows(self, fitted_rows: np.ndarray, num_items: int) -> np.ndarray:
         if fitted_rows.shape != (num_items,) or not np.issubdtype(fitted_rows.dtype, np.integer):
@@ -112,6 +123,10 @@ class Tokenizer:
             "centre": self.centre,
             "codebooks": self.codebooks,
             "factors": self.factors,
+            "confidence": self.confidence,
+            "space.gain": self.space.gain,
+            "space.drift": self.space.drift,
+            "space.prior": self.space.prior,
         }
         save_file({name: value.contiguous() for name, value in tensors.items()}, folder / WEIGHTS)
         description = {"config": self.config.to_dict(), "modalities": sorted(self.standards)}
@@ -141,7 +156,14 @@ def load_tokenizer(folder: Path) -> Tokenizer:
             centre=tensors["centre"],
             autoencoder=autoencoder.eval(),
             codebooks=tensors["codebooks"],
+            space=TasteSpace(
+                smoothing=config.graph.factor_smoothing,
+                gain=tensors["space.gain"],
+                drift=tensors["space.drift"],
+                prior=tensors["space.prior"],
+            ),
             factors=tensors["factors"],
+            confidence=tensors["confidence"],
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise TokenizerDamaged(
