@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from flows.closing import closing_box
 from flows.console import console
 from flows.request import CycleRequest
 from flows.settings import Settings, apply_environment, load_settings
+from flows.summary import CycleSummary
 
 POISONED_ROWS = 11  # one of each kind
 
@@ -34,7 +36,7 @@ def run_demo(data: str, *, preset: str = "default") -> None:
             console.print(closing_box(f"cycle {number}", summary.all_reused()))
         _say_goodbye(settings)
         return
-    _run_cycles(requests, settings)
+    _run_cycles(requests, told, settings)
     _say_goodbye(settings)
 
 
@@ -71,14 +73,20 @@ def demo_requests(data: str, preset: str, settings: Settings) -> tuple[CycleRequ
     return first, second
 
 
-def _run_cycles(requests: tuple[CycleRequest, ...], settings: Settings) -> None:
+def _run_cycles(
+    requests: Iterable[CycleRequest], told: Iterable[CycleSummary | None], settings: Settings
+) -> None:
+    """Run what is not finished yet; a finished cycle keeps the record of the run that did its work."""
     from flows.servers import running_servers
 
     with running_servers(settings, lambda text: console.print(f"[dim]{text}[/dim]")) as servers:
         console.print(f"[dim]servers ready after {servers.seconds:.0f} s, counted apart[/dim]")
         from flows.cycle import run_cycle
 
-        for number, request in enumerate(requests, start=1):
+        for number, (request, finished) in enumerate(zip(requests, told, strict=True), start=1):
+            if finished:
+                console.print(closing_box(f"cycle {number}", finished.all_reused()))
+                continue
             console.print(
                 f"\n[bold]cycle {number}[/bold]: train before {request.train_cutoff:%Y-%m-%d %H:%M}, "
                 f"replay until {request.as_of:%Y-%m-%d %H:%M}"
