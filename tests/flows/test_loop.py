@@ -185,7 +185,7 @@ def test_the_same_command_again_does_nothing(finished: Home) -> None:
         }
 
     before = state()
-    again = finished.demo()
+    again = finished.recloop(*finished.demo)
     assert again.returncode == 0, again.stderr
     assert state() == before
 
@@ -245,7 +245,7 @@ def test_a_batch_too_bad_stops_the_run_with_one_message(estate: Estate, world: P
     pd.read_parquet(world / "items.parquet").to_parquet(spoiled / "items.parquet")
 
     home = estate.home("spoiled", spoiled)
-    done = home.demo()
+    done = home.recloop(*home.demo)
     assert done.returncode == 1
     assert "TooMuchBad" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr  # it is in Prefect's UI, for those who want it

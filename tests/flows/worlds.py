@@ -19,7 +19,7 @@ from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components.data.sources.synthetic import SyntheticConfig
-from flows.settings import Settings
+from flows.settings import Settings, engine_environment
 from flows.sweep import warehouse_tag
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ WORLD = (
         audio_share=0.5,
     )
 )
-_OURS = ("RECLOOP_", "PREFECT_", "MLFLOW_", "CRASH_AT")
+_OURS = ("RECLOOP_", "PREFECT_", "MLFLOW_")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,30 +45,35 @@ class Home:
     data: Path  # folder of events and items
     settings: Settings  # its home is where `demo --data` keeps this dataset
 
-    def recloop(self, *arguments: str, crash_at: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a command in a process of its own, to its end."""
-        home = self.settings.home.parent if arguments[0] == "demo" else self.settings.home
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)} | {
-            "RECLOOP_HOME": str(home),
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a process finds that works on this home, and nothing of what the tests were started with."""
+        outside = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+        ours = {
             "RECLOOP_MODEL_NAME": self.settings.model_name,
             "RECLOOP_PREFECT_PORT": str(self.settings.prefect_port),
             "RECLOOP_MLFLOW_PORT": str(self.settings.mlflow_port),
-            "PREFECT_API_URL": self.settings.prefect_api_url,
-            "MLFLOW_TRACKING_URI": self.settings.mlflow_tracking_uri,
             "OMP_NUM_THREADS": "1",
         }
+        return outside | engine_environment(self.settings) | ours
+
+    @property
+    def demo(self) -> tuple[str, ...]:
+        """The command that makes this home, a folder named for its data."""
+        home = ("--home", str(self.settings.home.parent))
+        return (*home, "demo", "--data", str(self.data), "--preset", "quick")
+
+    def recloop(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in a process of its own, to its end."""
         return subprocess.run(
             [sys.executable, "-m", "flows.cli", *arguments],
             cwd=ROOT,
-            env=environ | ({"CRASH_AT": crash_at} if crash_at else {}),
+            env=self.environ,
             capture_output=True,
             text=True,
             timeout=400,
             check=False,
         )
-
-    def demo(self, crash_at: str | None = None) -> subprocess.CompletedProcess[str]:
-        return self.recloop("demo", "--data", str(self.data), "--preset", "quick", crash_at=crash_at)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of the warehouse."""
