@@ -18,7 +18,9 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -454,6 +456,27 @@ def test_a_known_user_gets_titles_and_an_unknown_one_the_nearest_ids(served: Hom
     ended = served.recloop("recommend", "--user", "u11")
     refused(ended, "UnknownUser", "no user 'u11' is known", "Nearest known ids: u1", "`recloop ingest`")
     assert served.held() == before
+
+
+class _Healthy(BaseHTTPRequestHandler):
+    """What the MLflow server of another home looks like from here."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_server_of_another_home_is_not_asked(served: Home) -> None:
+    with ThreadingHTTPServer((LOOPBACK, 0), _Healthy) as stranger:
+        Thread(target=stranger.serve_forever, daemon=True).start()
+        os.environ["RECLOOP_MLFLOW_PORT"] = str(stranger.server_port)
+        ended = served.recloop("recommend", "--user", "u1")
+        stranger.shutdown()
+    assert ended.code == 0, ended.err
+    assert "by version 1 of recloop" in ended.out
 
 
 def test_a_registry_without_a_champion(served: Home) -> None:
