@@ -227,14 +227,6 @@ def test_an_identical_challenger_is_held(finished: Home) -> None:
     assert (finished.champion(), finished.ledger()) == (champion, ledger)
 
 
-def test_a_stranger_is_refused(finished: Home) -> None:
-    done = finished.recloop("recommend", "--user", "nobody")
-    assert done.returncode == 1
-    assert "'nobody'" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert finished.rows("SELECT * FROM recommendations WHERE user_id = 'nobody'") == []
-
-
 def test_a_batch_too_bad_stops_the_run_with_one_message(estate: Estate, world: Path, tmp_path: Path) -> None:
     """A fifth of the events speak of unknown items, and a twentieth is the limit."""
     spoiled = tmp_path / "spoiled"

@@ -18,7 +18,7 @@ from tests.flows.conftest import Estate
 from tests.flows.loaded import loaded_recloop
 from tests.flows.worlds import Home
 
-pytestmark = pytest.mark.timeout(1800)  # two minutes on an idle machine, ten on one with six busy neighbours
+pytestmark = pytest.mark.timeout(1800)  # minutes on an idle machine, ten on a busy one
 
 # In the order in which a run comes by. A stage is killed before its work, between work and record (the result
 # lies there, and the journal does not know), or after it; where there is more to spoil, in the midst of it.
