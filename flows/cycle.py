@@ -216,6 +216,6 @@ def _summarise(
             "MLflow run": tracked.url,
             "MLflow version": f"{settings.mlflow_tracking_uri}/#/models/{settings.model_name}/versions/"
             f"{found['register']['version']}",
-            "Data Docs": str(settings.data_docs),
+            "Data Docs": found["check batch"]["data_docs"],
         },
     )
