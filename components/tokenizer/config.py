@@ -112,12 +112,22 @@ def codebook_size_for(num_items: int) -> int:
 
 
 def default() -> TokenizerConfig:
-    """Spectral start, GraphSAGE, RQ-VAE with balanced codes. Figures: see `docs/log.md`."""
+    """A start in taste space, GraphSAGE, RQ-VAE with balanced codes.
+
+    One CPU thread: 1,700 items and 50,000 edges 8-10 s, 12,000 items and 150,000 edges about 30 s. Expect
+    every code used, perplexity above .95 on every level, no collision before the last token (3-4 % of items
+    moved to a free last code). MovieLens-100K, trained before the median event, rolling replay of the next
+    fifth of events, two seeds: NDCG@10 of the generative arm .091, on random codes .080 (paired difference
+    .011 [.000, .019]).
+    """
     return TokenizerConfig()
 
 
 def kmeans() -> TokenizerConfig:
-    """The cheap one: principal components of the same item vectors, balanced residual k-means, no training there."""
+    """The cheap one: principal components of the same item vectors, balanced residual k-means, no training there.
+
+    Half the time of `default` and the same health; NDCG@10 .087 where `default` has .091.
+    """
     return TokenizerConfig(kind="residual_kmeans")
 
 
