@@ -134,7 +134,8 @@ def test_a_model_version_may_not_come_from_a_path(settings: Settings, servers: S
     from mlflow import MlflowClient
     from mlflow.exceptions import RestException
 
-    client = MlflowClient(settings.mlflow_tracking_uri)
+    # both: another test of this process may have named a registry of its own
+    client = MlflowClient(settings.mlflow_tracking_uri, registry_uri=settings.mlflow_tracking_uri)
     client.create_registered_model("probe")
     with pytest.raises(RestException, match="Invalid model version source"):
         client.create_model_version("probe", source="/etc")
