@@ -1,10 +1,15 @@
 """An item's input vector: the sum of its code embeddings (one table a level) and a free vector of its own.
 
-Items that no training event names keep a free vector of zero, so they are what their codes say.
+Items that no training event names keep a free vector of zero, so they are what their codes say. With
+`free_dropout` a share of the items is trained as if they had none, so that codes learn to stand alone
+(DropoutNet, Volkovs et al. 2017).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -19,12 +24,20 @@ class ItemVectors(nn.Module):
     rows: Int[Tensor, "item level"]  # of `tables`; one offset a level, so that levels share no word
 
     def __init__(
-        self, codes: Int[Tensor, "item level"], num_codes: list[int], dim: int, *, free: bool = True
+        self,
+        codes: Int[Tensor, "item level"],
+        num_codes: Sequence[int],
+        dim: int,
+        *,
+        free: bool = True,
+        free_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        offsets = torch.tensor([0, *num_codes]).cumsum(0)[:-1][: codes.shape[1]]
-        self.register_buffer("rows", codes + offsets, persistent=False)
-        self.tables = nn.Parameter(torch.randn(sum(num_codes), dim) * 0.02)
+        sizes = torch.tensor(num_codes, dtype=torch.long)
+        readable = torch.minimum(codes, sizes - 1)  # a collision token beyond the table reads its last row
+        self.register_buffer("rows", readable + sizes.cumsum(0) - sizes, persistent=False)
+        self.free_dropout = free_dropout
+        self.tables = nn.Parameter(torch.randn(int(sizes.sum()), dim) * 0.02)
         start = torch.zeros if codes.shape[1] else lambda *shape: torch.randn(*shape) * 0.02
         self.free = nn.Parameter(start(len(codes), dim)) if free else None
 
@@ -33,5 +46,22 @@ class ItemVectors(nn.Module):
         return len(self.rows)
 
     def forward(self) -> Float[Tensor, "item dim"]:
+        if self.rows.shape[1] == 0 and self.free is not None:
+            return self.free
         vectors = self.tables[self.rows].sum(dim=1)
-        return vectors if self.free is None else vectors + self.free
+        if self.free is None:
+            return vectors
+        if self.training and self.free_dropout:
+            kept = torch.rand(len(vectors), 1, device=vectors.device) >= self.free_dropout
+            return vectors + self.free * kept
+        return vectors + self.free
+
+
+def grown_free_vectors(
+    weights: dict[str, Tensor], name: str, row_before: Int[np.ndarray, "item"]
+) -> dict[str, Tensor]:
+    """The weights with the free vectors `name`, if there are any, in new rows: zero for new items (-1)."""
+    if name not in weights:
+        return weights
+    free = torch.cat([weights[name], weights[name].new_zeros(1, weights[name].shape[1])])
+    return {**weights, name: free[torch.from_numpy(row_before)]}

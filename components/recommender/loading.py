@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.recommender.arm import Arm
+from components.recommender.dense_arm import load_dense
+from components.recommender.ease import load_ease
 from components.recommender.mmgrec import load_mmgrec
 from components.recommender.popularity import load_popularity
 from components.recommender.random_order import load_random
-from components.recommender.sasrec import load_sasrec
 from components.recommender.weights import ARM, CheckpointMismatch, read_arm
 
 
@@ -23,8 +24,10 @@ def load_arm(folder: Path) -> Arm:
         match name:
             case "mmgrec":
                 return load_mmgrec(folder, config)
-            case "sasrec":
-                return load_sasrec(folder, config)
+            case "sasrec" | "semantic_sasrec" | "hstu":
+                return load_dense(folder, name, config)
+            case "ease":
+                return load_ease(folder, config)
             case "popularity" | "recent_popularity":
                 return load_popularity(folder, name, config)
             case "random":
@@ -34,6 +37,4 @@ def load_arm(folder: Path) -> Arm:
             f"{folder / ARM}: its config does not fit this version ({error}); load it with the version that "
             "saved it, or train anew"
         ) from error
-    raise CheckpointMismatch(
-        f"{folder / ARM}: arm {name!r} is not one of mmgrec, sasrec, popularity, recent_popularity, random"
-    )
+    raise CheckpointMismatch(f"{folder / ARM}: arm {name!r} is not one that this version knows; update it")

@@ -12,6 +12,7 @@ Shapes: B histories, P places (a learned start, then the items), h heads, d dim,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from components.recommender.fast_dropout import fast_dropout
+from components.recommender.hstu_block import HSTUBlock
 
 NUM_GAP_BUCKETS = 32  # log2 of seconds: 2**31 s is 68 years
 
@@ -27,6 +29,7 @@ NUM_GAP_BUCKETS = 32  # log2 of seconds: 2**31 s is 68 years
 class MixerConfig:
     """Size and switches of the mixer."""
 
+    block: Literal["attention", "hstu"] = "attention"
     dim: int = 64
     num_layers: int = 2
     num_heads: int = 2
@@ -39,6 +42,10 @@ class MixerConfig:
     def __post_init__(self) -> None:
         if self.dim % self.num_heads:
             raise ValueError(f"dim {self.dim} is no multiple of num_heads {self.num_heads}")
+        if self.block not in ("attention", "hstu"):
+            raise ValueError(f"block is {self.block!r}; it is 'attention' or 'hstu'")
+        if self.block == "hstu" and self.relation_dim:
+            raise ValueError("the relation term belongs to attention: relation_dim is 0 with hstu")
         if self.max_length < 1:
             raise ValueError(f"max_length is {self.max_length}; a history needs at least one place")
 
@@ -50,7 +57,7 @@ class Mixer(nn.Module):
         super().__init__()
         self.config = config
         self.start = nn.Parameter(torch.randn(config.dim) * 0.02)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.blocks = nn.ModuleList(_block(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.dim)
         self.position = nn.Parameter(torch.zeros(config.num_heads, config.max_length + 1))
         self.gaps = nn.Parameter(torch.zeros(config.num_heads, NUM_GAP_BUCKETS)) if config.time_gaps else None
@@ -75,15 +82,22 @@ class Mixer(nn.Module):
         bias = ahead[None, None]
         if self.config.position:
             bias = bias + self.position[:, distance.clamp(min=0)]
-        if self.gaps is not None and places > 1:
-            moments = torch.cat([times[:, :1], times], dim=1)
+        if self.gaps is not None:
+            opened = times[:, :1] if places > 1 else times.new_zeros(len(times), 1)  # the start's moment
+            moments = torch.cat([opened, times], dim=1)
             gap = (moments[:, :, None] - moments[:, None, :]).clamp(min=0)
             bucket = torch.log2(gap.float() + 1).long().clamp(max=NUM_GAP_BUCKETS - 1)
             bias = bias + self.gaps[:, bucket].transpose(0, 1)
         return bias
 
 
-class Block(nn.Module):
+def _block(config: MixerConfig) -> nn.Module:
+    if config.block == "hstu":
+        return HSTUBlock(config.dim, config.num_heads, config.dropout)
+    return AttentionBlock(config)
+
+
+class AttentionBlock(nn.Module):
     """Pre-norm attention and feed-forward."""
 
     def __init__(self, config: MixerConfig) -> None:

@@ -11,11 +11,14 @@ Shapes: B histories, P places, N states, T targets, L levels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from components.recommender.full_softmax import full_softmax_loss, sampled_softmax_loss
 from components.recommender.item_vectors import ItemVectors
 from components.recommender.mixer import Mixer
 from components.recommender.trie import Trie, TrieLevel
@@ -28,9 +31,11 @@ class DenseNetwork(nn.Module):
     trained: Int[Tensor, "trained"]  # rows of items with a training event
     place: Int[Tensor, "item"]  # place of an item among the trained, -1 for the others
 
-    def __init__(self, items: ItemVectors, mixer: Mixer, trained: Int[Tensor, "trained"]) -> None:
+    def __init__(
+        self, items: ItemVectors, mixer: Mixer, trained: Int[Tensor, "trained"], *, num_negatives: int = 0
+    ) -> None:
         super().__init__()
-        self.items, self.mixer = items, mixer
+        self.items, self.mixer, self.num_negatives = items, mixer, num_negatives
         self.register_buffer("trained", trained, persistent=False)
         place = torch.full((items.num_items,), -1)
         place[trained] = torch.arange(len(trained))
@@ -47,7 +52,10 @@ class DenseNetwork(nn.Module):
     def loss(
         self, states: Float[Tensor, "T dim"], vectors: Float[Tensor, "item dim"], targets: Int[Tensor, "T"]
     ) -> Float[Tensor, ""]:
-        return F.cross_entropy(states @ vectors[self.trained].T, self.place[targets])
+        softmax, place = vectors[self.trained], self.place[targets]
+        if 0 < self.num_negatives < len(softmax):
+            return sampled_softmax_loss(states, softmax, place, num_negatives=self.num_negatives)
+        return full_softmax_loss(states, softmax, place)
 
     def log_scores(
         self, states: Float[Tensor, "N dim"], vectors: Float[Tensor, "item dim"]
@@ -66,6 +74,11 @@ class GenerativeNetwork(nn.Module):
         self.dense, self.head, self.trie = dense, head, trie
         self.tuple_weight, self.dense_weight = tuple_weight, dense_weight
         self.validate_dense_share = dense_weight / (dense_weight + tuple_weight)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GenerativeNetwork:
+        self.trie = self.trie.mapped(fn)  # goes where the weights go
+        super()._apply(fn, recurse)
+        return self
 
     @property
     def items(self) -> ItemVectors:
@@ -120,12 +133,13 @@ class GenerativeNetwork(nn.Module):
         return share * dense + (1 - share) * exact
 
     def _leaf_of_trained(self) -> Int[Tensor, "trained"]:
-        leaf = torch.empty(len(self.place), dtype=torch.long)
-        leaf[self.trie.items] = torch.arange(self.trie.num_leaves)
+        leaf = torch.empty_like(self.place)
+        leaf[self.trie.items] = torch.arange(self.trie.num_leaves, device=leaf.device)
         return leaf[self.trained]
 
 
 Network = DenseNetwork | GenerativeNetwork
+GATHERED_PER_PRODUCT = 8  # gathering a code's weights costs about as much as multiplying by eight codes'
 
 
 def child_log_probs(
@@ -139,9 +153,12 @@ def child_log_probs(
 
     A code beyond the head's table (a collision token that came after training) is scored as the last one.
     """
-    logits = head.logits(hidden, depth)
-    codes = level.code[node].clamp(max=logits.shape[-1] - 1)
-    scores = logits.gather(-1, codes)
+    width, size = level.child.shape[1], head.num_codes[depth]
+    codes = level.code[node].clamp(max=size - 1)
+    if width * GATHERED_PER_PRODUCT < size:
+        scores = head.logits_of(hidden, codes, depth)
+    else:
+        scores = head.logits(hidden, depth).gather(-1, codes)
     return scores.masked_fill(level.child[node] < 0, -torch.inf).log_softmax(dim=-1)
 
 

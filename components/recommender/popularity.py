@@ -12,10 +12,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
 from components.recommender.arm import Histories, Ranked
-from components.recommender.requests import MASK_CELLS, seen_columns, usable_items, vocabulary_rows
-from components.recommender.top import top_columns
+from components.recommender.requests import RequestBatch, Usable, rank_by_score, vocabulary_rows
 from components.recommender.weights import read_items, write_arm, write_items
 
 PopularityName = Literal["popularity", "recent_popularity"]
@@ -77,23 +77,12 @@ class PopularityArm:
         exclude_seen: bool = True,
     ) -> Ranked:
         rows = vocabulary_rows(histories.catalogue, self.item_ids)
-        usable = usable_items(rows, candidates)
-        num_columns = len(usable.positions)
-        items = np.full((len(histories), k), -1, dtype=np.int64)
-        scores = np.full((len(histories), k), -np.inf, dtype=np.float32)
-        if num_columns == 0:
-            return Ranked(items=items, scores=scores)
-        everybody = torch.from_numpy(self.scores)[usable.rows]
-        size = max(1, MASK_CELLS // num_columns // 4)
-        for chosen in np.split(np.arange(len(histories)), range(size, len(histories), size)):
-            block = everybody.expand(len(chosen), -1)
-            if exclude_seen:
-                seen = seen_columns(histories, chosen, usable.column, num_columns)
-                block = block.masked_fill(seen, -torch.inf)
-            at, values = top_columns(block, k)
-            items[chosen] = np.where(at < 0, -1, usable.positions[at])
-            scores[chosen] = values
-        return Ranked(items=items, scores=scores)
+        everybody = torch.from_numpy(self.scores)
+
+        def score(batch: RequestBatch, usable: Usable) -> Float[Tensor, "B C"]:
+            return everybody[usable.rows].repeat(len(batch.requests), 1)
+
+        return rank_by_score(score, histories, rows, k=k, candidates=candidates, exclude_seen=exclude_seen)
 
     def save(self, folder: Path) -> None:
         write_arm(folder, self.name, self.config)

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from components.recommender.dense_arm import DenseConfig
 from components.recommender.mixer import MixerConfig
 from components.recommender.mmgrec import MMGRecConfig
-from components.recommender.sasrec import SASRecConfig
 from components.recommender.training import TrainingConfig
 
 # A fixed schedule on everything before the cut: holding out the latest 5 % to stop early cost .005 NDCG@10,
@@ -37,12 +37,12 @@ def set_mmgrec() -> MMGRecConfig:
     return replace(default_mmgrec(), mixer=MixerConfig(position=False))
 
 
-def default_sasrec() -> SASRecConfig:
+def default_sasrec() -> DenseConfig:
     """SASRec with full softmax: the arm to face.
 
     About 50 CPU seconds, 0.75 GB; NDCG@10 .098 and .096 (two seeds).
     """
-    return SASRecConfig(training=_FIXED)
+    return DenseConfig(training=_FIXED)
 
 
 def quick_mmgrec() -> MMGRecConfig:
@@ -51,8 +51,8 @@ def quick_mmgrec() -> MMGRecConfig:
     return replace(default_mmgrec(), mixer=small, training=_QUICK, head_hidden=32, beam_size=20)
 
 
-def quick_sasrec() -> SASRecConfig:
+def quick_sasrec() -> DenseConfig:
     """For tests: seconds; quality is not the aim."""
-    return SASRecConfig(
+    return DenseConfig(
         mixer=MixerConfig(dim=32, num_layers=1, max_length=20, relation_dim=0), training=_QUICK
     )

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 from components.recommender.arm import Histories, Ranked
-from components.recommender.requests import MASK_CELLS, seen_columns, usable_items
-from components.recommender.top import top_columns
+from components.recommender.requests import RequestBatch, Usable, rank_by_score
 from components.recommender.weights import write_arm
 
 NAME = "random"
@@ -34,23 +34,12 @@ class RandomArm:
         candidates: Bool[np.ndarray, "I"] | None = None,
         exclude_seen: bool = True,
     ) -> Ranked:
-        usable = usable_items(np.arange(len(histories.catalogue)), candidates)
-        num_columns = len(usable.positions)
-        items = np.full((len(histories), k), -1, dtype=np.int64)
-        scores = np.full((len(histories), k), -np.inf, dtype=np.float32)
-        if num_columns == 0:
-            return Ranked(items=items, scores=scores)
-        size = max(1, MASK_CELLS // num_columns // 4)
-        for chosen in np.split(np.arange(len(histories)), range(size, len(histories), size)):
-            draws = [self._draw(histories, request, num_columns) for request in chosen]
-            block = torch.from_numpy(np.array(draws, dtype=np.float32).reshape(len(chosen), num_columns))
-            if exclude_seen:
-                seen = seen_columns(histories, chosen, usable.column, num_columns)
-                block = block.masked_fill(seen, -torch.inf)
-            at, values = top_columns(block, k)
-            items[chosen] = np.where(at < 0, -1, usable.positions[at])
-            scores[chosen] = values
-        return Ranked(items=items, scores=scores)
+        def score(batch: RequestBatch, usable: Usable) -> Float[Tensor, "B C"]:
+            draws = [self._draw(histories, request, len(usable.positions)) for request in batch.requests]
+            return torch.from_numpy(np.array(draws, dtype=np.float32))
+
+        rows = np.arange(len(histories.catalogue))
+        return rank_by_score(score, histories, rows, k=k, candidates=candidates, exclude_seen=exclude_seen)
 
     def _draw(self, histories: Histories, request: int, num_columns: int) -> np.ndarray:
         run = slice(histories.start[request], histories.end[request])

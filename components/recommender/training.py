@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import hashlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
+from torch import Tensor
 
+from components.recommender.checkpoint import read_checkpoint, write_checkpoint
 from components.recommender.network import Network
 from components.recommender.sequences import TrainingSequences
 from components.recommender.windows import cut_windows, known_before, pad_runs, window_batches
@@ -23,6 +27,20 @@ from components.recommender.windows import cut_windows, known_before, pad_runs, 
 
 class TrainingDiverged(Exception):
     """The loss is no number any more."""
+
+
+class DeviceUnavailable(Exception):
+    """The configured device is not on this machine."""
+
+
+def usable_device(name: str) -> torch.device:
+    """The device by name. Raises DeviceUnavailable for cuda where torch sees none."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeviceUnavailable(
+            "device is 'cuda', but torch sees no CUDA GPU here: set the device to 'cpu', or install a CUDA build of "
+            "torch and its driver"
+        )
+    return torch.device(name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +60,19 @@ class TrainingConfig:
     max_validation_targets: int = 2000
     evaluate_every: int = 2  # epochs
     patience: int = 4  # evaluations without a better one
+    device: Literal["cpu", "cuda"] = "cpu"
+    precision: Literal["fp32", "bf16"] = "fp32"  # of matrix products; weights and optimizer stay float32
+    compile: bool = False  # torch.compile the mixer; pays on a GPU
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size, self.stride, self.evaluate_every, self.patience) < 1:
             raise ValueError("epochs, batch_size, stride, evaluate_every and patience must be at least 1")
         if not 0 < self.validation_share < 1:
             raise ValueError(f"validation_share is {self.validation_share}; it is a share, between 0 and 1")
+        if self.device not in ("cpu", "cuda"):
+            raise ValueError(f"device is {self.device!r}; it is 'cpu' or 'cuda'")
+        if self.precision not in ("fp32", "bf16"):
+            raise ValueError(f"precision is {self.precision!r}; it is 'fp32' or 'bf16'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,20 +97,40 @@ def fit(
     max_length: int,
     seed: int,
     on_step: OnStep | None = None,
+    checkpoint: Path | None = None,
 ) -> None:
     """Train in place and leave the best weights (by validation NDCG@10; the last ones without validation).
 
-    Raises TrainingDiverged naming the step.
+    With `checkpoint`, the state is written there after every epoch, and a file that is there already is gone
+    on from, to the same weights as without the break; remove it when the weights are safe. The network is back
+    on the CPU when this returns.
+
+    Raises TrainingDiverged naming the step, DeviceUnavailable, CheckpointMismatch.
     """
+    device = usable_device(config.device)
     rng = np.random.default_rng(seed)
     known = known_before(sequences, strict_time=config.strict_time)
     is_held_out = held_out(sequences, config)
     validation = _validation_targets(sequences, is_held_out, config, rng)
+    network.to(device)
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay
+        network.parameters(),
+        lr=config.learning_rate,
+        betas=(0.9, 0.98),
+        weight_decay=config.weight_decay,
+        fused=True,
     )
-    best, best_weights, stale, step = -1.0, None, 0, 0
-    for epoch in range(config.epochs):
+    read_states = torch.compile(network.states, dynamic=True) if config.compile else network.states
+    progress = _Progress()
+    key = "" if checkpoint is None else _key(network, sequences, config, max_length, seed)
+    if checkpoint is not None and (saved := read_checkpoint(checkpoint, key)) is not None:
+        network.load_state_dict(saved["network"])
+        optimizer.load_state_dict(saved["optimizer"])
+        rng.bit_generator.state = saved["rng"]
+        progress = _Progress(**saved["progress"])
+    for epoch in range(progress.epoch, config.epochs):
+        if progress.stale >= config.patience:
+            break
         windows = cut_windows(sequences, max_length=max_length, stride=config.stride, rng=rng)
         batches = list(
             window_batches(
@@ -95,17 +140,19 @@ def fit(
         num_steps = config.epochs * len(batches)
         network.train()
         for at, batch in enumerate(batches):
+            batch = batch.to(device)
             for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * schedule(step, num_steps, config.warmup_share)
-            vectors = network.items()
-            states = network.states(vectors, batch.items, batch.times).flatten(0, 1)[batch.state_at]
-            loss = network.loss(states, vectors, batch.targets)
-            step += 1
+                group["lr"] = config.learning_rate * schedule(progress.step, num_steps, config.warmup_share)
+            with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+                vectors = network.items()
+                states = read_states(vectors, batch.items, batch.times).flatten(0, 1)[batch.state_at]
+                loss = network.loss(states, vectors, batch.targets)
+            progress.step += 1
             if not math.isfinite(value := loss.item()):
                 raise TrainingDiverged(
-                    f"loss is {value} at step {step} of {num_steps} (epoch {epoch + 1}); lower learning_rate "
-                    f"(now {config.learning_rate:g}) or clip_norm (now {config.clip_norm:g}), or lengthen "
-                    "warmup_share"
+                    f"loss is {value} at step {progress.step} of {num_steps} (epoch {epoch + 1}); lower "
+                    f"learning_rate (now {config.learning_rate:g}) or clip_norm (now {config.clip_norm:g}), or "
+                    "lengthen warmup_share"
                 )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -116,17 +163,50 @@ def fit(
             ndcg = None
             if due and len(validation):
                 ndcg = validation_ndcg(network, sequences, validation, known, max_length=max_length)
-                stale += 1
-                if ndcg > best:
-                    best, stale = ndcg, 0
-                    best_weights = copy.deepcopy(network.state_dict())
+                progress.stale += 1
+                if ndcg > progress.best:
+                    progress.best, progress.stale = ndcg, 0
+                    progress.best_weights = copy.deepcopy(network.state_dict())
             if on_step is not None:
-                on_step(Step(step=step, num_steps=num_steps, epoch=epoch, loss=value, validation_ndcg=ndcg))
-        if stale >= config.patience:
-            break
-    if best_weights is not None:
-        network.load_state_dict(best_weights)
-    network.eval()
+                on_step(
+                    Step(
+                        step=progress.step, num_steps=num_steps, epoch=epoch, loss=value, validation_ndcg=ndcg
+                    )
+                )
+        progress.epoch = epoch + 1
+        if checkpoint is not None:
+            state = {
+                "network": network.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "rng": rng.bit_generator.state,
+                "progress": vars(progress),
+            }
+            write_checkpoint(checkpoint, key, state)
+    if progress.best_weights is not None:
+        network.load_state_dict(progress.best_weights)
+    network.to("cpu").eval()
+
+
+@dataclass
+class _Progress:
+    """How far a training is."""
+
+    epoch: int = 0  # finished
+    step: int = 0
+    best: float = -1.0
+    stale: int = 0  # evaluations since the best one
+    best_weights: dict[str, Tensor] | None = None
+
+
+def _key(
+    network: Network, sequences: TrainingSequences, config: TrainingConfig, max_length: int, seed: int
+) -> str:
+    """Digest of what a training's result depends on."""
+    content = hashlib.sha256(repr((config, max_length, seed, torch.get_num_threads())).encode())
+    content.update(repr([(name, tuple(w.shape)) for name, w in network.state_dict().items()]).encode())
+    for column in (sequences.items, sequences.times, sequences.offsets):
+        content.update(np.ascontiguousarray(column).tobytes())
+    return content.hexdigest()[:16]
 
 
 def schedule(step: int, num_steps: int, warmup_share: float) -> float:
@@ -182,6 +262,7 @@ def validation_ndcg(
     """Mean 1 / log2(1 + rank) of the targets that rank within ten, earlier items of the user left out."""
     network.eval()
     vectors = network.items()
+    device = vectors.device
     opens = sequences.offsets[sequences.user_of_event()]
     gains = 0.0
     for chunk in np.split(targets, range(batch_size, len(targets), batch_size)):
@@ -189,18 +270,20 @@ def validation_ndcg(
         items, times = pad_runs(
             sequences.items, sequences.times, np.maximum(opens[chunk], end - max_length), end
         )
-        state_at = torch.from_numpy(np.minimum(end - opens[chunk], max_length))
-        states = network.states(vectors, torch.from_numpy(items), torch.from_numpy(times))
-        scores = network.log_scores(states[torch.arange(len(chunk)), state_at], vectors)
-        target = network.place[torch.from_numpy(sequences.items[chunk].astype(np.int64))]
+        state_at = torch.from_numpy(np.minimum(end - opens[chunk], max_length)).to(device)
+        states = network.states(
+            vectors, torch.from_numpy(items).to(device), torch.from_numpy(times).to(device)
+        )
+        scores = network.log_scores(states[torch.arange(len(chunk), device=device), state_at], vectors)
+        target = network.place[torch.from_numpy(sequences.items[chunk].astype(np.int64)).to(device)]
         wanted = scores.gather(1, target[:, None])
         earlier = end - opens[chunk]
         row = np.repeat(np.arange(len(chunk)), earlier)
         event = (
             np.arange(earlier.sum()) - np.repeat(np.cumsum(earlier) - earlier, earlier) + opens[chunk][row]
         )
-        seen = network.place[torch.from_numpy(sequences.items[event].astype(np.int64))]
-        scores[torch.from_numpy(row), seen] = -torch.inf
+        seen = network.place[torch.from_numpy(sequences.items[event].astype(np.int64)).to(device)]
+        scores[torch.from_numpy(row).to(device), seen] = -torch.inf
         rank = 1 + (scores > wanted).sum(dim=1)
         gains += float((rank <= 10).div(torch.log2(rank + 1.0)).sum())
     return gains / len(targets)
@@ -212,7 +295,7 @@ def seeded(seed: int) -> Iterator[None]:
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")  # another kernel on CPU, twice as fast, same rounding
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng():  # of the CPU and of every GPU there is
             torch.manual_seed(seed)
             yield
     finally:

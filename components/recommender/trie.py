@@ -9,6 +9,7 @@ Shapes: per level: node, width = most children of one node. L = levels of the tu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,15 @@ class Trie:
     @property
     def num_leaves(self) -> int:
         return len(self.items)
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Trie:
+        """Every tensor changed: to another device, say."""
+        levels = [
+            TrieLevel(**{name: change(tensor) for name, tensor in vars(level).items()})
+            for level in self.levels
+        ]
+        others = {name: change(tensor) for name, tensor in vars(self).items() if name != "levels"}
+        return Trie(levels=levels, **others)
 
 
 def build_trie(codes: Int[np.ndarray, "item L"], members: Bool[np.ndarray, "item"] | None = None) -> Trie:

@@ -8,6 +8,8 @@ Shapes: N states, any leading shape `*`, level, code.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -17,7 +19,7 @@ from components.recommender.fast_dropout import fast_dropout
 
 
 class TupleHead(nn.Module):
-    def __init__(self, num_codes: list[int], dim: int, hidden: int, dropout: float) -> None:
+    def __init__(self, num_codes: Sequence[int], dim: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.num_codes, self.dropout = num_codes, dropout
         self.from_state = nn.ModuleList(nn.Linear(dim, hidden) for _ in num_codes)
@@ -37,3 +39,12 @@ class TupleHead(nn.Module):
     def logits(self, hidden: Float[Tensor, "* hidden"], level: int) -> Float[Tensor, "* code"]:
         """Scores of the level's codes from the sum of `state` and `prefix`."""
         return self.to_codes[level](fast_dropout(F.gelu(hidden), self.dropout, self.training))
+
+    def logits_of(
+        self, hidden: Float[Tensor, "* hidden"], codes: Int[Tensor, "* width"], level: int
+    ) -> Float[Tensor, "* width"]:
+        """The same for some codes of the level, where they are few."""
+        to_codes = self.to_codes[level]
+        assert isinstance(to_codes, nn.Linear)
+        activated = fast_dropout(F.gelu(hidden), self.dropout, self.training)
+        return (F.embedding(codes, to_codes.weight) @ activated[..., None])[..., 0] + to_codes.bias[codes]

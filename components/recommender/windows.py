@@ -20,7 +20,7 @@ from torch import Tensor
 
 from components.recommender.sequences import TrainingSequences
 
-SHUFFLE_BATCHES = 8  # windows are sorted by length within this many batches: little padding, mixed users
+SHUFFLE_BATCHES = 32  # windows are sorted by length within this many batches: little padding, mixed users
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,9 @@ class WindowBatch:
     times: Int[Tensor, "W P-1"]  # epoch seconds; padding repeats the last
     state_at: Int[Tensor, "T"]  # row of the flattened [W * P] states that predicts the target
     targets: Int[Tensor, "T"]  # position in the vocabulary
+
+    def to(self, device: torch.device) -> WindowBatch:
+        return WindowBatch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,10 +31,11 @@ from components.features.encoding import EncoderConfig, encode_items
 from components.features.graph import item_graph
 from components.features.sequences import user_sequences
 from components.recommender.arm import Arm, Histories
+from components.recommender.dense_arm import DenseConfig
 from components.recommender.mixer import MixerConfig
 from components.recommender.mmgrec import MMGRecConfig, train_mmgrec
 from components.recommender.popularity import fit_popularity, fit_recent_popularity
-from components.recommender.sasrec import SASRecConfig, train_sasrec
+from components.recommender.sasrec import train_sasrec
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training import TrainingConfig
 from components.registry.bundle import BundleFacts, BundleMismatch, build_bundle, open_bundle
@@ -48,7 +49,7 @@ _TRAINING = TrainingConfig(
     epochs=2, batch_size=64, learning_rate=1e-2, stride=20, validation="none", warmup_share=0.05
 )
 _MIXER = MixerConfig(dim=32, num_layers=1, num_heads=1, max_length=20, dropout=0.1, relation_dim=0)
-_SASREC = SASRecConfig(mixer=_MIXER, training=_TRAINING)
+_SASREC = DenseConfig(mixer=_MIXER, training=_TRAINING)
 _MMGREC = MMGRecConfig(
     mixer=replace(_MIXER, relation_dim=8), training=_TRAINING, head_hidden=32, beam_size=50, decode="hybrid"
 )

@@ -1,6 +1,7 @@
 """What every arm promises, tried on each: the Arm protocol's invariants, and saving."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,12 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.recommender.arm import Arm, Histories
+from components.recommender.dense_arm import DenseConfig
+from components.recommender.ease import EASEConfig, fit_ease
+from components.recommender.hstu import train_hstu
 from components.recommender.loading import load_arm
 from components.recommender.popularity import fit_popularity, fit_recent_popularity
 from components.recommender.random_order import RandomArm
-from components.recommender.sasrec import SASRecConfig, train_sasrec
+from components.recommender.sasrec import train_sasrec
+from components.recommender.semantic_sasrec import train_semantic_sasrec
 from components.recommender.weights import CheckpointMismatch
-from tests.recommender.examples import SHORT, SMALL_MIXER, circling, histories_of, item_names, trained_arm
+from tests.recommender.examples import (
+    SHORT,
+    SMALL_MIXER,
+    circling,
+    histories_of,
+    item_names,
+    trained_arm,
+    tuples,
+)
 
 NUM_ITEMS = 40
 CATALOGUE = np.concatenate([["stranger"], item_names(NUM_ITEMS)[::-1]]).astype(object)  # not the arms' order
@@ -29,7 +42,21 @@ def make_arms() -> dict[str, Arm]:
         "beam": generative,
         "hybrid": generative.decoding("hybrid"),
         "exact": generative.decoding("exact"),
-        "sasrec": train_sasrec(sequences, SASRecConfig(mixer=SMALL_MIXER, training=SHORT), seed=0),
+        "sasrec": train_sasrec(sequences, DenseConfig(mixer=SMALL_MIXER, training=SHORT), seed=0),
+        "semantic_sasrec": train_semantic_sasrec(
+            sequences,
+            tuples(NUM_ITEMS, width=4, seed=0),
+            DenseConfig(mixer=SMALL_MIXER, training=SHORT, free_dropout=0.5),
+            seed=0,
+        ),
+        "hstu": train_hstu(
+            sequences,
+            DenseConfig(
+                mixer=replace(SMALL_MIXER, block="hstu", relation_dim=0, time_gaps=True), training=SHORT
+            ),
+            seed=0,
+        ),
+        "ease": fit_ease(sequences, EASEConfig(regularization=1.0)),
         "popularity": fit_popularity(events),
         "recent": fit_recent_popularity(
             events, sequences.times, cutoff=int(sequences.times.max()) + 1, days=0.1
@@ -151,7 +178,7 @@ def test_a_changed_arm_is_refused(tmp_path):
     with pytest.raises(CheckpointMismatch, match="does not fit this version"):
         load_arm(tmp_path)
     written({"name": "oracle"})
-    with pytest.raises(CheckpointMismatch, match="'oracle' is not one of"):
+    with pytest.raises(CheckpointMismatch, match="'oracle' is not one that"):
         load_arm(tmp_path)
     written({})
     (tmp_path / "weights.safetensors").write_bytes(b"short")

@@ -38,6 +38,12 @@ def head_with(first: list[float], second: list[float]) -> TupleHead:
     return head
 
 
+def pairs(allowed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(user, leaf) of every leaf that is not allowed."""
+    row, leaf = torch.nonzero(~allowed, as_tuple=True)
+    return row, leaf
+
+
 def test_worked_example():
     """P(first code): 0 has 3/4, 1 has 1/4. Under 0 codes 0 and 1 are items, 1/2 each; under 1 only code 1.
 
@@ -45,13 +51,13 @@ def test_worked_example():
     """
     trie = build_trie(np.array([[0, 0], [0, 1], [1, 1]]))
     head = head_with([np.log(3.0), 0.0], [0.0, 0.0])
-    live = torch.ones(1, 3, dtype=torch.bool)
-    leaf, score = beam_search(head, trie, torch.zeros(1, 1), width=3, live=live)
+    everything, nothing = torch.ones(3, dtype=torch.bool), pairs(torch.ones(1, 3, dtype=torch.bool))
+    leaf, score = beam_search(head, trie, torch.zeros(1, 1), width=3, usable=everything, barred=nothing)
     assert sorted(leaf[0].tolist()) == [0, 1, 2]
     torch.testing.assert_close(score.exp(), torch.tensor([[3 / 8, 3 / 8, 1 / 4]]))
 
-    dead = torch.tensor([[False, False, True]])  # the whole prefix 0 is seen: even one beam finds (1,1)
-    leaf, score = beam_search(head, trie, torch.zeros(1, 1), width=1, live=dead)
+    seen = pairs(torch.tensor([[False, False, True]]))  # the whole prefix 0: even one beam finds (1,1)
+    leaf, score = beam_search(head, trie, torch.zeros(1, 1), width=1, usable=everything, barred=seen)
     assert leaf.tolist() == [[2]]
     torch.testing.assert_close(score.exp(), torch.tensor([[1 / 4]]))
 
@@ -72,10 +78,12 @@ def test_beams_hold_live_leaves_once_with_their_exact_score(count, width, beams,
     """At full width the search is exact: same leaves, same scores, best first."""
     codes = tuples(count, width=width, seed=seed)
     head, trie, states = random_head(codes, seed), build_trie(codes), random_states(5, seed)
-    live = torch.rand(5, count, generator=torch.Generator().manual_seed(seed)) < 0.6
+    chance = torch.rand(6, count, generator=torch.Generator().manual_seed(seed))
+    usable, allowed = chance[0] < 0.8, chance[1:] < 0.6
+    live = allowed & usable
     with torch.inference_mode():
         exact = tuple_log_probs(head, trie, states).masked_fill(~live, -torch.inf)
-        leaf, score = beam_search(head, trie, states, width=beams, live=live)
+        leaf, score = beam_search(head, trie, states, width=beams, usable=usable, barred=pairs(allowed))
     for row in range(5):
         found = leaf[row][leaf[row] >= 0]
         assert len(found) == len(set(found.tolist()))

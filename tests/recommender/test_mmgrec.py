@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from components.recommender.loading import load_arm
-from components.recommender.mmgrec import CodeOutOfRange, train_mmgrec
+from components.recommender.mmgrec import train_mmgrec
 from components.recommender.sequences import TrainingSequences
 from components.recommender.trie import DuplicateTuple
+from components.recommender.vocabulary import CodeOutOfRange
 from tests.recommender.examples import SHORT, SMALL, circling, histories_of, item_names, trained_arm, tuples
 
 LEARNED = replace(SMALL, training=replace(SHORT, epochs=10, learning_rate=2e-2))
@@ -37,12 +38,12 @@ def test_default_beam_equals_exact_scoring():
 def test_a_new_item_is_produced_from_its_codes():
     """An item that arrives after training, with the codes of a likely neighbour, enters lists; old scores stay."""
     arm = trained_arm(40)
-    item_ids, codes = item_names(40), arm.codes
+    item_ids, codes = item_names(40), arm.vocabulary.codes
     new_codes = np.array(
         [[codes[7, 0], codes[7, 1], codes[:, 2].max() + 1]]
     )  # a collision token never trained
     extended = arm.with_ids(np.array(["a-new-one"], dtype=object), new_codes)
-    assert extended.item_ids.tolist() == ["a-new-one", *item_ids]
+    assert extended.vocabulary.item_ids.tolist() == ["a-new-one", *item_ids]
 
     catalogue = np.concatenate([item_ids, ["a-new-one"]]).astype(object)
     histories = histories_of(catalogue, [[1, 2, 3], [40], []])
@@ -61,7 +62,7 @@ def test_an_extended_arm_is_saved_whole(tmp_path):
     arm = trained_arm(40)
     extended = arm.with_ids(np.array(["new"], dtype=object), np.array([[0, 0, 30]]))
     extended.save(tmp_path)
-    histories = histories_of(extended.item_ids, [[1, 2], [40, 5]])
+    histories = histories_of(extended.vocabulary.item_ids, [[1, 2], [40, 5]])
     wanted, got = extended.recommend(histories, k=10), load_arm(tmp_path).recommend(histories, k=10)
     np.testing.assert_array_equal(wanted.items, got.items)
 
@@ -72,9 +73,9 @@ def test_new_codes_must_fit():
     with pytest.raises(CodeOutOfRange, match="'new' has code 99 at level 1"):
         arm.with_ids(new, np.array([[0, 99, 0]]))
     with pytest.raises(DuplicateTuple):
-        arm.with_ids(new, arm.codes[:1])
+        arm.with_ids(new, arm.vocabulary.codes[:1])
     with pytest.raises(ValueError, match="'i003' has other codes"):
-        arm.with_ids(np.array(["i003"], dtype=object), arm.codes[3:4] + 1)
+        arm.with_ids(np.array(["i003"], dtype=object), arm.vocabulary.codes[3:4] + 1)
 
 
 def test_cold_items_get_a_likelihood_from_training_on_others():

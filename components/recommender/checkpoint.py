@@ -1,0 +1,48 @@
+"""Where a training stopped: everything that its continuation needs to end in the same weights.
+
+A checkpoint is written whole or not at all (a new file takes the old one's place), and belongs to one training:
+its key names data, config, seed and shapes.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from components.recommender.weights import CheckpointMismatch
+
+
+def write_checkpoint(path: Path, key: str, state: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    torch.save({"key": key, "torch_rng": torch.get_rng_state(), **state}, unfinished)
+    with unfinished.open("rb") as file:
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def read_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
+    """What was written under this key, torch's random state restored; None where there is no file.
+
+    Raises CheckpointMismatch for a file that cannot be read or belongs to another training.
+    """
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        found = state.pop("key")
+        random = state.pop("torch_rng")
+    except Exception as error:  # torch and pickle raise what they like for a damaged file
+        raise CheckpointMismatch(
+            f"{path}: not a readable checkpoint ({error}); remove it to train from the start"
+        ) from error
+    if found != key:
+        raise CheckpointMismatch(
+            f"{path}: belongs to another training (its key is {found}, this one's {key}): data, config, seed or "
+            "shapes differ. Remove it to train from the start, or point to this training's own file"
+        )
+    torch.set_rng_state(random)
+    return state

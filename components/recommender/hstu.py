@@ -1,0 +1,28 @@
+"""HSTU: a mixer without softmax and with a bias of time, trained by the same full softmax as SASRec.
+
+Source: Zhai et al. 2024, arXiv:2402.17152.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components.recommender.dense_arm import DenseArm, DenseConfig, train_dense
+from components.recommender.sequences import TrainingSequences
+from components.recommender.training import OnStep
+from components.recommender.vocabulary import vocabulary_of
+
+
+def train_hstu(
+    sequences: TrainingSequences,
+    config: DenseConfig,
+    *,
+    seed: int,
+    on_step: OnStep | None = None,
+    checkpoint: Path | None = None,
+) -> DenseArm:
+    """Train HSTU on the items that occur. Raises TrainingDiverged when the loss is no number."""
+    vocabulary = vocabulary_of(sequences)
+    return train_dense(
+        "hstu", sequences, vocabulary, config, seed=seed, on_step=on_step, checkpoint=checkpoint
+    )
