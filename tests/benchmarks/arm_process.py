@@ -7,7 +7,6 @@ A process of its own, so that its peak memory and CPU seconds are the arm's:
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from typing import Any
@@ -18,6 +17,7 @@ import torch
 from tests.benchmarks.arms import ARMS
 from tests.benchmarks.datasets import Dataset, open_dataset
 from tests.benchmarks.leave_one_out import PLACES, places
+from tests.benchmarks.peak_memory import peak_mb
 from tests.benchmarks.results import Outcome, write_outcome
 from tests.benchmarks.semantic_codes import Codes, random_codes, semantic_codes
 from tests.benchmarks.surroundings import results_folder
@@ -70,11 +70,6 @@ def _codes(data: Dataset, kind: str, seed: int) -> Codes:
         return Codes(table=np.zeros((data.events.num_items, 0), dtype=np.int64), cpu_seconds=0.0)
     fitted = semantic_codes(data, seed, results_folder() / "codes")
     return random_codes(fitted, seed) if kind == "random" else fitted
-
-
-def peak_mb() -> float:
-    """Of this process so far, in units of 10^6 bytes; Linux counts kibibytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 def num_parameters(arm: Any) -> int:

@@ -5,7 +5,6 @@ One epoch of training is enough for timing: what decoding costs does not hang on
 
 from __future__ import annotations
 
-import resource
 import statistics
 import time
 from dataclasses import replace
@@ -17,6 +16,7 @@ from components.recommender.mmgrec import train_mmgrec
 from tests.benchmarks.arms import in_order
 from tests.benchmarks.datasets import Dataset
 from tests.benchmarks.leave_one_out import PLACES
+from tests.benchmarks.peak_memory import peak_mb
 from tests.benchmarks.semantic_codes import semantic_codes
 from tests.benchmarks.surroundings import results_folder
 
@@ -29,7 +29,7 @@ def top_ten(data: Dataset, seed: int) -> dict[str, float | str]:
     config = in_order(presets.default_mmgrec())
     short = replace(config, training=replace(config.training, epochs=1))
     arm = train_mmgrec(data.events.training(), codes.table, short, seed=seed)
-    trained_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    trained_mb = peak_mb()
     histories = data.events.histories()
     taken = []
     for _ in range(RUNS):
@@ -42,5 +42,5 @@ def top_ten(data: Dataset, seed: int) -> dict[str, float | str]:
         "users_per_cpu_second": data.events.num_users / statistics.median(taken),
         "users_per_cpu_second_best": data.events.num_users / min(taken),
         "peak_mb_after_training": trained_mb,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+        "peak_mb": peak_mb(),
     }
