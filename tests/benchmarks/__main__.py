@@ -78,20 +78,29 @@ def _throughput(asked: Asked) -> list[Figures]:
 
 
 def _accuracy(asked: Asked) -> list[Figures]:
-    from tests.benchmarks.accuracy import run_arms
+    from tests.benchmarks.accuracy import named, run_arms
     from tests.benchmarks.arms import ARMS
 
     data = asked.data or LEAVE_ONE_OUT
     return [
-        {"data": ",".join(data), **run_arms(data, asked.arms or tuple(ARMS), asked.seeds, results_folder())}
+        {
+            "data": ",".join(map(named, data)),
+            **run_arms(data, asked.arms or tuple(ARMS), asked.seeds, results_folder()),
+        }
     ]
 
 
 def _peers(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.accuracy import named
     from tests.benchmarks.peers import run_peers
 
     data = asked.data or LEAVE_ONE_OUT
-    return [{"data": ",".join(data), **run_peers(data, asked.peers or None, asked.seeds, results_folder())}]
+    return [
+        {
+            "data": ",".join(map(named, data)),
+            **run_peers(data, asked.peers or None, asked.seeds, results_folder()),
+        }
+    ]
 
 
 def _table(asked: Asked) -> list[Figures]:
@@ -181,14 +190,14 @@ def main() -> int:
     parser.add_argument("--arms", default="", help="of accuracy")
     parser.add_argument("--peers", default="", help="of peers")
     parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--docs", type=Path, help="folder that the table is written to; else RESULTS")
+    parser.add_argument("--docs", default="", help="folder that the table is written to; else RESULTS")
     read = parser.parse_args()
     asked = Asked(
         data=_names(read.data),
         arms=_names(read.arms),
         peers=_names(read.peers),
         seeds=tuple(int(seed) for seed in _names(read.seeds)),
-        docs=read.docs,
+        docs=Path(read.docs) if read.docs else None,
     )
     parts = _names(read.part or read.only) or (OWN_DATA if asked.data else QUICK)
     if strangers := [name for name in parts if name not in PARTS and name not in MODULES]:

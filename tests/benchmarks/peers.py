@@ -15,7 +15,7 @@ import numpy as np
 from tests.benchmarks.datasets import open_dataset
 from tests.benchmarks.leave_one_out import LeaveOneOut
 from tests.benchmarks.results import is_done, outcome_path, with_ending
-from tests.benchmarks.surroundings import CHECKOUT, peers_home, shared_folder, single_thread
+from tests.benchmarks.surroundings import peers_home, shared_folder, single_thread
 
 FITTED = ("pop", "itemknn", "ease", "implicit_bm25", "implicit_als")  # the same for every seed
 TRAINED: Mapping[str, tuple[str, ...]] = {  # by data set; others take those of beauty
@@ -104,7 +104,7 @@ def _run(events: LeaveOneOut, peer: str, seed: int, results: Path) -> int:
     with log.open("w") as told:
         done = subprocess.run(
             [str(part) for part in command],
-            cwd=CHECKOUT,
+            cwd=peers_home(),  # some leave logs where they run
             env=single_thread() | {"PEERS_HOME": str(peers_home())},
             stdout=told,
             stderr=subprocess.STDOUT,

@@ -57,7 +57,7 @@ def _take_turns(commands: dict[str, Sequence[str]]) -> dict[str, list[float]]:
     running = {
         name: subprocess.Popen(
             list(command),
-            cwd=CHECKOUT,
+            cwd=CHECKOUT if name == "sasrec" else peers_home(),  # peers leave logs where they run
             env=single_thread() | {"PEERS_HOME": str(peers_home())},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
