@@ -1,10 +1,13 @@
 # Every target stands alone: on a machine with Python 3.11 and nothing else it makes .venv, installs what
 # infra/constraints.txt pins, and runs. Settings, on the command line or in the environment:
 #
-#   DATA=movielens      what `demo` reads: movielens, synthetic, or a folder of events and items
+#   DATA=movielens      what `demo` reads: movielens, synthetic, or a folder of events and items;
+#                       `bench`, which reads ml100k, beauty, films and sequence files too, only if it is said
 #   TORCH_INDEX=        index for torch alone, e.g. one that holds CPU builds; empty: pip's own index
 #   PYTHON=python3.11   the Python 3.11 to make .venv with
-#   ONLY=               the part that `bench` runs; empty: all
+#   ONLY=               the parts that `bench` runs, joined by commas; empty: the quick ones
+#   SEEDS=1,2,3         of `bench`
+#   DOCS=               folder that the table of `bench` is written to; empty: RESULTS, else .bench
 #   PYTEST_ARGS=        more arguments for pytest, e.g. PYTEST_ARGS="tests/data -x"
 
 SHELL := /bin/bash
@@ -16,6 +19,8 @@ DATA ?= movielens
 TORCH_INDEX ?=
 PYTEST_ARGS ?=
 ONLY ?=
+SEEDS ?=
+DOCS ?=
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 
 VENV := .venv
@@ -45,7 +50,8 @@ ui: $(INSTALLED) ## Prefect, MLflow, Data Docs and reports on what the demo left
 	$(BIN)/recloop ui
 
 bench: $(INSTALLED) ## speed and quality against the figures in the docs
-	$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only "$(ONLY)") $(if $(SEEDS),--seeds "$(SEEDS)") \
+	  $(if $(filter-out file,$(origin DATA)),--data "$(DATA)") $(if $(DOCS),--docs "$(DOCS)")
 
 install: $(INSTALLED) ## only make .venv and install
 

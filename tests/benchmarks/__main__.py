@@ -1,110 +1,223 @@
-"""`make bench`: what the hot paths cost, in CPU seconds and memory, one JSON line a part.
+"""`make bench`: speed and quality, one JSON line a part, the last line of the part's output.
 
-`make bench ONLY=ranking` runs one part. Figures of a shared machine are noise one by one: every part is the
-median of five runs, and the least of them stands beside it.
+    make bench                              the quick parts: what the hot paths cost
+    make bench ONLY=decoding                one part, or several: ONLY=peers,accuracy,table
+    make bench DATA=my/folder               accuracy on your data, beside the peers where there are any, and the table
+    python -m tests.benchmarks accuracy --data beauty --arms sasrec,mmgrec --seeds 1,2,3
+
+Figures stand under RESULTS (.bench); of accuracy and peers, what stands there is not measured again. Times
+are CPU seconds of one thread.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
-import statistics
-import time
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import numpy as np
+from tests.benchmarks.surroundings import CHECKOUT, results_folder, single_thread
 
-RUNS = 5
-
-
-def ranking() -> dict[str, float]:
-    """NDCG@10 of 100,000 users × 100 places, one to ten relevant items each."""
-    from components.evaluation.ranking import Relevant, rank_metrics
-
-    rng = np.random.default_rng(0)
-    num_users, num_items = 100_000, 10_000
-    lists = (rng.integers(0, num_items, (num_users, 1)) + np.arange(100) * 97) % num_items
-    counts = rng.integers(1, 11, num_users)
-    offsets = np.concatenate([[0], np.cumsum(counts)])
-    items = (np.repeat(lists[:, 0], counts) + rng.integers(0, 200, offsets[-1]) * 97) % num_items
-    relevant = Relevant(offsets=offsets, items=items)
-    return _cost(lambda: rank_metrics(lists, relevant, ["ndcg@10"], num_items=num_items))
+Figures = dict[str, Any]
 
 
-def bootstrap() -> dict[str, float]:
-    """10,000 resamples over 100,000 users for eight metrics."""
-    from components.evaluation.statistics import bootstrap_means
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The command line; what is empty is left to the part."""
 
-    columns = np.random.default_rng(0).random((100_000, 8))
-    return _cost(lambda: bootstrap_means(columns, resamples=10_000, seed=7), runs=1)
-
-
-def decoding() -> dict[str, float]:
-    """Top 10 for 2,000 histories of 20 items by beam over a trie of 12,000 items; untrained weights."""
-    import torch
-
-    from components.recommender.arm import Histories
-    from components.recommender.mmgrec import train_mmgrec
-    from components.recommender.presets import default_mmgrec
-    from components.recommender.sequences import TrainingSequences
-
-    torch.set_num_threads(1)
-    rng = np.random.default_rng(0)
-    num_items, num_users = 12_000, 2_000
-    catalogue = np.array([f"{item:05d}" for item in range(num_items)], dtype=object)
-    codes = np.stack(
-        [np.arange(num_items) // 47 % 256, rng.integers(0, 256, num_items), np.arange(num_items)], axis=1
-    )
-    config = default_mmgrec()
-    short = type(config.training)(epochs=1, validation="none")
-    seen = rng.integers(0, num_items, (num_users, 20))
-    sequences = TrainingSequences.from_lists(
-        [catalogue[row].tolist() for row in seen[:50]], item_ids=catalogue
-    )
-    arm = train_mmgrec(sequences, codes, type(config)(mixer=config.mixer, training=short), seed=7)
-    ends = np.arange(1, num_users + 1) * 20
-    histories = Histories(
-        catalogue=catalogue,
-        items=seen.ravel(),
-        times=np.tile(np.arange(20), num_users),
-        start=ends - 20,
-        end=ends,
-    )
-    cost = _cost(lambda: arm.recommend(histories, k=10), runs=3)
-    return cost | {"users_per_cpu_second": num_users / cost["cpu_seconds_median"]}
+    data: tuple[str, ...]
+    arms: tuple[str, ...]
+    peers: tuple[str, ...]
+    seeds: tuple[int, ...]
+    docs: Path | None
 
 
-PARTS: dict[str, Callable[[], dict[str, float]]] = {
-    "ranking": ranking,
-    "bootstrap": bootstrap,
-    "decoding": decoding,
+# --- parts: a line of figures each, for one data set where the part reads data -------------------------
+
+
+def _ranking(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.hot_paths import ranking
+
+    return [{"data": "made-up", **ranking()}]
+
+
+def _bootstrap(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.hot_paths import bootstrap
+
+    return [{"data": "made-up", **bootstrap()}]
+
+
+def _decoding(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.hot_paths import decoding
+
+    return [{"data": "made-up", **decoding()}]
+
+
+def _top_ten(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.top_ten import top_ten
+
+    return _each(asked.data or ("beauty",), lambda data: top_ten(data, asked.seeds[0]))
+
+
+def _cold_items(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.cold_items import cold_items
+
+    return _each(asked.data or ("films", "beauty"), lambda data: cold_items(data, asked.seeds[0]))
+
+
+def _throughput(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.accuracy import named
+    from tests.benchmarks.throughput import throughput
+
+    return [{"data": named(data), **throughput(data)} for data in asked.data or ("beauty",)]
+
+
+def _accuracy(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.accuracy import named, run_arms
+    from tests.benchmarks.arms import ARMS
+
+    data = asked.data or LEAVE_ONE_OUT
+    return [
+        {
+            "data": ",".join(map(named, data)),
+            **run_arms(data, asked.arms or tuple(ARMS), asked.seeds, results_folder()),
+        }
+    ]
+
+
+def _peers(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.accuracy import named
+    from tests.benchmarks.peers import run_peers
+
+    data = asked.data or LEAVE_ONE_OUT
+    return [
+        {
+            "data": ",".join(map(named, data)),
+            **run_peers(data, asked.peers or None, asked.seeds, results_folder()),
+        }
+    ]
+
+
+def _table(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.table import write_table
+
+    return [{"data": "all", **write_table(results_folder(), asked.docs or results_folder())}]
+
+
+def _each(names: Sequence[str], measure: Callable[[Any], Figures]) -> list[Figures]:
+    from tests.benchmarks.datasets import open_dataset
+
+    found = []
+    for name in names:
+        data = open_dataset(name, results_folder() / "sources")
+        found.append({"data": data.name, **measure(data)})
+    return found
+
+
+LEAVE_ONE_OUT = ("ml100k", "beauty")
+PARTS: dict[str, Callable[[Asked], list[Figures]]] = {
+    "ranking": _ranking,
+    "bootstrap": _bootstrap,
+    "decoding": _decoding,
+    "top_ten": _top_ten,
+    "throughput": _throughput,
+    "cold_items": _cold_items,
+    "peers": _peers,
+    "accuracy": _accuracy,
+    "table": _table,
 }
+MODULES = ("tokenizer", "ablation", "tiger_decoding")  # parts with a command line of their own
+QUICK = ("ranking", "bootstrap", "decoding", "top_ten")
+OWN_DATA = ("peers", "accuracy", "table")  # what `make bench DATA=…` runs
+KEPT = ("top_ten", "throughput", "cold_items")  # parts whose figures the table reads
 
 
-def _cost(work: Callable[[], object], runs: int = RUNS) -> dict[str, float]:
-    work()
-    taken = []
-    for _ in range(runs):
-        begin = time.process_time()
-        work()
-        taken.append(time.process_time() - begin)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {
-        "cpu_seconds_median": statistics.median(taken),
-        "cpu_seconds_least": min(taken),
-        "process_peak_mb": peak,
-    }
+def run_part(name: str, asked: Asked) -> None:
+    """Measure in this process, keep what the table reads, and print the line."""
+    from components.data.sources import SourceUnavailable
+    from tests.benchmarks.results import write_part
+
+    try:
+        found = PARTS[name](asked)
+    except SourceUnavailable as error:
+        print(json.dumps({"part": name, "skipped": str(error)}), flush=True)
+        return
+    if name in KEPT:
+        for figures in found:
+            told = {key: value for key, value in figures.items() if key != "data"}
+            write_part(results_folder(), name, figures["data"], told)
+    for figures in found:
+        print(json.dumps({"part": name, **_rounded(figures)}), flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--only", choices=sorted(PARTS), help="run one part")
-    chosen = parser.parse_args().only
-    for name in [chosen] if chosen else list(PARTS):
-        figures = {key: round(value, 3) for key, value in PARTS[name]().items()}
-        print(json.dumps({"part": name, **figures}), flush=True)
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def run_apart(name: str, options: Sequence[str], data: Sequence[str]) -> int:
+    """A part in a process of its own, so that its peak memory is its own."""
+    if name in MODULES:
+        if not (Path(__file__).parent / f"{name}.py").is_file():
+            print(
+                json.dumps({"part": name, "skipped": f"there is no tests/benchmarks/{name}.py"}), flush=True
+            )
+            return 0
+        takes_data = list(data[:1]) if name != "tiger_decoding" else []
+        return _python(["-m", f"tests.benchmarks.{name}", *takes_data], os.environ)
+    return _python(["-m", "tests.benchmarks", name, *options], single_thread())
+
+
+def _python(arguments: Sequence[str], environment: Any) -> int:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=CHECKOUT, env=dict(environment), check=False
+    ).returncode
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", nargs="?", default="", help=", ".join((*PARTS, *MODULES)))
+    parser.add_argument("--only", default="", help="the same, for several: parts joined by commas")
+    parser.add_argument("--data", default="", help="ml100k, beauty, films, synthetic, a folder or a file")
+    parser.add_argument("--arms", default="", help="of accuracy")
+    parser.add_argument("--peers", default="", help="of peers")
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--docs", default="", help="folder that the table is written to; else RESULTS")
+    read = parser.parse_args()
+    asked = Asked(
+        data=_names(read.data),
+        arms=_names(read.arms),
+        peers=_names(read.peers),
+        seeds=tuple(int(seed) for seed in _names(read.seeds)),
+        docs=Path(read.docs) if read.docs else None,
+    )
+    parts = _names(read.part or read.only) or (OWN_DATA if asked.data else QUICK)
+    if strangers := [name for name in parts if name not in PARTS and name not in MODULES]:
+        parser.error(f"{strangers[0]!r} is no part; there are {', '.join((*PARTS, *MODULES))}")
+    if len(parts) == 1 and parts[0] in PARTS:
+        run_part(parts[0], asked)
+        return 0
+    given = {**vars(read), "data": ",".join(asked.data)}
+    options = [
+        f"--{name}={given[name]}" for name in ("data", "arms", "peers", "seeds", "docs") if given[name]
+    ]
+    return max(run_apart(name, options, asked.data) for name in parts)
+
+
+def _names(joined: str) -> tuple[str, ...]:
+    """Parts between commas; a path that holds one stays whole."""
+    if Path(joined).exists() and joined:
+        return (str(Path(joined).resolve()),)
+    return tuple(name.strip() for name in joined.split(",") if name.strip())
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""Cold items: a tenth of the items loses every training event; who recommends them to those who took them?
+
+Each user's latest fifth of events (one at least) is to be told from the rest. The tokenizer, its encoders
+and every arm are fitted on warm items alone; a cold item then gets a semantic ID from its content, without
+edges, and the arm gets the ID. Recall@10 over the users who took a cold item among their latest, once with
+cold items as the only candidates, once with all items; seen items are left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+
+from components.evaluation.ranking import Relevant, rank_metrics
+from components.features.vectors import ItemVectors
+from components.recommender.arm import Histories
+from components.recommender.sequences import TrainingSequences
+from components.tokenizer.ids import append
+from tests.benchmarks.arms import ARMS
+from tests.benchmarks.datasets import Dataset
+from tests.benchmarks.leave_one_out import PLACES, LeaveOneOut
+from tests.benchmarks.semantic_codes import first_ids, fit_on_training, modalities
+
+COLD_SHARE = 0.1  # of the items
+LATEST_SHARE = 0.2  # of each user's events
+RECENT = 20  # events of the history that content neighbours look at
+COLD_ARMS = ("mmgrec", "semantic_sasrec")  # those that can take an item by its code; as far as ARMS has them
+
+
+class NoContent(ValueError):
+    """The data set says nothing of its items, so nothing can be said of cold ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColdSplit:
+    """Positions of items are those of the data set, but in `training`, whose vocabulary is the warm items."""
+
+    is_cold: Bool[np.ndarray, "item"]
+    training: TrainingSequences
+    histories: Histories  # of the asked users: their warm events before the latest
+    relevant: Relevant  # their cold items among the latest, those they did not take before
+
+    @property
+    def num_asked(self) -> int:
+        return len(self.relevant)
+
+
+def split_cold(events: LeaveOneOut, seed: int) -> ColdSplit:
+    """Draw the cold items, cut off the latest events, and take the cold items out of what is before."""
+    is_cold = np.zeros(events.num_items, dtype=bool)
+    drawn = np.random.default_rng(seed).permutation(events.num_items)
+    is_cold[drawn[: max(1, round(COLD_SHARE * events.num_items))]] = True
+
+    lengths = np.diff(events.offsets)
+    latest = np.maximum(1, np.floor(LATEST_SHARE * lengths)).astype(np.int64)
+    user = np.repeat(np.arange(events.num_users), lengths)
+    is_latest = np.arange(len(events.items)) >= (events.offsets[1:] - latest)[user]
+    keeps = ~is_latest & ~is_cold[events.items]
+
+    warm_row = np.cumsum(~is_cold) - 1
+    counts = np.bincount(user[keeps], minlength=events.num_users)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    training = TrainingSequences(
+        item_ids=events.item_ids[~is_cold],
+        items=warm_row[events.items[keeps]].astype(np.int32),
+        times=events.times[keeps],
+        offsets=np.concatenate([[0], np.cumsum(counts[counts > 0])]),
+    )
+    # what a user took before is no discovery, even where its event was taken out of training
+    key = user.astype(np.int64) * events.num_items + events.items
+    wanted = np.setdiff1d(key[is_latest & is_cold[events.items]], key[~is_latest])
+    asked, asked_counts = np.unique(wanted // events.num_items, return_counts=True)
+    return ColdSplit(
+        is_cold=is_cold,
+        training=training,
+        histories=Histories(
+            catalogue=events.item_ids,
+            items=events.items[keeps],
+            times=events.times[keeps],
+            start=offsets[asked],
+            end=offsets[asked + 1],
+        ),
+        relevant=Relevant(
+            offsets=np.concatenate([[0], np.cumsum(asked_counts)]), items=wanted % events.num_items
+        ),
+    )
+
+
+def cold_items(data: Dataset, seed: int) -> dict[str, Any]:
+    """Recall@10 of each arm under both sets of candidates. Raises NoContent."""
+    split = split_cold(data.events, seed)
+    content = data.content(fitted_on=~split.is_cold)
+    if not content.modalities:
+        raise NoContent(f"{data.name}: items have neither text, image nor attributes; pass other data")
+    recall: dict[str, dict[str, float]] = {"cold_candidates": {}, "all_candidates": {}}
+
+    def note(name: str, lists: dict[str, Int[np.ndarray, "R k"]]) -> None:
+        for candidates, found in lists.items():
+            gains = rank_metrics(found, split.relevant, [f"recall@{PLACES}"], num_items=data.events.num_items)
+            recall[candidates][name] = float(gains[f"recall@{PLACES}"].mean())
+
+    for name, arm in _cold_arms(split, content, seed).items():
+        note(
+            name,
+            {
+                "cold_candidates": arm.recommend(split.histories, k=PLACES, candidates=split.is_cold).items,
+                "all_candidates": arm.recommend(split.histories, k=PLACES).items,
+            },
+        )
+    scores = content_scores(split.histories, unit_content(content))
+    note(
+        "content_neighbours",
+        {
+            "cold_candidates": _top(np.where(split.is_cold, scores, -np.inf)),
+            "all_candidates": _top(scores),
+        },
+    )
+    return {
+        "seed": seed,
+        "users": split.num_asked,
+        "items": data.events.num_items,
+        "cold": int(split.is_cold.sum()),
+        **recall,
+        "chance_cold_candidates": PLACES / int(split.is_cold.sum()),
+    }
+
+
+def _cold_arms(split: ColdSplit, content: ItemVectors, seed: int) -> dict[str, Any]:
+    """Every arm, trained on warm items, with the cold items' IDs given to those that take them."""
+    torch.set_num_threads(1)
+    warm = ItemVectors(
+        item_ids=content.item_ids[~split.is_cold],
+        vectors={name: content.vectors[name][~split.is_cold] for name in content.modalities},
+        present={name: content.present[name][~split.is_cold] for name in content.modalities},
+        encoders=content.encoders,
+        health={},
+    )
+    fitted = fit_on_training(split.training, warm, seed)
+    table = first_ids(split.training, fitted)
+    cold_vectors, cold_present = modalities(content, split.is_cold)
+    cold_codes = fitted.tokenizer.assign(cold_vectors, cold_present)
+    extended = append(table, content.item_ids[split.is_cold], cold_codes)
+    arms: dict[str, Any] = {"popularity": ARMS["popularity"].train(split.training, table.codes, seed)}
+    for name in COLD_ARMS:
+        if name in ARMS:
+            trained = ARMS[name].train(split.training, table.codes, seed)
+            extended_arm = trained.with_ids(extended.item_ids, extended.codes)
+            arms |= {view: how.of(extended_arm) for view, how in ARMS[name].views.items()}
+    return arms
+
+
+def unit_content(content: ItemVectors) -> Float[np.ndarray, "item dim"]:
+    """All modalities side by side, each of length 1, or 0 where it is missing; the row of length 1."""
+    whole = np.concatenate(
+        [_unit(content.vectors[name]) * content.present[name][:, None] for name in content.modalities], axis=1
+    )
+    return _unit(whole)
+
+
+def content_scores(
+    histories: Histories, vectors: Float[np.ndarray, "item dim"]
+) -> Float[np.ndarray, "R item"]:
+    """Cosine of every item to the mean of the last items of each history; -inf for what is in it."""
+    scores = np.zeros((len(histories), len(vectors)), dtype=np.float32)
+    for row, (start, end) in enumerate(zip(histories.start, histories.end, strict=True)):
+        if end > start:
+            scores[row] = vectors @ vectors[histories.items[max(start, end - RECENT) : end]].mean(axis=0)
+            scores[row, histories.items[start:end]] = -np.inf
+    return scores
+
+
+def _top(scores: Float[np.ndarray, "R item"]) -> Int[np.ndarray, "R k"]:
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :PLACES]
+    return np.where(np.isneginf(np.take_along_axis(scores, order, axis=1)), -1, order)
+
+
+def _unit(rows: Float[np.ndarray, "item dim"]) -> Float[np.ndarray, "item dim"]:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

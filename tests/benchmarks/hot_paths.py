@@ -1,0 +1,88 @@
+"""What the hot paths cost, in CPU seconds and memory, on made-up data.
+
+Figures of a shared machine are noise one by one: every part is the median of its runs, and the least of them
+stands beside it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from tests.benchmarks.peak_memory import peak_mb
+
+RUNS = 5
+
+
+def ranking() -> dict[str, float]:
+    """NDCG@10 of 100,000 users × 100 places, one to ten relevant items each."""
+    from components.evaluation.ranking import Relevant, rank_metrics
+
+    rng = np.random.default_rng(0)
+    num_users, num_items = 100_000, 10_000
+    lists = (rng.integers(0, num_items, (num_users, 1)) + np.arange(100) * 97) % num_items
+    counts = rng.integers(1, 11, num_users)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    items = (np.repeat(lists[:, 0], counts) + rng.integers(0, 200, offsets[-1]) * 97) % num_items
+    relevant = Relevant(offsets=offsets, items=items)
+    return _cost(lambda: rank_metrics(lists, relevant, ["ndcg@10"], num_items=num_items))
+
+
+def bootstrap() -> dict[str, float]:
+    """10,000 resamples over 100,000 users for eight metrics."""
+    from components.evaluation.statistics import bootstrap_means
+
+    columns = np.random.default_rng(0).random((100_000, 8))
+    return _cost(lambda: bootstrap_means(columns, resamples=10_000, seed=7), runs=1)
+
+
+def decoding() -> dict[str, float]:
+    """Top 10 for 2,000 histories of 20 items by beam over a trie of 12,000 items; untrained weights."""
+    import torch
+
+    from components.recommender.arm import Histories
+    from components.recommender.mmgrec import train_mmgrec
+    from components.recommender.presets import default_mmgrec
+    from components.recommender.sequences import TrainingSequences
+
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    num_items, num_users = 12_000, 2_000
+    catalogue = np.array([f"{item:05d}" for item in range(num_items)], dtype=object)
+    codes = np.stack(
+        [np.arange(num_items) // 47 % 256, rng.integers(0, 256, num_items), np.arange(num_items)], axis=1
+    )
+    config = default_mmgrec()
+    short = type(config.training)(epochs=1, validation="none")
+    seen = rng.integers(0, num_items, (num_users, 20))
+    sequences = TrainingSequences.from_lists(
+        [catalogue[row].tolist() for row in seen[:50]], item_ids=catalogue
+    )
+    arm = train_mmgrec(sequences, codes, type(config)(mixer=config.mixer, training=short), seed=7)
+    ends = np.arange(1, num_users + 1) * 20
+    histories = Histories(
+        catalogue=catalogue,
+        items=seen.ravel(),
+        times=np.tile(np.arange(20), num_users),
+        start=ends - 20,
+        end=ends,
+    )
+    cost = _cost(lambda: arm.recommend(histories, k=10), runs=3)
+    return cost | {"users_per_cpu_second": num_users / cost["cpu_seconds_median"]}
+
+
+def _cost(work: Callable[[], object], runs: int = RUNS) -> dict[str, float]:
+    work()
+    taken = []
+    for _ in range(runs):
+        begin = time.process_time()
+        work()
+        taken.append(time.process_time() - begin)
+    return {
+        "cpu_seconds_median": statistics.median(taken),
+        "cpu_seconds_least": min(taken),
+        "process_peak_mb": peak_mb(),
+    }

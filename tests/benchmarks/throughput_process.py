@@ -1,0 +1,34 @@
+"""Our SASRec for `throughput`: for every line that comes in, train one epoch and print what it cost."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import replace
+
+import torch
+
+from components.recommender import presets
+from components.recommender.sasrec import train_sasrec
+from tests.benchmarks.arms import in_order
+from tests.benchmarks.datasets import open_dataset
+from tests.benchmarks.surroundings import results_folder
+
+
+def main(data: str) -> None:
+    torch.set_num_threads(1)
+    training = open_dataset(data, results_folder() / "sources").events.training()
+    config = in_order(presets.default_sasrec())
+    one_epoch = replace(config, training=replace(config.training, epochs=1, validation="none"))
+    # a user's first event is predicted from nothing: our arm trains on it, but no peer counts it
+    targets = len(training.items) - training.num_users
+    for _ in sys.stdin:
+        begin = time.process_time()
+        train_sasrec(training, one_epoch, seed=1)
+        told = {"targets": targets, "cpu_seconds": time.process_time() - begin}
+        print(json.dumps(told), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

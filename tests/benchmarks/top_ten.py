@@ -1,0 +1,46 @@
+"""The top ten of every user by the arm that ships, seen items left out: users a CPU second, one thread.
+
+One epoch of training is enough for timing: what decoding costs does not hang on what was learnt.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import replace
+
+import torch
+
+from components.recommender import presets
+from components.recommender.mmgrec import train_mmgrec
+from tests.benchmarks.arms import in_order
+from tests.benchmarks.datasets import Dataset
+from tests.benchmarks.leave_one_out import PLACES
+from tests.benchmarks.peak_memory import peak_mb
+from tests.benchmarks.semantic_codes import semantic_codes
+from tests.benchmarks.surroundings import results_folder
+
+RUNS = 3
+
+
+def top_ten(data: Dataset, seed: int) -> dict[str, float | str]:
+    torch.set_num_threads(1)
+    codes = semantic_codes(data, seed, results_folder() / "codes")
+    config = in_order(presets.default_mmgrec())
+    short = replace(config, training=replace(config.training, epochs=1))
+    arm = train_mmgrec(data.events.training(), codes.table, short, seed=seed)
+    trained_mb = peak_mb()
+    histories = data.events.histories()
+    taken = []
+    for _ in range(RUNS):
+        begin = time.process_time()
+        arm.recommend(histories, k=PLACES)
+        taken.append(time.process_time() - begin)
+    return {
+        "decode": config.decode,
+        "users": data.events.num_users,
+        "users_per_cpu_second": data.events.num_users / statistics.median(taken),
+        "users_per_cpu_second_best": data.events.num_users / min(taken),
+        "peak_mb_after_training": trained_mb,
+        "peak_mb": peak_mb(),
+    }
