@@ -9,6 +9,7 @@ from components.recommender.mmgrec import load_mmgrec
 from components.recommender.popularity import load_popularity
 from components.recommender.random_order import load_random
 from components.recommender.sasrec import load_sasrec
+from components.recommender.tiger import load_tiger
 from components.recommender.weights import ARM, CheckpointMismatch, read_arm
 
 
@@ -25,6 +26,8 @@ def load_arm(folder: Path) -> Arm:
                 return load_mmgrec(folder, config)
             case "sasrec":
                 return load_sasrec(folder, config)
+            case "tiger":
+                return load_tiger(folder, config)
             case "popularity" | "recent_popularity":
                 return load_popularity(folder, name, config)
             case "random":
@@ -35,5 +38,5 @@ def load_arm(folder: Path) -> Arm:
             "saved it, or train anew"
         ) from error
     raise CheckpointMismatch(
-        f"{folder / ARM}: arm {name!r} is not one of mmgrec, sasrec, popularity, recent_popularity, random"
+        f"{folder / ARM}: arm {name!r} is not one of mmgrec, sasrec, tiger, popularity, recent_popularity, random"
     )

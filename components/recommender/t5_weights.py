@@ -26,7 +26,9 @@ def from_t5(weights: Mapping[str, Tensor], *, num_layers: int, num_decoder_layer
             theirs, ours = f"{side}.block.{layer}.layer", f"{side}.{layer}"
             own = f"{theirs}.0.SelfAttention"
             made[f"{ours}.attention.norm.weight"] = weights[f"{theirs}.0.layer_norm.weight"]
-            made[f"{ours}.attention.qkv.weight"] = torch.cat([weights[f"{own}.{part}.weight"] for part in "qkv"])
+            made[f"{ours}.attention.qkv.weight"] = torch.cat(
+                [weights[f"{own}.{part}.weight"] for part in "qkv"]
+            )
             made[f"{ours}.attention.out.weight"] = weights[f"{own}.o.weight"]
             if side == "decoder":
                 cross = f"{theirs}.1.EncDecAttention"

@@ -50,11 +50,11 @@ def path_log_probs(
     normalize: Normalize,
 ) -> Float[Tensor, "B P"]:
     """log P of the tuples of some items for each user, teacher forced: all levels in one pass."""
-    depths = range(tokens.num_levels)
+    depths = list(range(tokens.num_levels))
     if normalize == "children":  # an only child has probability one
         depths = [depth for depth in depths if trie.levels[depth].child.shape[1] > 1]
     total = network.embedding.new_zeros(items.shape)
-    if not len(depths):
+    if not depths:
         return total
     codes = torch.stack([_code(trie, items, depth) for depth in range(tokens.num_levels)], dim=-1)
     path = tokens.of_codes(codes)

@@ -13,8 +13,17 @@ from components.recommender.loading import load_arm
 from components.recommender.popularity import fit_popularity, fit_recent_popularity
 from components.recommender.random_order import RandomArm
 from components.recommender.sasrec import SASRecConfig, train_sasrec
+from components.recommender.tiger import train_tiger
 from components.recommender.weights import CheckpointMismatch
-from tests.recommender.examples import SHORT, SMALL_MIXER, circling, histories_of, item_names, trained_arm
+from tests.recommender.examples import (
+    SHORT,
+    SMALL_MIXER,
+    SMALL_TIGER,
+    circling,
+    histories_of,
+    item_names,
+    trained_arm,
+)
 
 NUM_ITEMS = 40
 CATALOGUE = np.concatenate([["stranger"], item_names(NUM_ITEMS)[::-1]]).astype(object)  # not the arms' order
@@ -30,6 +39,7 @@ def make_arms() -> dict[str, Arm]:
         "hybrid": generative.decoding("hybrid"),
         "exact": generative.decoding("exact"),
         "sasrec": train_sasrec(sequences, SASRecConfig(mixer=SMALL_MIXER, training=SHORT), seed=0),
+        "tiger": train_tiger(sequences, generative.codes, SMALL_TIGER, seed=0),
         "popularity": fit_popularity(events),
         "recent": fit_recent_popularity(
             events, sequences.times, cutoff=int(sequences.times.max()) + 1, days=0.1
@@ -111,7 +121,7 @@ def test_only_the_latest_items_are_read_but_all_are_seen():
     """A history of 25 with a window of 8: the first 17 do not move the scores, and are not recommended."""
     rng = np.random.default_rng(1)
     old, recent = rng.permutation(np.arange(1, 18)).tolist(), rng.permutation(np.arange(18, 26)).tolist()
-    for name in ("exact", "sasrec"):
+    for name in ("exact", "sasrec", "tiger"):
         ranked = ARMS[name].recommend(
             histories_of(CATALOGUE, [old + recent, old[::-1] + recent, recent]), k=10
         )
