@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -99,7 +100,7 @@ class EncoderDecoder(nn.Module):
         for layer in self.encoder:
             x = layer(x, bias)
         x = self._drop(self.encoder_norm(x))
-        both = [layer.memory(x) for layer in self.decoder]
+        both = [cast(DecoderLayer, layer).memory(x) for layer in self.decoder]
         return Memory(keys=[keys for keys, _ in both], values=[values for _, values in both], bias=padding)
 
     def decode(self, memory: Memory, tokens: Int[Tensor, "B P S"]) -> Float[Tensor, "B P S d"]:

@@ -62,7 +62,12 @@ def quick_sasrec() -> SASRecConfig:
 
 
 def default_tiger() -> TigerConfig:
-    """TIGER: history as code tokens, encoder-decoder. MEASURE"""
+    """TIGER: history as code tokens, encoder-decoder; to compare with, not to ship. It is undertrained.
+
+    MovieLens-100K leave-one-out (history up to the test item, full ranking, seen items filtered), the same
+    kind of codes: 136 CPU seconds, 0.6 GB, 490 users decoded a CPU second; NDCG@10 .047 ± .005 (one seed),
+    popularity .045; the loss still falls.
+    """
     return TigerConfig(
         network=EncoderDecoderConfig(
             dim=64,
