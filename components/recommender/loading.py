@@ -10,6 +10,7 @@ from components.recommender.ease import load_ease
 from components.recommender.mmgrec import load_mmgrec
 from components.recommender.popularity import load_popularity
 from components.recommender.random_order import load_random
+from components.recommender.tiger import load_tiger
 from components.recommender.weights import ARM, CheckpointMismatch, read_arm
 
 
@@ -26,6 +27,8 @@ def load_arm(folder: Path) -> Arm:
                 return load_mmgrec(folder, config)
             case "sasrec" | "semantic_sasrec" | "hstu":
                 return load_dense(folder, name, config)
+            case "tiger":
+                return load_tiger(folder, config)
             case "ease":
                 return load_ease(folder, config)
             case "popularity" | "recent_popularity":

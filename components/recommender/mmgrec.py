@@ -157,8 +157,7 @@ class MMGRecArm:
     ) -> Ranked:
         rows = vocabulary_rows(histories.catalogue, self.vocabulary.item_ids)
         vectors = self.network.items()
-        leaf_of_row = torch.empty(len(self.vocabulary), dtype=torch.long)
-        leaf_of_row[self.trie.items] = torch.arange(self.trie.num_leaves)
+        leaf_of_row = self.trie.leaf_of_item(len(self.vocabulary))
 
         def propose(batch: RequestBatch, usable: Usable) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
             states = self.network.states(vectors, batch.items, batch.times)

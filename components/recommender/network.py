@@ -129,13 +129,10 @@ class GenerativeNetwork(nn.Module):
         if share == 1.0:
             return dense
         # leaves stand in tuple order; the validation looks items up by their place among the trained
-        exact = tuple_log_probs(self.head, self.trie, states)[:, self._leaf_of_trained()]
+        exact = tuple_log_probs(self.head, self.trie, states)[
+            :, self.trie.leaf_of_item(len(self.place))[self.trained]
+        ]
         return share * dense + (1 - share) * exact
-
-    def _leaf_of_trained(self) -> Int[Tensor, "trained"]:
-        leaf = torch.empty_like(self.place)
-        leaf[self.trie.items] = torch.arange(self.trie.num_leaves, device=leaf.device)
-        return leaf[self.trained]
 
 
 Network = DenseNetwork | GenerativeNetwork

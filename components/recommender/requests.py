@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from components.recommender.arm import Histories, Ranked
+from components.recommender.fast_matmul import fast_matmul
 from components.recommender.top import top_columns
 from components.recommender.windows import pad_runs
 
@@ -103,11 +104,14 @@ def _ranked(
     items = np.full((len(histories), k), -1, dtype=np.int64)
     scores = np.full((len(histories), k), -np.inf, dtype=np.float32)
     num_columns = len(usable.positions)
-    if num_columns and k:
-        size = max(1, min(batch_size, SCORE_CELLS // num_columns))
-        for batch in request_batches(
-            histories, rows, usable, max_length=max_length, batch_size=size, exclude_seen=exclude_seen
-        ):
+    if not num_columns or not k:
+        return Ranked(items=items, scores=scores)
+    size = max(1, min(batch_size, SCORE_CELLS // num_columns))
+    batches = request_batches(
+        histories, rows, usable, max_length=max_length, batch_size=size, exclude_seen=exclude_seen
+    )
+    with fast_matmul():
+        for batch in batches:
             at, values = best(batch, usable)
             items[batch.requests] = np.where(at < 0, -1, usable.positions[at])
             scores[batch.requests] = values

@@ -20,6 +20,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from components.recommender.checkpoint import read_checkpoint, write_checkpoint
+from components.recommender.fast_matmul import fast_matmul
 from components.recommender.network import Network
 from components.recommender.sequences import TrainingSequences
 from components.recommender.windows import cut_windows, known_before, pad_runs, window_batches
@@ -292,11 +293,6 @@ def validation_ndcg(
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Initial weights and dropout from the seed, fast matrix products, and the caller's state untouched."""
-    precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")  # another kernel on CPU, twice as fast, same rounding
-    try:
-        with torch.random.fork_rng():  # of the CPU and of every GPU there is
-            torch.manual_seed(seed)
-            yield
-    finally:
-        torch.set_float32_matmul_precision(precision)
+    with fast_matmul(), torch.random.fork_rng():  # of the CPU and of every GPU there is
+        torch.manual_seed(seed)
+        yield

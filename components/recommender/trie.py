@@ -44,6 +44,12 @@ class Trie:
     def num_leaves(self) -> int:
         return len(self.items)
 
+    def leaf_of_item(self, num_items: int) -> Int[Tensor, "item"]:
+        """Leaf of each item, -1 for items outside the trie."""
+        leaf = torch.full((num_items,), -1, device=self.items.device)
+        leaf[self.items] = torch.arange(self.num_leaves, device=leaf.device)
+        return leaf
+
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Trie:
         """Every tensor changed: to another device, say."""
         levels = [

@@ -15,14 +15,15 @@ from jaxtyping import Int
 
 from components.recommender import presets
 from components.recommender.arm import Arm
+from components.recommender.dense_arm import DenseConfig
 from components.recommender.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
 from components.recommender.popularity import fit_popularity
-from components.recommender.sasrec import SASRecConfig, train_sasrec
+from components.recommender.sasrec import train_sasrec
 from components.recommender.sequences import TrainingSequences
 
 Codes = Int[np.ndarray, "item token"]
 Train = Callable[[TrainingSequences, Codes, int], Any]
-Config = TypeVar("Config", SASRecConfig, MMGRecConfig)
+Config = TypeVar("Config", DenseConfig, MMGRecConfig)
 # What a row counts as where targets are checked. `hybrid` finds by tuple and orders by the dense score too.
 Role = Literal["simple", "dense", "dense_control", "generative", "hybrid", "random_codes", "paper"]
 

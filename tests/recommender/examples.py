@@ -6,14 +6,24 @@ import numpy as np
 import torch
 
 from components.recommender.arm import Histories
+from components.recommender.encoder_decoder import EncoderDecoderConfig
 from components.recommender.mixer import MixerConfig
 from components.recommender.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
 from components.recommender.sequences import TrainingSequences
+from components.recommender.tiger import TigerConfig
+from components.recommender.tiger_training import TigerTraining
 from components.recommender.training import TrainingConfig
 
 SMALL_MIXER = MixerConfig(dim=16, num_layers=1, num_heads=2, max_length=8, dropout=0.0, relation_dim=8)
 SHORT = TrainingConfig(
     epochs=2, batch_size=8, stride=8, learning_rate=1e-2, validation="none", warmup_share=0.01
+)
+SMALL_TIGER = TigerConfig(
+    network=EncoderDecoderConfig(
+        dim=16, num_heads=2, head_dim=8, hidden=32, num_encoder_layers=1, num_decoder_layers=1, dropout=0.0
+    ),
+    training=TigerTraining(epochs=2, learning_rate=5e-3, warmup_share=0.05),
+    max_items=8,
 )
 SMALL = MMGRecConfig(mixer=SMALL_MIXER, training=SHORT, head_hidden=16, beam_size=10)
 

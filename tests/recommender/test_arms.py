@@ -138,7 +138,7 @@ def test_only_the_latest_items_are_read_but_all_are_seen():
     """A history of 25 with a window of 8: the first 17 do not move the scores, and are not recommended."""
     rng = np.random.default_rng(1)
     old, recent = rng.permutation(np.arange(1, 18)).tolist(), rng.permutation(np.arange(18, 26)).tolist()
-    for name in ("exact", "sasrec"):
+    for name in ("exact", "sasrec", "tiger"):
         ranked = ARMS[name].recommend(
             histories_of(CATALOGUE, [old + recent, old[::-1] + recent, recent]), k=10
         )

@@ -4,6 +4,7 @@ import torch
 from components.recommender import presets
 from components.recommender.mmgrec import train_mmgrec
 from components.recommender.sasrec import train_sasrec
+from components.recommender.tiger import train_tiger
 from tests.recommender.examples import circling, histories_of, tuples
 
 
@@ -13,6 +14,7 @@ def test_quick_presets_train_in_seconds():
     arms = (
         train_mmgrec(sequences, tuples(30, width=3, seed=0), presets.quick_mmgrec(), seed=0),
         train_sasrec(sequences, presets.quick_sasrec(), seed=0),
+        train_tiger(sequences, tuples(30, width=3, seed=0), presets.quick_tiger(), seed=0),
     )
     for arm in arms:
         assert (arm.recommend(histories_of(sequences.item_ids, [[1, 2]]), k=10).items >= 0).all()

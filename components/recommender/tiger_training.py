@@ -1,0 +1,137 @@
+"""Training of TIGER: a history of items in, the tuples of the items that follow out.
+
+The encoder looks both ways, so a window serves one history only; to get more from the cost of reading it,
+the tuples of the `horizon` items after it are all targets (1, as published: the next one). They share the
+encoder's states, and the decoder's few tokens cost little beside them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from components.recommender.code_tokens import CodeTokens
+from components.recommender.encoder_decoder import EncoderDecoder
+from components.recommender.sequences import TrainingSequences
+from components.recommender.training import OnStep, Step, TrainingDiverged, schedule
+from components.recommender.trie import Trie
+from components.recommender.tuple_likelihood import Normalize, path_log_probs
+from components.recommender.windows import SHUFFLE_BATCHES, known_before, pad_runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class TigerTraining:
+    """How long and how hard to train."""
+
+    epochs: int = 16
+    batch_size: int = 32  # histories
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    warmup_share: float = 0.1  # of all steps
+    clip_norm: float = 1.0
+    histories_per_user: int = 8  # of an epoch, drawn anew each time; a shorter user gives all
+    horizon: int = 1  # items after a history that are its targets
+    strict_time: bool = True  # predict from earlier seconds only, as a rolling replay asks
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch_size, self.histories_per_user, self.horizon) < 1:
+            raise ValueError("epochs, batch_size, histories_per_user and horizon must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetBatch:
+    """Histories, padded on the right, and what follows each."""
+
+    items: Int[Tensor, "B P"]  # position in the vocabulary
+    length: Int[Tensor, "B"]
+    targets: Int[Tensor, "B horizon"]  # where there is none, the last one again
+    is_target: Bool[Tensor, "B horizon"]
+
+
+def target_batches(
+    sequences: TrainingSequences, config: TigerTraining, *, max_items: int, rng: np.random.Generator
+) -> Iterator[TargetBatch]:
+    """One epoch: batches of histories of like length, in random order.
+
+    Holds: a history ends before its first target, in an earlier second with `strict_time`.
+    """
+    first = _drawn(sequences, config.histories_per_user, rng)
+    known = known_before(sequences, strict_time=config.strict_time)[first]
+    user = sequences.user_of_event()[first]
+    begin = np.maximum(sequences.offsets[user], known - max_items)
+    size = config.batch_size
+    order, batches = rng.permutation(len(first)), []
+    for chunk in np.split(order, range(size * SHUFFLE_BATCHES, len(order), size * SHUFFLE_BATCHES)):
+        chunk = chunk[np.argsort((known - begin)[chunk], kind="stable")]
+        batches += np.split(chunk, range(size, len(chunk), size))
+    for at in rng.permutation(len(batches)):
+        chosen = batches[at]
+        items, _ = pad_runs(sequences.items, sequences.times, begin[chosen], known[chosen])
+        event = first[chosen][:, None] + np.arange(config.horizon)
+        ends = sequences.offsets[user[chosen] + 1][:, None]
+        yield TargetBatch(
+            items=torch.from_numpy(items),
+            length=torch.from_numpy((known - begin)[chosen]),
+            targets=torch.from_numpy(sequences.items[np.minimum(event, ends - 1)].astype(np.int64)),
+            is_target=torch.from_numpy(event < ends),
+        )
+
+
+def fit_tiger(
+    network: EncoderDecoder,
+    tokens: CodeTokens,
+    trie: Trie,
+    item_tokens: Int[Tensor, "item L"],
+    sequences: TrainingSequences,
+    config: TigerTraining,
+    *,
+    max_items: int,
+    normalize: Normalize,
+    seed: int,
+    on_step: OnStep | None = None,
+) -> None:
+    """Train in place. Raises TrainingDiverged naming the step."""
+    rng = np.random.default_rng(seed)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay
+    )
+    step = 0
+    network.train()
+    for epoch in range(config.epochs):
+        batches = list(target_batches(sequences, config, max_items=max_items, rng=rng))
+        num_steps = config.epochs * len(batches)
+        for batch in batches:
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * schedule(step, num_steps, config.warmup_share)
+            memory = network.encode(tokens.of_histories(item_tokens, batch.items, batch.length))
+            log_p = path_log_probs(network, tokens, trie, memory, batch.targets, normalize)
+            loss = -log_p[batch.is_target].mean()
+            step += 1
+            if not math.isfinite(value := loss.item()):
+                raise TrainingDiverged(
+                    f"loss is {value} at step {step} of {num_steps} (epoch {epoch + 1}); lower learning_rate "
+                    f"(now {config.learning_rate:g}) or clip_norm (now {config.clip_norm:g}), or lengthen "
+                    "warmup_share"
+                )
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+            optimizer.step()
+            if on_step is not None:
+                on_step(Step(step=step, num_steps=num_steps, epoch=epoch, loss=value, validation_ndcg=None))
+    network.eval()
+
+
+def _drawn(
+    sequences: TrainingSequences, per_user: int, rng: np.random.Generator
+) -> Int[np.ndarray, "target"]:
+    """At most `per_user` events of each user, without replacement."""
+    order = np.lexsort((rng.random(len(sequences.items)), sequences.user_of_event()))
+    rank = np.arange(len(order)) - np.repeat(sequences.offsets[:-1], np.diff(sequences.offsets))
+    return order[rank < per_user]

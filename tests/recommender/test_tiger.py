@@ -1,0 +1,124 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.recommender.sequences import TrainingSequences
+from components.recommender.tiger import TigerConfig, train_tiger
+from components.recommender.tiger_training import TigerTraining, target_batches
+from components.recommender.training import TrainingDiverged
+from components.recommender.trie import DuplicateTuple
+from tests.recommender.examples import SMALL_TIGER, circling, histories_of, item_names, tuples
+
+TRAINING = SMALL_TIGER.training
+SMALL = replace(SMALL_TIGER, max_items=6)
+
+
+def trained(config: TigerConfig, *, num_items: int = 20, users: int = 40):
+    torch.set_num_threads(1)
+    codes = tuples(num_items, width=3, seed=0)
+    losses: list[float] = []
+    arm = train_tiger(
+        circling(users, num_items, 10, seed=0), codes, config, seed=0, on_step=lambda s: losses.append(s.loss)
+    )
+    return arm, losses
+
+
+def test_learns_who_comes_next():
+    """On a circle of 20 items both decoders put the next item first."""
+    config = replace(SMALL, training=replace(TRAINING, epochs=12, learning_rate=1e-2, batch_size=16))
+    arm, _ = trained(config, users=60)
+    lists = [[(start + at) % 20 for at in range(5)] for start in range(20)]
+    for decode in ("beam", "exact"):
+        ranked = arm.decoding(decode).recommend(histories_of(item_names(20), lists), k=3)
+        assert np.mean(ranked.items[:, 0] == (np.arange(20) + 5) % 20) >= 0.95, decode
+
+
+def test_the_same_seed_gives_the_same_curve():
+    first, second = trained(SMALL)[1], trained(SMALL)[1]
+    assert first == second
+    assert np.mean(first[-5:]) < np.mean(first[:5]) - 0.2
+
+
+def test_over_the_vocabulary_it_learns_too_and_scores_real_items_only():
+    """Most of the first loss is spent on tokens that name nothing; it falls by half, and lists hold items once."""
+    arm, losses = trained(replace(SMALL, normalize="vocabulary", training=replace(TRAINING, epochs=6)))
+    assert np.mean(losses[-5:]) < np.mean(losses[:3]) / 2
+    ranked = arm.recommend(histories_of(item_names(20), [[1, 2], []]), k=20)
+    assert sorted(ranked.items[1]) == list(range(20))
+    assert sorted(ranked.items[0]) == [-1, -1, 0, *range(3, 20)]
+
+
+def test_a_beam_as_wide_as_the_catalogue_is_exact():
+    arm, _ = trained(SMALL)
+    rng = np.random.default_rng(0)
+    histories = histories_of(item_names(20), [rng.integers(0, 20, n).tolist() for n in (0, 1, 3, 6, 9)])
+    beam = arm.decoding("beam", beam_size=20).recommend(histories, k=10)
+    exact = arm.decoding("exact").recommend(histories, k=10)
+    np.testing.assert_array_equal(beam.items, exact.items)
+    np.testing.assert_allclose(beam.scores, exact.scores, atol=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    lists=st.lists(st.lists(st.integers(0, 6), max_size=12), min_size=1, max_size=8),
+    strict=st.booleans(),
+    horizon=st.integers(1, 4),
+    per_user=st.integers(1, 20),
+    seed=st.integers(0, 99),
+)
+def test_histories_end_before_their_targets(lists, strict, horizon, per_user, seed):
+    """Two events a second: each drawn event once, targets follow it, its history holds nothing of its second."""
+    names = item_names(7)
+    lists = [[0], *lists]
+    sequences = TrainingSequences.from_lists(
+        [names[one].tolist() for one in lists],
+        [[at // 2 for at in range(len(one))] for one in lists],
+        item_ids=names,
+    )
+    config = TigerTraining(horizon=horizon, histories_per_user=per_user, strict_time=strict, batch_size=3)
+    wanted = []  # of every event: its history, its targets
+    for one in filter(None, lists):
+        for event in range(len(one)):
+            known = event // 2 * 2 if strict else event
+            wanted.append((tuple(one[max(0, known - 4) : known]), tuple(one[event : event + horizon])))
+    drawn = []
+    for batch in target_batches(sequences, config, max_items=4, rng=np.random.default_rng(seed)):
+        for items, length, targets, is_target in zip(
+            batch.items.tolist(), batch.length.tolist(), batch.targets, batch.is_target, strict=True
+        ):
+            drawn.append((tuple(items[:length]), tuple(targets[is_target].tolist())))
+    assert len(drawn) == sum(min(per_user, len(one)) for one in lists)
+    for one in drawn:
+        wanted.remove(one)  # raises where a pair was not to be, or came too often
+
+
+def test_codes_must_fit_the_items():
+    sequences = circling(5, 20, 10, seed=0)
+    codes = tuples(20, width=3, seed=0)
+    with pytest.raises(ValueError, match="19 rows of codes for 20 items"):
+        train_tiger(sequences, codes[:19], SMALL, seed=0)
+    codes[7] = codes[3]
+    with pytest.raises(DuplicateTuple, match="items 3 and 7 share the tuple"):
+        train_tiger(sequences, codes, SMALL, seed=0)
+
+
+def test_a_diverging_loss_is_named():
+    config = replace(SMALL, training=replace(TRAINING, learning_rate=1e30, clip_norm=1e30))
+    with pytest.raises(TrainingDiverged, match=r"loss is .* at step \d+ of \d+ .*lower learning_rate"):
+        trained(config)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: TigerConfig(beam_size=0), "max_items and beam_size must be at least 1"),
+        (lambda: TigerTraining(horizon=0), "horizon must be at least 1"),
+    ],
+)
+def test_config_is_checked(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
