@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,17 @@ class Health:
     co_interaction: tuple[Agreement, ...]  # with who used the items
     category: tuple[Agreement, ...] = ()  # with their categories, where those were given
 
+    def summary(self) -> str:
+        """One line for a person: the worst level, collisions without and with moving, and what a first code tells."""
+        told = [
+            f"{min(self.usage):.0%} of codes used, perplexity {min(self.perplexity):.2f}",
+            f"{self.collisions:.1%} in collision ({self.collisions_unspread:.1%} before {self.moved:.1%} were moved)",
+        ]
+        for what, by_depth in (("users", self.co_interaction), ("categories", self.category)):
+            if by_depth and by_depth[0].num_items:
+                told.append(f"shared {what} x{by_depth[0].lift:.1f} within a first code")
+        return ", ".join(told)
+
     def metrics(self) -> dict[str, float]:
         """Flat names for a tracker: `usage_1`, `perplexity_1`, …, `collisions`, …, `category_2_z`."""
         levels = range(len(self.usage))
@@ -64,17 +76,20 @@ class HealthLimits:
     min_usage: float = 0.7
     min_perplexity: float = 0.4
     max_collisions: float = 0.2
-    max_reconstruction_error: float = 0.95
+    max_reconstruction_error: float = (
+        1.5  # 1 is what the mean of all items tells of each; `quick` stands there
+    )
+    min_stability: float = 0.05  # adjusted Rand index of first codes with the version before
     min_agreement_z: float = 2.0  # of the better of co-interaction and category, at the first code
-    agreement_items: int = 200  # fewer items that take part prove nothing either way
+    enough_items: int = 200  # fewer prove nothing either way about reconstruction, agreement or stability
 
 
 def check_health(health: Health, limits: HealthLimits) -> None:
     """Raises CodebookCollapsed for the first level, the collisions, or the reconstruction outside the limits,
     CodesMeaningless where the first code agrees neither with users nor with categories.
 
-    A figure that is not a number is outside every limit. Agreement is not asked of a catalogue with too few
-    items that have events or categories to show it.
+    A figure that is not a number is outside every limit. Reconstruction is not asked of a small catalogue, nor
+    agreement of one with too few items that have events or categories to show it.
     """
     for level, (usage, perplexity) in enumerate(zip(health.usage, health.perplexity, strict=True), start=1):
         if not (usage >= limits.min_usage and perplexity >= limits.min_perplexity):
@@ -90,16 +105,19 @@ def check_health(health: Health, limits: HealthLimits) -> None:
             f"{limits.max_collisions:.0%}); the largest group has {health.largest_collision}. Try "
             "spread_collisions, a larger codebook_size, one more level, or look for items without any vector"
         )
-    if not health.reconstruction_error <= limits.max_reconstruction_error:
+    error = health.reconstruction_error
+    if math.isnan(error) or (
+        health.num_items >= limits.enough_items and error > limits.max_reconstruction_error
+    ):
         raise CodebookCollapsed(
-            f"the codes leave {health.reconstruction_error:.0%} of the variance of the item vectors unexplained "
+            f"the codes leave {error:.0%} of the variance of the item vectors unexplained "
             f"(limit {limits.max_reconstruction_error:.0%}). Try more steps, a lower learning_rate, a larger "
             "latent_dim, or one more level"
         )
     measured = {
         name: by_depth[0]
         for name, by_depth in (("co-interaction", health.co_interaction), ("category", health.category))
-        if by_depth and by_depth[0].num_items >= limits.agreement_items
+        if by_depth and by_depth[0].num_items >= limits.enough_items
     }
     if measured and not any(one.z >= limits.min_agreement_z for one in measured.values()):
         told = ", ".join(

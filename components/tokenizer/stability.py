@@ -15,14 +15,26 @@ import scipy.sparse as sp
 from jaxtyping import Int
 
 from components.tokenizer.agreement import prefix_labels
+from components.tokenizer.health import HealthLimits
 from components.tokenizer.ids import SemanticIds
+
+
+class IdsUnrelated(Exception):
+    """A refitted tokenizer groups the items it knew as if it had never known them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stability:
     common: int  # items that both versions know
     identical: float  # of them, items with the same codes under the same numbers, collision token aside
-    rand: tuple[float, ...]  # adjusted Rand index of the prefixes of 1, 2, … codes
+    rand: tuple[float, ...]  # adjusted Rand index of the prefixes of one code and of two
+
+    def summary(self) -> str:
+        """One line for a person."""
+        return (
+            f"of {self.common:,} items with an ID before, {self.identical:.0%} keep it, and {self.rand[0]:.0%} of the "
+            "grouping by first code stays"
+        )
 
     def metrics(self) -> dict[str, float]:
         """Flat names for a tracker: `stability_common`, `stability_identical`, `stability_rand_1`, …"""
@@ -36,7 +48,8 @@ class Stability:
 def stability(old: SemanticIds, new: SemanticIds) -> Stability | None:
     """Compare two versions on the items of both; None where they share none.
 
-    Versions of another depth are compared down to the shallower one, and then have no identical codes.
+    Whole tuples are not compared as groups: hardly two items share one, so nothing would be left to agree on.
+    Versions of another depth have no identical codes.
     """
     common, place, again = np.intersect1d(
         old.item_ids.astype(str), new.item_ids.astype(str), assume_unique=True, return_indices=True
@@ -45,12 +58,23 @@ def stability(old: SemanticIds, new: SemanticIds) -> Stability | None:
         return None
     before, after = old.codes[place, :-1], new.codes[again, :-1]
     same = (before == after).all(axis=1).mean() if before.shape == after.shape else 0.0
-    depths = range(1, min(old.num_levels, new.num_levels) + 1)
+    depths = range(1, min(2, old.num_levels, new.num_levels) + 1)
     return Stability(
         common=len(common),
         identical=float(same),
         rand=tuple(adjusted_rand(prefix_labels(before, d), prefix_labels(after, d)) for d in depths),
     )
+
+
+def check_stability(found: Stability, limits: HealthLimits) -> None:
+    """Raises IdsUnrelated below the limit. A few common items prove nothing and are let pass."""
+    if found.common >= limits.enough_items and not found.rand[0] >= limits.min_stability:
+        raise IdsUnrelated(
+            f"of {found.common:,} items with an ID before, the grouping by first code has an adjusted Rand index of "
+            f"{found.rand[0]:.3f} with the new one (limit {limits.min_stability:g}; 0 is chance). Look for encoders "
+            "that changed, or for rows in another order than their ids; to keep the IDs, run the cycle with "
+            "tokenizer reuse"
+        )
 
 
 def adjusted_rand(one: Int[np.ndarray, "item"], other: Int[np.ndarray, "item"]) -> float:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -65,6 +66,10 @@ def measure(catalogue: Catalogue, preset: str, seeds: Sequence[int]) -> dict[str
         begin = time.process_time()
         fitted = _fit(catalogue, preset, seed)
         spent = time.process_time() - begin
+        print(
+            f"{catalogue.name}, {preset}, seed {seed}: {fitted.health.summary()}; {spent:.0f} CPU s",
+            file=sys.stderr,
+        )
         tables.append(_table(catalogue, fitted))
         kept = stability(tables[0], tables[-1])
         figures.append(

@@ -66,8 +66,10 @@ def test_the_gate_names_collisions():
 
 
 def test_the_gate_names_what_is_not_explained_and_takes_no_nan_for_a_figure():
-    with pytest.raises(CodebookCollapsed, match=r"leave 99% of the variance .* Try more steps"):
-        check_health(replace(HEALTHY, reconstruction_error=0.99), HealthLimits())
+    blurred = replace(HEALTHY, reconstruction_error=1.6)
+    with pytest.raises(CodebookCollapsed, match=r"leave 160% of the variance .* Try more steps"):
+        check_health(replace(blurred, num_items=200), HealthLimits())
+    check_health(blurred, HealthLimits())  # 100 items are too few to tell
     with pytest.raises(CodebookCollapsed, match="unexplained"):
         check_health(replace(HEALTHY, reconstruction_error=float("nan")), HealthLimits())
     with pytest.raises(CodebookCollapsed, match="level 1 of 2"):
@@ -100,6 +102,14 @@ def test_rows_in_another_order_than_the_graph_are_stopped():
     assert min(health.usage) > 0.9
     with pytest.raises(CodesMeaningless, match="does not mean similar items"):
         check_health(health, HealthLimits())
+
+
+def test_the_summary_tells_collisions_both_ways_and_what_a_first_code_means():
+    health = replace(HEALTHY, collisions=0.01, moved=0.04, category=(replace(TELLING, found=0.15), SILENT))
+    assert health.summary() == (
+        "100% of codes used, perplexity 0.90, 1.0% in collision (5.0% before 4.0% were moved), "
+        "shared users x2.0 within a first code, shared categories x1.5 within a first code"
+    )
 
 
 def test_metrics_are_flat_and_finite():

@@ -12,8 +12,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from components.tokenizer.config import quick
 from components.tokenizer.fit import fit_tokenizer
+from components.tokenizer.health import HealthLimits
 from components.tokenizer.ids import SemanticIds, with_collision_tokens
-from components.tokenizer.stability import adjusted_rand, stability
+from components.tokenizer.stability import IdsUnrelated, adjusted_rand, check_stability, stability
 from tests.tokenizer.planted import planted_catalogue
 
 
@@ -39,15 +40,29 @@ def test_adjusted_rand_is_that_of_scikit_learn_and_symmetric(pairs):
 def test_other_numbers_for_the_same_groups_are_no_change():
     codes = np.random.default_rng(0).integers(0, 4, (60, 3))
     found = stability(_table(codes), _table(3 - codes))
-    assert found.rand == (1.0, 1.0, 1.0)
+    assert found.rand == (1.0, 1.0)
     assert found.identical < 0.1
-    assert stability(_table(codes), _table(codes)).identical == 1.0
+    same = stability(_table(codes), _table(codes))
+    assert same.identical == 1.0
+    assert same.summary() == (
+        "of 60 items with an ID before, 100% keep it, and 100% of the grouping by first code stays"
+    )
 
 
 def test_codes_dealt_anew_have_nothing_in_common():
     rng = np.random.default_rng(0)
     found = stability(_table(rng.integers(0, 4, (400, 2))), _table(rng.integers(0, 4, (400, 2))))
     assert max(abs(value) for value in found.rand) < 0.05
+
+
+def test_ids_that_have_nothing_in_common_stop_a_refit_unless_too_few_to_tell():
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, (400, 2))
+    with pytest.raises(IdsUnrelated, match=r"of 400 items .* Rand index of -?0\.0\d\d .* tokenizer reuse"):
+        check_stability(stability(_table(codes), _table(rng.permutation(codes))), HealthLimits())
+    check_stability(stability(_table(codes), _table(3 - codes)), HealthLimits())
+    few = stability(_table(codes[:100]), _table(rng.permutation(codes[:100])))
+    check_stability(few, HealthLimits())
 
 
 def test_only_common_items_are_compared():
@@ -62,7 +77,7 @@ def test_only_common_items_are_compared():
     assert stability(old, _table(np.array([[0, 0]]), first=9)) is None
 
 
-def test_versions_of_another_depth_are_compared_as_far_as_both_reach():
+def test_versions_of_another_depth_are_compared_by_what_both_have():
     codes = np.random.default_rng(0).integers(0, 4, (60, 3))
     found = stability(_table(codes), _table(codes[:, :2]))
     assert found.rand == (1.0, 1.0)
