@@ -59,6 +59,7 @@ def _data_line(summary: CycleSummary) -> Text:
         f"+ {summary.duplicates} duplicates\n"
         f"training  {summary.train_events:,} events before {summary.train_cutoff[:16]}Z; {ids}, "
         f"{summary.new_ids} new\n"
+        f"IDs       {summary.ids_note}\n"
         f"replay    {summary.window_users:,} users, {summary.window_requests:,} lists, "
         f"{summary.train_cutoff[:16]}Z to {summary.as_of[:16]}Z"
     )

@@ -65,7 +65,10 @@ def retraining_cycle(request: CycleRequest) -> CycleSummary:
     if carried:
         identified = extend_ids(run, training_set, feature_set, carried)
     else:
-        identified = fit_tokenizer(run, training_set, feature_set, request.preset, request.seed)
+        previous = opened.output["previous"]
+        identified = fit_tokenizer(
+            run, train, training_set, feature_set, request.preset, request.seed, previous and previous["ids"]
+        )
     ids = identified.output
 
     trained = [
@@ -101,13 +104,17 @@ def retraining_cycle(request: CycleRequest) -> CycleSummary:
 
 @task
 def open_cycle(run: str, request: CycleRequest, batch: str) -> Outcome:
-    """Settle what this cycle is compared with and carries on: the champion of now, the last cycle's IDs."""
+    """Settle what this cycle is compared with and carries on: the champion of now, the last cycle's IDs.
+
+    A cycle that refits its tokenizer carries nothing on, and still compares its IDs with the previous ones.
+    """
 
     def work() -> dict[str, Any]:
         champion = champion_now()
-        carried = carried_into(request) if request.tokenizer == "reuse" else None
+        previous = carried_into(request)
+        carried = previous if request.tokenizer == "reuse" else None
         against = f"against version {champion['version']}" if champion else "no champion yet"
-        return {"champion": champion, "carried": carried, "note": against}
+        return {"champion": champion, "carried": carried, "previous": previous, "note": against}
 
     return run_once(
         "open cycle", run=run, inputs={"batch": batch, "run": run}, config={}, rooms=(), work=work
@@ -204,6 +211,7 @@ def _summarise(
         tokenizer=identified["tokenizer"]["digest"],
         tokenizer_reused="extend ids" in found,
         new_ids=identified["new_ids"],
+        ids_note=identified["note"],
         arms=tuple(arm_figures(evidence)),
         stages=tuple(
             StageFigure(stage=o.stage, seconds=o.seconds, peak_mb=o.peak_mb, reused=o.reused)

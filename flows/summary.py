@@ -68,6 +68,7 @@ class CycleSummary:
     stages: tuple[StageFigure, ...]
     seconds: float
     addresses: dict[str, str]  # what -> where to look
+    ids_note: str = ""  # health of a fitted tokenizer, or what was added to IDs that stay
 
     @property
     def engine_seconds(self) -> float:

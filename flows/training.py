@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,10 +24,12 @@ from components.recommender.popularity import fit_popularity, fit_recent_popular
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training import Step
 from components.registry import bundle, tracking
+from components.registry.bundle import HEALTH
 from components.tokenizer import config as tokenizer_presets
 from components.tokenizer import fit as tokenizer_fit
 from components.tokenizer import ids as semantic_ids
 from components.tokenizer.health import HealthLimits, check_health
+from components.tokenizer.stability import check_stability, stability
 from components.tokenizer.tokenizer import load_tokenizer
 from flows.console import progress_bar
 from flows.request import CycleRequest
@@ -39,9 +42,18 @@ _IDS_FILE = "semantic_ids.parquet"
 
 @task
 def fit_tokenizer(
-    run: str, training_set: dict[str, str], feature_set: dict[str, str], preset: str, seed: int
+    run: str,
+    train: dict[str, str],
+    training_set: dict[str, str],
+    feature_set: dict[str, str],
+    preset: str,
+    seed: int,
+    previous: dict[str, str] | None,
 ) -> Outcome:
-    """A new tokenizer, and the ID table that begins with it. A collapsed codebook stops the run here."""
+    """A new tokenizer, and the ID table that begins with it. A collapsed codebook stops the run here.
+
+    `previous` is the ID table of the version before, if there is one: how much of it is left is told.
+    """
     made = tokenizer_presets.quick() if preset == "quick" else tokenizer_presets.default()
     config = replace(made, seed=seed)
 
@@ -56,31 +68,45 @@ def fit_tokenizer(
                 num_users=graph.num_users,
                 config=config,
                 on_step=lambda stage, step, steps, loss: bar(step + 1, steps, {stage: loss}),
+                categories=_categories(train, data.item_ids),
             )
         check_health(fitted.health, HealthLimits())
         popularity = np.bincount(graph.item_index, minlength=graph.num_items)
         table = semantic_ids.with_collision_tokens(data.item_ids, fitted.codes, popularity)
+        kept = stability(_read_ids(previous), table) if previous else None
+        if kept:
+            check_stability(kept, HealthLimits())
+        figures = fitted.health.metrics() | (kept.metrics() if kept else {})
+
+        def write(folder: Path) -> None:
+            fitted.tokenizer.save(folder)
+            (folder / HEALTH).write_text(json.dumps(figures, indent=1, sort_keys=True))
+
+        parents = {"training_set": training_set["digest"], "feature_set": feature_set["digest"]}
         tokenizer = publish(
             load_settings().artifacts,
             "tokenizer",
-            fitted.tokenizer.save,
-            parents={"training_set": training_set["digest"], "feature_set": feature_set["digest"]},
+            write,
+            parents=parents | ({"previous_ids": previous["digest"]} if previous else {}),
             config={"preset": preset, "seed": seed},
         )
         return {
             "tokenizer": tokenizer.to_dict(),
-            "ids": _publish_ids(table, tokenizer).to_dict(),
+            "ids": _publish_ids(table, tokenizer, fitted.tokenizer.table_sizes(table)).to_dict(),
             "encoders": feature_set,  # whose space the IDs live in
-            "health": fitted.health.metrics(),
+            "health": figures,
             "new_ids": len(table.item_ids),
-            "note": f"{min(fitted.health.usage):.0%} of codes used, perplexity {min(fitted.health.perplexity):.2f}, "
-            f"{fitted.health.collisions:.1%} in collision",
+            "note": "; ".join([fitted.health.summary(), *([kept.summary()] if kept else [])]),
         }
 
     outcome = run_once(
         "fit tokenizer",
         run=run,
-        inputs={"training_set": training_set["digest"], "feature_set": feature_set["digest"]},
+        inputs={
+            "training_set": training_set["digest"],
+            "feature_set": feature_set["digest"],
+            "previous_ids": previous["digest"] if previous else None,
+        },
         config={"preset": preset, "seed": seed},
         rooms=("tokenizer",),
         work=work,
@@ -99,8 +125,7 @@ def extend_ids(
         data = load_training_set(ArtifactRef(**training_set))
         graph = load_feature_set(ArtifactRef(**feature_set)).graph
         verified(carried["tokenizer"]["path"])
-        verified(carried["ids"]["path"])
-        known = semantic_ids.read_ids(Path(carried["ids"]["path"]) / _IDS_FILE)
+        known = _read_ids(carried["ids"])
         tokenizer = load_tokenizer(Path(carried["tokenizer"]["path"]))
         place = {item: row for row, item in enumerate(known.item_ids[: len(tokenizer.factors)])}
         codes = tokenizer.assign(
@@ -114,7 +139,9 @@ def extend_ids(
         table = semantic_ids.append(known, data.item_ids[is_new], codes[is_new])
         return {
             "tokenizer": carried["tokenizer"],
-            "ids": _publish_ids(table, ArtifactRef(**carried["tokenizer"])).to_dict(),
+            "ids": _publish_ids(
+                table, ArtifactRef(**carried["tokenizer"]), tokenizer.table_sizes(table)
+            ).to_dict(),
             "encoders": carried["encoders"],
             "new_ids": int(is_new.sum()),
             "note": f"{int(is_new.sum())} new IDs beside {len(known.item_ids):,} that stay",
@@ -149,8 +176,7 @@ def train_arm(
 
     def work() -> dict[str, Any]:
         data = load_training_set(ArtifactRef(**training_set))
-        verified(ids["path"])
-        table = semantic_ids.read_ids(Path(ids["path"]) / _IDS_FILE)
+        table = _read_ids(ids)
         with _watched(f"train {arm}", curve_run, arm) as on_step:
             trained = _train(arm, data, table, preset, seed, on_step)
         ref = _publish_arm(
@@ -281,13 +307,28 @@ def _publish_arm(arm: Arm, parents: dict[str, str], preset: str, seed: int) -> A
     return publish(load_settings().artifacts, "arm", arm.save, parents=parents, config=config)
 
 
-def _publish_ids(table: semantic_ids.SemanticIds, tokenizer: ArtifactRef) -> ArtifactRef:
+def _categories(train: dict[str, str], item_ids: np.ndarray) -> list[tuple[str, ...]] | None:
+    """Of each item, as the snapshot states them; None where no item has any."""
+    joined = snapshot.read_items(ArtifactRef(**train)).set_index("item_id")["categories"].reindex(item_ids)
+    told = [tuple(own.split("|")) if isinstance(own, str) else () for own in joined]
+    return told if any(told) else None
+
+
+def _read_ids(ids: dict[str, str]) -> semantic_ids.SemanticIds:
+    verified(ids["path"])
+    return semantic_ids.read_ids(Path(ids["path"]) / _IDS_FILE)
+
+
+def _publish_ids(
+    table: semantic_ids.SemanticIds, tokenizer: ArtifactRef, table_sizes: list[int]
+) -> ArtifactRef:
+    """`table_sizes`, for whoever builds a model on these IDs, stand in the manifest's config."""
     return publish(
         load_settings().artifacts,
         "id_table",
         lambda folder: semantic_ids.write_ids(table, folder / _IDS_FILE),
         parents={"tokenizer": tokenizer.digest},
-        config={"num_items": len(table.item_ids)},
+        config={"num_items": len(table.item_ids), "table_sizes": table_sizes},
     )
 
 

@@ -27,6 +27,7 @@ from components.artifact import MANIFEST, ArtifactRef, publish, verified
 
 KIND = "bundle"
 ARM, TOKENIZER, ITEMS, FACTS = "arm", "tokenizer", "items.parquet", "bundle.json"
+HEALTH = "health.json"  # of the tokenizer: figure -> value
 ARM_ITEMS, ID_TABLE = "item_ids.parquet", "semantic_ids.parquet"  # both: item_id, one column a code
 ITEM_COLUMNS = ("item_id", "title", "categories")
 SAFE_SUFFIXES = frozenset({".json", ".parquet", ".safetensors"})
@@ -75,6 +76,11 @@ class Bundle:
     @property
     def tokenizer_path(self) -> Path | None:
         return self.path / TOKENIZER if self.facts.tokenizer is not None else None
+
+    def tokenizer_health(self) -> dict[str, float]:
+        """What was measured when the tokenizer was fitted; empty where nothing is kept."""
+        kept = sorted((self.path / TOKENIZER).rglob(HEALTH))
+        return dict(json.loads(kept[0].read_text())) if kept else {}
 
     def items(self) -> pd.DataFrame:
         """ITEM_COLUMNS, ascending by item_id."""

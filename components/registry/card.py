@@ -33,10 +33,19 @@ def model_card(bundle: Bundle, *, verdict: str, metrics: Mapping[str, float], ta
         "| --- | --- |",
         *(f"| {_cell(name)} | {value:.4f} |" for name, value in sorted(metrics.items())),
         "",
+        *_health_table(bundle.tokenizer_health()),
         "Replay shows agreement with what users did, not lift. Not meant for users or items of another "
         "source, nor to infer anything about a person. It runs where recloop of the code above is installed.",
     ]
     return "\n".join(lines)
+
+
+def _health_table(figures: Mapping[str, float]) -> list[str]:
+    """Nothing for an arm without semantic IDs."""
+    if not figures:
+        return []
+    rows = (f"| {_cell(name)} | {value:.4f} |" for name, value in sorted(figures.items()))
+    return ["| semantic IDs, when fitted | |", "| --- | --- |", *rows, ""]
 
 
 def _cell(text: str) -> str:

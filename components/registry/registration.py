@@ -77,16 +77,18 @@ def register_bundle(
 ) -> RegisteredVersion:
     """Make the bundle a version tagged with its ids and verdict, and the challenger unless it is champion.
 
-    `metrics` of the replay go to the run and the model card, `tags` (full names, such as `recloop.commit`)
-    to the version, `reports` to the run's folder `reports`. A bundle that is registered already keeps its
-    version, and takes the new verdict. One process at a time may do this for a model (the cycle's lease).
+    `metrics` of the replay, and the tokenizer's health, go to the run and the model card, `tags` (full names,
+    such as `recloop.commit`) to the version, `reports` to the run's folder `reports`. A bundle that is
+    registered already keeps its version, and takes the new verdict. One process at a time may do this for a
+    model (the cycle's lease).
 
     Raises NonFiniteMetric, ArtifactDamaged if what was uploaded cannot be read back, TrackingUnreachable.
     """
-    refuse_non_finite(metrics)
+    health = {f"tokenizer.{name}": value for name, value in bundle.tokenizer_health().items()}
+    refuse_non_finite(figures := {**metrics, **health})
     client = MlflowClient()
     wanted = _ids(bundle) | dict(tags) | {VERDICT_TAG: verdict}
-    tracking.log_facts(run, metrics=metrics, tags={VERDICT_TAG: verdict, BUNDLE_TAG: bundle.digest})
+    tracking.log_facts(run, metrics=figures, tags={VERDICT_TAG: verdict, BUNDLE_TAG: bundle.digest})
     tracking.log_files(run, reports, folder="reports")
     card = model_card(bundle, verdict=verdict, metrics=metrics, tags=tags)
 

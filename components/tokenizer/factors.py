@@ -48,8 +48,10 @@ def fit_taste_space(
 
     Popularity, the direction (Di+τ)^-½ Aᵀ1 that would come first, is projected out: it says nothing about
     who. An item with few events stays near zero. Scaled to a mean squared length of `dim` over items with
-    events. Directions that the graph does not have are zero; all are without edges.
+    events. Directions that the graph does not have are zero; all are without edges. Users of a single item
+    are left out: each would be a direction of its own that says nothing about any other item.
     """
+    graph = _of_more_than_one_item(graph)
     nothing = TasteSpace(
         smoothing=smoothing,
         gain=torch.zeros(dim),
@@ -95,6 +97,12 @@ def fit_taste_space(
     nothing.gain[:rank] = torch.where(exists, strength.clamp_min(1e-9) ** -2, 0.0)
     nothing.drift[:rank] = shared.squeeze(1) / strength.clamp_min(1e-9) * scale
     return replace(nothing, prior=_ridge(content, evidence)), evidence
+
+
+def _of_more_than_one_item(graph: Graph) -> Graph:
+    keep = graph.user_degree()[graph.by_user[0]] > 1
+    by_user = graph.by_user[:, keep]
+    return replace(graph, by_user=by_user, item_order=torch.argsort(by_user[1], stable=True))
 
 
 def fold_in(space: TasteSpace, graph: Graph, known: Evidence, is_known: Bool[Tensor, "item"]) -> Evidence:

@@ -10,17 +10,19 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from components.tokenizer.agreement import (
+    Categories,
+    category_agreement,
+    check_categories,
+    co_interaction_agreement,
+    prefix_labels,
+)
 from components.tokenizer.collisions import spread_collisions
 from components.tokenizer.config import TokenizerConfig, codebook_size_for
 from components.tokenizer.factors import fit_taste_space
 from components.tokenizer.graph import Graph
 from components.tokenizer.graph_encoder import GraphEncoder, embed_items, train_graph_encoder
-from components.tokenizer.health import (
-    Health,
-    co_interaction_agreement,
-    collision_groups,
-    usage_and_perplexity,
-)
+from components.tokenizer.health import Health, collision_groups, usage_and_perplexity
 from components.tokenizer.kmeans import squared_distances
 from components.tokenizer.modalities import (
     Present,
@@ -55,12 +57,15 @@ def fit_tokenizer(
     num_users: int,
     config: TokenizerConfig,
     on_step: OnStep | None = None,
+    *,
+    categories: Categories | None = None,
 ) -> Fitted:
     """Learn semantic IDs of a catalogue from its modalities and the user-item graph (row 0 user, row 1 item).
 
     The same input and config give the same codes, on any number of threads. An item without a vector is
     placed by its edges, one without edges by its content, and items with neither share one place. A catalogue
     smaller than the codebook uses a code an item; the rest of the codebook lies where nothing is nearest.
+    `categories` are read for the health figures alone and change no code.
 
     Raises TokenizerInputError for input that does not fit together, TrainingDiverged for a loss that is not
     a number. Does not judge its own health: `check_health` does.
@@ -69,6 +74,8 @@ def fit_tokenizer(
     if not num_items:
         raise TokenizerInputError("there are no items to fit a tokenizer on; the training snapshot is empty")
     edges = check_edges(edges, num_items, num_users)
+    if categories is not None:
+        check_categories(categories, num_items)
     standards = fit_standards(vectors, present)
     content, bits = standardize(vectors, present, standards)
     losses: dict[str, list[float]] = {"graph": [], "quantizer": []}
@@ -114,7 +121,14 @@ def fit_tokenizer(
             codes, moved = _codes_of(latent, codebooks, size, spread=config.spread_collisions)
             decoded = autoencoder.decode(codewords(codes, codebooks).sum(dim=1))
         health = _health(
-            codes.numpy(), moved, latent, codebooks, _unexplained(x, decoded), edges, full_size, config
+            codes.numpy(),
+            quantize(latent, codebooks).codes.numpy(),
+            reachable=_reachable(latent, codebooks, full_size),
+            moved=len(moved),
+            unexplained=_unexplained(x, decoded),
+            edges=edges,
+            categories=categories,
+            seed=config.seed,
         )
 
     tokenizer = Tokenizer(
@@ -160,37 +174,47 @@ def _with_parked_codes(
 
 
 def _health(
-    codes: np.ndarray,
-    moved: np.ndarray,
-    latent: Tensor,
-    codebooks: Tensor,
+    codes: Int[np.ndarray, "item level"],
+    nearest: Int[np.ndarray, "item level"],
+    *,
+    reachable: list[int],
+    moved: int,
     unexplained: float,
-    edges: np.ndarray,
-    full_size: int,
-    config: TokenizerConfig,
+    edges: Int[np.ndarray, "2 edge"],
+    categories: Categories | None,
+    seed: int,
 ) -> Health:
-    residual, usage, perplexity = latent, [], []
-    nearest_codes = quantize(latent, codebooks).codes
-    for level in range(codes.shape[1]):
-        reachable = min(full_size, _distinct_rows(residual))
-        used, even = usage_and_perplexity(codes[:, level], max(reachable, len(np.unique(codes[:, level]))))
-        usage.append(used)
-        perplexity.append(even)
-        residual = residual - codebooks[level][nearest_codes[:, level]]
+    """Of the codes that were given, beside those that every item's nearest codes would be."""
+    balance = [
+        usage_and_perplexity(level, max(most, len(np.unique(level))))
+        for level, most in zip(codes.T, reachable, strict=True)
+    ]
     groups = collision_groups(codes)
-    found, permuted, z = co_interaction_agreement(codes[:, 0], edges, seed=config.seed)
+    labels = [prefix_labels(codes, depth) for depth in range(1, min(2, codes.shape[1]) + 1)]
     return Health(
         num_items=len(codes),
-        usage=tuple(usage),
-        perplexity=tuple(perplexity),
+        usage=tuple(used for used, _ in balance),
+        perplexity=tuple(even for _, even in balance),
         collisions=float((groups > 1).mean()),
         largest_collision=int(groups.max()),
-        moved=len(moved) / len(codes),
+        collisions_unspread=float((collision_groups(nearest) > 1).mean()),
+        moved=moved / len(codes),
         reconstruction_error=unexplained,
-        co_interaction=found,
-        co_interaction_permuted=permuted,
-        co_interaction_z=z,
+        co_interaction=tuple(co_interaction_agreement(label, edges, seed=seed) for label in labels),
+        category=tuple(
+            category_agreement(label, categories, seed=seed) for label in labels if categories is not None
+        ),
     )
+
+
+def _reachable(latent: Tensor, codebooks: Float[Tensor, "level code dim"], full_size: int) -> list[int]:
+    """Codes that each level could use: no more than distinct vectors reach it."""
+    residual, most = latent, []
+    codes = quantize(latent, codebooks).codes
+    for level, codebook in enumerate(codebooks):
+        most.append(min(full_size, _distinct_rows(residual)))
+        residual = residual - codebook[codes[:, level]]
+    return most
 
 
 def _distinct_rows(x: Float[Tensor, "item dim"]) -> int:

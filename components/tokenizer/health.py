@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int
+
+from components.tokenizer.agreement import Agreement
 
 
 class CodebookCollapsed(Exception):
     """Codes that cannot tell items apart: names the level and what to try."""
 
 
+class CodesMeaningless(Exception):
+    """Codes that tell items apart but say nothing of them: names the figure and what to try."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """Shares lie in [0, 1]; tuples hold one figure per level, coarse first.
+    """Shares lie in [0, 1]; `usage` and `perplexity` hold one figure per level, coarse first.
 
-    Usage and perplexity are relative to the codes that a level could use: the codebook size, or the number
-    of distinct vectors that reach the level, if that is less.
+    They are relative to the codes that a level could use: the codebook size, or the number of distinct vectors
+    that reach the level, if that is less. The agreements hold one for the first code, one for the first two.
     """
 
     num_items: int
@@ -25,28 +32,41 @@ class Health:
     perplexity: tuple[float, ...]  # exp(entropy of the codes); 1 is perfectly even
     collisions: float  # items that share all codes with another, before the collision token
     largest_collision: int  # items in the largest such group; 1 if there is none
+    collisions_unspread: float  # the same if every item had kept its nearest codes
     moved: float  # items that were given a free last code because theirs was taken
     reconstruction_error: float  # variance of the item vectors that the codes do not explain
-    co_interaction: float  # of two items of one user, how often the first code is shared
-    co_interaction_permuted: float  # the same with the codes dealt out to items at random
-    co_interaction_z: (
-        float  # standard deviations between the two, over permutations; 0 if none could be drawn
-    )
+    co_interaction: tuple[Agreement, ...]  # with who used the items
+    category: tuple[Agreement, ...] = ()  # with their categories, where those were given
+
+    def summary(self) -> str:
+        """One line for a person: the worst level, collisions without and with moving, and what a first code tells."""
+        told = [
+            f"{min(self.usage):.0%} of codes used, perplexity {min(self.perplexity):.2f}",
+            f"{self.collisions:.1%} in collision ({self.collisions_unspread:.1%} before {self.moved:.1%} were moved)",
+        ]
+        for what, by_depth in (("users", self.co_interaction), ("categories", self.category)):
+            if by_depth and by_depth[0].num_items:
+                told.append(f"shared {what} x{by_depth[0].lift:.1f} within a first code")
+        return ", ".join(told)
 
     def metrics(self) -> dict[str, float]:
-        """Flat names for a tracker: `usage_1`, `perplexity_1`, …, `collisions`, …"""
+        """Flat names for a tracker: `usage_1`, `perplexity_1`, …, `collisions`, …, `category_2_z`."""
         levels = range(len(self.usage))
-        return {
+        flat = {
             **{f"usage_{level + 1}": self.usage[level] for level in levels},
             **{f"perplexity_{level + 1}": self.perplexity[level] for level in levels},
             "collisions": self.collisions,
             "largest_collision": float(self.largest_collision),
+            "collisions_unspread": self.collisions_unspread,
             "moved": self.moved,
             "reconstruction_error": self.reconstruction_error,
-            "co_interaction": self.co_interaction,
-            "co_interaction_permuted": self.co_interaction_permuted,
-            "co_interaction_z": self.co_interaction_z,
         }
+        for name, by_depth in (("co_interaction", self.co_interaction), ("category", self.category)):
+            for depth, agreement in enumerate(by_depth, start=1):
+                flat[f"{name}_{depth}"] = agreement.found
+                flat[f"{name}_{depth}_permuted"] = agreement.permuted
+                flat[f"{name}_{depth}_z"] = agreement.z
+        return flat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,23 +76,58 @@ class HealthLimits:
     min_usage: float = 0.7
     min_perplexity: float = 0.4
     max_collisions: float = 0.2
+    max_reconstruction_error: float = (
+        1.5  # 1 is what the mean of all items tells of each; `quick` stands there
+    )
+    min_stability: float = 0.05  # adjusted Rand index of first codes with the version before
+    min_agreement_z: float = 2.0  # of the better of co-interaction and category, at the first code
+    enough_items: int = 200  # fewer prove nothing either way about reconstruction, agreement or stability
 
 
 def check_health(health: Health, limits: HealthLimits) -> None:
-    """Raises CodebookCollapsed for the first level, or the collisions, outside the limits."""
+    """Raises CodebookCollapsed for the first level, the collisions, or the reconstruction outside the limits,
+    CodesMeaningless where the first code agrees neither with users nor with categories.
+
+    A figure that is not a number is outside every limit. Reconstruction is not asked of a small catalogue, nor
+    agreement of one with too few items that have events or categories to show it.
+    """
     for level, (usage, perplexity) in enumerate(zip(health.usage, health.perplexity, strict=True), start=1):
-        if usage < limits.min_usage or perplexity < limits.min_perplexity:
+        if not (usage >= limits.min_usage and perplexity >= limits.min_perplexity):
             raise CodebookCollapsed(
                 f"level {level} of {len(health.usage)}: {usage:.0%} of its codes are used (limit "
                 f"{limits.min_usage:.0%}) at normalised perplexity {perplexity:.2f} (limit "
                 f"{limits.min_perplexity:.2f}). Try a smaller codebook_size, balance above 0, kmeans_start and "
                 "revive_dead on, a larger latent_dim, or look for a modality whose vectors are all alike"
             )
-    if health.collisions > limits.max_collisions:
+    if not health.collisions <= limits.max_collisions:
         raise CodebookCollapsed(
             f"{health.collisions:.0%} of {health.num_items} items share all codes with another (limit "
             f"{limits.max_collisions:.0%}); the largest group has {health.largest_collision}. Try "
             "spread_collisions, a larger codebook_size, one more level, or look for items without any vector"
+        )
+    error = health.reconstruction_error
+    if math.isnan(error) or (
+        health.num_items >= limits.enough_items and error > limits.max_reconstruction_error
+    ):
+        raise CodebookCollapsed(
+            f"the codes leave {error:.0%} of the variance of the item vectors unexplained "
+            f"(limit {limits.max_reconstruction_error:.0%}). Try more steps, a lower learning_rate, a larger "
+            "latent_dim, or one more level"
+        )
+    measured = {
+        name: by_depth[0]
+        for name, by_depth in (("co-interaction", health.co_interaction), ("category", health.category))
+        if by_depth and by_depth[0].num_items >= limits.enough_items
+    }
+    if measured and not any(one.z >= limits.min_agreement_z for one in measured.values()):
+        told = ", ".join(
+            f"{name} {one.found:.3f} against {one.permuted:.3f} permuted (z {one.z:.1f})"
+            for name, one in measured.items()
+        )
+        raise CodesMeaningless(
+            f"a shared first code does not mean similar items: {told}; the limit is z {limits.min_agreement_z:g} in "
+            "one of them. Look for rows of vectors or edges in another order than the items, or for vectors that "
+            "are noise; then try more graph steps or another content_weight"
         )
 
 
@@ -87,39 +142,3 @@ def collision_groups(codes: Int[np.ndarray, "item level"]) -> Int[np.ndarray, "i
     """How many items, itself included, have an item's tuple."""
     _, group, count = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
     return count[group.reshape(-1)]
-
-
-def co_interaction_agreement(
-    first_codes: Int[np.ndarray, "item"],
-    edges: Int[np.ndarray, "2 edge"],
-    *,
-    seed: int,
-    num_pairs: int = 20_000,
-    num_permutations: int = 30,
-) -> tuple[float, float, float]:
-    """(share of one user's item pairs with one first code, the same under permutation, z between them).
-
-    Pairs are drawn by a random edge, then another item of its user; `edges` are distinct and sorted by user.
-    Codes are permuted over the items that have edges, so the popularity of items stays as it is. Zeros where
-    no user has two items or all codes are equal.
-    """
-    rng = np.random.default_rng(seed)
-    users, items = edges
-    start = np.searchsorted(users, users, side="left")
-    length = np.searchsorted(users, users, side="right") - start
-    eligible = np.flatnonzero(length > 1)
-    if not len(eligible):
-        return 0.0, 0.0, 0.0
-    one = rng.choice(eligible, num_pairs)
-    step = rng.integers(1, length[one])
-    other = start[one] + (one - start[one] + step) % length[one]
-    left, right = items[one], items[other]
-    found = float((first_codes[left] == first_codes[right]).mean())
-    known = np.unique(items)
-    chance = []
-    for _ in range(num_permutations):
-        dealt = first_codes.copy()
-        dealt[known] = rng.permutation(first_codes[known])
-        chance.append((dealt[left] == dealt[right]).mean())
-    spread = float(np.std(chance))
-    return found, float(np.mean(chance)), (found - float(np.mean(chance))) / spread if spread > 0 else 0.0

@@ -18,6 +18,7 @@ from components.tokenizer.config import TokenizerConfig
 from components.tokenizer.factors import Evidence, TasteSpace, fold_in
 from components.tokenizer.graph import Graph
 from components.tokenizer.graph_encoder import GraphEncoder, embed_items
+from components.tokenizer.ids import SemanticIdError, SemanticIds
 from components.tokenizer.modalities import (
     Present,
     Standard,
@@ -57,6 +58,28 @@ class Tokenizer:
     @property
     def codebook_size(self) -> int:
         return self.codebooks.shape[1]
+
+    def table_sizes(self, table: SemanticIds) -> list[int]:
+        """How many codes a model must know at each level of this tokenizer's IDs, collision token last.
+
+        The codebook's size whatever the table uses, so that an item that comes later never has a code beyond
+        it; and room for at least as many collision tokens again as the table has, 8 at least. Raises
+        SemanticIdError for a table of another tokenizer.
+        """
+        if table.num_levels != self.num_levels:
+            raise SemanticIdError(
+                f"the table has {table.num_levels} levels, the tokenizer {self.num_levels}; they do not belong "
+                "together"
+            )
+        beyond = np.argwhere(table.codes[:, :-1] >= self.codebook_size)
+        if len(beyond):
+            row, level = beyond[0]
+            raise SemanticIdError(
+                f"item {table.item_ids[row]} has code {table.codes[row, level]} at level {level + 1}, the tokenizer's "
+                f"codebook has {self.codebook_size}; the table comes from another tokenizer"
+            )
+        tokens = int(table.codes[:, -1].max(initial=0)) + 1
+        return [self.codebook_size] * self.num_levels + [max(8, 2 ** (2 * tokens - 1).bit_length())]
 
     def assign(
         self,
@@ -147,6 +170,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         with reproducible():
             encoder = GraphEncoder(content_dim + len(standards), config.graph)
             autoencoder = Autoencoder(config.graph.dim + content_dim, hidden_dims(config), config.latent_dim)
+        _check_shapes(tensors, config, content_dim + len(standards))
         encoder.load_state_dict(_under("encoder.", tensors))
         autoencoder.load_state_dict(_under("autoencoder.", tensors))
         return Tokenizer(
@@ -170,6 +194,24 @@ def load_tokenizer(folder: Path) -> Tokenizer:
             f"{folder}: {DESCRIPTION} and {WEIGHTS} cannot be read as a tokenizer ({error}). Fetch the folder "
             "again from where it was published, or fit a new tokenizer"
         ) from error
+
+
+def _check_shapes(tensors: Mapping[str, Tensor], config: TokenizerConfig, input_dim: int) -> None:
+    """What is not the state of a module, which checks itself. Raises ValueError naming the first that differs."""
+    factors = (len(tensors["confidence"]), config.graph.factor_dim)
+    size = config.codebook_size or tensors["codebooks"].shape[1]
+    expected = {
+        "codebooks": (config.num_levels, size, config.latent_dim),
+        "centre": (config.graph.dim,),
+        "factors": factors,
+        "confidence": factors[:1],
+        "space.gain": factors[1:],
+        "space.drift": factors[1:],
+        "space.prior": (input_dim, factors[1]),
+    }
+    for name, shape in expected.items():
+        if tuple(tensors[name].shape) != shape:
+            raise ValueError(f"{name} is {tuple(tensors[name].shape)}, the description asks for {shape}")
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -7,6 +7,8 @@ registry, and put it back.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from components.features.trainingset import load_training_set
 from components.tokenizer.ids import SemanticIds, read_ids
 from flows.demo import POISONED_ROWS
 from tests.flows.conftest import Estate
-from tests.flows.worlds import Home
+from tests.flows.worlds import ROOT, Home
 
 TRAINED_AND_COUNTED = ("mmgrec", "sasrec", "popularity", "recent_popularity")
 STAGES = {
@@ -104,6 +106,61 @@ def test_semantic_ids_are_only_ever_added(finished: Home) -> None:
     fitted, extended = finished.outputs(0)["fit tokenizer"], finished.outputs(1)["extend ids"]
     assert extended["tokenizer"]["digest"] == fitted["tokenizer"]["digest"]
     assert extended["new_ids"] == len(second) - len(first)
+
+
+@pytest.mark.parametrize("cycle", [0, 1])
+def test_health_of_the_ids_goes_with_the_version(finished: Home, cycle: int) -> None:
+    """Measured once, at the fit: it stands in the bundle, in MLflow and on the card of every version on these IDs."""
+    fitted, outputs = finished.outputs(0)["fit tokenizer"], finished.outputs(cycle)
+    assert fitted["health"].keys() >= {"usage_1", "collisions_unspread", "co_interaction_2_z", "category_1"}
+    assert json.loads(Path(fitted["tokenizer"]["path"], "health.json").read_text()) == fitted["health"]
+    version = finished.mlflow.get_model_version(finished.settings.model_name, outputs["register"]["version"])
+    logged = finished.mlflow.get_run(version.run_id).data.metrics
+    assert logged["tokenizer.usage_1"] == fitted["health"]["usage_1"]
+    assert f"| category_1 | {fitted['health']['category_1']:.4f} |" in version.description
+
+
+@pytest.mark.parametrize("cycle", [0, 1])
+def test_the_id_table_says_how_large_a_models_tables_must_be(finished: Home, cycle: int) -> None:
+    outputs = finished.outputs(cycle)
+    ids = (outputs.get("extend ids") or outputs["fit tokenizer"])["ids"]
+    sizes = verified(ids["path"])["config"]["table_sizes"]
+    codes = semantic_ids(finished, cycle).codes
+    assert len(sizes) == codes.shape[1]
+    assert len(set(sizes[:-1])) == 1  # the codebook's, at every level
+    assert (codes < np.array(sizes)).all()
+
+
+_REFIT = """
+import json, sys
+from flows.training import fit_tokenizer
+print(json.dumps(fit_tokenizer.fn(**json.loads(sys.argv[1])).output))
+"""
+
+
+def test_a_refit_tells_how_much_of_the_ids_before_is_left(finished: Home) -> None:
+    """The stage alone, on what the second cycle had, against the ID table of the first."""
+    first, second = finished.outputs(0), finished.outputs(1)
+    before = first["fit tokenizer"]["ids"]
+    asked = {
+        "run": "refit",
+        "train": second["take snapshots"]["train"],
+        "training_set": second["training rows"]["training_set"],
+        "feature_set": second["encode items"]["feature_set"],
+        "preset": "quick",
+        "seed": 8,
+        "previous": before,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", _REFIT, json.dumps(asked)],
+        cwd=ROOT, env=finished.environ, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    output = json.loads(done.stdout.splitlines()[-1])
+    health = output["health"]
+    assert health["stability_common"] == len(semantic_ids(finished, 0))
+    assert -1 <= health["stability_rand_1"] < 1
+    assert "items with an ID before" in output["note"]
+    assert verified(output["tokenizer"]["path"])["parents"]["previous_ids"] == before["digest"]
 
 
 @pytest.mark.parametrize("cycle", [0, 1])

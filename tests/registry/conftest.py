@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,12 +67,20 @@ def bundle(tmp_path: Path) -> Bundle:
 
 
 def published_part(
-    root: Path, kind: str, content: str, parents: dict[str, str] | None = None
+    root: Path,
+    kind: str,
+    content: str,
+    parents: dict[str, str] | None = None,
+    health: dict[str, float] | None = None,
 ) -> tuple[str, Callable[[Path], None]]:
     """A published tokenizer or ID table: its digest, and what copies it into a bundle."""
-    ref = publish(
-        root, kind, lambda folder: _write(folder / "part.json", content), parents=parents or {}, config={}
-    )
+
+    def write(folder: Path) -> None:
+        _write(folder / "part.json", content)
+        if health is not None:
+            _write(folder / "health.json", json.dumps(health))
+
+    ref = publish(root, kind, write, parents=parents or {}, config={})
 
     def copy(folder: Path) -> None:
         target = folder / kind
@@ -82,11 +91,17 @@ def published_part(
     return ref.digest, copy
 
 
-def make_bundle(root: Path, *, seed: int = 7, tokenizer: str | None = '"first"') -> Bundle:
+def make_bundle(
+    root: Path,
+    *,
+    seed: int = 7,
+    tokenizer: str | None = '"first"',
+    health: dict[str, float] | None = None,
+) -> Bundle:
     """A popularity arm over five items, with a tokenizer beside it unless told otherwise."""
     tokenizer_digest = table_digest = write_tokenizer = None
     if tokenizer is not None:
-        tokenizer_digest, copy_tokenizer = published_part(root, "tokenizer", tokenizer)
+        tokenizer_digest, copy_tokenizer = published_part(root, "tokenizer", tokenizer, health=health)
         table_digest, copy_table = published_part(
             root, "id_table", tokenizer, {"tokenizer": tokenizer_digest}
         )

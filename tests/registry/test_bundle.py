@@ -12,6 +12,7 @@ from components.artifact import ArtifactDamaged
 from components.recommender.popularity import fit_popularity
 from components.recommender.weights import write_items
 from components.registry.bundle import BundleFacts, BundleMismatch, build_bundle, open_bundle
+from components.registry.card import model_card
 from components.tokenizer.ids import SemanticIds, write_ids
 from tests.registry.conftest import EVENTS, facts, flip_byte, make_bundle, published_part, titles
 
@@ -27,6 +28,17 @@ def test_a_bundle_gives_back_what_went_in(tmp_path: Path):
     assert bundle.facts.arm == "popularity"
     assert bundle.tokenizer_path == bundle.path / "tokenizer"
     pd.testing.assert_frame_equal(bundle.items(), titles())
+
+
+def test_the_tokenizers_health_is_read_where_it_is_kept(tmp_path: Path):
+    """`health.json` of the published tokenizer, as the flow writes it beside the weights; on the card too."""
+    assert make_bundle(tmp_path / "without").tokenizer_health() == {}
+    bundle = make_bundle(tmp_path / "with", health={"usage_1": 0.98, "category_1_z": 12.5})
+    assert bundle.tokenizer_health() == {"usage_1": 0.98, "category_1_z": 12.5}
+    card = model_card(bundle, verdict="HOLD", metrics={}, tags={})
+    assert "| semantic IDs, when fitted | |\n| --- | --- |\n| category_1_z | 12.5000 |" in card
+    without = model_card(make_bundle(tmp_path / "without"), verdict="HOLD", metrics={}, tags={})
+    assert "semantic IDs, when fitted" not in without
 
 
 def test_an_arm_without_semantic_ids_has_no_tokenizer(tmp_path: Path):

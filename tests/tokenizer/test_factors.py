@@ -61,11 +61,11 @@ def test_factors_are_those_of_a_dense_decomposition():
 
 
 def test_confidence_worked_example():
-    """τ = 5: 0 events → 0, 5 events → ½, 20 events → 4/5."""
-    edges = np.array([list(range(5)) + list(range(20)), [1] * 5 + [2] * 20])
-    graph = Graph.of(check_edges(edges, 3, 20), 20, 3)
+    """τ = 5: 0 events → 0, 5 events → ½, 20 events → 4/5; those of users of a single item are none (item 4)."""
+    edges = np.array([[*range(5), *range(20), *range(20), 20, 21], [1] * 5 + [2] * 20 + [3] * 20 + [4] * 2])
+    graph = Graph.of(check_edges(edges, 5, 22), 22, 5)
     _, evidence = _fit(graph, 2, 5.0)
-    assert evidence.confidence.tolist() == pytest.approx([0.0, 0.5, 0.8])
+    assert evidence.confidence.tolist() == pytest.approx([0.0, 0.5, 0.8, 0.8, 0.0])
 
 
 def test_folding_every_item_of_the_fit_in_from_itself_gives_its_factors_back():

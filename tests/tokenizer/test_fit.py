@@ -12,6 +12,7 @@ import torch
 
 from components.tokenizer.config import GraphConfig, TokenizerConfig, codebook_size_for, kmeans, paper, quick
 from components.tokenizer.fit import Fitted, fit_tokenizer
+from components.tokenizer.health import HealthLimits, check_health
 from components.tokenizer.modalities import TokenizerInputError
 from components.tokenizer.reproducible import TrainingDiverged
 from tests.tokenizer.planted import Catalogue, planted_catalogue
@@ -50,8 +51,31 @@ def test_codes_carry_the_graph_where_content_says_nothing(catalogue):
         {"noise": noise}, {"noise": np.ones(160, dtype=bool)}, catalogue.edges, catalogue.num_users, quick()
     )
     assert _purity(fitted.codes[:, 0], catalogue.clusters) > 0.7
-    assert fitted.health.co_interaction > 2 * fitted.health.co_interaction_permuted
-    assert fitted.health.co_interaction_z > 5
+    first, both = fitted.health.co_interaction
+    assert first.lift > 2
+    assert first.z > 5
+    assert both.lift > first.lift
+
+
+def test_categories_are_read_for_health_alone(catalogue, fitted):
+    """The planted clusters as categories: the first code tells them, and no code changes for it."""
+    clusters = [[str(cluster)] for cluster in catalogue.clusters]
+    told = fit_tokenizer(*catalogue.inputs, quick(), categories=clusters)
+    assert (told.codes == fitted.codes).all()
+    assert fitted.health.category == ()
+    assert told.health.category[0].found > 0.8
+    assert told.health.category[0].lift > 4
+    assert told.health.category[0].z > 20
+    with pytest.raises(TokenizerInputError, match="categories are given for 159 items, there are 160"):
+        fit_tokenizer(*catalogue.inputs, quick(), categories=clusters[1:])
+
+
+def test_what_spreading_did_is_told_beside_what_would_have_been(catalogue, fitted):
+    """Without spreading nothing moves, and the collisions are those that the other fit would have had."""
+    plain = fit_tokenizer(*catalogue.inputs, replace(quick(), spread_collisions=False)).health
+    assert plain.moved == 0.0
+    assert plain.collisions == plain.collisions_unspread == fitted.health.collisions_unspread
+    assert fitted.health.collisions_unspread >= fitted.health.moved > fitted.health.collisions
 
 
 def test_health_of_a_good_fit(fitted):
@@ -160,6 +184,48 @@ def test_no_edges_or_one_user(catalogue, users):
     assert (len(fitted.graph_losses) > 0) == (users == 1)
 
 
+def test_a_catalogue_without_any_vector_is_told_apart_by_its_edges(catalogue):
+    """Every mask is False: what is left of the clusters came over the edges, with or without a modality's width."""
+    nobody = {name: np.zeros_like(mask) for name, mask in catalogue.present.items()}
+    fitted = fit_tokenizer(catalogue.vectors, nobody, catalogue.edges, catalogue.num_users, quick())
+    assert _purity(fitted.codes[:, 0], catalogue.clusters) > 0.7
+    with pytest.raises(TokenizerInputError, match=r"vectors hold \[\].* give at least one modality"):
+        fit_tokenizer({}, {}, catalogue.edges, catalogue.num_users, quick())
+
+
+@pytest.mark.parametrize("kind", ["graph_rqvae", "residual_kmeans"])
+def test_one_item_without_anything(kind):
+    """Nothing to learn from and nothing to tell apart: one ID, finite figures, and the gate lets it pass."""
+    vectors, present = {"text": np.zeros((1, 3), dtype=np.float32)}, {"text": np.zeros(1, dtype=bool)}
+    fitted = fit_tokenizer(vectors, present, np.zeros((2, 0), dtype=np.int64), 0, replace(quick(), kind=kind))
+    assert fitted.codes.shape == (1, 3)
+    assert np.isfinite(list(fitted.health.metrics().values())).all()
+    check_health(fitted.health, HealthLimits())
+
+
+def test_users_of_one_event_and_of_a_hundred_thousand(catalogue, fitted):
+    """Repeats count once, so a user of 100,000 events on 160 items is a user of 160; one of a single event adds
+    no pair. The fit stays sane, and the codes are those of the distinct edges."""
+    rng = np.random.default_rng(0)
+    crowd = np.stack([np.full(100_000, catalogue.num_users), rng.integers(160, size=100_000)])
+    single = np.array([[catalogue.num_users + 1], [7]])
+    edges = np.concatenate([catalogue.edges, crowd, single], axis=1)
+    busy = fit_tokenizer(catalogue.vectors, catalogue.present, edges, catalogue.num_users + 2, quick())
+    once = np.concatenate([catalogue.edges, np.unique(crowd, axis=1), single], axis=1)
+    again = fit_tokenizer(catalogue.vectors, catalogue.present, once, catalogue.num_users + 2, quick())
+    assert (busy.codes == again.codes).all()
+    assert _purity(busy.codes[:, 0], catalogue.clusters) > 0.9
+    check_health(busy.health, HealthLimits())
+
+
+def test_only_users_of_one_event(catalogue):
+    """No two items share a user: nothing to agree on, and the content carries the codes."""
+    edges = np.stack([np.arange(160), np.arange(160)])
+    fitted = fit_tokenizer(catalogue.vectors, catalogue.present, edges, 160, quick())
+    assert fitted.health.co_interaction[0].num_items == 0
+    assert _purity(fitted.codes[:, 0], catalogue.clusters) > 0.5
+
+
 def test_identical_items_without_spreading_collide(catalogue):
     same = {"text": np.ones((40, 3), dtype=np.float32)}
     config = replace(quick(), spread_collisions=False)
@@ -181,6 +247,22 @@ def test_a_loss_that_is_no_number_stops_the_run(catalogue):
     wild = replace(quick(), graph=replace(quick().graph, learning_rate=1e30))
     with pytest.raises(TrainingDiverged, match=r"graph: the loss is .* pass a lower learning rate"):
         fit_tokenizer(*catalogue.inputs, wild)
+
+
+def test_a_quantizer_loss_that_is_no_number_stops_the_run(catalogue):
+    wild = replace(quick(), learning_rate=1e30)
+    with pytest.raises(
+        TrainingDiverged, match=r"quantizer: the loss is .* at step \d+; pass a lower learning"
+    ):
+        fit_tokenizer(*catalogue.inputs, wild)
+
+
+def test_vectors_of_extreme_size_end_in_finite_codes_or_a_named_stop(catalogue):
+    """Standardizing brings 1e30 back to 1; its square overflows float32, and the mean is taken in float64."""
+    huge = {name: block.astype(np.float64) * 1e30 for name, block in catalogue.vectors.items()}
+    fitted = fit_tokenizer(huge, catalogue.present, catalogue.edges, catalogue.num_users, quick())
+    assert np.isfinite(list(fitted.health.metrics().values())).all()
+    assert _purity(fitted.codes[:, 0], catalogue.clusters) > 0.9
 
 
 def test_codebook_size_follows_the_catalogue():

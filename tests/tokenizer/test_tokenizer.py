@@ -6,9 +6,11 @@ import json
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from components.tokenizer.config import quick
 from components.tokenizer.fit import Fitted, fit_tokenizer
+from components.tokenizer.ids import SemanticIdError, SemanticIds, append, with_collision_tokens
 from components.tokenizer.modalities import TokenizerInputError
 from components.tokenizer.tokenizer import DESCRIPTION, WEIGHTS, TokenizerDamaged, load_tokenizer
 from tests.tokenizer.planted import Catalogue, planted_catalogue
@@ -23,7 +25,7 @@ def catalogue() -> Catalogue:
 
 def _part(catalogue: Catalogue, rows: slice) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     vectors = {name: block[rows] for name, block in catalogue.vectors.items()}
-    return vectors, {name: mask[rows] for name, mask in catalogue.present.items()}
+    return vectors, {name: mask[rows].copy() for name, mask in catalogue.present.items()}
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +125,82 @@ def test_files_that_do_not_fit_are_refused(fitted, tmp_path, file, spoil):
     spoil(tmp_path / file)
     with pytest.raises(TokenizerDamaged, match="cannot be read as a tokenizer"):
         load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        ("codebooks", r"codebooks is \(2, 16, 8\), the description asks for \(3, 16, 8\)"),
+        ("centre", r"centre is \(15,\), the description asks for \(16,\)"),
+        ("confidence", r"factors is \(120, 8\), the description asks for \(119, 8\)"),
+        ("space.prior", r"space.prior is \(19, 8\), the description asks for \(20, 8\)"),
+    ],
+)
+def test_a_checkpoint_of_another_shape_is_refused_by_name(fitted, tmp_path, tensor, message):
+    """One row less than the description asks for: 3 levels, 16 wide, 120 items, 12 + 6 content and 2 bits."""
+    fitted.tokenizer.save(tmp_path)
+    tensors = load_file(tmp_path / WEIGHTS)
+    save_file(tensors | {tensor: tensors[tensor][:-1].clone()}, tmp_path / WEIGHTS)
+    with pytest.raises(TokenizerDamaged, match=message):
+        load_tokenizer(tmp_path)
+
+
+def test_a_checkpoint_of_another_version_is_refused(fitted, tmp_path):
+    fitted.tokenizer.save(tmp_path)
+    description = json.loads((tmp_path / DESCRIPTION).read_text())
+    description["config"]["colour"] = "red"
+    (tmp_path / DESCRIPTION).write_text(json.dumps(description))
+    with pytest.raises(TokenizerDamaged, match=r"colour.* fit a new tokenizer"):
+        load_tokenizer(tmp_path)
+
+
+def test_items_without_any_modality_are_all_one_to_a_frozen_tokenizer(catalogue, fitted):
+    vectors, present = _part(catalogue, NEW)
+    codes = fitted.tokenizer.assign(vectors, {name: np.zeros_like(mask) for name, mask in present.items()})
+    assert len(np.unique(codes, axis=0)) == 1
+    with pytest.raises(TokenizerInputError, match="give at least one modality"):
+        fitted.tokenizer.assign({}, {})
+    with pytest.raises(TokenizerInputError, match=r"fitted on \{'image': 6, 'text': 12\}"):
+        fitted.tokenizer.assign({"text": vectors["text"]}, {"text": present["text"]})
+
+
+def test_what_cannot_be_assigned_is_refused_by_name(catalogue, fitted):
+    vectors, present = _part(catalogue, NEW)
+    spoiled = {**vectors, "text": vectors["text"].copy()}
+    spoiled["text"][3] = np.inf
+    with pytest.raises(TokenizerInputError, match=r"modality text: 1 of 40 vectors .* row 3"):
+        fitted.tokenizer.assign(spoiled, present)
+    with pytest.raises(TokenizerInputError, match="names item 40, but there are 40 items"):
+        fitted.tokenizer.assign(vectors, present, np.array([[0], [40]]), 1)
+
+
+def _table(codes: np.ndarray) -> SemanticIds:
+    names = np.array([f"i{row}" for row in range(len(codes))], dtype=object)
+    return with_collision_tokens(names, codes, np.zeros(len(codes), dtype=np.int64))
+
+
+def test_table_sizes_hold_any_code_that_may_come(catalogue, fitted):
+    """3 levels of 16, whatever is in use; 1 to 4 tokens get 8 places, 5 get 16."""
+    tokenizer = fitted.tokenizer
+    for in_collision, tokens in ((1, 8), (4, 8), (5, 16)):
+        table = _table(np.zeros((in_collision, 3), dtype=np.int64))
+        assert tokenizer.table_sizes(table) == [16, 16, 16, tokens]
+    table = _table(fitted.codes)
+    names = np.array([f"new{row}" for row in range(40)], dtype=object)
+    longer = append(table, names, tokenizer.assign(*_part(catalogue, NEW)))
+    assert (longer.codes < np.array(tokenizer.table_sizes(table))).all()
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        ([[1, 2]], "the table has 2 levels, the tokenizer 3"),
+        ([[1, 2, 3], [1, 16, 3]], "item i1 has code 16 at level 2, the tokenizer's codebook has 16"),
+    ],
+)
+def test_a_table_of_another_tokenizer_has_no_sizes(fitted, codes, message):
+    with pytest.raises(SemanticIdError, match=message):
+        fitted.tokenizer.table_sizes(_table(np.array(codes)))
 
 
 @pytest.mark.parametrize(
