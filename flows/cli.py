@@ -92,7 +92,9 @@ def retrain(
     train_cutoff: Annotated[
         str | None, typer.Option(help="train before, replay after; default: the last cycle's as-of")
     ] = None,
-    challenger: Annotated[str, typer.Option(help="mmgrec or sasrec")] = "mmgrec",
+    challenger: Annotated[
+        str, typer.Option(help="mmgrec, mmgrec_paper, tiger, semantic_sasrec, sasrec, hstu or ease")
+    ] = "mmgrec",
     profile: Annotated[str, typer.Option(help="gate profile: small or production")] = "small",
     preset: Annotated[str, typer.Option(help="model size: default or quick")] = "default",
     refit_tokenizer: Annotated[bool, typer.Option(help="make new semantic IDs for all items")] = False,

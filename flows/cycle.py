@@ -15,6 +15,7 @@ from typing import Any
 from prefect import flow, runtime, tags, task
 
 from components.data import lease, snapshot
+from components.recommender.arm import ChallengerName
 from components.registry import tracking
 from components.registry.bundle import open_bundle
 from flows.features import features
@@ -30,7 +31,7 @@ from flows.summary import CycleSummary, StageFigure, arm_figures
 from flows.sweep import sweep_dead_runs, warehouse_tag
 from flows.training import BASELINES, bundle_challenger, extend_ids, fit_tokenizer, train_arm, train_baselines
 
-TRAINED = ("mmgrec", "sasrec")
+REFERENCE: ChallengerName = "sasrec"  # the baseline that every challenger faces
 CHAMPION = "champion"
 
 
@@ -73,7 +74,7 @@ def retraining_cycle(request: CycleRequest) -> CycleSummary:
 
     trained = [
         train_arm(run, arm, training_set, ids["ids"], request.preset, request.seed, tracked)
-        for arm in TRAINED
+        for arm in dict.fromkeys((request.challenger, REFERENCE))
     ]
     counted = train_baselines(run, train)
     arms = {outcome.output["name"]: outcome.output["arm"] for outcome in trained}
@@ -171,7 +172,7 @@ def _contenders(
         contenders.append(
             Contender(name=CHAMPION, arm=held, folder="arm", train_end=learned, digest=champion["digest"])
         )
-    contenders += [plain(name, arms[name]) for name in TRAINED if name != request.challenger]
+    contenders += [plain(name, ref) for name, ref in arms.items() if name != request.challenger]
     return contenders + [plain(name, counted[name]) for name in BASELINES]
 
 

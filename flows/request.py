@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from components.recommender.arm import ChallengerName
+
 
 class CycleRequest(BaseModel):
     """One turn of the loop: take in what has arrived, train before the cut, replay after it, decide.
@@ -24,9 +26,7 @@ class CycleRequest(BaseModel):
     )
     as_of: AwareDatetime = Field(description="now, for this cycle; later events have not arrived")
     train_cutoff: AwareDatetime = Field(description="train on what is earlier, replay on what is later")
-    challenger: Literal["mmgrec", "sasrec"] = Field(
-        default="mmgrec", description="the arm that may become champion"
-    )
+    challenger: ChallengerName = Field(default="mmgrec", description="the arm that may become champion")
     profile: Literal["small", "production"] = Field(
         default="small", description="gate profile, sized to the data"
     )

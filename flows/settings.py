@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
@@ -62,6 +63,10 @@ class Settings(BaseSettings):
         ge=1,
         validation_alias=AliasChoices("RECLOOP_THREADS", "OMP_NUM_THREADS"),
     )
+
+    device: Literal["cpu", "cuda"] = "cpu"  # what recommenders are trained on
+    precision: Literal["fp32", "bf16"] = "fp32"  # of their matrix products
+    compile: bool = False  # torch.compile; pays on a GPU
 
     @field_validator("home", "artifacts", "gx_root", "feast_home", "prefect_home")
     @classmethod

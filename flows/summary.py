@@ -10,8 +10,7 @@ COMPUTE_STAGES = (
     "encode items",
     "fit tokenizer",
     "extend ids",
-    "train mmgrec",
-    "train sasrec",
+    "train ",
     "rank",
     "judge",
 )

@@ -14,12 +14,13 @@ import numpy as np
 from prefect import task
 from prefect.artifacts import create_table_artifact
 
-from components.artifact import ArtifactRef, publish, verified
+from components.artifact import ArtifactRef, digest_of, publish, verified
 from components.data import snapshot
 from components.features.featureset import load_feature_set
 from components.features.trainingset import TrainingSet, load_training_set
-from components.recommender import mmgrec, presets, sasrec
-from components.recommender.arm import Arm
+from components.recommender.arm import READ_CODES, Arm, ChallengerName
+from components.recommender.challengers import train_challenger
+from components.recommender.compute import Compute
 from components.recommender.popularity import fit_popularity, fit_recent_popularity
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training import Step
@@ -165,33 +166,45 @@ def extend_ids(
 @task(task_run_name="train-{arm}")
 def train_arm(
     run: str,
-    arm: str,
+    arm: ChallengerName,
     training_set: dict[str, str],
     ids: dict[str, str],
     preset: str,
     seed: int,
     curve_run: Any,
 ) -> Outcome:
-    """Train one arm on the training set; its loss is drawn in MLflow while it learns."""
+    """Train one arm on the training set; its loss is drawn in MLflow while it learns.
+
+    A training that was cut off goes on after the last epoch it finished.
+    """
+    settings = load_settings()
+    inputs = {"training_set": training_set["digest"], "ids": ids["digest"] if arm in READ_CODES else None}
+    config = {
+        "preset": preset,
+        "seed": seed,
+        "threads": settings.threads,
+        "device": settings.device,
+        "precision": settings.precision,
+        "compile": settings.compile,
+    }
+    name = digest_of({"inputs": inputs, "config": config, "code": code_digest("recommender")})[:16]
+    checkpoint = settings.home / "checkpoints" / f"{arm}-{name}.pt"
 
     def work() -> dict[str, Any]:
         data = load_training_set(ArtifactRef(**training_set))
-        table = _read_ids(ids)
+        table, table_sizes = _read_ids(ids), verified(ids["path"])["config"]["table_sizes"]
         with _watched(f"train {arm}", curve_run, arm) as on_step:
-            trained = _train(arm, data, table, preset, seed, on_step)
+            trained = _train(arm, data, table, table_sizes, preset, seed, on_step, checkpoint)
         ref = _publish_arm(
             trained, {"training_set": training_set["digest"], "ids": ids["digest"]}, preset, seed
         )
         return {"name": arm, "arm": ref.to_dict()}
 
-    return run_once(
-        f"train {arm}",
-        run=run,
-        inputs={"training_set": training_set["digest"], "ids": ids["digest"] if arm == "mmgrec" else None},
-        config={"preset": preset, "seed": seed, "threads": load_settings().threads},
-        rooms=("recommender",),
-        work=work,
+    outcome = run_once(
+        f"train {arm}", run=run, inputs=inputs, config=config, rooms=("recommender",), work=work
     )
+    checkpoint.unlink(missing_ok=True)
+    return outcome
 
 
 @task
@@ -230,7 +243,7 @@ def bundle_challenger(
     arm: dict[str, str],
 ) -> Outcome:
     """Arm, tokenizer, ID table and titles as one artifact: what is replayed, registered and served."""
-    has_ids = request.challenger == "mmgrec"
+    has_ids = request.challenger in READ_CODES
 
     def work() -> dict[str, Any]:
         items = snapshot.read_items(ArtifactRef(**train))
@@ -270,21 +283,29 @@ def bundle_challenger(
 
 
 def _train(
-    arm: str,
+    arm: ChallengerName,
     data: TrainingSet,
     table: semantic_ids.SemanticIds,
+    table_sizes: list[int],
     preset: str,
     seed: int,
     on_step: Callable[[Step], None],
+    checkpoint: Path,
 ) -> Arm:
     order = np.argsort(table.item_ids, kind="stable")
     sequences = TrainingSequences.from_lists(data.item_lists, data.time_lists, item_ids=table.item_ids[order])
-    quick = preset == "quick"
-    if arm == "sasrec":
-        config = presets.quick_sasrec() if quick else presets.default_sasrec()
-        return sasrec.train_sasrec(sequences, config, seed=seed, on_step=on_step)
-    generative = presets.quick_mmgrec() if quick else presets.default_mmgrec()
-    return mmgrec.train_mmgrec(sequences, table.codes[order], generative, seed=seed, on_step=on_step)
+    settings = load_settings()
+    return train_challenger(
+        arm,
+        sequences,
+        table.codes[order],
+        table_sizes,
+        quick=preset == "quick",
+        seed=seed,
+        compute=Compute(device=settings.device, precision=settings.precision, compile=settings.compile),
+        on_step=on_step,
+        checkpoint=checkpoint,
+    )
 
 
 @contextmanager

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+
+ChallengerName = Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "ease"]
+READ_CODES: frozenset[ChallengerName] = frozenset(("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec"))
 
 
 @dataclass(frozen=True, kw_only=True)

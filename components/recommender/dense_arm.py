@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from components.recommender.arm import Histories, Ranked
+from components.recommender.compute import ON_CPU, Compute
 from components.recommender.item_vectors import ItemVectors, grown_free_vectors
 from components.recommender.mixer import Mixer, MixerConfig
 from components.recommender.network import DenseNetwork
@@ -52,6 +53,7 @@ def train_dense(
     config: DenseConfig,
     *,
     seed: int,
+    compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
 ) -> DenseArm:
@@ -64,6 +66,7 @@ def train_dense(
             config.training,
             max_length=config.mixer.max_length,
             seed=seed,
+            compute=compute,
             on_step=on_step,
             checkpoint=checkpoint,
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from components.recommender.compute import ON_CPU, Compute
 from components.recommender.dense_arm import DenseArm, DenseConfig, train_dense
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training import OnStep
@@ -18,11 +19,19 @@ def train_hstu(
     config: DenseConfig,
     *,
     seed: int,
+    compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
 ) -> DenseArm:
     """Train HSTU on the items that occur. Raises TrainingDiverged when the loss is no number."""
     vocabulary = vocabulary_of(sequences)
     return train_dense(
-        "hstu", sequences, vocabulary, config, seed=seed, on_step=on_step, checkpoint=checkpoint
+        "hstu",
+        sequences,
+        vocabulary,
+        config,
+        seed=seed,
+        compute=compute,
+        on_step=on_step,
+        checkpoint=checkpoint,
     )

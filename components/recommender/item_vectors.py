@@ -41,6 +41,24 @@ class ItemVectors(nn.Module):
         start = torch.zeros if codes.shape[1] else lambda *shape: torch.randn(*shape) * 0.02
         self.free = nn.Parameter(start(len(codes), dim)) if free else None
 
+    @torch.no_grad()
+    def begin_at(self, vectors: Float[Tensor, "item dim"]) -> None:
+        """Start from these vectors: a code from the mean of its items' (what coarser codes left of them), the free
+        vectors from the rest. Items whose vector is zero have no say, and no rest.
+        """
+        has_vector = vectors.abs().sum(dim=1) > 0
+        rest = vectors[has_vector]
+        self.tables.zero_()
+        for rows in self.rows[has_vector].T:
+            sums = torch.zeros_like(self.tables).index_add_(0, rows, rest)
+            counts = torch.bincount(rows, minlength=len(self.tables)).clamp(min=1)
+            means = sums / counts[:, None]
+            self.tables += means
+            rest = rest - means[rows]
+        if self.free is not None:
+            self.free.zero_()
+            self.free[has_vector] = rest
+
     @property
     def num_items(self) -> int:
         return len(self.rows)

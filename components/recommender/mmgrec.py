@@ -21,6 +21,7 @@ from torch import Tensor
 
 from components.recommender.arm import Histories, Ranked
 from components.recommender.beam import beam_search
+from components.recommender.compute import ON_CPU, Compute
 from components.recommender.item_vectors import ItemVectors, grown_free_vectors
 from components.recommender.mixer import Mixer, MixerConfig
 from components.recommender.network import DenseNetwork, GenerativeNetwork, tuple_log_probs
@@ -72,6 +73,7 @@ def train_mmgrec(
     *,
     seed: int,
     num_codes: Sequence[int] | None = None,
+    compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
 ) -> MMGRecArm:
@@ -90,6 +92,7 @@ def train_mmgrec(
             config.training,
             max_length=config.mixer.max_length,
             seed=seed,
+            compute=compute,
             on_step=on_step,
             checkpoint=checkpoint,
         )

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from components.recommender.dense_arm import DenseConfig
+from components.recommender.ease import EASEConfig
 from components.recommender.encoder_decoder import EncoderDecoderConfig
 from components.recommender.mixer import MixerConfig
 from components.recommender.mmgrec import MMGRecConfig
@@ -38,6 +39,43 @@ def default_mmgrec() -> MMGRecConfig:
 def set_mmgrec() -> MMGRecConfig:
     """As published, the history is a set: the relation term in place of positions. Not measured yet."""
     return replace(default_mmgrec(), mixer=MixerConfig(position=False))
+
+
+def paper_mmgrec() -> MMGRecConfig:
+    """Close to Liu et al. 2024 (arXiv:2404.16555): a set of 32 items, relation term, tuple loss alone, 10 beams.
+
+    Differs where the published form cannot serve: one position an item and a head on the last state in place of
+    a decoder (see mmgrec.py), user vectors from the history, windows whose target lies after it, a trie, AdamW.
+    """
+    return MMGRecConfig(
+        mixer=MixerConfig(num_heads=4, max_length=32, dropout=0.2, position=False),
+        training=replace(_FIXED, learning_rate=1e-3),
+        free_vectors=False,
+        dense_weight=0.0,
+        decode="beam",
+        beam_size=10,
+    )
+
+
+def default_semantic_sasrec() -> DenseConfig:
+    """The dense control: SASRec on code inputs, full softmax, nothing generated."""
+    return DenseConfig(training=_FIXED)
+
+
+def default_hstu() -> DenseConfig:
+    """HSTU with its time bias, sized like SASRec, full softmax."""
+    return DenseConfig(mixer=MixerConfig(block="hstu", relation_dim=0, time_gaps=True), training=_FIXED)
+
+
+def default_ease() -> EASEConfig:
+    """EASE: seconds; lambda 250 suits some thousand users."""
+    return EASEConfig()
+
+
+def quick_hstu() -> DenseConfig:
+    """For tests: seconds; quality is not the aim."""
+    small = MixerConfig(block="hstu", dim=32, num_layers=1, max_length=20, relation_dim=0, time_gaps=True)
+    return DenseConfig(mixer=small, training=_QUICK)
 
 
 def default_sasrec() -> DenseConfig:

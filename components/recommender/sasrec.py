@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from components.recommender.compute import ON_CPU, Compute
 from components.recommender.dense_arm import DenseArm, DenseConfig, train_dense
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training import OnStep
@@ -19,11 +20,19 @@ def train_sasrec(
     config: DenseConfig,
     *,
     seed: int,
+    compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
 ) -> DenseArm:
     """Train SASRec on the items that occur. Raises TrainingDiverged when the loss is no number."""
     vocabulary = vocabulary_of(sequences)
     return train_dense(
-        "sasrec", sequences, vocabulary, config, seed=seed, on_step=on_step, checkpoint=checkpoint
+        "sasrec",
+        sequences,
+        vocabulary,
+        config,
+        seed=seed,
+        compute=compute,
+        on_step=on_step,
+        checkpoint=checkpoint,
     )

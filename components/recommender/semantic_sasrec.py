@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from components.recommender.compute import ON_CPU, Compute
 from components.recommender.dense_arm import DenseArm, DenseConfig, train_dense
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training import OnStep
@@ -26,6 +27,7 @@ def train_semantic_sasrec(
     *,
     seed: int,
     num_codes: Sequence[int] | None = None,
+    compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
 ) -> DenseArm:
@@ -35,5 +37,12 @@ def train_semantic_sasrec(
     """
     vocabulary = vocabulary_of(sequences, codes, num_codes)
     return train_dense(
-        "semantic_sasrec", sequences, vocabulary, config, seed=seed, on_step=on_step, checkpoint=checkpoint
+        "semantic_sasrec",
+        sequences,
+        vocabulary,
+        config,
+        seed=seed,
+        compute=compute,
+        on_step=on_step,
+        checkpoint=checkpoint,
     )

@@ -19,6 +19,7 @@ from torch import Tensor
 from components.recommender.arm import Histories, Ranked
 from components.recommender.cached_beam import cached_beam_search
 from components.recommender.code_tokens import CodeTokens
+from components.recommender.compute import ON_CPU, Compute
 from components.recommender.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from components.recommender.requests import RequestBatch, Usable, rank_proposals, vocabulary_rows
 from components.recommender.sequences import TrainingSequences
@@ -56,6 +57,7 @@ def train_tiger(
     *,
     seed: int,
     num_codes: Sequence[int] | None = None,
+    compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
 ) -> TigerArm:
     """Train TIGER. `codes` are the items' full tuples (collision token last), unique.
@@ -80,6 +82,7 @@ def train_tiger(
             max_items=config.max_items,
             normalize=config.normalize,
             seed=seed,
+            compute=compute,
             on_step=on_step,
         )
     return TigerArm(vocabulary=vocabulary, config=config, network=network)

@@ -7,7 +7,6 @@ encoder's states, and the decoder's few tokens cost little beside them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,9 +16,11 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from components.recommender.code_tokens import CodeTokens
+from components.recommender.compute import ON_CPU, Compute
+from components.recommender.descent import Descent
 from components.recommender.encoder_decoder import EncoderDecoder
 from components.recommender.sequences import TrainingSequences
-from components.recommender.training import OnStep, Step, TrainingDiverged, schedule
+from components.recommender.training import OnStep, Step
 from components.recommender.trie import Trie
 from components.recommender.tuple_likelihood import Normalize, path_log_probs
 from components.recommender.windows import SHUFFLE_BATCHES, known_before, pad_runs
@@ -52,6 +53,9 @@ class TargetBatch:
     length: Int[Tensor, "B"]
     targets: Int[Tensor, "B horizon"]  # where there is none, the last one again
     is_target: Bool[Tensor, "B horizon"]
+
+    def to(self, device: torch.device) -> TargetBatch:
+        return TargetBatch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
 def target_batches(
@@ -94,38 +98,29 @@ def fit_tiger(
     max_items: int,
     normalize: Normalize,
     seed: int,
+    compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
 ) -> None:
     """Train in place. Raises TrainingDiverged naming the step."""
     rng = np.random.default_rng(seed)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay
-    )
-    step = 0
+    device = compute.usable_device()
+    descent = Descent(network.to(device), config)
+    trie, item_tokens = trie.mapped(lambda tensor: tensor.to(device)), item_tokens.to(device)
     network.train()
     for epoch in range(config.epochs):
         batches = list(target_batches(sequences, config, max_items=max_items, rng=rng))
         num_steps = config.epochs * len(batches)
         for batch in batches:
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * schedule(step, num_steps, config.warmup_share)
-            memory = network.encode(tokens.of_histories(item_tokens, batch.items, batch.length))
-            log_p = path_log_probs(network, tokens, trie, memory, batch.targets, normalize)
-            loss = -log_p[batch.is_target].mean()
-            step += 1
-            if not math.isfinite(value := loss.item()):
-                raise TrainingDiverged(
-                    f"loss is {value} at step {step} of {num_steps} (epoch {epoch + 1}); lower learning_rate "
-                    f"(now {config.learning_rate:g}) or clip_norm (now {config.clip_norm:g}), or lengthen "
-                    "warmup_share"
-                )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
-            optimizer.step()
+            batch = batch.to(device)
+            with compute.autocast():
+                memory = network.encode(tokens.of_histories(item_tokens, batch.items, batch.length))
+                log_p = path_log_probs(network, tokens, trie, memory, batch.targets, normalize)
+                loss = -log_p[batch.is_target].mean()
+            value = descent.step(loss, num_steps=num_steps, epoch=epoch)
             if on_step is not None:
-                on_step(Step(step=step, num_steps=num_steps, epoch=epoch, loss=value, validation_ndcg=None))
-    network.eval()
+                done = descent.steps
+                on_step(Step(step=done, num_steps=num_steps, epoch=epoch, loss=value, validation_ndcg=None))
+    network.to("cpu").eval()
 
 
 def _drawn(

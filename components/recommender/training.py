@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,28 +19,12 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from components.recommender.checkpoint import read_checkpoint, write_checkpoint
+from components.recommender.compute import ON_CPU, Compute
+from components.recommender.descent import Descent
 from components.recommender.fast_matmul import fast_matmul
 from components.recommender.network import Network
 from components.recommender.sequences import TrainingSequences
 from components.recommender.windows import cut_windows, known_before, pad_runs, window_batches
-
-
-class TrainingDiverged(Exception):
-    """The loss is no number any more."""
-
-
-class DeviceUnavailable(Exception):
-    """The configured device is not on this machine."""
-
-
-def usable_device(name: str) -> torch.device:
-    """The device by name. Raises DeviceUnavailable for cuda where torch sees none."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise DeviceUnavailable(
-            "device is 'cuda', but torch sees no CUDA GPU here: set the device to 'cpu', or install a CUDA build of "
-            "torch and its driver"
-        )
-    return torch.device(name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,19 +44,12 @@ class TrainingConfig:
     max_validation_targets: int = 2000
     evaluate_every: int = 2  # epochs
     patience: int = 4  # evaluations without a better one
-    device: Literal["cpu", "cuda"] = "cpu"
-    precision: Literal["fp32", "bf16"] = "fp32"  # of matrix products; weights and optimizer stay float32
-    compile: bool = False  # torch.compile the mixer; pays on a GPU
 
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size, self.stride, self.evaluate_every, self.patience) < 1:
             raise ValueError("epochs, batch_size, stride, evaluate_every and patience must be at least 1")
         if not 0 < self.validation_share < 1:
             raise ValueError(f"validation_share is {self.validation_share}; it is a share, between 0 and 1")
-        if self.device not in ("cpu", "cuda"):
-            raise ValueError(f"device is {self.device!r}; it is 'cpu' or 'cuda'")
-        if self.precision not in ("fp32", "bf16"):
-            raise ValueError(f"precision is {self.precision!r}; it is 'fp32' or 'bf16'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +73,7 @@ def fit(
     *,
     max_length: int,
     seed: int,
+    compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
 ) -> None:
@@ -108,27 +85,21 @@ def fit(
 
     Raises TrainingDiverged naming the step, DeviceUnavailable, CheckpointMismatch.
     """
-    device = usable_device(config.device)
+    device = compute.usable_device()
     rng = np.random.default_rng(seed)
     known = known_before(sequences, strict_time=config.strict_time)
     is_held_out = held_out(sequences, config)
     validation = _validation_targets(sequences, is_held_out, config, rng)
-    network.to(device)
-    optimizer = torch.optim.AdamW(
-        network.parameters(),
-        lr=config.learning_rate,
-        betas=(0.9, 0.98),
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
-    read_states = torch.compile(network.states, dynamic=True) if config.compile else network.states
+    descent = Descent(network.to(device), config)
+    read_states = torch.compile(network.states, dynamic=True) if compute.compile else network.states
     progress = _Progress()
-    key = "" if checkpoint is None else _key(network, sequences, config, max_length, seed)
+    key = "" if checkpoint is None else _key(network, sequences, (config, compute, max_length, seed))
     if checkpoint is not None and (saved := read_checkpoint(checkpoint, key)) is not None:
         network.load_state_dict(saved["network"])
-        optimizer.load_state_dict(saved["optimizer"])
+        descent.optimizer.load_state_dict(saved["optimizer"])
         rng.bit_generator.state = saved["rng"]
         progress = _Progress(**saved["progress"])
+        descent.steps = saved["steps"]
     for epoch in range(progress.epoch, config.epochs):
         if progress.stale >= config.patience:
             break
@@ -142,23 +113,11 @@ def fit(
         network.train()
         for at, batch in enumerate(batches):
             batch = batch.to(device)
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * schedule(progress.step, num_steps, config.warmup_share)
-            with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            with compute.autocast():
                 vectors = network.items()
                 states = read_states(vectors, batch.items, batch.times).flatten(0, 1)[batch.state_at]
                 loss = network.loss(states, vectors, batch.targets)
-            progress.step += 1
-            if not math.isfinite(value := loss.item()):
-                raise TrainingDiverged(
-                    f"loss is {value} at step {progress.step} of {num_steps} (epoch {epoch + 1}); lower "
-                    f"learning_rate (now {config.learning_rate:g}) or clip_norm (now {config.clip_norm:g}), or "
-                    "lengthen warmup_share"
-                )
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
-            optimizer.step()
+            value = descent.step(loss, num_steps=num_steps, epoch=epoch)
             ends = at == len(batches) - 1
             due = ends and ((epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs)
             ndcg = None
@@ -169,16 +128,14 @@ def fit(
                     progress.best, progress.stale = ndcg, 0
                     progress.best_weights = copy.deepcopy(network.state_dict())
             if on_step is not None:
-                on_step(
-                    Step(
-                        step=progress.step, num_steps=num_steps, epoch=epoch, loss=value, validation_ndcg=ndcg
-                    )
-                )
+                done = descent.steps
+                on_step(Step(step=done, num_steps=num_steps, epoch=epoch, loss=value, validation_ndcg=ndcg))
         progress.epoch = epoch + 1
         if checkpoint is not None:
             state = {
                 "network": network.state_dict(),
-                "optimizer": optimizer.state_dict(),
+                "optimizer": descent.optimizer.state_dict(),
+                "steps": descent.steps,
                 "rng": rng.bit_generator.state,
                 "progress": vars(progress),
             }
@@ -193,29 +150,18 @@ class _Progress:
     """How far a training is."""
 
     epoch: int = 0  # finished
-    step: int = 0
     best: float = -1.0
     stale: int = 0  # evaluations since the best one
     best_weights: dict[str, Tensor] | None = None
 
 
-def _key(
-    network: Network, sequences: TrainingSequences, config: TrainingConfig, max_length: int, seed: int
-) -> str:
+def _key(network: Network, sequences: TrainingSequences, settings: object) -> str:
     """Digest of what a training's result depends on."""
-    content = hashlib.sha256(repr((config, max_length, seed, torch.get_num_threads())).encode())
+    content = hashlib.sha256(repr((settings, torch.get_num_threads())).encode())
     content.update(repr([(name, tuple(w.shape)) for name, w in network.state_dict().items()]).encode())
     for column in (sequences.items, sequences.times, sequences.offsets):
         content.update(np.ascontiguousarray(column).tobytes())
     return content.hexdigest()[:16]
-
-
-def schedule(step: int, num_steps: int, warmup_share: float) -> float:
-    """Share of the learning rate at a step (from 0): linear up, then half a cosine down to nothing."""
-    warmup = max(1, round(warmup_share * num_steps))
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, num_steps - warmup))))
 
 
 def held_out(sequences: TrainingSequences, config: TrainingConfig) -> Bool[np.ndarray, "event"]:

@@ -317,7 +317,7 @@ def test_a_misspelt_command(home: Home, arguments: tuple[str, ...], names: tuple
             ("train_cutoff 2024-03-03T00:00Z", "as_of 2024-03-02T00:00Z", "Pass an earlier --train-cutoff"),
         ),
         (("--as-of", "2024-03-02T00:00Z"), ("no earlier cycle", "--train-cutoff 1998-01-01T00:00Z")),
-        (("--train-cutoff", "2024-03-02T00:00Z", "--challenger", "bert"), ("challenger", "'mmgrec' or 'sasrec'")),
+        (("--train-cutoff", "2024-03-02T00:00Z", "--challenger", "bert"), ("challenger", "'mmgrec', 'mmgrec_paper'")),
         (("--train-cutoff", "2024-03-02T00:00Z", "--profile", "lax"), ("profile", "'small' or 'production'")),
     ],
     ids=["cutoff after as-of", "no cutoff", "challenger", "profile"],

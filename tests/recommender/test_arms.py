@@ -18,10 +18,12 @@ from components.recommender.popularity import fit_popularity, fit_recent_popular
 from components.recommender.random_order import RandomArm
 from components.recommender.sasrec import train_sasrec
 from components.recommender.semantic_sasrec import train_semantic_sasrec
+from components.recommender.tiger import train_tiger
 from components.recommender.weights import CheckpointMismatch
 from tests.recommender.examples import (
     SHORT,
     SMALL_MIXER,
+    SMALL_TIGER,
     circling,
     histories_of,
     item_names,
@@ -56,6 +58,7 @@ def make_arms() -> dict[str, Arm]:
             ),
             seed=0,
         ),
+        "tiger": train_tiger(sequences, tuples(NUM_ITEMS, width=4, seed=0), SMALL_TIGER, seed=0),
         "ease": fit_ease(sequences, EASEConfig(regularization=1.0)),
         "popularity": fit_popularity(events),
         "recent": fit_recent_popularity(

@@ -21,8 +21,9 @@ def test_weights_solve_the_constrained_least_squares():
 
 
 def test_worked_example():
-    """Two users have (a, b), one has c alone; lambda 1. G of a, b = [[3, 2], [2, 3]], its inverse [[3, -2], [-2, 3]] / 5.
+    """Two users have (a, b), one has c alone; lambda 1.
 
+    G of a, b is [[3, 2], [2, 3]], its inverse [[3, -2], [-2, 3]] / 5.
     So the weight between a and b is -(-2/5) / (3/5) = 2/3, and c has none.
     """
     arm = fit_ease(

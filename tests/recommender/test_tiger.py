@@ -6,10 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.recommender.descent import TrainingDiverged
 from components.recommender.sequences import TrainingSequences
 from components.recommender.tiger import TigerConfig, train_tiger
 from components.recommender.tiger_training import TigerTraining, target_batches
-from components.recommender.training import TrainingDiverged
 from components.recommender.trie import DuplicateTuple
 from tests.recommender.examples import SMALL_TIGER, circling, histories_of, item_names, tuples
 

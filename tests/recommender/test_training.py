@@ -4,19 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from components.recommender.compute import ON_CPU, Compute, DeviceUnavailable
 from components.recommender.dense_arm import DenseConfig
+from components.recommender.descent import TrainingDiverged, schedule
 from components.recommender.fast_dropout import fast_dropout
 from components.recommender.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
 from components.recommender.sasrec import train_sasrec
 from components.recommender.sequences import TrainingSequences
-from components.recommender.training import (
-    DeviceUnavailable,
-    Step,
-    TrainingConfig,
-    TrainingDiverged,
-    held_out,
-    schedule,
-)
+from components.recommender.training import Step, TrainingConfig, held_out
 from components.recommender.weights import CheckpointMismatch
 from components.recommender.windows import cut_windows, window_batches
 from tests.recommender.examples import SHORT, SMALL, SMALL_MIXER, circling, tuples
@@ -26,10 +21,10 @@ CODES = tuples(20, width=4, seed=0)
 PINNED = [6.201056, 6.454741, 5.978359, 6.104359, 5.816981, 5.795234, 5.867016, 5.709159, 5.977028]
 
 
-def losses(config: MMGRecConfig, seed: int) -> tuple[MMGRecArm, list[float]]:
+def losses(config: MMGRecConfig, seed: int, compute: Compute = ON_CPU) -> tuple[MMGRecArm, list[float]]:
     torch.set_num_threads(1)
     seen: list[Step] = []
-    arm = train_mmgrec(CIRCLE, CODES, config, seed=seed, on_step=seen.append)
+    arm = train_mmgrec(CIRCLE, CODES, config, seed=seed, compute=compute, on_step=seen.append)
     assert [step.step for step in seen] == list(range(1, len(seen) + 1))
     return arm, [step.loss for step in seen]
 
@@ -99,7 +94,7 @@ def test_bf16_learns_what_fp32_learns():
     """The same circle, matrix products in bfloat16: the loss falls as far, to rounding."""
     learned = replace(SMALL, training=replace(SHORT, epochs=6))
     _, exact = losses(learned, 0)
-    _, rounded = losses(replace(learned, training=replace(learned.training, precision="bf16")), 0)
+    _, rounded = losses(learned, 0, Compute(precision="bf16"))
     assert rounded != exact
     assert rounded[0] == pytest.approx(exact[0], rel=0.01)
     assert rounded[-1] == pytest.approx(exact[-1], rel=0.1)
@@ -108,7 +103,7 @@ def test_bf16_learns_what_fp32_learns():
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA GPU is here")
 def test_a_missing_gpu_is_said():
     with pytest.raises(DeviceUnavailable, match="sees no CUDA GPU here: set the device to 'cpu'"):
-        train_mmgrec(CIRCLE, CODES, replace(SMALL, training=replace(SHORT, device="cuda")), seed=0)
+        train_mmgrec(CIRCLE, CODES, SMALL, seed=0, compute=Compute(device="cuda"))
 
 
 def test_a_step_runs_whole_on_another_device():
@@ -136,7 +131,7 @@ def test_a_step_runs_whole_on_another_device():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
 def test_a_gpu_agrees_with_the_cpu():
     _, here = losses(SMALL, 0)
-    _, there = losses(replace(SMALL, training=replace(SHORT, device="cuda")), 0)
+    _, there = losses(SMALL, 0, Compute(device="cuda"))
     np.testing.assert_allclose(there, here, rtol=1e-3)
 
 
@@ -196,6 +191,8 @@ def test_schedule_rises_then_falls():
 def test_config_is_checked():
     with pytest.raises(ValueError, match="at least 1"):
         TrainingConfig(epochs=0)
+    with pytest.raises(ValueError, match="precision is 'fp8'; it is 'fp32' or 'bf16'"):
+        Compute(precision="fp8")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="validation_share is 1"):
         TrainingConfig(validation_share=1)
     with pytest.raises(ValueError, match="one of them is positive"):

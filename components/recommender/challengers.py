@@ -1,0 +1,87 @@
+"""The arms that a cycle may train, by name, each with its shipped preset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from components.recommender import presets
+from components.recommender.arm import Arm, ChallengerName
+from components.recommender.compute import ON_CPU, Compute
+from components.recommender.ease import fit_ease
+from components.recommender.hstu import train_hstu
+from components.recommender.mmgrec import train_mmgrec
+from components.recommender.sasrec import train_sasrec
+from components.recommender.semantic_sasrec import train_semantic_sasrec
+from components.recommender.sequences import TrainingSequences
+from components.recommender.tiger import train_tiger
+from components.recommender.training import OnStep
+
+
+def train_challenger(
+    name: ChallengerName,
+    sequences: TrainingSequences,
+    codes: Int[np.ndarray, "item level"],
+    num_codes: Sequence[int],
+    *,
+    quick: bool,
+    seed: int,
+    compute: Compute = ON_CPU,
+    on_step: OnStep | None = None,
+    checkpoint: Path | None = None,
+) -> Arm:
+    """Train the arm with its shipped preset, or the one for tests.
+
+    `codes` and `num_codes` (the tokenizer's table sizes) are not looked at by arms outside READ_CODES; EASE,
+    solved in seconds, has no steps, no device and no checkpoint, TIGER no checkpoint. Raises what the arm's own
+    training raises.
+    """
+    match name:
+        case "mmgrec" | "mmgrec_paper":
+            generative = presets.quick_mmgrec() if quick else presets.default_mmgrec()
+            return train_mmgrec(
+                sequences,
+                codes,
+                presets.paper_mmgrec() if name == "mmgrec_paper" else generative,
+                seed=seed,
+                num_codes=num_codes,
+                compute=compute,
+                on_step=on_step,
+                checkpoint=checkpoint,
+            )
+        case "tiger":
+            return train_tiger(
+                sequences,
+                codes,
+                presets.quick_tiger() if quick else presets.default_tiger(),
+                seed=seed,
+                num_codes=num_codes,
+                compute=compute,
+                on_step=on_step,
+            )
+        case "semantic_sasrec":
+            return train_semantic_sasrec(
+                sequences,
+                codes,
+                presets.quick_sasrec() if quick else presets.default_semantic_sasrec(),
+                seed=seed,
+                num_codes=num_codes,
+                compute=compute,
+                on_step=on_step,
+                checkpoint=checkpoint,
+            )
+        case "sasrec":
+            dense = presets.quick_sasrec() if quick else presets.default_sasrec()
+            return train_sasrec(
+                sequences, dense, seed=seed, compute=compute, on_step=on_step, checkpoint=checkpoint
+            )
+        case "hstu":
+            gated = presets.quick_hstu() if quick else presets.default_hstu()
+            return train_hstu(
+                sequences, gated, seed=seed, compute=compute, on_step=on_step, checkpoint=checkpoint
+            )
+        case "ease":
+            return fit_ease(sequences, presets.default_ease())
