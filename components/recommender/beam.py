@@ -46,7 +46,9 @@ def beam_search(
             continue
         child = level.child[node]  # [B W children]
         hidden = head.state(states, depth)[:, None] + head.prefix(level.prefix[node], depth)
-        scores = (total[:, :, None] + child_log_probs(head, level, depth, hidden, node)).flatten(1)
+        direct = head.direct(states, depth)[:, None]
+        log_probs = child_log_probs(head, level, depth, hidden, direct, node)
+        scores = (total[:, :, None] + log_probs).flatten(1)
         child = child.flatten(1)
         if dead is not None:
             scores = scores.masked_fill(dead.gather(1, child.clamp(min=0)), -torch.inf)

@@ -39,9 +39,10 @@ def train_challenger(
     solved in seconds, has no steps, no device and no checkpoint, TIGER no checkpoint. Raises what the arm's own
     training raises.
     """
+    density = presets.density_of(sequences)
     match name:
         case "mmgrec" | "mmgrec_paper":
-            generative = presets.quick_mmgrec() if quick else presets.default_mmgrec()
+            generative = presets.quick_mmgrec() if quick else presets.default_mmgrec(density)
             return train_mmgrec(
                 sequences,
                 codes,
@@ -66,7 +67,7 @@ def train_challenger(
             return train_semantic_sasrec(
                 sequences,
                 codes,
-                presets.quick_sasrec() if quick else presets.default_semantic_sasrec(),
+                presets.quick_sasrec() if quick else presets.default_semantic_sasrec(density),
                 seed=seed,
                 num_codes=num_codes,
                 compute=compute,
@@ -74,12 +75,12 @@ def train_challenger(
                 checkpoint=checkpoint,
             )
         case "sasrec":
-            dense = presets.quick_sasrec() if quick else presets.default_sasrec()
+            dense = presets.quick_sasrec() if quick else presets.default_sasrec(density)
             return train_sasrec(
                 sequences, dense, seed=seed, compute=compute, on_step=on_step, checkpoint=checkpoint
             )
         case "hstu":
-            gated = presets.quick_hstu() if quick else presets.default_hstu()
+            gated = presets.quick_hstu() if quick else presets.default_hstu(density)
             return train_hstu(
                 sequences, gated, seed=seed, compute=compute, on_step=on_step, checkpoint=checkpoint
             )

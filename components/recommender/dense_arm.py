@@ -22,6 +22,7 @@ from components.recommender.mixer import Mixer, MixerConfig
 from components.recommender.network import DenseNetwork
 from components.recommender.requests import RequestBatch, Usable, rank_by_score, vocabulary_rows
 from components.recommender.sequences import TrainingSequences
+from components.recommender.spectral_start import spectral_vectors
 from components.recommender.training import OnStep, TrainingConfig, fit, seeded
 from components.recommender.vocabulary import Vocabulary, extended
 from components.recommender.weights import (
@@ -44,6 +45,9 @@ class DenseConfig:
     num_negatives: int = 0  # drawn once a step for all targets; 0 is the full softmax
     free_vectors: bool = True  # an item's own vector, beside its codes' where it has codes
     free_dropout: float = 0.0  # share of items a step that are their codes alone; needs codes
+    start_length: float = (
+        1.0  # of item vectors at first, from the spectrum of who has what; 0 starts at noise
+    )
 
 
 def train_dense(
@@ -60,6 +64,9 @@ def train_dense(
     """Train on the items that occur. Raises TrainingDiverged when the loss is no number."""
     with seeded(seed):
         network = _network(vocabulary, config)
+        if config.start_length:
+            start = spectral_vectors(sequences, config.mixer.dim, length=config.start_length, seed=seed)
+            network.begin_at(torch.from_numpy(start))
         fit(
             network,
             sequences,

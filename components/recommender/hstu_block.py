@@ -23,6 +23,7 @@ class HSTUBlock(nn.Module):
         self.num_heads, self.dropout = num_heads, dropout
         self.norm, self.norm_mixed = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.uvqk, self.out = nn.Linear(dim, 4 * dim), nn.Linear(dim, dim)
+        start_at_nothing(self.out)
 
     def forward(
         self, x: Float[Tensor, "B P d"], user: Float[Tensor, "B P d"] | None, bias: Float[Tensor, "#B #h P P"]
@@ -37,3 +38,10 @@ class HSTUBlock(nn.Module):
         mixed = (F.silu(scores) / seen) @ v
         mixed = self.norm_mixed(mixed.transpose(1, 2).reshape(batch, places, dim))
         return x + self.out(fast_dropout(gate * mixed, self.dropout, self.training))
+
+
+def start_at_nothing(*layers: nn.Linear) -> None:
+    """Zero what a residual branch adds at first, so that a state begins as the vector of its last item."""
+    for layer in layers:
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)

@@ -36,7 +36,7 @@ class ItemVectors(nn.Module):
         sizes = torch.tensor(num_codes, dtype=torch.long)
         readable = torch.minimum(codes, sizes - 1)  # a collision token beyond the table reads its last row
         self.register_buffer("rows", readable + sizes.cumsum(0) - sizes, persistent=False)
-        self.free_dropout = free_dropout
+        self.num_codes, self.free_dropout = tuple(num_codes), free_dropout
         self.tables = nn.Parameter(torch.randn(int(sizes.sum()), dim) * 0.02)
         start = torch.zeros if codes.shape[1] else lambda *shape: torch.randn(*shape) * 0.02
         self.free = nn.Parameter(start(len(codes), dim)) if free else None
@@ -53,11 +53,15 @@ class ItemVectors(nn.Module):
             sums = torch.zeros_like(self.tables).index_add_(0, rows, rest)
             counts = torch.bincount(rows, minlength=len(self.tables)).clamp(min=1)
             means = sums / counts[:, None]
-            self.tables += means
+            self.tables.add_(means)
             rest = rest - means[rows]
         if self.free is not None:
             self.free.zero_()
             self.free[has_vector] = rest
+
+    def code_vectors(self) -> tuple[Float[Tensor, "code dim"], ...]:
+        """The vectors of each level's codes."""
+        return self.tables.split(self.num_codes)
 
     @property
     def num_items(self) -> int:

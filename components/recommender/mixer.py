@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from components.recommender.fast_dropout import fast_dropout
-from components.recommender.hstu_block import HSTUBlock
+from components.recommender.hstu_block import HSTUBlock, start_at_nothing
 
 NUM_GAP_BUCKETS = 32  # log2 of seconds: 2**31 s is 68 years
 
@@ -107,6 +107,7 @@ class AttentionBlock(nn.Module):
         self.qkv, self.out = nn.Linear(config.dim, 3 * config.dim), nn.Linear(config.dim, config.dim)
         self.relation = Relation(config) if config.relation_dim else None
         self.widen, self.narrow = nn.Linear(config.dim, 4 * config.dim), nn.Linear(4 * config.dim, config.dim)
+        start_at_nothing(self.out, self.narrow)
 
     def forward(
         self, x: Float[Tensor, "B P d"], user: Float[Tensor, "B P d"] | None, bias: Float[Tensor, "#B #h P P"]

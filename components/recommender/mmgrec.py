@@ -27,6 +27,7 @@ from components.recommender.mixer import Mixer, MixerConfig
 from components.recommender.network import DenseNetwork, GenerativeNetwork, tuple_log_probs
 from components.recommender.requests import RequestBatch, Usable, rank_proposals, vocabulary_rows
 from components.recommender.sequences import TrainingSequences
+from components.recommender.spectral_start import spectral_vectors
 from components.recommender.training import OnStep, TrainingConfig, fit, seeded
 from components.recommender.trie import Trie, build_trie
 from components.recommender.tuple_head import TupleHead
@@ -51,13 +52,16 @@ class MMGRecConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     free_vectors: bool = True  # an item's own vector beside its codes'
     free_dropout: float = 0.0  # share of items a step that are their codes alone
+    start_length: float = (
+        1.0  # of item vectors at first, from the spectrum of who has what; 0 starts at noise
+    )
     head_hidden: int = 64
     tuple_weight: float = 1.0
     dense_weight: float = 1.0
     num_negatives: int = 0  # of the dense loss, drawn once a step for all targets; 0 is the full softmax
     decode: Literal["beam", "hybrid", "exact"] = "beam"
     beam_size: int = 100
-    hybrid_share: float = 0.5  # of the dense score in "hybrid"
+    hybrid_share: float = 0.8  # of the dense score in "hybrid"
 
     def __post_init__(self) -> None:
         if self.tuple_weight < 0 or self.dense_weight < 0 or self.tuple_weight + self.dense_weight == 0:
@@ -86,6 +90,9 @@ def train_mmgrec(
     vocabulary = vocabulary_of(sequences, codes, num_codes)
     with seeded(seed):
         network = _network(vocabulary, config)
+        if config.start_length:
+            start = spectral_vectors(sequences, config.mixer.dim, length=config.start_length, seed=seed)
+            network.begin_at(torch.from_numpy(start))
         fit(
             network,
             sequences,

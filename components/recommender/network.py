@@ -41,6 +41,10 @@ class DenseNetwork(nn.Module):
         place[trained] = torch.arange(len(trained))
         self.register_buffer("place", place, persistent=False)
 
+    def begin_at(self, vectors: Float[Tensor, "item dim"]) -> None:
+        """Start from these item vectors."""
+        self.items.begin_at(vectors)
+
     def states(
         self,
         vectors: Float[Tensor, "item dim"],
@@ -80,6 +84,11 @@ class GenerativeNetwork(nn.Module):
         super()._apply(fn, recurse)
         return self
 
+    def begin_at(self, vectors: Float[Tensor, "item dim"]) -> None:
+        """Start from these item vectors, and score codes by what they are made of."""
+        self.dense.begin_at(vectors)
+        self.head.begin_at(self.items.code_vectors())
+
     @property
     def items(self) -> ItemVectors:
         return self.dense.items
@@ -118,7 +127,8 @@ class GenerativeNetwork(nn.Module):
                 continue  # one child everywhere: its probability is one
             node, slot = self.trie.node_of_item[targets, depth], self.trie.slot_of_item[targets, depth]
             hidden = self.head.state(states, depth) + self.head.prefix(level.prefix[node], depth)
-            total = total + F.nll_loss(child_log_probs(self.head, level, depth, hidden, node), slot)
+            direct = self.head.direct(states, depth)
+            total = total + F.nll_loss(child_log_probs(self.head, level, depth, hidden, direct, node), slot)
         return total
 
     def log_scores(
@@ -144,9 +154,10 @@ def child_log_probs(
     level: TrieLevel,
     depth: int,
     hidden: Float[Tensor, "* hidden"],
+    direct: Float[Tensor, "* code"],
     node: Int[Tensor, "*"],
 ) -> Float[Tensor, "* width"]:
-    """log P of each child of `node`; -inf where there is none.
+    """log P of each child of `node`; -inf where there is none. `direct` may be one row for many nodes.
 
     A code beyond the head's table (a collision token that came after training) is scored as the last one.
     """
@@ -156,6 +167,7 @@ def child_log_probs(
         scores = head.logits_of(hidden, codes, depth)
     else:
         scores = head.logits(hidden, depth).gather(-1, codes)
+    scores = scores + direct.expand(*node.shape, size).gather(-1, codes)
     return scores.masked_fill(level.child[node] < 0, -torch.inf).log_softmax(dim=-1)
 
 
@@ -169,6 +181,7 @@ def tuple_log_probs(head: TupleHead, trie: Trie, states: Float[Tensor, "N dim"])
         node = torch.nonzero(children > 1)[:, 0]  # an only child has probability one
         if len(node):
             hidden = head.state(states, depth)[:, None] + head.prefix(level.prefix[node], depth)
-            log_probs = child_log_probs(head, level, depth, hidden, node.expand(len(states), -1))
+            direct = head.direct(states, depth)[:, None]
+            log_probs = child_log_probs(head, level, depth, hidden, direct, node.expand(len(states), -1))
             total[:, level.child[node][is_child[node]]] += log_probs[:, is_child[node]]
     return total

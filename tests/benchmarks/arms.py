@@ -15,15 +15,19 @@ from jaxtyping import Int
 
 from components.recommender import presets
 from components.recommender.arm import Arm
-from components.recommender.dense_arm import DenseConfig
+from components.recommender.dense_arm import DenseArm, DenseConfig
+from components.recommender.ease import fit_ease
+from components.recommender.hstu import train_hstu
 from components.recommender.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
 from components.recommender.popularity import fit_popularity
 from components.recommender.sasrec import train_sasrec
+from components.recommender.semantic_sasrec import train_semantic_sasrec
 from components.recommender.sequences import TrainingSequences
+from components.recommender.tiger import TigerArm, TigerConfig, train_tiger
 
 Codes = Int[np.ndarray, "item token"]
 Train = Callable[[TrainingSequences, Codes, int], Any]
-Config = TypeVar("Config", DenseConfig, MMGRecConfig)
+Config = TypeVar("Config", DenseConfig, MMGRecConfig, TigerConfig)
 # What a row counts as where targets are checked. `hybrid` finds by tuple and orders by the dense score too.
 Role = Literal["simple", "dense", "dense_control", "generative", "hybrid", "random_codes", "paper"]
 
@@ -57,12 +61,40 @@ def _popularity(sequences: TrainingSequences, codes: Codes, seed: int) -> Arm:
     return fit_popularity(sequences.item_ids[sequences.items])
 
 
-def _sasrec(sequences: TrainingSequences, codes: Codes, seed: int) -> Arm:
-    return train_sasrec(sequences, in_order(presets.default_sasrec()), seed=seed)
+def _ease(sequences: TrainingSequences, codes: Codes, seed: int) -> Arm:
+    return fit_ease(sequences, presets.default_ease())
+
+
+def _sasrec(sequences: TrainingSequences, codes: Codes, seed: int) -> DenseArm:
+    config = presets.default_sasrec(presets.density_of(sequences))
+    return train_sasrec(sequences, in_order(config), seed=seed)
+
+
+def _sasrec_from_noise(sequences: TrainingSequences, codes: Codes, seed: int) -> DenseArm:
+    config = presets.default_sasrec(presets.density_of(sequences))
+    return train_sasrec(sequences, in_order(replace(config, start_length=0.0)), seed=seed)
+
+
+def _semantic_sasrec(sequences: TrainingSequences, codes: Codes, seed: int) -> DenseArm:
+    config = presets.default_semantic_sasrec(presets.density_of(sequences))
+    return train_semantic_sasrec(sequences, codes, in_order(config), seed=seed)
+
+
+def _hstu(sequences: TrainingSequences, codes: Codes, seed: int) -> DenseArm:
+    return train_hstu(sequences, in_order(presets.default_hstu(presets.density_of(sequences))), seed=seed)
+
+
+def _tiger(sequences: TrainingSequences, codes: Codes, seed: int) -> TigerArm:
+    return train_tiger(sequences, codes, in_order(presets.default_tiger()), seed=seed)
 
 
 def _mmgrec(sequences: TrainingSequences, codes: Codes, seed: int) -> MMGRecArm:
-    return train_mmgrec(sequences, codes, in_order(presets.default_mmgrec()), seed=seed)
+    config = presets.default_mmgrec(presets.density_of(sequences))
+    return train_mmgrec(sequences, codes, in_order(config), seed=seed)
+
+
+def _mmgrec_paper(sequences: TrainingSequences, codes: Codes, seed: int) -> MMGRecArm:
+    return train_mmgrec(sequences, codes, in_order(presets.paper_mmgrec()), seed=seed)
 
 
 def in_order(config: Config) -> Config:
@@ -72,7 +104,19 @@ def in_order(config: Config) -> Config:
 
 ARMS: Mapping[str, Benchmarked] = {
     "popularity": Benchmarked(train=_popularity, is_seeded=False, views={"popularity": View(role="simple")}),
+    "ease": Benchmarked(train=_ease, is_seeded=False, views={"ease_ours": View(role="simple")}),
     "sasrec": Benchmarked(train=_sasrec, views={"sasrec": View(role="dense")}),
+    "sasrec_from_noise": Benchmarked(
+        train=_sasrec_from_noise, views={"sasrec_from_noise": View(role="dense")}
+    ),
+    "semantic_sasrec": Benchmarked(
+        train=_semantic_sasrec, codes="semantic", views={"semantic_sasrec": View(role="dense_control")}
+    ),
+    "hstu": Benchmarked(train=_hstu, views={"hstu": View(role="dense")}),
+    "tiger": Benchmarked(train=_tiger, codes="semantic", views={"tiger": View(role="generative")}),
+    "mmgrec_paper": Benchmarked(
+        train=_mmgrec_paper, codes="semantic", views={"mmgrec_paper": View(role="paper")}
+    ),
     "mmgrec": Benchmarked(train=_mmgrec, codes="semantic", views=_decoded("mmgrec")),
     "mmgrec_random": Benchmarked(
         train=_mmgrec, codes="random", views=_decoded("mmgrec_random", "random_codes")

@@ -18,7 +18,7 @@ from tests.recommender.examples import SHORT, SMALL, SMALL_MIXER, circling, tupl
 
 CIRCLE = circling(30, 20, 12, seed=0)
 CODES = tuples(20, width=4, seed=0)
-PINNED = [6.201056, 6.454741, 5.978359, 6.104359, 5.816981, 5.795234, 5.867016, 5.709159, 5.977028]
+PINNED = [6.123545, 6.123502, 6.142442, 5.756097, 6.019507, 5.410836, 5.312493, 5.109538, 5.447336]
 
 
 def losses(config: MMGRecConfig, seed: int, compute: Compute = ON_CPU) -> tuple[MMGRecArm, list[float]]:
@@ -30,8 +30,8 @@ def losses(config: MMGRecConfig, seed: int, compute: Compute = ON_CPU) -> tuple[
 
 
 def test_pinned_curve():
-    """CPU, one thread, seed 0, dropout on. Starts near 2 ln 20 = 5.99: both losses of a uniform guess."""
-    config = replace(SMALL, mixer=replace(SMALL_MIXER, dropout=0.25))
+    """CPU, one thread, seed 0, dropout on. From noise, it starts near 2 ln 20 = 5.99: two uniform guesses."""
+    config = replace(SMALL, mixer=replace(SMALL_MIXER, dropout=0.25), start_length=0.0)
     _, curve = losses(config, 0)
     np.testing.assert_allclose(curve[:9], PINNED, rtol=2e-4)
 
