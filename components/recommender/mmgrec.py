@@ -60,7 +60,7 @@ class MMGRecConfig:
     dense_weight: float = 1.0
     num_negatives: int = 0  # of the dense loss, drawn once a step for all targets; 0 is the full softmax
     decode: Literal["beam", "hybrid", "exact"] = "beam"
-    beam_size: int = 100
+    beam_size: int = 80
     hybrid_share: float = 0.8  # of the dense score in "hybrid"
 
     def __post_init__(self) -> None:

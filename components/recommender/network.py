@@ -157,17 +157,20 @@ def child_log_probs(
     direct: Float[Tensor, "* code"],
     node: Int[Tensor, "*"],
 ) -> Float[Tensor, "* width"]:
-    """log P of each child of `node`; -inf where there is none. `direct` may be one row for many nodes.
+    """log P of each child of `node`; -inf where there is none.
+
+    `direct` may be one row for many nodes, and `node` the same nodes for many rows of `hidden`.
 
     A code beyond the head's table (a collision token that came after training) is scored as the last one.
     """
     width, size = level.child.shape[1], head.num_codes[depth]
     codes = level.code[node].clamp(max=size - 1)
+    places = (*hidden.shape[:-1], width)
     if width * GATHERED_PER_PRODUCT < size:
         scores = head.logits_of(hidden, codes, depth)
     else:
-        scores = head.logits(hidden, depth).gather(-1, codes)
-    scores = scores + direct.expand(*node.shape, size).gather(-1, codes)
+        scores = head.logits(hidden, depth).gather(-1, codes.expand(places))
+    scores = scores + direct.expand(*hidden.shape[:-1], size).gather(-1, codes.expand(places))
     return scores.masked_fill(level.child[node] < 0, -torch.inf).log_softmax(dim=-1)
 
 
@@ -182,6 +185,6 @@ def tuple_log_probs(head: TupleHead, trie: Trie, states: Float[Tensor, "N dim"])
         if len(node):
             hidden = head.state(states, depth)[:, None] + head.prefix(level.prefix[node], depth)
             direct = head.direct(states, depth)[:, None]
-            log_probs = child_log_probs(head, level, depth, hidden, direct, node.expand(len(states), -1))
+            log_probs = child_log_probs(head, level, depth, hidden, direct, node)
             total[:, level.child[node][is_child[node]]] += log_probs[:, is_child[node]]
     return total

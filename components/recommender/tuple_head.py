@@ -64,4 +64,7 @@ class TupleHead(nn.Module):
         to_codes = self.to_codes[level]
         assert isinstance(to_codes, nn.Linear)
         activated = fast_dropout(F.gelu(hidden), self.dropout, self.training)
-        return (F.embedding(codes, to_codes.weight) @ activated[..., None])[..., 0] + to_codes.bias[codes]
+        weights = F.embedding(codes, to_codes.weight)
+        if codes.dim() < hidden.dim():  # the same codes for many rows
+            return torch.einsum("...nh,nwh->...nw", activated, weights) + to_codes.bias[codes]
+        return (weights @ activated[..., None])[..., 0] + to_codes.bias[codes]

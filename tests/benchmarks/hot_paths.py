@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -56,12 +57,12 @@ def decoding() -> dict[str, float]:
         [np.arange(num_items) // 47 % 256, rng.integers(0, 256, num_items), np.arange(num_items)], axis=1
     )
     config = default_mmgrec()
-    short = type(config.training)(epochs=1, validation="none")
+    short = replace(config.training, epochs=1)
     seen = rng.integers(0, num_items, (num_users, 20))
     sequences = TrainingSequences.from_lists(
         [catalogue[row].tolist() for row in seen[:50]], item_ids=catalogue
     )
-    arm = train_mmgrec(sequences, codes, type(config)(mixer=config.mixer, training=short), seed=7)
+    arm = train_mmgrec(sequences, codes, replace(config, training=short), seed=7)
     ends = np.arange(1, num_users + 1) * 20
     histories = Histories(
         catalogue=catalogue,

@@ -26,7 +26,7 @@ RUNS = 3
 def top_ten(data: Dataset, seed: int) -> dict[str, float | str]:
     torch.set_num_threads(1)
     codes = semantic_codes(data, seed, results_folder() / "codes")
-    config = in_order(presets.default_mmgrec())
+    config = in_order(presets.default_mmgrec(presets.density_of(data.events.training())))
     short = replace(config, training=replace(config.training, epochs=1))
     arm = train_mmgrec(data.events.training(), codes.table, short, seed=seed)
     trained_mb = peak_mb()
