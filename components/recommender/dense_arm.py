@@ -22,16 +22,10 @@ from components.recommender.mixer import Mixer, MixerConfig
 from components.recommender.network import DenseNetwork
 from components.recommender.requests import RequestBatch, Usable, rank_by_score, vocabulary_rows
 from components.recommender.sequences import TrainingSequences
-from components.recommender.spectral_start import spectral_vectors
+from components.recommender.trained_files import read_vocabulary, write_trained
 from components.recommender.training import OnStep, TrainingConfig, fit, seeded
 from components.recommender.vocabulary import Vocabulary, extended
-from components.recommender.weights import (
-    read_items,
-    read_weights,
-    write_arm,
-    write_items,
-    write_weights,
-)
+from components.recommender.weights import read_weights
 
 DenseName = Literal["sasrec", "semantic_sasrec", "hstu"]
 
@@ -64,9 +58,6 @@ def train_dense(
     """Train on the items that occur. Raises TrainingDiverged when the loss is no number."""
     with seeded(seed):
         network = _network(vocabulary, config)
-        if config.start_length:
-            start = spectral_vectors(sequences, config.mixer.dim, length=config.start_length, seed=seed)
-            network.begin_at(torch.from_numpy(start))
         fit(
             network,
             sequences,
@@ -145,25 +136,14 @@ class DenseArm:
         )
 
     def save(self, folder: Path) -> None:
-        write_arm(folder, self.name, asdict(self.config) | {"num_codes": list(self.vocabulary.num_codes)})
-        write_weights(folder, self.network)
-        write_items(
-            folder,
-            self.vocabulary.item_ids,
-            {"is_trained": self.vocabulary.is_trained},
-            self.vocabulary.codes,
-        )
+        write_trained(folder, self.name, asdict(self.config), self.vocabulary, self.network)
 
 
 def load_dense(folder: Path, name: DenseName, config: dict[str, Any]) -> DenseArm:
     """The arm that `save` wrote. Raises CheckpointMismatch."""
-    num_codes = tuple(config.pop("num_codes"))
+    vocabulary = read_vocabulary(folder, config.pop("num_codes"))
     parsed = DenseConfig(
         **config | {"mixer": MixerConfig(**config["mixer"]), "training": TrainingConfig(**config["training"])}
-    )
-    item_ids, columns, codes = read_items(folder)
-    vocabulary = Vocabulary(
-        item_ids=item_ids, codes=codes, is_trained=columns["is_trained"], num_codes=num_codes
     )
     network = _network(vocabulary, parsed)
     read_weights(folder, network)

@@ -27,18 +27,12 @@ from components.recommender.mixer import Mixer, MixerConfig
 from components.recommender.network import DenseNetwork, GenerativeNetwork, tuple_log_probs
 from components.recommender.requests import RequestBatch, Usable, rank_proposals, vocabulary_rows
 from components.recommender.sequences import TrainingSequences
-from components.recommender.spectral_start import spectral_vectors
+from components.recommender.trained_files import read_vocabulary, write_trained
 from components.recommender.training import OnStep, TrainingConfig, fit, seeded
 from components.recommender.trie import Trie, build_trie
 from components.recommender.tuple_head import TupleHead
 from components.recommender.vocabulary import Vocabulary, extended, vocabulary_of
-from components.recommender.weights import (
-    read_items,
-    read_weights,
-    write_arm,
-    write_items,
-    write_weights,
-)
+from components.recommender.weights import read_weights
 
 NAME = "mmgrec"
 DECODED_AT_ONCE = 64  # requests: their beams' scores stay near the cache
@@ -90,9 +84,6 @@ def train_mmgrec(
     vocabulary = vocabulary_of(sequences, codes, num_codes)
     with seeded(seed):
         network = _network(vocabulary, config)
-        if config.start_length:
-            start = spectral_vectors(sequences, config.mixer.dim, length=config.start_length, seed=seed)
-            network.begin_at(torch.from_numpy(start))
         fit(
             network,
             sequences,
@@ -215,25 +206,14 @@ class MMGRecArm:
         return leaf, score
 
     def save(self, folder: Path) -> None:
-        write_arm(folder, self.name, asdict(self.config) | {"num_codes": list(self.vocabulary.num_codes)})
-        write_weights(folder, self.network)
-        write_items(
-            folder,
-            self.vocabulary.item_ids,
-            {"is_trained": self.vocabulary.is_trained},
-            self.vocabulary.codes,
-        )
+        write_trained(folder, self.name, asdict(self.config), self.vocabulary, self.network)
 
 
 def load_mmgrec(folder: Path, config: dict[str, Any]) -> MMGRecArm:
     """The arm that `save` wrote. Raises CheckpointMismatch."""
-    num_codes = tuple(config.pop("num_codes"))
+    vocabulary = read_vocabulary(folder, config.pop("num_codes"))
     parsed = MMGRecConfig(
         **config | {"mixer": MixerConfig(**config["mixer"]), "training": TrainingConfig(**config["training"])}
-    )
-    item_ids, columns, codes = read_items(folder)
-    vocabulary = Vocabulary(
-        item_ids=item_ids, codes=codes, is_trained=columns["is_trained"], num_codes=num_codes
     )
     network = _network(vocabulary, parsed)
     read_weights(folder, network)

@@ -69,9 +69,8 @@ def paper_mmgrec() -> MMGRecConfig:
     """
     return MMGRecConfig(
         mixer=MixerConfig(num_heads=4, max_length=32, dropout=0.2, position=False, relation_dim=64),
-        training=replace(_TRAINING["dense"], learning_rate=1e-3),
+        training=replace(_TRAINING["dense"], learning_rate=1e-3, start_length=0.0),
         free_vectors=False,
-        start_length=0.0,
         dense_weight=0.0,
         decode="beam",
         beam_size=10,

@@ -24,11 +24,12 @@ from components.recommender.encoder_decoder import EncoderDecoder, EncoderDecode
 from components.recommender.requests import RequestBatch, Usable, rank_proposals, vocabulary_rows
 from components.recommender.sequences import TrainingSequences
 from components.recommender.tiger_training import TigerTraining, fit_tiger
+from components.recommender.trained_files import read_vocabulary, write_trained
 from components.recommender.training import OnStep, seeded
 from components.recommender.trie import build_trie
 from components.recommender.tuple_likelihood import Normalize, leaf_log_probs
 from components.recommender.vocabulary import Vocabulary, vocabulary_of
-from components.recommender.weights import read_items, read_weights, write_arm, write_items, write_weights
+from components.recommender.weights import read_weights
 
 NAME = "tiger"
 BATCH_SIZE = 64  # requests decoded at once
@@ -156,28 +157,17 @@ class TigerArm:
         )
 
     def save(self, folder: Path) -> None:
-        write_arm(folder, self.name, asdict(self.config) | {"num_codes": list(self.vocabulary.num_codes)})
-        write_weights(folder, self.network)
-        write_items(
-            folder,
-            self.vocabulary.item_ids,
-            {"is_trained": self.vocabulary.is_trained},
-            self.vocabulary.codes,
-        )
+        write_trained(folder, self.name, asdict(self.config), self.vocabulary, self.network)
 
 
 def load_tiger(folder: Path, config: dict[str, Any]) -> TigerArm:
     """The arm that `save` wrote. Raises CheckpointMismatch."""
-    num_codes = tuple(config.pop("num_codes"))
+    vocabulary = read_vocabulary(folder, config.pop("num_codes"))
     parts = {
         "network": EncoderDecoderConfig(**config["network"]),
         "training": TigerTraining(**config["training"]),
     }
     parsed = TigerConfig(**config | parts)
-    item_ids, columns, codes = read_items(folder)
-    vocabulary = Vocabulary(
-        item_ids=item_ids, codes=codes, is_trained=columns["is_trained"], num_codes=num_codes
-    )
-    network = EncoderDecoder(parsed.network, CodeTokens(num_codes).vocabulary)
+    network = EncoderDecoder(parsed.network, CodeTokens(vocabulary.num_codes).vocabulary)
     read_weights(folder, network)
     return TigerArm(vocabulary=vocabulary, config=parsed, network=network)

@@ -24,6 +24,7 @@ from components.recommender.descent import Descent
 from components.recommender.fast_matmul import fast_matmul
 from components.recommender.network import Network
 from components.recommender.sequences import TrainingSequences
+from components.recommender.spectral_start import spectral_vectors
 from components.recommender.windows import cut_windows, known_before, pad_runs, window_batches
 
 
@@ -31,6 +32,9 @@ from components.recommender.windows import cut_windows, known_before, pad_runs, 
 class TrainingConfig:
     """How long and how hard to train."""
 
+    start_length: float = (
+        1.0  # of item vectors at first, from the spectrum of who has what; 0 starts at noise
+    )
     epochs: int = 40
     batch_size: int = 32  # windows
     learning_rate: float = 2e-3
@@ -90,6 +94,10 @@ def fit(
     known = known_before(sequences, strict_time=config.strict_time)
     is_held_out = held_out(sequences, config)
     validation = _validation_targets(sequences, is_held_out, config, rng)
+    if config.start_length:
+        dim = network.items.tables.shape[1]
+        start = spectral_vectors(sequences, dim, length=config.start_length, seed=seed)
+        network.begin_at(torch.from_numpy(start))
     descent = Descent(network.to(device), config)
     read_states = torch.compile(network.states, dynamic=True) if compute.compile else network.states
     progress = _Progress()

@@ -71,7 +71,8 @@ def _sasrec(sequences: TrainingSequences, codes: Codes, seed: int) -> DenseArm:
 
 def _sasrec_from_noise(sequences: TrainingSequences, codes: Codes, seed: int) -> DenseArm:
     config = presets.default_sasrec(presets.density_of(sequences))
-    return train_sasrec(sequences, in_order(replace(config, start_length=0.0)), seed=seed)
+    from_noise = replace(config, training=replace(config.training, start_length=0.0))
+    return train_sasrec(sequences, in_order(from_noise), seed=seed)
 
 
 def _semantic_sasrec(sequences: TrainingSequences, codes: Codes, seed: int) -> DenseArm:
