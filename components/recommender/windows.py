@@ -43,6 +43,9 @@ class Windows:
     first: Int[np.ndarray, "W"]
     begin: Int[np.ndarray, "W"]
     end: Int[np.ndarray, "W"]
+    opens: Bool[
+        np.ndarray, "W"
+    ]  # whether it starts where its user does: nothing lies before its start vector
 
 
 def known_before(sequences: TrainingSequences, *, strict_time: bool) -> Int[np.ndarray, "event"]:
@@ -73,7 +76,13 @@ def cut_windows(
         begin.append(cuts[:-1])
         end.append(cuts[1:])
         first.append(np.maximum(cuts[1:] - 1 - max_length, start))
-    return Windows(first=np.concatenate(first), begin=np.concatenate(begin), end=np.concatenate(end))
+    firsts = np.concatenate(first)
+    return Windows(
+        first=firsts,
+        begin=np.concatenate(begin),
+        end=np.concatenate(end),
+        opens=np.isin(firsts, sequences.offsets[:-1]),
+    )
 
 
 def window_batches(
@@ -117,8 +126,7 @@ def _batch(
     event = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + begin[row]
     state = known[event] - first[row]
     # a window that opens inside a user has no true start: a target without any event before it is dropped
-    opens = np.isin(first, sequences.offsets[:-1])
-    kept = is_target[event] & ((state > 0) | opens[row]) & (state >= 0)
+    kept = is_target[event] & ((state > 0) | windows.opens[chosen][row]) & (state >= 0)
     return WindowBatch(
         items=torch.from_numpy(items),
         times=torch.from_numpy(times),
