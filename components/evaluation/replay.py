@@ -141,6 +141,7 @@ class ArmMean:
 class ReplayResult:
     """All that a replay found. Everything but `latency` and what follows from it repeats to the byte."""
 
+    scores: ReplayScores  # of every user, for tables and plots; not part of `to_dict`
     challenger: str
     champion: str | None
     arms: tuple[ArmMean, ...]
@@ -292,6 +293,7 @@ def evaluate(
         profile,
     )
     return ReplayResult(
+        scores=scores,
         challenger=challenger,
         champion=champion,
         arms=_arm_means(scores, [challenger, *rivals], profile),
