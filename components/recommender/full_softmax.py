@@ -1,8 +1,9 @@
 """Cross-entropy over every item without ever holding all scores: the gradient is made beside the loss.
 
-A softmax over 12,000 items at 400 targets is a block of 20 MB that the usual graph writes four times. Here rows
+A softmax over 12,000 items at 400 targets is a block of 20 MB that the usual graph writes four times. Here targets
 go through in pieces that stay in cache, and what the backward pass needs is two small matrices, computed at
-once from the probabilities (the gradient of the mean cross-entropy is softmax minus one-hot).
+once from the probabilities (the gradient of the mean cross-entropy is softmax minus one-hot). Scores stand with
+an item a row: its product with 64 columns of states runs twice as fast as the one with 12,000 columns.
 
 Shapes: T targets, C items in the softmax, dim.
 """
@@ -17,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-ROWS_ON_CPU = 64  # 64 x 12,000 float32 scores are 3 MB
+TARGETS_ON_CPU = 64  # 12,000 x 64 float32 scores are 3 MB
 
 
 def full_softmax_loss(
@@ -57,19 +58,20 @@ class _FullSoftmax(torch.autograd.Function):
         count = len(targets)
         of_states, of_vectors = torch.empty_like(states), torch.zeros_like(vectors)
         loss = states.new_zeros(())
-        scores = states.new_empty(min(ROWS_ON_CPU, count), len(vectors))
-        for start in range(0, count, ROWS_ON_CPU):
-            rows = slice(start, min(start + ROWS_ON_CPU, count))
-            piece, target = states[rows], targets[rows, None]
-            share = torch.mm(piece, vectors.T, out=scores[: len(piece)])
-            wanted = share.gather(1, target)
-            top = share.amax(dim=1, keepdim=True)
-            total = share.sub_(top).exp_().sum(dim=1, keepdim=True)
+        memory = states.new_empty(len(vectors) * min(TARGETS_ON_CPU, count))
+        for start in range(0, count, TARGETS_ON_CPU):
+            rows = slice(start, min(start + TARGETS_ON_CPU, count))
+            piece, target = states[rows], targets[None, rows]
+            scores = memory[: len(vectors) * len(piece)].view(len(vectors), len(piece))
+            share = torch.mm(vectors, piece.T, out=scores)
+            wanted = share.gather(0, target)
+            top = share.amax(dim=0, keepdim=True)
+            total = share.sub_(top).exp_().sum(dim=0, keepdim=True)
             loss += (total.log() + top - wanted).sum()
             share.div_(total * count)
-            share.scatter_add_(1, target, share.new_full((1, 1), -1 / count).expand_as(target))
-            torch.mm(share, vectors, out=of_states[rows])
-            of_vectors.addmm_(share.T, piece)
+            share.scatter_add_(0, target, share.new_full((1, 1), -1 / count).expand_as(target))
+            torch.mm(share.T, vectors, out=of_states[rows])
+            of_vectors.addmm_(share, piece)
         ctx.save_for_backward(of_states, of_vectors)
         return loss / count
 
