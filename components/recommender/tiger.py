@@ -60,6 +60,7 @@ def train_tiger(
     num_codes: Sequence[int] | None = None,
     compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
+    checkpoint: Path | None = None,
 ) -> TigerArm:
     """Train TIGER. `codes` are the items' full tuples (collision token last), unique.
 
@@ -85,6 +86,7 @@ def train_tiger(
             seed=seed,
             compute=compute,
             on_step=on_step,
+            checkpoint=checkpoint,
         )
     return TigerArm(vocabulary=vocabulary, config=config, network=network)
 
