@@ -73,7 +73,7 @@ def train_dense(
 
 def _network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
     items = ItemVectors(
-        torch.from_numpy(vocabulary.codes),
+        torch.from_numpy(vocabulary.read_codes),
         vocabulary.num_codes,
         config.mixer.dim,
         free=config.free_vectors,

@@ -100,7 +100,7 @@ def train_mmgrec(
 def _network(vocabulary: Vocabulary, config: MMGRecConfig) -> GenerativeNetwork:
     num_codes = vocabulary.num_codes
     items = ItemVectors(
-        torch.from_numpy(vocabulary.codes),
+        torch.from_numpy(vocabulary.read_codes),
         num_codes,
         config.mixer.dim,
         free=config.free_vectors,

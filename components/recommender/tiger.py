@@ -28,7 +28,7 @@ from components.recommender.trained_files import read_vocabulary, write_trained
 from components.recommender.training import OnStep, seeded
 from components.recommender.trie import build_trie
 from components.recommender.tuple_likelihood import Normalize, leaf_log_probs
-from components.recommender.vocabulary import Vocabulary, vocabulary_of
+from components.recommender.vocabulary import Vocabulary, extended, vocabulary_of
 from components.recommender.weights import read_weights
 
 NAME = "tiger"
@@ -101,6 +101,11 @@ class TigerArm:
         self.tokens = CodeTokens(vocabulary.num_codes)
         self.trie = build_trie(vocabulary.codes)
 
+    def with_ids(self, item_ids: np.ndarray, codes: Int[np.ndarray, "new L"]) -> TigerArm:
+        """The same weights over more items. Raises as `vocabulary.extended` does, DuplicateTuple for a taken tuple."""
+        grown = extended(self.vocabulary, item_ids, codes).vocabulary
+        return TigerArm(vocabulary=grown, config=self.config, network=self.network)
+
     def decoding(self, decode: Literal["beam", "exact"], **changes: Any) -> TigerArm:
         """The same weights, decoded another way; `changes` may set beam_size."""
         return TigerArm(
@@ -118,7 +123,7 @@ class TigerArm:
         candidates: Bool[np.ndarray, "I"] | None = None,
         exclude_seen: bool = True,
     ) -> Ranked:
-        item_tokens = self.tokens.of_codes(torch.from_numpy(self.vocabulary.codes))
+        item_tokens = self.tokens.of_codes(torch.from_numpy(self.vocabulary.read_codes))
         leaf_of_row = self.trie.leaf_of_item(len(self.vocabulary))
 
         def propose(batch: RequestBatch, usable: Usable) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:

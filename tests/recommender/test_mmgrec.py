@@ -7,9 +7,20 @@ import torch
 from components.recommender.loading import load_arm
 from components.recommender.mmgrec import MMGRecConfig, train_mmgrec
 from components.recommender.sequences import TrainingSequences
+from components.recommender.tiger import train_tiger
 from components.recommender.trie import DuplicateTuple
 from components.recommender.vocabulary import CodeOutOfRange
-from tests.recommender.examples import SHORT, SMALL, circling, histories_of, item_names, trained_arm, tuples
+from components.tokenizer.ids import append, with_collision_tokens
+from tests.recommender.examples import (
+    SHORT,
+    SMALL,
+    SMALL_TIGER,
+    circling,
+    histories_of,
+    item_names,
+    trained_arm,
+    tuples,
+)
 
 LEARNED = replace(SMALL, training=replace(SHORT, epochs=10, learning_rate=2e-2))
 
@@ -69,6 +80,50 @@ def test_a_new_item_is_produced_from_its_codes():
             assert after[item] == pytest.approx(before[item], abs=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["mmgrec", "tiger"])
+def test_new_items_of_one_prefix_beyond_the_collision_table_stay_apart(kind, tmp_path):
+    """A fitted table: every token is 0. Nine items of one prefix come, tokens 1 to 9, the table has eight rows.
+
+    Each has a leaf and a place of its own, never twice, seen ones left out; saved and loaded too.
+    """
+    torch.set_num_threads(1)
+    sequences, names = circling(30, 16, 10, seed=0), item_names(16)
+    known = np.column_stack([np.arange(16) // 4, np.arange(16) % 4])
+    table = with_collision_tokens(names, known, np.zeros(16, dtype=np.int64))
+    assert (table.codes[:, 2] == 0).all()
+    new = np.array([f"n{number}" for number in range(9)], dtype=object)
+    longer = append(table, new, np.tile(known[5], (9, 1)))
+    assert longer.codes[16:, 2].tolist() == list(range(1, 10))
+
+    sizes = [8, 8, 8]
+    arm = (
+        train_mmgrec(sequences, table.codes, SMALL, seed=0, num_codes=sizes)
+        if kind == "mmgrec"
+        else train_tiger(sequences, table.codes, SMALL_TIGER, seed=0, num_codes=sizes)
+    )
+    grown = arm.with_ids(longer.item_ids, longer.codes)
+    grown.save(tmp_path)
+    histories = histories_of(longer.item_ids, [[3, 4], [16, 17], [24], []])
+    for way in (grown, grown.decoding("exact"), load_arm(tmp_path)):
+        lists = way.recommend(histories, k=25).items
+        assert sorted(lists[3]) == list(range(25))
+        assert sorted(lists[1]) == [-1, -1, *range(16), *range(18, 25)]
+        assert np.isfinite(way.recommend(histories, k=20).scores).all()
+
+
+def test_a_new_item_in_collision_is_what_its_codes_say():
+    """Its twin's vector without the twin's own part: no row that was never learned comes into it."""
+    torch.set_num_threads(1)
+    sequences, names = circling(30, 16, 10, seed=0), item_names(16)
+    codes = np.column_stack([np.arange(16) // 4, np.arange(16) % 4, np.zeros(16, dtype=np.int64)])
+    arm = train_mmgrec(sequences, codes, SMALL, seed=0, num_codes=[8, 8, 8])
+    grown = arm.with_ids(np.array(["new"], dtype=object), np.array([[*codes[5, :2], 3]]))
+    vectors, free = grown.network.items(), grown.network.items.free
+    assert grown.vocabulary.item_ids.tolist() == [*names, "new"]
+    torch.testing.assert_close(vectors[16], vectors[5] - free[5])
+    assert (free[16] == 0).all()
+
+
 def test_an_extended_arm_is_saved_whole(tmp_path):
     arm = trained_arm(40)
     extended = arm.with_ids(np.array(["new"], dtype=object), np.array([[0, 0, 30]]))
@@ -85,6 +140,10 @@ def test_new_codes_must_fit():
         arm.with_ids(new, np.array([[0, 99, 0]]))
     with pytest.raises(DuplicateTuple):
         arm.with_ids(new, arm.vocabulary.codes[:1])
+    with pytest.raises(ValueError, match="item 'new' comes 2 times"):
+        arm.with_ids(np.array(["new", "new"], dtype=object), np.array([[0, 0, 30], [0, 0, 31]]))
+    with pytest.raises(ValueError, match="2 rows of codes for 1 items"):
+        arm.with_ids(new, np.array([[0, 0, 30], [0, 0, 31]]))
     with pytest.raises(ValueError, match="'i003' has other codes"):
         arm.with_ids(np.array(["i003"], dtype=object), arm.vocabulary.codes[3:4] + 1)
 
