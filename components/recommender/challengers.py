@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from components.compute import ON_CPU, Compute
 from components.recommender import presets
 from components.recommender.arm import Arm, ChallengerName
-from components.recommender.compute import ON_CPU, Compute
 from components.recommender.ease import fit_ease
 from components.recommender.hstu import train_hstu
 from components.recommender.mmgrec import train_mmgrec

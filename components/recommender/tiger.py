@@ -16,10 +16,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from components.compute import ON_CPU, Compute
 from components.recommender.arm import Histories, Ranked
 from components.recommender.cached_beam import cached_beam_search
 from components.recommender.code_tokens import CodeTokens
-from components.recommender.compute import ON_CPU, Compute
 from components.recommender.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from components.recommender.requests import RequestBatch, Usable, rank_proposals, vocabulary_rows
 from components.recommender.sequences import TrainingSequences

@@ -16,9 +16,9 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from components.compute import ON_CPU, Compute
 from components.recommender.checkpoint import read_checkpoint, write_checkpoint
 from components.recommender.code_tokens import CodeTokens
-from components.recommender.compute import ON_CPU, Compute
 from components.recommender.descent import Descent
 from components.recommender.encoder_decoder import EncoderDecoder
 from components.recommender.sequences import TrainingSequences

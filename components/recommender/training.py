@@ -18,8 +18,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
+from components.compute import ON_CPU, Compute
 from components.recommender.checkpoint import read_checkpoint, write_checkpoint
-from components.recommender.compute import ON_CPU, Compute
 from components.recommender.descent import Descent
 from components.recommender.fast_matmul import fast_matmul
 from components.recommender.network import Network

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.recommender.compute import ON_CPU, Compute, DeviceUnavailable
+from components.compute import ON_CPU, Compute, DeviceUnavailable
 from components.recommender.descent import TrainingDiverged
 from components.recommender.sequences import TrainingSequences
 from components.recommender.tiger import TigerConfig, train_tiger

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from components.recommender.compute import ON_CPU, Compute, DeviceUnavailable
+from components.compute import ON_CPU, Compute, DeviceUnavailable
 from components.recommender.dense_arm import DenseConfig
 from components.recommender.descent import TrainingDiverged, schedule
 from components.recommender.fast_dropout import fast_dropout
