@@ -44,7 +44,7 @@ class TigerConfig:
     max_items: int = 20  # of a history, the latest
     normalize: Normalize = "children"
     decode: Literal["beam", "exact"] = "beam"
-    beam_size: int = 20
+    beam_size: int = 80
 
     def __post_init__(self) -> None:
         if min(self.max_items, self.beam_size) < 1:
