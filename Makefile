@@ -7,6 +7,7 @@
 #   PYTHON=python3.11   the Python 3.11 to make .venv with
 #   ONLY=               the parts that `bench` runs, joined by commas; empty: the quick ones
 #   SEEDS=1,2,3         of `bench`
+#   ARMS=               arms that the part `accuracy` of `bench` trains, joined by commas; empty: all
 #   DOCS=               folder that the table of `bench` is written to; empty: RESULTS, else .bench
 #   PYTEST_ARGS=        more arguments for pytest, e.g. PYTEST_ARGS="tests/data -x"
 
@@ -20,6 +21,7 @@ TORCH_INDEX ?=
 PYTEST_ARGS ?=
 ONLY ?=
 SEEDS ?=
+ARMS ?=
 DOCS ?=
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 
@@ -51,7 +53,7 @@ ui: $(INSTALLED) ## Prefect, MLflow, Data Docs and reports on what the demo left
 
 bench: $(INSTALLED) ## speed and quality against the figures in the docs
 	$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only "$(ONLY)") $(if $(SEEDS),--seeds "$(SEEDS)") \
-	  $(if $(filter-out file,$(origin DATA)),--data "$(DATA)") $(if $(DOCS),--docs "$(DOCS)")
+	  $(if $(ARMS),--arms "$(ARMS)") $(if $(filter-out file,$(origin DATA)),--data "$(DATA)") $(if $(DOCS),--docs "$(DOCS)")
 
 install: $(INSTALLED) ## only make .venv and install
 

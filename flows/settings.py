@@ -64,7 +64,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("RECLOOP_THREADS", "OMP_NUM_THREADS"),
     )
 
-    device: Literal["cpu", "cuda"] = "cpu"  # what recommenders are trained on
+    device: Literal["cpu", "cuda"] = "cpu"  # what tokenizers and recommenders are trained on
     precision: Literal["fp32", "bf16"] = "fp32"  # of their matrix products
     compile: bool = False  # torch.compile; pays on a GPU
 

@@ -15,12 +15,12 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 
 from components.artifact import ArtifactRef, digest_of, publish, verified
+from components.compute import Compute
 from components.data import snapshot
 from components.features.featureset import load_feature_set
 from components.features.trainingset import TrainingSet, load_training_set
 from components.recommender.arm import READ_CODES, Arm, ChallengerName
 from components.recommender.challengers import train_challenger
-from components.recommender.compute import Compute
 from components.recommender.popularity import fit_popularity, fit_recent_popularity
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training import Step
@@ -55,6 +55,7 @@ def fit_tokenizer(
 
     `previous` is the ID table of the version before, if there is one: how much of it is left is told.
     """
+    settings = load_settings()
     made = tokenizer_presets.quick() if preset == "quick" else tokenizer_presets.default()
     config = replace(made, seed=seed)
 
@@ -70,6 +71,7 @@ def fit_tokenizer(
                 config=config,
                 on_step=lambda stage, step, steps, loss: bar(step + 1, steps, {stage: loss}),
                 categories=_categories(train, data.item_ids),
+                compute=_compute(),
             )
         check_health(fitted.health, HealthLimits())
         popularity = np.bincount(graph.item_index, minlength=graph.num_items)
@@ -108,7 +110,7 @@ def fit_tokenizer(
             "feature_set": feature_set["digest"],
             "previous_ids": previous["digest"] if previous else None,
         },
-        config={"preset": preset, "seed": seed},
+        config={"preset": preset, "seed": seed, "device": settings.device, "precision": settings.precision},
         rooms=("tokenizer",),
         work=work,
     )
@@ -294,7 +296,6 @@ def _train(
 ) -> Arm:
     order = np.argsort(table.item_ids, kind="stable")
     sequences = TrainingSequences.from_lists(data.item_lists, data.time_lists, item_ids=table.item_ids[order])
-    settings = load_settings()
     return train_challenger(
         arm,
         sequences,
@@ -302,7 +303,7 @@ def _train(
         table_sizes,
         quick=preset == "quick",
         seed=seed,
-        compute=Compute(device=settings.device, precision=settings.precision, compile=settings.compile),
+        compute=_compute(),
         on_step=on_step,
         checkpoint=checkpoint,
     )
@@ -321,6 +322,11 @@ def _watched(what: str, curve_run: tracking.TrackingRun, prefix: str) -> Iterato
             curve.on_step(step.step, step.num_steps, figures)
 
         yield on_step
+
+
+def _compute() -> Compute:
+    settings = load_settings()
+    return Compute(device=settings.device, precision=settings.precision, compile=settings.compile)
 
 
 def _publish_arm(arm: Arm, parents: dict[str, str], preset: str, seed: int) -> ArtifactRef:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from components.recommender.arm import Ranked
 from components.recommender.popularity import fit_popularity
 from tests.benchmarks import peers
+from tests.benchmarks.__main__ import fault_of
 from tests.benchmarks.accuracy import UnknownArm, run_arms
 from tests.benchmarks.arms import ARMS
 from tests.benchmarks.cold_items import content_scores, split_cold
@@ -396,6 +398,35 @@ def test_a_part_ends_in_one_json_line(tmp_path: Path) -> None:
     )
     told = json.loads(done.stdout.splitlines()[-1])
     assert (told["part"], told["rows"]) == ("table", 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1 2 3 4\n2 3 1 4\n", ""),
+        ("1 2\n3 4 5\n", "none of 2 users has 3 events"),
+        ("1 2 3\n\n", "line 2 is ''"),
+    ],
+)
+def test_what_is_wrong_with_a_sequence_file_is_told(tmp_path: Path, content: str, message: str) -> None:
+    own = tmp_path / "own.txt"
+    own.write_text(content)
+    told = fault_of((str(own), "beauty"))
+    assert (message in told) if message else told == ""
+
+
+def test_data_that_is_not_there_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks", "--data", str(tmp_path / "own")],
+        cwd=Path(__file__).resolve().parents[1],
+        env={**os.environ, "RESULTS": str(tmp_path / "results")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "no such file or folder, and not one of ml100k" in done.stderr
+    assert not (tmp_path / "results").exists()
 
 
 def test_an_unknown_part_is_refused() -> None:

@@ -32,6 +32,13 @@ def test_demo_passes_the_data_on_whole() -> None:
     assert '.venv/bin/recloop demo --data "movielens"' in made("-n", "demo")
 
 
+def test_bench_passes_on_what_is_asked_and_nothing_else() -> None:
+    asked = made("-n", "bench", "ONLY=accuracy,table", "ARMS=hstu,tiger", "SEEDS=4", "DATA=my data")
+    for option in ('--only "accuracy,table"', '--arms "hstu,tiger"', '--seeds "4"', '--data "my data"'):
+        assert option in asked
+    assert "--" not in made("-n", "bench").split("tests.benchmarks")[1]
+
+
 def test_an_index_for_torch_is_for_torch_only() -> None:
     installs = [
         line

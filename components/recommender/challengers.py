@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from components.compute import ON_CPU, Compute
 from components.recommender import presets
 from components.recommender.arm import Arm, ChallengerName
-from components.recommender.compute import ON_CPU, Compute
 from components.recommender.ease import fit_ease
 from components.recommender.hstu import train_hstu
 from components.recommender.mmgrec import train_mmgrec
@@ -36,8 +36,7 @@ def train_challenger(
     """Train the arm with its shipped preset, or the one for tests.
 
     `codes` and `num_codes` (the tokenizer's table sizes) are not looked at by arms outside READ_CODES; EASE,
-    solved in seconds, has no steps, no device and no checkpoint, TIGER no checkpoint. Raises what the arm's own
-    training raises.
+    solved in seconds, has no steps, no device and no checkpoint. Raises what the arm's own training raises.
     """
     density = presets.density_of(sequences)
     match name:
@@ -62,6 +61,7 @@ def train_challenger(
                 num_codes=num_codes,
                 compute=compute,
                 on_step=on_step,
+                checkpoint=checkpoint,
             )
         case "semantic_sasrec":
             return train_semantic_sasrec(

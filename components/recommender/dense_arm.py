@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from components.compute import ON_CPU, Compute
 from components.recommender.arm import Histories, Ranked
-from components.recommender.compute import ON_CPU, Compute
 from components.recommender.item_vectors import ItemVectors, grown_free_vectors
 from components.recommender.mixer import Mixer, MixerConfig
 from components.recommender.network import DenseNetwork
@@ -73,7 +73,7 @@ def train_dense(
 
 def _network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
     items = ItemVectors(
-        torch.from_numpy(vocabulary.codes),
+        torch.from_numpy(vocabulary.read_codes),
         vocabulary.num_codes,
         config.mixer.dim,
         free=config.free_vectors,

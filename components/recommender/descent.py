@@ -52,7 +52,8 @@ class Descent:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * share
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        if loss.requires_grad:  # a single item's tuple is certain, and its loss a constant
+            loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimizer.step()
         return value

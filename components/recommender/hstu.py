@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.recommender.compute import ON_CPU, Compute
+from components.compute import ON_CPU, Compute
 from components.recommender.dense_arm import DenseArm, DenseConfig, train_dense
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training import OnStep

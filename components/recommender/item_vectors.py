@@ -18,7 +18,7 @@ from torch import Tensor, nn
 class ItemVectors(nn.Module):
     """All items' vectors at once, for reading histories and for dense scores.
 
-    `codes` [item level]; with no levels only free vectors remain, with `free` off only codes.
+    `codes` [item level], each within its table; with no levels only free vectors remain, with `free` off only codes.
     """
 
     rows: Int[Tensor, "item level"]  # of `tables`; one offset a level, so that levels share no word
@@ -34,8 +34,7 @@ class ItemVectors(nn.Module):
     ) -> None:
         super().__init__()
         sizes = torch.tensor(num_codes, dtype=torch.long)
-        readable = torch.minimum(codes, sizes - 1)  # a collision token beyond the table reads its last row
-        self.register_buffer("rows", readable + sizes.cumsum(0) - sizes, persistent=False)
+        self.register_buffer("rows", codes + sizes.cumsum(0) - sizes, persistent=False)
         self.num_codes, self.free_dropout = tuple(num_codes), free_dropout
         self.tables = nn.Parameter(torch.randn(int(sizes.sum()), dim) * 0.02)
         start = torch.zeros if codes.shape[1] else lambda *shape: torch.randn(*shape) * 0.02

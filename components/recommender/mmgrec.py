@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from components.compute import ON_CPU, Compute
 from components.recommender.arm import Histories, Ranked
 from components.recommender.beam import beam_search
-from components.recommender.compute import ON_CPU, Compute
 from components.recommender.item_vectors import ItemVectors, grown_free_vectors
 from components.recommender.mixer import Mixer, MixerConfig
 from components.recommender.network import DenseNetwork, GenerativeNetwork, tuple_log_probs
@@ -100,7 +100,7 @@ def train_mmgrec(
 def _network(vocabulary: Vocabulary, config: MMGRecConfig) -> GenerativeNetwork:
     num_codes = vocabulary.num_codes
     items = ItemVectors(
-        torch.from_numpy(vocabulary.codes),
+        torch.from_numpy(vocabulary.read_codes),
         num_codes,
         config.mixer.dim,
         free=config.free_vectors,

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
-from components.recommender.compute import ON_CPU, Compute
+from components.compute import ON_CPU, Compute
 from components.recommender.dense_arm import DenseArm, DenseConfig, train_dense
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training import OnStep

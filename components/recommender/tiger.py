@@ -16,10 +16,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from components.compute import ON_CPU, Compute
 from components.recommender.arm import Histories, Ranked
 from components.recommender.cached_beam import cached_beam_search
 from components.recommender.code_tokens import CodeTokens
-from components.recommender.compute import ON_CPU, Compute
 from components.recommender.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
 from components.recommender.requests import RequestBatch, Usable, rank_proposals, vocabulary_rows
 from components.recommender.sequences import TrainingSequences
@@ -28,7 +28,7 @@ from components.recommender.trained_files import read_vocabulary, write_trained
 from components.recommender.training import OnStep, seeded
 from components.recommender.trie import build_trie
 from components.recommender.tuple_likelihood import Normalize, leaf_log_probs
-from components.recommender.vocabulary import Vocabulary, vocabulary_of
+from components.recommender.vocabulary import Vocabulary, extended, vocabulary_of
 from components.recommender.weights import read_weights
 
 NAME = "tiger"
@@ -44,7 +44,7 @@ class TigerConfig:
     max_items: int = 20  # of a history, the latest
     normalize: Normalize = "children"
     decode: Literal["beam", "exact"] = "beam"
-    beam_size: int = 20
+    beam_size: int = 80
 
     def __post_init__(self) -> None:
         if min(self.max_items, self.beam_size) < 1:
@@ -60,6 +60,7 @@ def train_tiger(
     num_codes: Sequence[int] | None = None,
     compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
+    checkpoint: Path | None = None,
 ) -> TigerArm:
     """Train TIGER. `codes` are the items' full tuples (collision token last), unique.
 
@@ -85,6 +86,7 @@ def train_tiger(
             seed=seed,
             compute=compute,
             on_step=on_step,
+            checkpoint=checkpoint,
         )
     return TigerArm(vocabulary=vocabulary, config=config, network=network)
 
@@ -98,6 +100,11 @@ class TigerArm:
         self.vocabulary, self.config, self.network = vocabulary, config, network.eval()
         self.tokens = CodeTokens(vocabulary.num_codes)
         self.trie = build_trie(vocabulary.codes)
+
+    def with_ids(self, item_ids: np.ndarray, codes: Int[np.ndarray, "new L"]) -> TigerArm:
+        """The same weights over more items. Raises as `vocabulary.extended` does, DuplicateTuple for a taken tuple."""
+        grown = extended(self.vocabulary, item_ids, codes).vocabulary
+        return TigerArm(vocabulary=grown, config=self.config, network=self.network)
 
     def decoding(self, decode: Literal["beam", "exact"], **changes: Any) -> TigerArm:
         """The same weights, decoded another way; `changes` may set beam_size."""
@@ -116,7 +123,7 @@ class TigerArm:
         candidates: Bool[np.ndarray, "I"] | None = None,
         exclude_seen: bool = True,
     ) -> Ranked:
-        item_tokens = self.tokens.of_codes(torch.from_numpy(self.vocabulary.codes))
+        item_tokens = self.tokens.of_codes(torch.from_numpy(self.vocabulary.read_codes))
         leaf_of_row = self.trie.leaf_of_item(len(self.vocabulary))
 
         def propose(batch: RequestBatch, usable: Usable) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from components.compute import ON_CPU, Compute
+from components.recommender.checkpoint import read_checkpoint, write_checkpoint
 from components.recommender.code_tokens import CodeTokens
-from components.recommender.compute import ON_CPU, Compute
 from components.recommender.descent import Descent
 from components.recommender.encoder_decoder import EncoderDecoder
 from components.recommender.sequences import TrainingSequences
-from components.recommender.training import OnStep, Step
+from components.recommender.training import OnStep, Step, training_key
 from components.recommender.trie import Trie
 from components.recommender.tuple_likelihood import Normalize, path_log_probs
 from components.recommender.windows import SHUFFLE_BATCHES, known_before, pad_runs
@@ -100,26 +102,48 @@ def fit_tiger(
     seed: int,
     compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
+    checkpoint: Path | None = None,
 ) -> None:
-    """Train in place. Raises TrainingDiverged naming the step."""
+    """Train in place, going on from `checkpoint` as `training.fit` does; the network is back on the CPU after.
+
+    Raises TrainingDiverged naming the step, DeviceUnavailable, CheckpointMismatch.
+    """
     rng = np.random.default_rng(seed)
     device = compute.usable_device()
     descent = Descent(network.to(device), config)
+    encode = torch.compile(network.encode, dynamic=True) if compute.compile else network.encode
     trie, item_tokens = trie.mapped(lambda tensor: tensor.to(device)), item_tokens.to(device)
+    settings = (config, compute, max_items, normalize, seed, tokens, item_tokens.tolist())
+    key = "" if checkpoint is None else training_key(network, sequences, settings)
+    finished = 0  # epochs
+    if checkpoint is not None and (saved := read_checkpoint(checkpoint, key)) is not None:
+        network.load_state_dict(saved["network"])
+        descent.optimizer.load_state_dict(saved["optimizer"])
+        rng.bit_generator.state = saved["rng"]
+        descent.steps, finished = saved["steps"], saved["epoch"]
     network.train()
-    for epoch in range(config.epochs):
+    for epoch in range(finished, config.epochs):
         batches = list(target_batches(sequences, config, max_items=max_items, rng=rng))
         num_steps = config.epochs * len(batches)
         for batch in batches:
             batch = batch.to(device)
             with compute.autocast():
-                memory = network.encode(tokens.of_histories(item_tokens, batch.items, batch.length))
+                memory = encode(tokens.of_histories(item_tokens, batch.items, batch.length))
                 log_p = path_log_probs(network, tokens, trie, memory, batch.targets, normalize)
                 loss = -log_p[batch.is_target].mean()
             value = descent.step(loss, num_steps=num_steps, epoch=epoch)
             if on_step is not None:
                 done = descent.steps
                 on_step(Step(step=done, num_steps=num_steps, epoch=epoch, loss=value, validation_ndcg=None))
+        if checkpoint is not None:
+            state = {
+                "network": network.state_dict(),
+                "optimizer": descent.optimizer.state_dict(),
+                "steps": descent.steps,
+                "rng": rng.bit_generator.state,
+                "epoch": epoch + 1,
+            }
+            write_checkpoint(checkpoint, key, state)
     network.to("cpu").eval()
 
 

@@ -16,10 +16,10 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
-from torch import Tensor
+from torch import Tensor, nn
 
+from components.compute import ON_CPU, Compute
 from components.recommender.checkpoint import read_checkpoint, write_checkpoint
-from components.recommender.compute import ON_CPU, Compute
 from components.recommender.descent import Descent
 from components.recommender.fast_matmul import fast_matmul
 from components.recommender.network import Network
@@ -101,7 +101,7 @@ def fit(
     descent = Descent(network.to(device), config)
     read_states = torch.compile(network.states, dynamic=True) if compute.compile else network.states
     progress = _Progress()
-    key = "" if checkpoint is None else _key(network, sequences, (config, compute, max_length, seed))
+    key = "" if checkpoint is None else training_key(network, sequences, (config, compute, max_length, seed))
     if checkpoint is not None and (saved := read_checkpoint(checkpoint, key)) is not None:
         network.load_state_dict(saved["network"])
         descent.optimizer.load_state_dict(saved["optimizer"])
@@ -163,10 +163,19 @@ class _Progress:
     best_weights: dict[str, Tensor] | None = None
 
 
-def _key(network: Network, sequences: TrainingSequences, settings: object) -> str:
-    """Digest of what a training's result depends on."""
+def training_key(network: nn.Module, sequences: TrainingSequences, settings: object) -> str:
+    """Digest of what a training's result depends on: data, settings, and the network's own, codes included."""
     content = hashlib.sha256(repr((settings, torch.get_num_threads())).encode())
     content.update(repr([(name, tuple(w.shape)) for name, w in network.state_dict().items()]).encode())
+    for name, module in network.named_modules():
+        own = {
+            key: value
+            for key, value in sorted(vars(module).items())
+            if key == "config" or (key != "training" and isinstance(value, (int, float, str, tuple)))
+        }
+        content.update(repr((name, type(module).__name__, own)).encode())
+    for buffer in network.buffers():
+        content.update(buffer.cpu().numpy().tobytes())
     for column in (sequences.items, sequences.times, sequences.offsets):
         content.update(np.ascontiguousarray(column).tobytes())
     return content.hexdigest()[:16]

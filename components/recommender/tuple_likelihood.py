@@ -31,13 +31,16 @@ def child_log_probs(
     node: Int[Tensor, "*"],
     normalize: Normalize,
 ) -> Float[Tensor, "* width"]:
-    """log P of each child of `node`, given the states at it; -inf where there is none."""
+    """log P of each child of `node`, given the states at it; -inf where there is none.
+
+    A code beyond its table (a collision token that came after training) is scored as the last one.
+    """
     first, last = tokens.first[depth], tokens.first[depth] + tokens.num_codes[depth]
-    is_missing = level.child[node] < 0
+    is_missing, code = level.child[node] < 0, level.code[node].clamp(max=last - first - 1)
     if normalize == "vocabulary":
         scores = (states @ network.embedding.T).log_softmax(dim=-1)[..., first:last]
-        return scores.gather(-1, level.code[node]).masked_fill(is_missing, -torch.inf)
-    scores = (states @ network.embedding[first:last].T).gather(-1, level.code[node])
+        return scores.gather(-1, code).masked_fill(is_missing, -torch.inf)
+    scores = (states @ network.embedding[first:last].T).gather(-1, code)
     return scores.masked_fill(is_missing, -torch.inf).log_softmax(dim=-1)
 
 

@@ -29,6 +29,18 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.item_ids)
 
+    @property
+    def read_codes(self) -> Int[np.ndarray, "item level"]:
+        """The codes that an item's vector is made of.
+
+        A collision token that no trained item has reads as the highest that one has: its own row, in the table
+        or beyond it, was never learned. What tells the items of one prefix apart is the trie, not the row.
+        """
+        if not self.codes.shape[1]:
+            return self.codes
+        learned = self.codes[self.is_trained, -1].max(initial=0)
+        return np.column_stack([self.codes[:, :-1], np.minimum(self.codes[:, -1], learned)])
+
 
 def vocabulary_of(
     sequences: TrainingSequences,
@@ -69,9 +81,14 @@ def extended(vocabulary: Vocabulary, item_ids: np.ndarray, codes: Int[np.ndarray
     """The vocabulary with more items; those it has keep their codes, and may be passed again.
 
     Raises CodeOutOfRange for a code beyond the trained tables (collision tokens may grow), ValueError when a
-    known item comes with other codes.
+    known item comes with other codes, or an item twice.
     """
     item_ids = np.asarray(item_ids, dtype=object)
+    if len(item_ids) != len(codes):
+        raise ValueError(f"{len(codes)} rows of codes for {len(item_ids)} items: pass one row an item")
+    named, count = np.unique(item_ids, return_counts=True)
+    if len(named) and count.max() > 1:
+        raise ValueError(f"item {named[count.argmax()]!r} comes {count.max()} times; pass an item once")
     place = {item: at for at, item in enumerate(vocabulary.item_ids)}
     known = np.array([place.get(item, -1) for item in item_ids], dtype=np.int64)
     is_new = known < 0

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from components.compute import ON_CPU, Compute
 from components.tokenizer.agreement import (
     Categories,
     category_agreement,
@@ -59,6 +60,7 @@ def fit_tokenizer(
     on_step: OnStep | None = None,
     *,
     categories: Categories | None = None,
+    compute: Compute = ON_CPU,
 ) -> Fitted:
     """Learn semantic IDs of a catalogue from its modalities and the user-item graph (row 0 user, row 1 item).
 
@@ -67,8 +69,13 @@ def fit_tokenizer(
     smaller than the codebook uses a code an item; the rest of the codebook lies where nothing is nearest.
     `categories` are read for the health figures alone and change no code.
 
+    `compute` is what graph encoder and autoencoder are trained on (`compile` is not asked: they are small). The
+    decompositions, the k-means and the frozen tokenizer stay on the CPU in float32, so a tokenizer that was
+    fitted anywhere gives its IDs everywhere; another device or precision rounds the training otherwise, and its
+    IDs are those of another fit.
+
     Raises TokenizerInputError for input that does not fit together, TrainingDiverged for a loss that is not
-    a number. Does not judge its own health: `check_health` does.
+    a number, DeviceUnavailable. Does not judge its own health: `check_health` does.
     """
     num_items = check_modalities(vectors, present)
     if not num_items:
@@ -97,7 +104,7 @@ def fit_tokenizer(
         encoder = GraphEncoder(inputs.shape[1], config.graph)
         steps = config.graph.steps
         train_graph_encoder(
-            encoder, inputs, space, evidence, graph, config.graph, generator, report("graph", steps)
+            encoder, inputs, space, evidence, graph, config.graph, generator, report("graph", steps), compute
         )
         z = embed_items(encoder, inputs, space, evidence, graph)
         centre = z.mean(dim=0)
@@ -107,7 +114,9 @@ def fit_tokenizer(
         full_size = config.codebook_size or codebook_size_for(num_items)
         size = min(full_size, _distinct_rows(x))
         if config.kind == "graph_rqvae":
-            start = train_rqvae(autoencoder, x, size, config, generator, report("quantizer", config.steps))
+            start = train_rqvae(
+                autoencoder, x, size, config, generator, report("quantizer", config.steps), compute
+            )
         else:
             set_principal_components(autoencoder, x)
             start = None

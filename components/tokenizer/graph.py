@@ -5,7 +5,7 @@ Source: mean aggregation, Hamilton et al. 2017, arXiv:1706.02216.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -42,6 +42,9 @@ class Graph:
         by_user = torch.from_numpy(np.ascontiguousarray(edges, dtype=np.int64))
         item_order = torch.argsort(by_user[1], stable=True)
         return Graph(num_users=num_users, num_items=num_items, by_user=by_user, item_order=item_order)
+
+    def to(self, device: torch.device) -> Graph:
+        return replace(self, by_user=self.by_user.to(device), item_order=self.item_order.to(device))
 
     def means(self, keep: Bool[Tensor, "edge"] | None = None) -> tuple[Operator, Operator]:
         """(items → users, users → items), the mean over the kept edges; 0 where there are none."""
@@ -91,8 +94,14 @@ class _SparseProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx, matrix: Tensor, transposed: Tensor, x: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.transposed = transposed
-        return matrix @ x
+        return _product(matrix, x)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[None, None, Tensor]:  # type: ignore[no-untyped-def]
-        return None, None, ctx.transposed @ gradient
+        return None, None, _product(ctx.transposed, gradient)
+
+
+def _product(matrix: Tensor, x: Tensor) -> Tensor:
+    """In float32 whatever the precision around it: sums over neighbours, for which bfloat16 has no kernel."""
+    with torch.autocast(x.device.type, enabled=False):
+        return matrix @ x.float()

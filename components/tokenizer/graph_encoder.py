@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from components.compute import ON_CPU, Compute
 from components.tokenizer.config import GraphConfig
 from components.tokenizer.factors import Evidence, TasteSpace, starting_points
 from components.tokenizer.graph import Graph, Operator
@@ -64,18 +65,24 @@ def train_graph_encoder(
     config: GraphConfig,
     generator: torch.Generator,
     on_step: Callable[[int, float], None],
+    compute: Compute = ON_CPU,
 ) -> None:
     """BPR on edges hidden from the layers; some items lose edges and evidence, as a new item would.
 
     A user is scored by the mean of its visible items' embeddings. Without edges, or with one item, there
-    is nothing to rank and the encoder stays as it is.
+    is nothing to rank and the encoder stays as it is. What is random is drawn on the CPU, so that every device
+    sees the same steps; the encoder is back there when this returns. Raises DeviceUnavailable, TrainingDiverged.
     """
+    device = compute.usable_device()
     users, items = graph.by_user
     if not len(users) or graph.num_items < 2:
         return
     informed = starting_points(space, evidence, content)
     blank = Evidence(factors=torch.zeros_like(evidence.factors), confidence=torch.zeros(graph.num_items))
     guessed = starting_points(space, blank, content)
+    informed, guessed, content = informed.to(device), guessed.to(device), content.to(device)
+    confidence, there = evidence.confidence.to(device), graph.to(device)
+    encoder.to(device)
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=config.learning_rate, weight_decay=1e-4)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, config.steps)
     for step in range(config.steps):
@@ -85,19 +92,22 @@ def train_graph_encoder(
         hidden = (~keep).nonzero().squeeze(1)
         if not len(hidden):
             continue
-        to_users, to_items = graph.means(keep)
-        start = torch.where(blind.unsqueeze(1), guessed, informed)
-        z = encoder(content, start, evidence.confidence * ~blind, to_users, to_items)
         drawn = hidden[torch.randint(len(hidden), (config.batch_size,), generator=generator)]
         others = torch.randint(graph.num_items, (config.num_negatives,), generator=generator)
-        taste = to_users(z)[users[drawn]]
-        wanted = (taste * z[items[drawn]]).sum(dim=1, keepdim=True)
-        loss = F.softplus(taste @ z[others].T - wanted).mean()
+        to_users, to_items = there.means(keep.to(device))
+        sees = (~blind).to(device)
+        start = torch.where(sees.unsqueeze(1), informed, guessed)
+        with compute.autocast():
+            z = encoder(content, start, confidence * sees, to_users, to_items)
+            taste = to_users(z)[users[drawn].to(device)]
+            wanted = (taste * z[items[drawn].to(device)]).sum(dim=1, keepdim=True)
+            loss = F.softplus((taste @ z[others.to(device)].T).float() - wanted).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         decay.step()
         on_step(step, finite_loss(loss, "graph", step))
+    encoder.to("cpu")
 
 
 @torch.no_grad()

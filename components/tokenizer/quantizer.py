@@ -69,7 +69,7 @@ class MovingCodebooks:
     def __init__(self, start: Float[Tensor, "level code dim"], decay: float) -> None:
         self.codebooks = start.clone()
         self.decay = decay
-        self._count = torch.ones(start.shape[:2])
+        self._count = torch.ones(start.shape[:2], device=start.device)
         self._total = start.clone()
 
     def follow(self, x: Float[Tensor, "item dim"], codes: Int[Tensor, "item level"]) -> None:
@@ -94,7 +94,7 @@ class MovingCodebooks:
             dead = (self._count[level] < min(share, 0.5)).nonzero().squeeze(1)
             before = self.codebooks[level][code]
             if len(dead):
-                drawn = residual[torch.randint(len(x), (len(dead),), generator=generator)]
+                drawn = residual[torch.randint(len(x), (len(dead),), generator=generator).to(x.device)]
                 self.codebooks[level][dead] = drawn
                 self._total[level][dead] = drawn
                 self._count[level][dead] = 1.0

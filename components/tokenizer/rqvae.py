@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from components.compute import ON_CPU, Compute
 from components.tokenizer.config import TokenizerConfig
 from components.tokenizer.quantizer import MovingCodebooks, codewords, fit_codebooks, quantize
 from components.tokenizer.reproducible import finite_loss
@@ -61,25 +62,33 @@ def train_rqvae(
     config: TokenizerConfig,
     generator: torch.Generator,
     on_step: Callable[[int, float], None],
+    compute: Compute = ON_CPU,
 ) -> Float[Tensor, "level code dim"]:
     """Train the autoencoder through the quantizer (straight-through) and return the codebooks.
 
     Loss: squared reconstruction error of a vector, plus `commitment` × the squared distance of each level's
     residual to its codeword. The first tenth of the steps trains without the quantizer, so that the k-means
-    start finds a latent space worth cutting.
+    start finds a latent space worth cutting. Distances to codes are float32 at every precision; what is random is
+    drawn on the CPU, and autoencoder and codebooks are back there when this returns. Raises DeviceUnavailable,
+    TrainingDiverged.
     """
+    device = compute.usable_device()
+    autoencoder.to(device)
+    x = x.to(device)
     optimizer = torch.optim.AdamW(autoencoder.parameters(), lr=config.learning_rate, weight_decay=1e-4)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, config.steps)
     warm_up = config.steps // 10 if config.kmeans_start else 0
     moving: MovingCodebooks | None = None
     for step in range(config.steps):
-        batch = x[torch.randint(len(x), (min(config.batch_size, len(x)),), generator=generator)]
+        drawn = torch.randint(len(x), (min(config.batch_size, len(x)),), generator=generator)
+        batch = x[drawn.to(device)]
         if step == warm_up:
             moving = MovingCodebooks(_start(autoencoder, x, size, config, generator), config.ema_decay)
-        latent = autoencoder.encode(batch)
-        if moving is None:
-            loss = _squared_error(autoencoder.decode(latent), batch)
-        else:
+        with compute.autocast():
+            latent = autoencoder.encode(batch)
+        latent = latent.float()
+        through, commitment = latent, latent.new_zeros(())
+        if moving is not None:
             codes = quantize(latent.detach(), moving.codebooks).codes
             words = codewords(codes, moving.codebooks)
             chosen = words.sum(dim=1)
@@ -87,34 +96,39 @@ def train_rqvae(
             # level l sees the latent less the words above it; its distance to its own word is what is left then
             left = latent.unsqueeze(1) - words.cumsum(dim=1)
             commitment = left.square().sum(dim=2).mean(dim=0).sum()
-            loss = _squared_error(autoencoder.decode(through), batch) + config.commitment * commitment
             moving.follow(latent.detach(), codes)
             if config.revive_dead and step % 10 == 9:
                 moving.revive(latent.detach(), codes, generator)
+        with compute.autocast():
+            decoded = autoencoder.decode(through)
+        loss = _squared_error(decoded.float(), batch) + config.commitment * commitment
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         decay.step()
         on_step(step, finite_loss(loss, "quantizer", step))
     assert moving is not None
-    return moving.codebooks
+    autoencoder.to("cpu")
+    return moving.codebooks.cpu()
 
 
 @torch.no_grad()
 def _start(
     autoencoder: Autoencoder, x: Tensor, size: int, config: TokenizerConfig, generator: torch.Generator
 ) -> Float[Tensor, "level code dim"]:
+    """On the device of `x`, found on the CPU."""
     if config.kmeans_start:
-        return fit_codebooks(
-            autoencoder.encode(x),
+        found = fit_codebooks(
+            autoencoder.encode(x).cpu(),
             None,
             num_levels=config.num_levels,
             size=size,
             balance=config.balance,
             generator=generator,
         )
+        return found.to(x.device)
     shape = (config.num_levels, size, config.latent_dim)
-    return (torch.rand(shape, generator=generator) * 2 - 1) / size
+    return ((torch.rand(shape, generator=generator) * 2 - 1) / size).to(x.device)
 
 
 def _squared_error(decoded: Tensor, x: Tensor) -> Tensor:

@@ -202,6 +202,8 @@ def main() -> int:
     parts = _names(read.part or read.only) or (OWN_DATA if asked.data else QUICK)
     if strangers := [name for name in parts if name not in PARTS and name not in MODULES]:
         parser.error(f"{strangers[0]!r} is no part; there are {', '.join((*PARTS, *MODULES))}")
+    if fault := fault_of(asked.data):
+        parser.error(fault)
     if len(parts) == 1 and parts[0] in PARTS:
         run_part(parts[0], asked)
         return 0
@@ -210,6 +212,23 @@ def main() -> int:
         f"--{name}={given[name]}" for name in ("data", "arms", "peers", "seeds", "docs") if given[name]
     ]
     return max(run_apart(name, options, asked.data) for name in parts)
+
+
+def fault_of(data: Sequence[str]) -> str:
+    """What is wrong with the user's own data, told once before anything runs; empty where nothing is."""
+    from components.data.batch import DataContractError
+    from components.data.sources import SourceUnavailable
+    from tests.benchmarks.datasets import NAMES, open_dataset
+    from tests.benchmarks.leave_one_out import TooShort
+
+    for name in data:
+        if name in NAMES:
+            continue
+        try:
+            open_dataset(name, results_folder() / "sources")
+        except (SourceUnavailable, DataContractError, TooShort) as error:
+            return str(error)
+    return ""
 
 
 def _names(joined: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from components.features.vectors import ItemVectors
 from tests.benchmarks.leave_one_out import LeaveOneOut, from_lists
 from tests.benchmarks.surroundings import peers_home, shared_folder
 
-DEFAULTS = ("ml100k", "beauty")
+NAMES = ("ml100k", "movielens", "beauty", "films", "synthetic")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,16 +32,15 @@ def item_names(count: int) -> np.ndarray:
     return np.array([f"i{number:03d}" for number in range(count)], dtype=object)
 
 
-def tuples(count: int, *, width: int, seed: int) -> np.ndarray:
-    """[count, 3] random codes on two levels and a collision token that makes them unique."""
-    rng = np.random.default_rng(seed)
-    codes = np.zeros((count, 3), dtype=np.int64)
-    codes[:, :2] = rng.integers(0, width, (count, 2))
-    taken: dict[tuple[int, int], int] = {}
-    for row in codes:
-        row[2] = taken.get((row[0], row[1]), 0)
-        taken[row[0], row[1]] = row[2] + 1
-    return codes
+def tuples(count: int, *, width: int, levels: int = 2, seed: int) -> np.ndarray:
+    """[count, levels + 1] random codes and a collision token that makes them unique."""
+    drawn = np.random.default_rng(seed).integers(0, width, (count, levels))
+    taken: dict[tuple[int, ...], int] = {}
+    tokens = []
+    for row in map(tuple, drawn.tolist()):
+        tokens.append(taken.get(row, 0))
+        taken[row] = tokens[-1] + 1
+    return np.column_stack([drawn, np.array(tokens, dtype=np.int64)])
 
 
 def circling(num_users: int, num_items: int, length: int, *, seed: int) -> TrainingSequences:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from components.recommender.compute import ON_CPU, Compute, DeviceUnavailable
+from components.compute import ON_CPU, Compute, DeviceUnavailable
 from components.recommender.dense_arm import DenseConfig
 from components.recommender.descent import TrainingDiverged, schedule
 from components.recommender.fast_dropout import fast_dropout
@@ -87,6 +87,11 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     wider = replace(SMALL, head_hidden=24)
     with pytest.raises(CheckpointMismatch, match="data, config, seed or shapes differ"):
         train_mmgrec(CIRCLE, CODES, wider, seed=0, checkpoint=path)
+    wetter = replace(SMALL, mixer=replace(SMALL_MIXER, dropout=0.1))
+    louder = replace(SMALL, tuple_weight=2.0)
+    for config, codes in ((wetter, CODES), (louder, CODES), (SMALL, CODES[::-1].copy())):
+        with pytest.raises(CheckpointMismatch, match="belongs to another training"):
+            train_mmgrec(CIRCLE, codes, config, seed=0, checkpoint=path)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CheckpointMismatch, match="not a readable checkpoint"):
         train_mmgrec(CIRCLE, CODES, SMALL, seed=0, checkpoint=path)

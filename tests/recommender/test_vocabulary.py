@@ -25,6 +25,15 @@ def test_new_items_find_their_rows():
     assert grown.row_before.tolist() == [0, -1, 1, 2]
 
 
+def test_a_collision_token_that_nobody_was_trained_on_reads_as_the_highest_that_was():
+    """b and c are trained, with tokens 0 and 1; the items that come bring tokens 2 and 9."""
+    new = np.array([[2, 0, 2], [2, 0, 9]])
+    grown = extended(vocabulary_of(SEQUENCES, CODES), np.array(["d", "e"]), new).vocabulary
+    assert grown.codes[3:].tolist() == new.tolist()
+    assert grown.read_codes.tolist() == [*CODES.tolist(), [2, 0, 1], [2, 0, 1]]
+    assert vocabulary_of(SEQUENCES).read_codes.shape == (3, 0)
+
+
 def test_codes_beyond_the_tables_are_refused_by_name():
     with pytest.raises(CodeOutOfRange, match="item 'b' has code 2 at level 0, the arm knows 2"):
         vocabulary_of(SEQUENCES, CODES, [2, 2, 2])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from components.compute import Compute, DeviceUnavailable
 from components.tokenizer.config import GraphConfig, TokenizerConfig, codebook_size_for, kmeans, paper, quick
 from components.tokenizer.fit import Fitted, fit_tokenizer
 from components.tokenizer.health import HealthLimits, check_health
@@ -55,6 +56,23 @@ def test_codes_carry_the_graph_where_content_says_nothing(catalogue):
     assert first.lift > 2
     assert first.z > 5
     assert both.lift > first.lift
+
+
+@pytest.mark.parametrize("names", [["text"], ["image"], ["text", "image"], ["image", "text", "audio"]])
+def test_any_subset_of_modalities_gives_codes_that_follow_the_clusters(catalogue, names):
+    """Images miss a fifth of their items, sound all: a masked vector may hold anything, and changes no code."""
+    vectors = {**catalogue.vectors, "audio": np.zeros((160, 4), dtype=np.float32)}
+    present = {**catalogue.present, "audio": np.zeros(160, dtype=bool)}
+    spoiled = {
+        name: np.where(present[name][:, None], block, np.float32(np.nan)) for name, block in vectors.items()
+    }
+    graph = (catalogue.edges, catalogue.num_users)
+    masks = {name: present[name] for name in names}
+    fitted = fit_tokenizer({name: vectors[name] for name in names}, masks, *graph, quick())
+    again = fit_tokenizer({name: spoiled[name] for name in names}, masks, *graph, quick())
+    assert sorted(fitted.tokenizer.standards) == sorted(names)
+    assert (fitted.codes == again.codes).all()
+    assert _purity(fitted.codes[:, 0], catalogue.clusters) > 0.8
 
 
 def test_categories_are_read_for_health_alone(catalogue, fitted):
@@ -106,6 +124,37 @@ def test_on_step_hears_every_step_of_both_stages(catalogue):
     expected += [("quantizer", step, config.steps) for step in range(config.steps)]
     assert [step[:3] for step in heard] == expected
     assert [step[3] for step in heard] == [*fitted.graph_losses, *fitted.quantizer_losses]
+
+
+def test_bf16_learns_what_fp32_learns(catalogue, fitted):
+    """Both stages start at the same loss and end at about the same; codes follow the clusters as well."""
+    rounded = fit_tokenizer(*catalogue.inputs, quick(), compute=Compute(precision="bf16"))
+    for here, there in (
+        (fitted.graph_losses, rounded.graph_losses),
+        (fitted.quantizer_losses, rounded.quantizer_losses),
+    ):
+        assert (here != there).any()
+        assert there[0] == pytest.approx(here[0], rel=0.05)
+        assert there[-10:].mean() == pytest.approx(here[-10:].mean(), rel=0.1)
+    assert _purity(rounded.codes[:, 0], catalogue.clusters) > 0.9
+    tensors = [*rounded.tokenizer.encoder.parameters(), *rounded.tokenizer.autoencoder.parameters()]
+    tensors.append(rounded.tokenizer.codebooks)
+    assert {tensor.dtype for tensor in tensors} == {torch.float32}
+    again = fit_tokenizer(*catalogue.inputs, quick(), compute=Compute(precision="bf16"))
+    assert (again.codes == rounded.codes).all()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA GPU is here")
+def test_a_missing_gpu_is_said(catalogue):
+    with pytest.raises(DeviceUnavailable, match="sees no CUDA GPU here: set the device to 'cpu'"):
+        fit_tokenizer(*catalogue.inputs, quick(), compute=Compute(device="cuda"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU here")
+def test_a_gpu_agrees_with_the_cpu(catalogue, fitted):
+    there = fit_tokenizer(*catalogue.inputs, quick(), compute=Compute(device="cuda"))
+    np.testing.assert_allclose(there.graph_losses, fitted.graph_losses, rtol=1e-3)
+    np.testing.assert_allclose(there.quantizer_losses[:20], fitted.quantizer_losses[:20], rtol=1e-2)
 
 
 _FIT_ALONE = """
