@@ -1,9 +1,9 @@
 """Cross-entropy over every item without ever holding all scores: the gradient is made beside the loss.
 
-A softmax over 12,000 items at 400 targets is a block of 20 MB that the usual graph writes four times. Here targets
-go through in pieces that stay in cache, and what the backward pass needs is two small matrices, computed at
-once from the probabilities (the gradient of the mean cross-entropy is softmax minus one-hot). Scores stand with
-an item a row: its product with 64 columns of states runs twice as fast as the one with 12,000 columns.
+A softmax over 12,000 items at 400 targets is a block of 20 MB that the usual graph writes four times. Here
+targets go through in pieces that stay in cache, and what the backward pass needs is two small matrices, computed
+at once from the probabilities (the gradient of the mean cross-entropy is softmax minus one-hot). Scores stand
+with an item a row: a product with 64 columns of states takes half the time of one with 12,000 of items.
 
 Shapes: T targets, C items in the softmax, dim.
 """
@@ -78,4 +78,4 @@ class _FullSoftmax(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, None]:
         of_states, of_vectors = ctx.saved_tensors
-        return of_states * upstream[0], of_vectors * upstream[0], None
+        return of_states.mul_(upstream[0]), of_vectors.mul_(upstream[0]), None  # differentiable once
