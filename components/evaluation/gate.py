@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from components.artifact import digest_of
-from components.evaluation import statistics
+from components.evaluation import intervals, statistics
 from components.evaluation.comparison import Comparison
 from components.evaluation.ranking import parse_metric
 
@@ -41,7 +41,7 @@ class Primary:
     alpha_one_sided: float = 0.025
     resamples: int = 10_000
     seed: int = 7
-    interval: statistics.Interval = "percentile"
+    interval: intervals.Kind = "studentised"  # its level is measured; see `intervals`
     effect_of_interest: float = 0.01  # absolute; differences below it are of no consequence
     power: float = 0.8
 

@@ -127,7 +127,7 @@ def compare(
 
 @dataclass(frozen=True, kw_only=True)
 class ArmMean:
-    """A macro mean over users, with its bootstrap interval."""
+    """A macro mean over users, with its percentile bootstrap interval, which keeps to the metric's range."""
 
     arm: str
     metric: str
@@ -395,7 +395,6 @@ def _arm_means(scores: ReplayScores, arms: Sequence[str], profile: GateProfile) 
             replicates[:, column],
             columns[:, column],
             confidence=1 - 2 * primary.alpha_one_sided,
-            kind=primary.interval,
         )
         mean = float(columns[:, column].mean())
         means.append(ArmMean(arm=arm, metric=metric, n=len(columns), mean=mean, lower=lower, upper=upper))
