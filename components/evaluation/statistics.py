@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from scipy import special, stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
@@ -51,19 +51,18 @@ def bootstrap_means(
     thresholds = _poisson_thresholds(rate)
     bits = np.random.SFC64(seed)
     generator = np.random.Generator(bits)
-    weights = np.empty(_BLOCK, dtype=np.float32)
+    room = np.empty(_BLOCK, dtype=np.float32)
     means = np.empty((resamples, num_columns))
     for rows in _blocks(resamples, max(1, _BLOCK // min(num_users, _CHUNK_USERS))):
-        sums = np.zeros((rows.stop - rows.start, num_columns + 1))
+        counts = np.empty((rows.stop - rows.start, num_users), dtype=np.uint8)
         for users in _blocks(num_users, _CHUNK_USERS):
-            shape = (len(sums), users.stop - users.start)
-            sums += _poisson_counts(bits, shape, thresholds, weights) @ columns[users]
-        missing = (num_users - sums[:, -1]).astype(int)
-        short = np.flatnonzero(missing > 0)
-        if len(short):
-            drawn = generator.integers(0, num_users, missing[short].sum())
-            begins = np.cumsum(missing[short]) - missing[short]
-            sums[short] += np.add.reduceat(columns.take(drawn, axis=0), begins, axis=0)
+            counts[:, users] = _poisson_counts(bits, (len(counts), users.stop - users.start), thresholds)
+        _top_up(counts, generator)
+        sums = np.zeros((len(counts), num_columns + 1))
+        for users in _blocks(num_users, _CHUNK_USERS):
+            weights = room[: len(counts) * (users.stop - users.start)].reshape(len(counts), -1)
+            weights[:] = counts[:, users]
+            sums += weights @ columns[users]
         means[rows] = centre + sums[:, :-1] / sums[:, -1:]
     return means
 
@@ -102,9 +101,8 @@ def _poisson_thresholds(rate: float) -> list[np.uint16]:
 
 
 def _poisson_counts(
-    bits: np.random.SFC64, shape: tuple[int, int], thresholds: Sequence[np.uint16], out: np.ndarray
-) -> Float[np.ndarray, "B U"]:
-    """Counts as floats, in the memory of `out`."""
+    bits: np.random.SFC64, shape: tuple[int, int], thresholds: Sequence[np.uint16]
+) -> UInt8[np.ndarray, "B U"]:
     size = shape[0] * shape[1]
     uniform = bits.random_raw(-(-size // 4)).view(np.uint16)[:size]
     counts = np.zeros(size, dtype=np.uint8)
@@ -112,8 +110,16 @@ def _poisson_counts(
     for threshold in thresholds:
         np.greater_equal(uniform, threshold, out=exceeds)
         np.add(counts, exceeds.view(np.uint8), out=counts)
-    out[:size] = counts
-    return out[:size].reshape(shape)
+    return counts.reshape(shape)
+
+
+def _top_up(counts: UInt8[np.ndarray, "B U"], generator: np.random.Generator) -> None:
+    """Draw the users that a row lacks until it holds U, in place."""
+    num_users = counts.shape[1]
+    missing = np.maximum(num_users - counts.sum(axis=1, dtype=np.int64), 0)
+    places = np.repeat(np.arange(len(counts)) * num_users, missing)
+    places += generator.integers(0, num_users, len(places))
+    np.add.at(counts.reshape(-1), places, np.uint8(1))
 
 
 def _blocks(total: int, size: int) -> Iterator[slice]:
