@@ -106,12 +106,12 @@ def required_effects(
     counted = ~np.isnan(centred)
     n = counted.sum(axis=0)
     scaled = np.where(counted, centred, 0.0) / n
-    covariance = scaled.T @ scaled
+    covariance = np.einsum("ur,us->rs", scaled, scaled)  # not by BLAS, whose last bits turn with its threads
     se = np.sqrt(np.diag(covariance) * n / (n - 1))
     half = stats.t.ppf(1 - alpha_one_sided, n - 1) * se
     # a little on the diagonal: differences of one metric to two rivals may be all but the same
     root = np.linalg.cholesky(covariance + np.diag(1e-9 * np.diag(covariance) + 1e-30))
-    errors = np.random.default_rng(seed).standard_normal((draws, len(rules))) @ root.T
+    errors = np.einsum("dr,sr->ds", np.random.default_rng(seed).standard_normal((draws, len(rules))), root)
     short = np.array([rule.floor for rule in rules]) + half - errors  # truth must be above it
     for place, rule in enumerate(rules):
         if rule.ahead is None:

@@ -25,6 +25,8 @@ Alternative = Literal["two-sided", "greater", "less"]
 Correction = Literal["holm", "bonferroni", "bh", "by", "hochberg"]
 _BLOCK = 1 << 18  # weights held at once; small enough to stay in cache
 _CHUNK_USERS = 4096
+_HALF = 2.0**11
+_COMMON = 4  # counts up to here are looked for among all users
 
 
 # --- bootstrap -----------------------------------------------------------------------------------------
@@ -40,13 +42,21 @@ def bootstrap_means(
     vector of Poisson counts is multinomial. (The counts come from 16 random bits each, so a count's
     probability is right to 2^-17.) Linear, so the difference of two columns' means is the mean of their
     difference in every resample. Memory: B x M and blocks of 2 MB.
+
+    Sums are exact, hence the same bits in whatever order the threads of whichever machine add: values enter as
+    whole multiples of 2^-22 of the largest deviation, in two halves whose sums single precision holds exactly.
     """
     num_users, num_columns = values.shape
     if not num_users:
         raise ValueError("no users to resample")
     centre = values.mean(axis=0)
-    # single precision within a chunk is right to 1e-6 of a standard deviation; the last column counts weights
-    columns = np.column_stack([values - centre, np.ones(num_users)]).astype(np.float32)
+    deviations = values - centre
+    step = np.abs(deviations).max(axis=0) / _HALF**2
+    step[step == 0] = 1.0
+    whole = np.rint(deviations / step)
+    high = np.rint(whole / _HALF)
+    # each at most 2^11, so a chunk's sums stay below 2^24; the last column counts weights
+    columns = np.column_stack([high, whole - _HALF * high, np.ones(num_users)]).astype(np.float32)
     rate = max(0.0, 1 - 5 / math.sqrt(num_users))
     thresholds = _poisson_thresholds(rate)
     bits = np.random.SFC64(seed)
@@ -58,12 +68,13 @@ def bootstrap_means(
         for users in _blocks(num_users, _CHUNK_USERS):
             counts[:, users] = _poisson_counts(bits, (len(counts), users.stop - users.start), thresholds)
         _top_up(counts, generator)
-        sums = np.zeros((len(counts), num_columns + 1))
+        sums = np.zeros((len(counts), 2 * num_columns + 1))
         for users in _blocks(num_users, _CHUNK_USERS):
             weights = room[: len(counts) * (users.stop - users.start)].reshape(len(counts), -1)
             weights[:] = counts[:, users]
             sums += weights @ columns[users]
-        means[rows] = centre + sums[:, :-1] / sums[:, -1:]
+        total = _HALF * sums[:, :num_columns] + sums[:, num_columns:-1]
+        means[rows] = centre + step * (total / sums[:, -1:])
     return means
 
 
@@ -107,9 +118,12 @@ def _poisson_counts(
     uniform = bits.random_raw(-(-size // 4)).view(np.uint16)[:size]
     counts = np.zeros(size, dtype=np.uint8)
     exceeds = np.empty(size, dtype=bool)
-    for threshold in thresholds:
+    for threshold in thresholds[:_COMMON]:
         np.greater_equal(uniform, threshold, out=exceeds)
         np.add(counts, exceeds.view(np.uint8), out=counts)
+    rare = np.flatnonzero(counts == _COMMON)  # two in a hundred
+    for threshold in thresholds[_COMMON:]:
+        counts[rare] += uniform[rare] >= threshold
     return counts.reshape(shape)
 
 
