@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int
 
-from components.evaluation.canonical import canonical_lists
+from components.evaluation.canonical import canonical_lists, check_lists
 from components.evaluation.plan import ReplayPlan
 from components.evaluation.ranking import Relevant
 
@@ -41,11 +41,11 @@ class ColdPass:
 
     def canonical(self, plan: ReplayPlan, lists: Int[np.ndarray, "N k"]) -> Int[np.ndarray, "N k"]:
         """The lists as they are judged: joined before the request, nothing twice, nothing seen if filtered."""
-        inside = (lists >= 0) & (lists < len(plan.catalogue))
-        places = np.where(inside, lists, 0)
-        allowed = ~inside | (self.joins_at[places] < plan.request_time[self.requests][:, None])
+        check_lists(lists, len(plan.catalogue))
+        joins_at = self.joins_at[np.maximum(lists, 0)]
+        allowed = (lists < 0) | (joins_at < plan.request_time[self.requests][:, None])
         if plan.filter_seen:
-            allowed &= ~plan.seen(np.where(inside, lists, -1), self.requests)
+            allowed &= ~plan.seen(lists, self.requests)
         return canonical_lists(lists, num_items=len(plan.catalogue), allowed=allowed)
 
 

@@ -79,6 +79,7 @@ class Evidence:
     comparisons: tuple[Comparison, ...]
     list_figures: Mapping[str, float]  # of the challenger: coverage@10, gini@10, …
     digests: Mapping[str, str]  # artefact digest of an arm, where it has one
+    in_id_order: float = 0.5  # of the challenger's neighbouring places, those that ascend by item id
     leaks: tuple[str, ...] = ()  # which arm has seen the answers, and the mend
     attempt: Attempt | None = None  # the comparisons' alpha, where challengers of one window share it
 
@@ -139,6 +140,11 @@ def _validity(evidence: Evidence, profile: GateProfile) -> Iterable[Check]:
     yield _passes(
         "one arm only", math.isfinite(share) and share <= most,
         f"{share:.1%} of users got no list from some arm; at most {most:.1%} may",
+    )  # fmt: skip
+    yield _passes(
+        "scores that differ", evidence.in_id_order <= profile.validity.max_in_id_order,
+        f"{evidence.in_id_order:.0%} of the challenger's neighbouring places are in the order of item ids, as where "
+        "all scores tie",
     )  # fmt: skip
     yield _passes(
         "temporal cut", evidence.temporal_cut,

@@ -26,6 +26,7 @@ class Validity:
     min_users: int
     min_slice_users: int  # below it a slice is "not evaluable"
     max_one_arm_only: float = 0.01  # share of users to whom one arm gave no list at all
+    max_in_id_order: float = 0.95  # share of neighbouring places in the order of ids: 1 where all scores tie
 
 
 @dataclass(frozen=True, kw_only=True)

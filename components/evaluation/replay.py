@@ -121,6 +121,7 @@ def evaluate(
             champion=champion,
             users=len(plan.users),
             one_arm_only=_share_one_arm_only(scores, challenger, [arm for arm in judged if arm in lists]),
+            in_id_order=scores.in_id_order[challenger],
             temporal_cut=not leaks,
             leaks=leaks,
             comparisons=(*comparisons, *in_slices),

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import sparse
 
 from components.evaluation import beyond
-from components.evaluation.canonical import ListError, canonical_lists
+from components.evaluation.canonical import ListError, canonical_lists, check_lists
 from components.evaluation.cold import ColdPass
 from components.evaluation.plan import ReplayPlan
 from components.evaluation.ranking import mean_per_group, rank_metrics
@@ -42,6 +42,7 @@ class ReplayScores:
     list_figures: Mapping[str, Mapping[str, float]]  # arm -> coverage@10, gini@10, …
     without_list: Mapping[str, Bool[np.ndarray, "U"]]  # users to whom the arm gave no list at all
     dropped_places: Mapping[str, int]  # repeated, seen, or no candidate
+    in_id_order: Mapping[str, float]  # of each arm: share of neighbouring places that ascend by item id
 
     def of(self, arm: str, metric: str, slice_: str = WHOLE) -> Float[np.ndarray, "U"]:
         return self.values[arm, slice_, metric]
@@ -79,7 +80,7 @@ def score_replay(
     parts = (whole, *slices)
     truths = {part.name: part.relevant(plan) for part in parts}
     values: dict[tuple[str, str, str], np.ndarray] = {}
-    figures, without, dropped = {}, {}, {}
+    figures, without, dropped, ordered = {}, {}, {}, {}
     for arm in sorted(lists):
         canonical = _fit(plan, arm, lists[arm])
         for part in parts:
@@ -95,6 +96,7 @@ def score_replay(
             figures[arm] |= _recall_by_third(values, arm)
         lists_of_user = np.bincount(plan.user[(canonical >= 0).any(axis=1)], minlength=len(plan.users))
         without[arm] = lists_of_user == 0
+        ordered[arm] = _in_id_order(canonical[:, :_LIST_FIGURES_AT])
         dropped[arm] = int((lists[arm] >= 0).sum() - (canonical >= 0).sum())
     return ReplayScores(
         users=plan.users,
@@ -105,15 +107,16 @@ def score_replay(
         list_figures=figures,
         without_list=without,
         dropped_places=dropped,
+        in_id_order=ordered,
     )
 
 
 def canonical_for(plan: ReplayPlan, lists: Int[np.ndarray, "R k"]) -> Int[np.ndarray, "R k"]:
     """The lists as they are judged: candidates only, nothing twice, nothing seen if that is filtered."""
-    inside = (lists >= 0) & (lists < len(plan.catalogue))
-    allowed = ~inside | plan.candidates[np.where(inside, lists, 0)]
+    check_lists(lists, len(plan.catalogue))
+    allowed = (lists < 0) | plan.candidates[np.maximum(lists, 0)]
     if plan.filter_seen and len(plan):
-        allowed &= ~plan.seen(np.where(inside, lists, -1))
+        allowed &= ~plan.seen(lists)
     return canonical_lists(lists, num_items=len(plan.catalogue), allowed=allowed)
 
 
@@ -143,6 +146,12 @@ def _cold_values(
     scored = rank_metrics(canonical, cold.relevant, metrics, num_items=len(plan.catalogue))
     owner = plan.user[cold.requests]
     return {metric: mean_per_group(scored[metric], owner, len(plan.users)) for metric in metrics}
+
+
+def _in_id_order(top: Int[np.ndarray, "R k"]) -> float:
+    """About a half for an arm with an opinion; 1 where all scores tie, since ties go by id. 0 without a pair."""
+    filled = top[:, 1:] >= 0
+    return float((top[:, 1:] > top[:, :-1])[filled].mean()) if filled.any() else 0.0
 
 
 def _recall_by_third(values: Mapping[tuple[str, str, str], np.ndarray], arm: str) -> dict[str, float]:
