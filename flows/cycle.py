@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from prefect import flow, runtime, tags, task
 
 from components.data import lease, snapshot
-from components.recommender.arm import READ_CODES, ChallengerName
 from components.registry import tracking
-from components.registry.bundle import open_bundle
-from flows.asking import Contender
 from flows.cold import identify_cold
+from flows.contenders import CHAMPION, REFERENCE, can_be_told_of_cold_items, contenders_of, recipe_to_refit
 from flows.features import features
 from flows.ingest import ingest
 from flows.record import carried_into, cycle_id, keep_cycle
@@ -32,10 +29,7 @@ from flows.stages import Outcome, run_once
 from flows.state import warehouse
 from flows.summary import CycleSummary, StageFigure, arm_figures
 from flows.sweep import sweep_dead_runs, warehouse_tag
-from flows.training import BASELINES, bundle_challenger, extend_ids, fit_tokenizer, train_arm, train_baselines
-
-REFERENCE: ChallengerName = "sasrec"  # the baseline that every challenger faces
-CHAMPION = "champion"
+from flows.training import bundle_challenger, extend_ids, fit_tokenizer, train_arm, train_baselines
 
 
 def run_cycle(request: CycleRequest) -> CycleSummary:
@@ -76,7 +70,7 @@ def retraining_cycle(request: CycleRequest) -> CycleSummary:
     ids = identified.output
     cold = identify_cold(run, request.source, window, ids)
 
-    again = _recipe_to_refit(champion, request)
+    again = recipe_to_refit(champion, request)
     trained = [
         train_arm(run, arm, training_set, ids["ids"], request.preset, request.seed, tracked)
         for arm in dict.fromkeys((request.challenger, REFERENCE, *([again] if again else [])))
@@ -86,8 +80,8 @@ def retraining_cycle(request: CycleRequest) -> CycleSummary:
     bundled = bundle_challenger(run, request, train, feature_set, ids, arms[request.challenger])
 
     tokenizer = ids["tokenizer"]["digest"]
-    contenders = _contenders(request, arms, counted.output, bundled.output["bundle"], champion, tokenizer)
-    is_fair = _can_be_told_of_cold_items(champion, request, tokenizer)
+    contenders = contenders_of(request, arms, counted.output, bundled.output["bundle"], champion, tokenizer)
+    is_fair = can_be_told_of_cold_items(champion, request, tokenizer)
     replayed = replay(
         run, train, window, contenders, request.challenger, CHAMPION if champion else None, request.profile,
         request.mode, request.filter_seen, cold.output["cold_ids"] if is_fair else None,
@@ -154,64 +148,6 @@ def take_snapshots(run: str, request: CycleRequest, watermark: int) -> Outcome:
         rooms=("data",),
         work=work,
     )
-
-
-def _contenders(
-    request: CycleRequest,
-    arms: Mapping[str, dict[str, str]],
-    counted: Mapping[str, dict[str, str]],
-    bundle: dict[str, str],
-    champion: dict[str, str] | None,
-    tokenizer: str,
-) -> list[Contender]:
-    """Everyone who is asked for lists. The challenger is asked out of the bundle that will be registered.
-
-    `tokenizer` is the digest of the one whose IDs this cycle's arms were trained on.
-    """
-    train_end = request.train_cutoff.isoformat()
-
-    def plain(name: str, arm: dict[str, str], **more: Any) -> Contender:
-        return Contender(name=name, arm=arm, folder="", train_end=train_end, digest=arm["digest"], **more)
-
-    contenders = [
-        Contender(
-            name=request.challenger, arm=bundle, folder="arm", train_end=train_end, digest=bundle["digest"],
-            reads_cold_ids=request.challenger in READ_CODES,
-        )
-    ]  # fmt: skip
-    if champion and (again := _recipe_to_refit(champion, request)):
-        refit = plain(CHAMPION, arms[again], compared="refit at the cut", reads_cold_ids=again in READ_CODES)
-        contenders.append(refit)
-    elif champion:
-        held = {name: champion[name] for name in ("kind", "digest", "path")}
-        facts = open_bundle(champion["path"]).facts
-        contenders.append(
-            Contender(
-                name=CHAMPION, arm=held, folder="arm", train_end=facts.train_end, digest=champion["digest"],
-                reads_cold_ids=facts.tokenizer == tokenizer,
-            )
-        )  # fmt: skip
-    beside = {REFERENCE: arms[REFERENCE]} if request.challenger != REFERENCE else {}
-    contenders += [plain(name, ref) for name, ref in beside.items()]
-    return contenders + [plain(name, counted[name]) for name in BASELINES]
-
-
-def _recipe_to_refit(champion: dict[str, str] | None, request: CycleRequest) -> ChallengerName | None:
-    """The champion's arm, if it learned past this cycle's cut: then its recipe is trained anew, up to the cut."""
-    if champion is None:
-        return None
-    facts = open_bundle(champion["path"]).facts
-    has_leaked = datetime.fromisoformat(facts.train_end) > request.train_cutoff
-    return cast(ChallengerName, facts.arm) if has_leaked else None
-
-
-def _can_be_told_of_cold_items(
-    champion: dict[str, str] | None, request: CycleRequest, tokenizer: str
-) -> bool:
-    """False for a champion on the IDs of another tokenizer: those of cold items would mean nothing to it."""
-    if champion is None or _recipe_to_refit(champion, request):
-        return True
-    return open_bundle(champion["path"]).facts.tokenizer in (None, tokenizer)
 
 
 def _summarise(

@@ -7,17 +7,21 @@ from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+from components.evaluation.beyond import categories_of
 from components.evaluation.canonical import ListError
 from components.evaluation.comparison import Pairing, compare_pairs
 from components.evaluation.gate import LatencyRatio, Outcome, small
 from components.evaluation.latency import Latency, check_latency, measure_latency
 from components.evaluation.plan import ReplayPlan
+from components.evaluation.profile import Sequential
 from components.evaluation.replay import ReplayResult, canonical_for, compare, evaluate, score_replay
 from components.evaluation.report import render_report
 from components.evaluation.slices import popularity_thirds, standard_slices
+from components.evaluation.spending import Attempt
 from tests.evaluation.worlds import CUT, busy_world, lists_with_hits, plan_of
 
 # the shipped profile with fewer resamples, so that the tests are quick
@@ -126,6 +130,92 @@ def test_a_window_without_requests_is_invalid():
     json.dumps(result.to_dict(), allow_nan=False)
 
 
+def test_a_refit_champion_is_told_of(world):
+    told = [
+        judge(*world, "better", "good", compared=compared)
+        for compared in ("registry artefact", "refit at the cut")
+    ]
+    assert [result.compared for result in told] == list(kinds)
+    assert "its recipe was compared" not in " ".join(told[0].reasons)
+    assert "its recipe was compared, refitted at the cut" in told[1].reasons[-1]
+
+
+def test_a_later_challenger_of_a_window_is_judged_at_its_share(world):
+    """Wider intervals, the same differences, and resamples enough for the thinner tail."""
+    first, fifth = (
+        judge(
+            *world,
+            "better",
+            "good",
+            attempt=Attempt(number=number, alpha_one_sided=PROFILE.alpha_shares[number - 1]),
+        )
+        for number in (1, 5)
+    )
+    wide, wider = (next(c for c in r.comparisons if c.metric == "ndcg@10") for r in (first, fifth))
+    assert wide.delta == wider.delta
+    assert wider.lower < wide.lower < wide.upper < wider.upper
+    assert wider.mde > wide.mde
+    assert fifth.alpha_one_sided == PROFILE.alpha_shares[4]
+    assert first.digest != fifth.digest
+    assert "challenger 5 on this window" in fifth.reasons[-1]
+
+
+@pytest.fixture(scope="module")
+def many() -> tuple[ReplayPlan, dict[str, np.ndarray]]:
+    """700 users, of whom a sequential test may look at 500."""
+    plan, answers = busy_world(num_users=700)
+    rates = {"better": 0.75, "good": 0.6, "again": 0.6, "popularity": 0.3, "recent_popularity": 0.3}
+    return plan, {
+        arm: lists_with_hits(plan, answers, hit_rate=rate, seed=seed)
+        for seed, (arm, rate) in enumerate(rates.items())
+    }
+
+
+@pytest.mark.parametrize("method", ["normal_mixture", "empirical_bernstein"])
+def test_the_sequential_test_is_the_primarys_where_it_is_enabled(many, method: str):
+    profile = replace(PROFILE, sequential=Sequential(enabled=True, method=method))
+    result = judge(*many, "better", "good", profile=profile)
+    found = next(c for c in result.comparisons if (c.baseline, c.metric) == ("good", "ndcg@10"))
+    fixed = next(
+        c for c in judge(*many, "better", "good").comparisons if (c.baseline, c.metric) == ("good", "ndcg@10")
+    )
+    assert found.test == method
+    assert found.lower < fixed.lower  # looking often has its price
+    assert found.upper > fixed.upper
+    assert result.sequential is not None
+    assert result.sequential.decides
+    assert (result.sequential.lower[-1], result.sequential.upper[-1]) == (found.lower, found.upper)
+    assert (result.sequential.decided_at is not None) is (found.lower > 0)
+
+
+def test_before_its_first_look_a_sequential_gate_holds(world):
+    profile = replace(PROFILE, sequential=Sequential(enabled=True))
+    result = judge(*world, "better", "good", profile=profile)
+    assert result.outcome is Outcome.HOLD
+    assert "at every look (normal mixture)" in result.reasons[0]
+    assert not result.satisfiability.satisfiable
+
+
+def test_the_path_is_told_and_decides_nothing_where_it_is_not_enabled(many):
+    result = judge(*many, "better", "good")
+    assert result.sequential is not None
+    assert not result.sequential.decides
+    assert result.sequential.users == 700
+    assert {c.test for c in result.comparisons} == {"paired_user_bootstrap"}
+
+
+def test_the_rehearsal_is_reported_and_weaker(many):
+    """Users dealt by hash; the paired contrast of all of them sees less than half the difference it would."""
+    found = judge(*many, "better", "good").rehearsal
+    assert found is not None
+    assert sum(found.counts) == 700
+    assert found.is_valid
+    assert found.paired_mde < found.unpaired_mde
+    again = judge(*many, "again", "good").rehearsal
+    assert again is not None
+    assert again.salt != found.salt  # another experiment deals anew
+
+
 # --- what flatters a model -----------------------------------------------------------------------------
 
 
@@ -200,6 +290,51 @@ def test_lists_that_do_not_fit_name_the_arm(world):
         judge(plan, {**lists, "good": unknown}, "better", "good")
     with pytest.raises(ListError, match="ghost has no lists"):
         judge(plan, lists, "better", "ghost")
+
+
+def test_without_the_filter_repeats_and_novelties_are_judged_apart():
+    """a has x, and takes x again and y: the list [x, z] finds the repeat, and not the novelty."""
+    rows = [("a", "x", -9.0), ("b", "y", -8.0), ("b", "z", -8.0), ("a", "x", 5.0), ("a", "y", 5.0)]
+    plan = plan_of(rows, filter_seen=False)
+    parts = standard_slices(plan)
+    assert [part.name for part in parts][-2:] == ["repeat", "novel"]
+    scores = score_replay(plan, {"arm": np.array([[0, 2]])}, metrics=["recall@2"], slices=parts)
+    assert [scores.of("arm", "recall@2", part)[0] for part in ("all", "repeat", "novel")] == [0.5, 1, 0]
+    filtered = plan_of(rows)
+    assert not {"repeat", "novel"} & {part.name for part in standard_slices(filtered)}
+    assert not filtered.truth_is_repeat.any()
+
+
+def test_figures_of_lists_with_categories():
+    """x, y of category A, z of A and B. a has x; the list [y, z] differs in B alone: distance 1.
+
+    Its mix is A 3/4, B 1/4, the history's A alone: KL = ln(1 / (.99 x 3/4 + .01)).
+    """
+    rows = [("a", "x", -9.0), ("b", "y", -8.0), ("b", "z", -8.0), ("a", "y", 5.0)]
+    categories = np.array([[True, False], [True, False], [True, True]])
+    scores = score_replay(
+        plan_of(rows), {"arm": np.array([[1, 2]])}, metrics=["recall@10"], categories=categories
+    )
+    figures = scores.list_figures["arm"]
+    assert figures["intra_list_distance@10"] == 1
+    assert figures["calibration@10"] == pytest.approx(-np.log(0.99 * 0.75 + 0.01))
+
+
+def test_categories_are_read_from_items():
+    items = pd.DataFrame({"item_id": ["x", "z"], "categories": ["B|A", None]})
+    found = categories_of(items, np.array(["x", "y", "z"], dtype=object))
+    assert found is not None
+    assert found.tolist() == [[True, True], [False, False], [False, False]]
+    assert categories_of(items.iloc[1:], np.array(["z"], dtype=object)) is None
+
+
+def test_each_third_of_popularity_has_its_recall(world):
+    plan, lists = world
+    scores = score_replay(plan, {"good": lists["good"]}, slices=standard_slices(plan))
+    figures = scores.list_figures["good"]
+    for part in ("head_items", "mid_items", "tail_items"):
+        values = scores.of("good", "recall@10", part)
+        assert figures[f"recall_{part}@10"] == pytest.approx(np.nanmean(values))
 
 
 # --- slices, error rates, latency, report --------------------------------------------------------------
