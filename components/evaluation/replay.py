@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 
 import numpy as np
@@ -18,14 +18,14 @@ from components.evaluation import spending, statistics
 from components.evaluation.canonical import ListError
 from components.evaluation.cold import ColdPass
 from components.evaluation.comparison import Comparison, Pairing, compare_pairs
-from components.evaluation.gate import Evidence, GateProfile, NonInferiority, decide
+from components.evaluation.gate import Evidence, GateProfile, decide
 from components.evaluation.latency import Latency, check_latency
+from components.evaluation.looks import at_every_look, path_of
 from components.evaluation.plan import LeakageError, ReplayPlan, check_train_end
 from components.evaluation.power import promotion_power
-from components.evaluation.rehearsal import Rehearsal, hash_order, rehearse
+from components.evaluation.rehearsal import Rehearsal, rehearse
 from components.evaluation.result import ArmMean, Compared, ReplayResult
 from components.evaluation.scores import METRICS, WHOLE, ReplayScores, canonical_for, score_replay
-from components.evaluation.sequential import SequentialPath, follow
 from components.evaluation.slices import standard_slices
 from components.evaluation.spending import Attempt
 
@@ -106,7 +106,7 @@ def evaluate(
     # what is left of alpha; with nothing left the figures stand at the profile's own, and the gate is shut
     alpha = (attempt and attempt.alpha_one_sided) or profile.primary.alpha_one_sided
     comparisons = _compare_all(scores, challenger, rivals, metrics, (WHOLE,), profile, alpha)
-    comparisons = tuple(_at_every_look(c, scores, champion, profile, alpha) for c in comparisons)
+    comparisons = tuple(at_every_look(c, scores, champion, profile, alpha) for c in comparisons)
     in_slices = _compare_all(
         scores, challenger, [champion] if champion else rivals, metrics, scores.slices[1:], profile, alpha
     )
@@ -155,7 +155,7 @@ def evaluate(
             if profile.sequential.enabled
             else promotion_power(scores, challenger, champion, profile, alpha_one_sided=alpha),
         ),
-        sequential=_path(scores, challenger, against, profile.primary.metric, profile, alpha)
+        sequential=path_of(scores, challenger, against, profile.primary.metric, profile, alpha)
         if against
         else None,
         rehearsal=_rehearsal(plan, scores, challenger, against, profile, alpha) if against else None,
@@ -177,40 +177,6 @@ def evaluate(
         data_digest=plan.digest,
         gate_hash=profile.hash,
     )
-
-
-def _at_every_look(
-    found: Comparison, scores: ReplayScores, champion: str | None, profile: GateProfile, alpha: float
-) -> Comparison:
-    """With the sequential test enabled: the bounds that hold however often one looks, for what a rule reads."""
-    guarded = {g.metric for g in profile.required if isinstance(g, NonInferiority)}
-    is_read = found.metric == profile.primary.metric or (
-        found.baseline == champion and found.metric in guarded
-    )
-    if not profile.sequential.enabled or not is_read or not found.n:
-        return found
-    path = _path(scores, found.challenger, found.baseline, found.metric, profile, alpha)
-    assert path is not None
-    lower, upper = path.lower[-1], path.upper[-1]
-    missed = statistics.minimum_detectable_effect(found.sd, found.n, alpha=1.0, power=profile.primary.power)
-    return replace(
-        found, lower=lower, upper=upper, mde=(upper - lower) / 2 + missed, test=profile.sequential.method
-    )
-
-
-def _path(
-    scores: ReplayScores, challenger: str, baseline: str, metric: str, profile: GateProfile, alpha: float
-) -> SequentialPath | None:
-    settings = profile.sequential
-    differences = scores.of(challenger, metric) - scores.of(baseline, metric)
-    ordered = differences[hash_order(settings.salt, scores.users.tolist())]
-    ordered = ordered[~np.isnan(ordered)]
-    if not len(ordered):
-        return None
-    return follow(
-        ordered, challenger=challenger, baseline=baseline, metric=metric, method=settings.method,
-        alpha=2 * alpha, n_min=settings.n_min, v_opt=settings.v_opt, decides=settings.enabled,
-    )  # fmt: skip
 
 
 def _rehearsal(
