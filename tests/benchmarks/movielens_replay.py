@@ -17,7 +17,7 @@ from components.recommender.ease import EASEArm, EASEConfig, fit_ease
 from components.recommender.popularity import fit_popularity, fit_recent_popularity
 from components.recommender.sequences import TrainingSequences
 
-CUT, END = 0.7, 1.0  # quantiles of events: 401 returning users
+CUT = 0.7  # quantile of events; from there to the end 401 users return
 PLACES = 50
 
 
@@ -40,8 +40,24 @@ class MovieLensReplay:
         ).items
 
 
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Events on either side of the cut, and all items, as `plan_replay` takes them."""
+
+    train: pd.DataFrame
+    window: pd.DataFrame
+    items: pd.DataFrame
+    cut: datetime
+    end: datetime
+
+
 def open_replay(cache: Path) -> MovieLensReplay:
     """Fit the arms before the cut and plan the window after it. Raises SourceUnavailable without the data."""
+    split = read_split(cache)
+    return MovieLensReplay(plan=plan_of(split), arms=_fit(split.train, split.cut))
+
+
+def read_split(cache: Path) -> Split:
     batch = movielens.read_movielens(cache, until=None)
     seconds = batch.events["timestamp"].astype(float)
     events = pd.DataFrame(
@@ -52,12 +68,19 @@ def open_replay(cache: Path) -> MovieLensReplay:
             "timestamp": pd.to_datetime(seconds, unit="s", utc=True),
         }
     ).sort_values("timestamp", kind="stable")
-    at = events["timestamp"].to_numpy()
-    cut = _moment(events["timestamp"].iloc[int(CUT * len(at))])
-    end = _moment(events["timestamp"].iloc[-1]) + timedelta(seconds=1)
-    train, window = events[events["timestamp"] < cut], events[events["timestamp"] >= cut]
-    items = pd.DataFrame({"item_id": batch.items["item_id"].astype(str).astype(object)})
-    return MovieLensReplay(plan=plan_replay(train, window, items, cut=cut, end=end), arms=_fit(train, cut))
+    at = events["timestamp"]
+    cut = at.iloc[int(CUT * len(at))].to_pydatetime()
+    return Split(
+        train=events[at < cut],
+        window=events[at >= cut],
+        items=pd.DataFrame({"item_id": batch.items["item_id"].astype(str).astype(object)}),
+        cut=cut,
+        end=at.iloc[-1].to_pydatetime() + timedelta(seconds=1),
+    )
+
+
+def plan_of(split: Split) -> ReplayPlan:
+    return plan_replay(split.train, split.window, split.items, cut=split.cut, end=split.end)
 
 
 def _fit(train: pd.DataFrame, cut: datetime) -> dict[str, Arm]:
@@ -79,7 +102,3 @@ def perturbed(arm: EASEArm, noise: float, seed: int) -> EASEArm:
     return EASEArm(
         item_ids=arm.item_ids, weights=arm.weights + noise * arm.weights.std() * drawn, config=arm.config
     )
-
-
-def _moment(timestamp: pd.Timestamp) -> datetime:
-    return timestamp.to_pydatetime()
