@@ -30,10 +30,10 @@ def mean_intervals(
 
     `studentised`, the default, is the wider at each end of the studentised bootstrap and Student's t. Each
     alone breaks the level of a one-sided test of .025 on some windows of 200-400 users, and on others than its
-    partner: t where the differences are skewed against the challenger (.045-.051 at a skewness of -3.5), the
+    partner: t where the differences are skewed against the challenger (.046-.051 at a skewness of -3.5), the
     studentised bootstrap where a few users carry a symmetric window, whose skewness it then takes for real
-    (.047-.059). The wider of the two stayed at .019-.030; percentile reached .048 and BCa .076. Measured by
-    `make bench ONLY=verdict` and stated in docs/benchmarks.md.
+    (.047-.059). The wider of the two stayed at .008-.030; percentile reached .048 and BCa .076. The
+    figures stand in docs/benchmarks.md; `make bench ONLY=level,intervals` measures them.
     A column without spread has its mean for both ends.
     """
     bounds = np.empty((values.shape[1], 2))

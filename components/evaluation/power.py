@@ -1,25 +1,28 @@
 """The power of the whole gate: the chance that a challenger that is better by so much passes every rule at once.
 
 The primary's test alone promises too much: a guardrail whose margin is narrower than its own interval fails by
-chance, and the must_beat arms are judged on the same users. All bounds of a window are means over its users, so
-their errors are jointly normal with a covariance that the users give; drawing from it costs milliseconds.
-Source: Chuang-Stein et al. 2007, doi:10.1002/pst.215 (several endpoints that must all be met).
+chance, and the must_beat arms are judged on the same users. A resample of the users stands for another window:
+it moves all estimates, and all errors, together. Each is shifted to the supposed truth and judged by the
+interval that this window's own test gave, in standard errors.
+Sources: Beran 1986, doi:10.1214/aos/1176349847 (power by bootstrap), Chuang-Stein et al. 2007,
+doi:10.1002/pst.215 (several endpoints that must all be met).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
+from components.evaluation import statistics
+from components.evaluation.comparison import Comparison
 from components.evaluation.profile import GateProfile, NonInferiority, PromotionPower
 from components.evaluation.scores import WHOLE, ReplayScores
 
-DRAWS = 40_000  # error of a power of .8: .002
+RESAMPLES = 4_000  # error of a power of .8: .006
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,7 @@ class Rule:
 
     name: str
     differences: Float[np.ndarray, "U"]  # challenger minus baseline, NaN where the user does not count
+    half_width: float  # from the estimate down to its lower bound, as the gate's test had it
     floor: float
     ahead: float | None
 
@@ -41,14 +45,13 @@ def promotion_power(
     challenger: str,
     champion: str | None,
     profile: GateProfile,
-    *,
-    alpha_one_sided: float,
+    comparisons: Iterable[Comparison],
 ) -> PromotionPower | None:
-    """What the profile's bootstrap gate would make of such a challenger on these users; None without users."""
-    rules = gate_rules(scores, challenger, champion, profile)
-    if not rules or any(np.count_nonzero(~np.isnan(rule.differences)) < 2 for rule in rules):
+    """What the gate would make of such a challenger on such users; None where a rule was not measured."""
+    rules = gate_rules(scores, challenger, champion, profile, comparisons)
+    if not rules or not all(math.isfinite(rule.half_width) for rule in rules):
         return None
-    needed = required_effects(rules, alpha_one_sided=alpha_one_sided, seed=profile.primary.seed)
+    needed = required_effects(rules, seed=profile.primary.seed)
     effect, wanted = profile.primary.effect_of_interest, profile.primary.power
     whole = needed.max(axis=1)
     passes = np.isneginf(needed)  # a guardrail that passes asks for no effect
@@ -66,53 +69,72 @@ def promotion_power(
 
 
 def gate_rules(
-    scores: ReplayScores, challenger: str, champion: str | None, profile: GateProfile
+    scores: ReplayScores,
+    challenger: str,
+    champion: str | None,
+    profile: GateProfile,
+    comparisons: Iterable[Comparison],
 ) -> tuple[Rule, ...]:
     """Every bound that `decide` reads, the primary against the champion (else the first rival) first."""
+    widths = {(c.baseline, c.metric, c.slice): c.delta - c.lower for c in comparisons}
     metric = profile.primary.metric
     rivals = [arm for arm in (champion, *profile.must_beat) if arm in scores.arms and arm != challenger]
     rules = []
     for rival in rivals:
         lead = scores.of(rivals[0], metric) - scores.of(rival, metric)
-        difference = scores.of(challenger, metric) - scores.of(rival, metric)
-        ahead = float(lead[~np.isnan(lead)].mean()) if not np.isnan(lead).all() else 0.0
-        rules.append(Rule(name=f"{metric} against {rival}", differences=difference, floor=0.0, ahead=ahead))
+        rules.append(
+            Rule(
+                name=f"{metric} against {rival}",
+                differences=scores.of(challenger, metric) - scores.of(rival, metric),
+                half_width=widths.get((rival, metric, WHOLE), math.nan),
+                floor=0.0,
+                ahead=float(lead[~np.isnan(lead)].mean()) if not np.isnan(lead).all() else math.nan,
+            )
+        )
     guards = [g for g in profile.required if isinstance(g, NonInferiority)]
     for guard in [*guards, *profile.if_evaluable] if champion else []:
         if guard.slice not in scores.slices:
             continue
-        difference = scores.of(challenger, guard.metric, guard.slice) - scores.of(
-            str(champion), guard.metric, guard.slice
-        )
-        if (
-            guard.slice != WHOLE
-            and np.count_nonzero(~np.isnan(difference)) < profile.validity.min_slice_users
-        ):
+        old = scores.of(str(champion), guard.metric, guard.slice)
+        difference = scores.of(challenger, guard.metric, guard.slice) - old
+        is_small = np.count_nonzero(~np.isnan(difference)) < profile.validity.min_slice_users
+        if guard.slice != WHOLE and is_small:
             continue
         where = "" if guard.slice == WHOLE else f" of {guard.slice}"
-        name = f"{guard.metric}{where} within {guard.margin:g}"
-        rules.append(Rule(name=name, differences=difference, floor=-guard.margin, ahead=None))
+        rules.append(
+            Rule(
+                name=f"{guard.metric}{where} within {guard.margin:g}",
+                differences=difference,
+                half_width=widths.get((str(champion), guard.metric, guard.slice), math.nan),
+                floor=-guard.margin,
+                ahead=None,
+            )
+        )
     return tuple(rules)
 
 
 def required_effects(
-    rules: Sequence[Rule], *, alpha_one_sided: float, seed: int, draws: int = DRAWS
-) -> Float[np.ndarray, "draws rule"]:
-    """The effect above which each rule passes, in draws of what the users might have been.
+    rules: Sequence[Rule], *, seed: int, resamples: int = RESAMPLES
+) -> Float[np.ndarray, "B rule"]:
+    """The effect above which each rule passes, in resamples of the users.
 
-    -inf where a guardrail passes, inf where it does not. The draws share the errors of all rules.
+    -inf where a guardrail passes, inf where it does not.
     """
-    centred = np.column_stack([rule.differences - np.nanmean(rule.differences) for rule in rules])
-    counted = ~np.isnan(centred)
-    n = counted.sum(axis=0)
-    scaled = np.where(counted, centred, 0.0) / n
-    covariance = np.einsum("ur,us->rs", scaled, scaled)  # not by BLAS, whose last bits turn with its threads
-    se = np.sqrt(np.diag(covariance) * n / (n - 1))
-    half = stats.t.ppf(1 - alpha_one_sided, n - 1) * se
-    # a little on the diagonal: differences of one metric to two rivals may be all but the same
-    root = np.linalg.cholesky(covariance + np.diag(1e-9 * np.diag(covariance) + 1e-30))
-    errors = np.einsum("dr,sr->ds", np.random.default_rng(seed).standard_normal((draws, len(rules))), root)
-    short = np.array([rule.floor for rule in rules]) + half - errors  # truth must be above it
+    differences = np.column_stack([rule.differences for rule in rules])
+    counted = ~np.isnan(differences)
+    mean = np.nanmean(differences, axis=0)
+    centred = np.where(counted, differences - mean, 0.0)
+    sd = np.sqrt((centred**2).sum(axis=0) / counted.sum(axis=0))
+    unit = centred / np.where(sd > statistics.TIE, sd, 1.0)
+    sums = statistics.bootstrap_means(
+        np.hstack([unit, unit**2, counted.astype(float)]), resamples=resamples, seed=seed
+    )
+    first, second, share = np.split(sums, 3, axis=1)
+    share = np.maximum(share, 1 / len(differences))
+    error = first / share  # of the resampled mean, in standard deviations of a user
+    spread = np.sqrt(np.maximum(second / share - error**2, 0.0) * counted.mean(axis=0) / share)
+    floors, halves = np.array([rule.floor for rule in rules]), np.array([rule.half_width for rule in rules])
+    short: np.ndarray = floors + halves * spread - error * sd
     for place, rule in enumerate(rules):
         if rule.ahead is None:
             short[:, place] = np.where(short[:, place] < 0, -math.inf, math.inf)

@@ -151,9 +151,7 @@ def evaluate(
             alpha_one_sided=attempt.alpha_one_sided if attempt else None,
             candidates=int(plan.candidates.sum()),
             requests=len(plan),
-            promotion=None
-            if profile.sequential.enabled
-            else promotion_power(scores, challenger, champion, profile, alpha_one_sided=alpha),
+            promotion=promotion_power(scores, challenger, champion, profile, (*comparisons, *in_slices)),
         ),
         sequential=path_of(scores, challenger, against, profile.primary.metric, profile, alpha)
         if against
