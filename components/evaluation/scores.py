@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,8 @@ class ReplayScores:
     list_figures: Mapping[str, Mapping[str, float]]  # arm -> coverage@10, gini@10, …
     without_list: Mapping[str, Bool[np.ndarray, "U"]]  # users to whom the arm gave no list at all
     dropped_places: Mapping[str, int]  # repeated, seen, or no candidate
-    in_id_order: Mapping[str, float]  # of each arm: share of neighbouring places that ascend by item id
+    # of each arm: share of neighbouring places that ascend by item id
+    in_id_order: Mapping[str, float] = field(default_factory=dict)
 
     def of(self, arm: str, metric: str, slice_: str = WHOLE) -> Float[np.ndarray, "U"]:
         return self.values[arm, slice_, metric]
