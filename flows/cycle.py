@@ -8,31 +8,28 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from prefect import flow, runtime, tags, task
 
 from components.data import lease, snapshot
-from components.recommender.arm import ChallengerName
 from components.registry import tracking
-from components.registry.bundle import open_bundle
+from flows.cold import identify_cold
+from flows.contenders import CHAMPION, REFERENCE, can_be_told_of_cold_items, contenders_of, recipe_to_refit
 from flows.features import features
 from flows.ingest import ingest
 from flows.record import carried_into, cycle_id, keep_cycle
 from flows.release import champion_now, open_tracking, promote, register
-from flows.replay import Contender, replay, report_page
+from flows.replay import replay, report_page
 from flows.request import CycleRequest
 from flows.settings import load_settings
 from flows.stages import Outcome, run_once
 from flows.state import warehouse
 from flows.summary import CycleSummary, StageFigure, arm_figures
 from flows.sweep import sweep_dead_runs, warehouse_tag
-from flows.training import BASELINES, bundle_challenger, extend_ids, fit_tokenizer, train_arm, train_baselines
-
-REFERENCE: ChallengerName = "sasrec"  # the baseline that every challenger faces
-CHAMPION = "champion"
+from flows.training import bundle_challenger, extend_ids, fit_tokenizer, train_arm, train_baselines
 
 
 def run_cycle(request: CycleRequest) -> CycleSummary:
@@ -71,25 +68,30 @@ def retraining_cycle(request: CycleRequest) -> CycleSummary:
             run, train, training_set, feature_set, request.preset, request.seed, previous and previous["ids"]
         )
     ids = identified.output
+    cold = identify_cold(run, request.source, window, ids)
 
+    again = recipe_to_refit(champion, request)
     trained = [
         train_arm(run, arm, training_set, ids["ids"], request.preset, request.seed, tracked)
-        for arm in dict.fromkeys((request.challenger, REFERENCE))
+        for arm in dict.fromkeys((request.challenger, REFERENCE, *([again] if again else [])))
     ]
     counted = train_baselines(run, train)
     arms = {outcome.output["name"]: outcome.output["arm"] for outcome in trained}
     bundled = bundle_challenger(run, request, train, feature_set, ids, arms[request.challenger])
 
-    contenders = _contenders(request, arms, counted.output, bundled.output["bundle"], champion)
+    tokenizer = ids["tokenizer"]["digest"]
+    contenders = contenders_of(request, arms, counted.output, bundled.output["bundle"], champion, tokenizer)
+    is_fair = can_be_told_of_cold_items(champion, request, tokenizer)
     replayed = replay(
-        run, train, window, contenders, request.challenger, CHAMPION if champion else None, request.profile
-    )
+        run, train, window, contenders, request.challenger, CHAMPION if champion else None, request.profile,
+        request.mode, request.filter_seen, cold.output["cold_ids"] if is_fair else None,
+    )  # fmt: skip
     judged = replayed[-1].output
     registered = register(run, tracked, bundled.output["bundle"], judged)
     promoted = promote(run, registered.output, judged, champion and champion["version"])
 
     outcomes = [
-        checked, landed, opened, snapshots, *prepared, identified, *trained, counted, bundled, *replayed,
+        checked, landed, opened, snapshots, *prepared, identified, cold, *trained, counted, bundled, *replayed,
         registered, promoted,
     ]  # fmt: skip
     summary = _summarise(request, run, outcomes, tracked, time.perf_counter() - begin)
@@ -146,34 +148,6 @@ def take_snapshots(run: str, request: CycleRequest, watermark: int) -> Outcome:
         rooms=("data",),
         work=work,
     )
-
-
-def _contenders(
-    request: CycleRequest,
-    arms: Mapping[str, dict[str, str]],
-    counted: Mapping[str, dict[str, str]],
-    bundle: dict[str, str],
-    champion: dict[str, str] | None,
-) -> list[Contender]:
-    """Everyone who is asked for lists. The challenger is asked out of the bundle that will be registered."""
-    train_end = request.train_cutoff.isoformat()
-
-    def plain(name: str, arm: dict[str, str]) -> Contender:
-        return Contender(name=name, arm=arm, folder="", train_end=train_end, digest=arm["digest"])
-
-    contenders = [
-        Contender(
-            name=request.challenger, arm=bundle, folder="arm", train_end=train_end, digest=bundle["digest"]
-        )
-    ]
-    if champion:
-        held = {name: champion[name] for name in ("kind", "digest", "path")}
-        learned = open_bundle(champion["path"]).facts.train_end
-        contenders.append(
-            Contender(name=CHAMPION, arm=held, folder="arm", train_end=learned, digest=champion["digest"])
-        )
-    contenders += [plain(name, ref) for name, ref in arms.items() if name != request.challenger]
-    return contenders + [plain(name, counted[name]) for name in BASELINES]
 
 
 def _summarise(

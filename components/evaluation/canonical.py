@@ -17,14 +17,8 @@ class ListError(Exception):
     """An arm returned places that are no items; the message names the row."""
 
 
-def canonical_lists(
-    items: Int[np.ndarray, "R k"], *, num_items: int, allowed: Bool[np.ndarray, "R k"] | None = None
-) -> Int[np.ndarray, "R k"]:
-    """Drop repeats and what is not allowed, move the rest up, fill with -1; the width stays.
-
-    `items` are positions in a catalogue of `num_items`, best first; negative ones are empty places.
-    Raises ListError for a position beyond the catalogue or an array that is not of whole numbers.
-    """
+def check_lists(items: Int[np.ndarray, "R k"], num_items: int) -> None:
+    """Raises ListError for a position beyond the catalogue or an array that is not of whole numbers."""
     if items.ndim != 2 or not np.issubdtype(items.dtype, np.integer):
         raise ListError(f"lists are a whole-number array [request, place], not {items.dtype} {items.shape}")
     if items.size and items.max() >= num_items:
@@ -33,6 +27,17 @@ def canonical_lists(
             f"list {row}, place {place}: item {items[row, place]} is outside the catalogue of {num_items}. "
             "An arm returns positions in the catalogue it was given."
         )
+
+
+def canonical_lists(
+    items: Int[np.ndarray, "R k"], *, num_items: int, allowed: Bool[np.ndarray, "R k"] | None = None
+) -> Int[np.ndarray, "R k"]:
+    """Drop repeats and what is not allowed, move the rest up, fill with -1; the width stays.
+
+    `items` are positions in a catalogue of `num_items`, best first; negative ones are empty places.
+    Raises ListError for a position beyond the catalogue or an array that is not of whole numbers.
+    """
+    check_lists(items, num_items)
     keep = (items >= 0) & ~_repeats(items)
     if allowed is not None:
         keep &= allowed

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.surroundings import CHECKOUT, results_folder, single_thread
+from tests.benchmarks.verdict_table import PARTS as VERDICT
 
 Figures = dict[str, Any]
 
@@ -103,10 +104,52 @@ def _peers(asked: Asked) -> list[Figures]:
     ]
 
 
+def _level(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.verdict import level
+
+    return [{"data": "movielens", **level(results_folder() / "sources")}]
+
+
+def _intervals(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.verdict import intervals
+
+    return [{"data": "movielens", **intervals(results_folder() / "sources")}]
+
+
+def _power(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.verdict import power
+
+    return [{"data": "movielens", **power(results_folder() / "sources")}]
+
+
+def _sequential(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.looks import looks
+
+    return [{"data": "streams", **looks()}]
+
+
+def _replay(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.hot_paths import replay
+
+    return [{"data": "movielens", **replay(results_folder() / "sources")}]
+
+
+def _ranking_peers(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.ranking_peers import ranking_peers
+
+    return [{"data": "made-up", **ranking_peers()}]
+
+
 def _table(asked: Asked) -> list[Figures]:
     from tests.benchmarks.table import write_table
 
     return [{"data": "all", **write_table(results_folder(), asked.docs or results_folder())}]
+
+
+def _verdict(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.table import write_verdict
+
+    return [{"data": "all", **write_verdict(results_folder(), asked.docs or CHECKOUT / "docs")}]
 
 
 def _each(names: Sequence[str], measure: Callable[[Any], Figures]) -> list[Figures]:
@@ -123,18 +166,25 @@ LEAVE_ONE_OUT = ("ml100k", "beauty")
 PARTS: dict[str, Callable[[Asked], list[Figures]]] = {
     "ranking": _ranking,
     "bootstrap": _bootstrap,
+    "replay": _replay,
+    "ranking_peers": _ranking_peers,
+    "level": _level,
+    "intervals": _intervals,
+    "power": _power,
+    "sequential": _sequential,
     "decoding": _decoding,
     "top_ten": _top_ten,
     "throughput": _throughput,
     "cold_items": _cold_items,
     "peers": _peers,
     "accuracy": _accuracy,
+    "verdict": _verdict,
     "table": _table,
 }
 MODULES = ("tokenizer", "ablation", "tiger_decoding")  # parts with a command line of their own
-QUICK = ("ranking", "bootstrap", "decoding", "top_ten")
+QUICK = ("ranking", "bootstrap", "replay", "decoding", "top_ten")
 OWN_DATA = ("peers", "accuracy", "table")  # what `make bench DATA=…` runs
-KEPT = ("top_ten", "throughput", "cold_items")  # parts whose figures the table reads
+KEPT = (*VERDICT, "top_ten", "throughput", "cold_items")  # parts whose figures the table reads
 
 
 def run_part(name: str, asked: Asked) -> None:
@@ -158,6 +208,8 @@ def run_part(name: str, asked: Asked) -> None:
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inner) for inner in value]
     return round(value, 4) if isinstance(value, float) else value
 
 

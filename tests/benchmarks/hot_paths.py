@@ -10,9 +10,11 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from components.evaluation.ranking import Relevant
 from tests.benchmarks.peak_memory import peak_mb
 
 RUNS = 5
@@ -20,24 +22,60 @@ RUNS = 5
 
 def ranking() -> dict[str, float]:
     """NDCG@10 of 100,000 users × 100 places, one to ten relevant items each."""
-    from components.evaluation.ranking import Relevant, rank_metrics
+    from components.evaluation.ranking import rank_metrics
 
+    lists, relevant = made_up_lists(100_000)
+    return _cost(lambda: rank_metrics(lists, relevant, ["ndcg@10"], num_items=10_000))
+
+
+def made_up_lists(num_users: int) -> tuple[np.ndarray, Relevant]:
+    """Lists of 100 different items out of 10,000, and relevant ones of which some are in the lists."""
     rng = np.random.default_rng(0)
-    num_users, num_items = 100_000, 10_000
+    num_items = 10_000
     lists = (rng.integers(0, num_items, (num_users, 1)) + np.arange(100) * 97) % num_items
     counts = rng.integers(1, 11, num_users)
     offsets = np.concatenate([[0], np.cumsum(counts)])
-    items = (np.repeat(lists[:, 0], counts) + rng.integers(0, 200, offsets[-1]) * 97) % num_items
-    relevant = Relevant(offsets=offsets, items=items)
-    return _cost(lambda: rank_metrics(lists, relevant, ["ndcg@10"], num_items=num_items))
+    owner = np.repeat(np.arange(num_users), counts)
+    place = np.arange(offsets[-1]) - offsets[owner]
+    items = (lists[owner, 0] + (place * 20 + rng.integers(0, 20, len(owner))) * 97) % num_items
+    return lists, Relevant(offsets=offsets, items=items)
 
 
 def bootstrap() -> dict[str, float]:
-    """10,000 resamples over 100,000 users for eight metrics."""
+    """10,000 resamples over 100,000 users for eight metrics: means, and the shipped interval made of them."""
+    from components.evaluation.intervals import mean_intervals
     from components.evaluation.statistics import bootstrap_means
 
     columns = np.random.default_rng(0).random((100_000, 8))
-    return _cost(lambda: bootstrap_means(columns, resamples=10_000, seed=7), runs=1)
+    whole = _cost(lambda: mean_intervals(columns, resamples=10_000, seed=7), runs=2)
+    means = _cost(lambda: bootstrap_means(columns, resamples=10_000, seed=7), runs=2)
+    return whole | {"means_alone_cpu_seconds": means["cpu_seconds_median"]}
+
+
+def replay(cache: Path) -> dict[str, float]:
+    """MovieLens-100K, window [.7, 1]: plan, then scores, comparisons, verdict of two arms and both popularity arms."""
+    from components.evaluation.gate import small
+    from components.evaluation.replay import evaluate
+    from tests.benchmarks.movielens_replay import open_replay, plan_of, read_split
+
+    opened = open_replay(cache)
+    split, plan = read_split(cache), opened.plan
+    lists = {name: opened.lists(arm) for name, arm in opened.arms.items()}
+    digests = {"ease": "a", "ease_weak": "b"}
+    ends = dict.fromkeys(lists, plan.cut)
+
+    def judge() -> None:
+        evaluate(
+            plan_of(split), lists, challenger="ease", champion="ease_weak", profile=small(),
+            train_ends=ends, digests=digests,
+        )  # fmt: skip
+
+    planned = _cost(lambda: plan_of(split), runs=3)["cpu_seconds_median"]
+    return _cost(judge, runs=3) | {
+        "plan_alone_cpu_seconds": planned,
+        "users": len(plan.users),
+        "lists": len(plan),
+    }
 
 
 def decoding() -> dict[str, float]:

@@ -13,8 +13,11 @@ from typing import Any
 from tests.benchmarks.results import read_outcomes, read_parts
 from tests.benchmarks.standing import Difference, Row, comparisons, rows_of
 from tests.benchmarks.targets import Parts, Target, targets
+from tests.benchmarks.verdict_table import PARTS as VERDICT
+from tests.benchmarks.verdict_table import verdict_section
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+VERDICT_BEGIN, VERDICT_END = "<!-- verdict:begin -->", "<!-- verdict:end -->"
 NAME = "benchmarks"
 _NEW_PAGE = f"# Benchmarks\n\n{BEGIN}\n{END}\n"
 
@@ -48,14 +51,22 @@ def write_table(results: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def between_markers(page: str, told: str, path: Path) -> str:
+def between_markers(page: str, told: str, path: Path, begin: str = BEGIN, end: str = END) -> str:
     """The page with `told` between its markers, and all else as it was."""
-    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(END) < page.index(BEGIN):
+    if page.count(begin) != 1 or page.count(end) != 1 or page.index(end) < page.index(begin):
         raise MarkersMissing(
-            f"{path}: needs one line {BEGIN} and after it one line {END}; the table is written between them"
+            f"{path}: needs one line {begin} and after it one line {end}; the table is written between them"
         )
-    head, rest = page.split(BEGIN)
-    return f"{head}{BEGIN}\n\n{told}\n{END}{rest.split(END)[1]}"
+    head, rest = page.split(begin)
+    return f"{head}{begin}\n\n{told}\n{end}{rest.split(end)[1]}"
+
+
+def write_verdict(results: Path, folder: Path) -> dict[str, Any]:
+    """Write the figures of the gate into the page, between markers of their own. Raises MarkersMissing."""
+    page = folder / f"{NAME}.md"
+    told = "\n".join(verdict_section(read_parts(results)))
+    page.write_text(between_markers(page.read_text(), told, page, VERDICT_BEGIN, VERDICT_END))
+    return {"page": str(page)}
 
 
 def markdown(
@@ -71,9 +82,10 @@ def markdown(
     if rows:
         told += [f"![NDCG@10 with intervals]({NAME}.png)", ""]
     told += ["### Targets", "", *_targets(checked), ""]
-    if parts:
+    others = {key: figures for key, figures in parts.items() if key[0] not in VERDICT}
+    if others:
         told += ["### Other parts", ""]
-        told += [f"- {part}, {data}: {_flat(figures)}" for (part, data), figures in sorted(parts.items())]
+        told += [f"- {part}, {data}: {_flat(figures)}" for (part, data), figures in sorted(others.items())]
         told += [""]
     return "\n".join(told)
 

@@ -9,6 +9,8 @@ import pytest
 
 from components.evaluation.comparison import Comparison
 from components.evaluation.gate import Evidence, Outcome, ProfileError, decide, production, small
+from components.evaluation.profile import Sequential
+from components.evaluation.spending import Attempt
 
 PROFILE = small()
 
@@ -67,7 +69,7 @@ TABLE = [
     ("minimum detectable effect never vetoes", evidence(mde=0.5), Outcome.PROMOTE, "better than old"),
     ("worse than the champion", evidence(champion=WORSE), Outcome.REJECT, "worse than old"),
     ("no difference, detectable", evidence(champion=UNCLEAR, mde=0.009), Outcome.HOLD, "was detectable"),
-    ("no difference, not detectable", evidence(champion=UNCLEAR), Outcome.HOLD, "would need 785 users"),
+    ("no difference, not detectable", evidence(champion=UNCLEAR), Outcome.HOLD, "would need 1,200 users"),
     ("popularity is better", evidence(popularity=WORSE), Outcome.REJECT, "worse than popularity"),
     (
         "as good as popularity, with power",
@@ -108,6 +110,20 @@ TABLE = [
     ),
     ("nothing was compared", evidence(comparisons=()), Outcome.HOLD, "was not measured"),
     ("the first champion", without_champion(evidence()), Outcome.PROMOTE, "better than popularity"),
+    (
+        "the second challenger of a window",
+        evidence(attempt=Attempt(number=2, alpha_one_sided=0.004)),
+        Outcome.PROMOTE,
+        "challenger 2 on this window is judged at alpha 0.004, its share of 0.025 among 5",
+    ),
+    (
+        "one challenger too many",
+        evidence(attempt=Attempt(number=6, alpha_one_sided=0.0)),
+        Outcome.INVALID,
+        "comes too late",
+    ),
+    ("all scores tie", evidence(in_id_order=1.0), Outcome.INVALID, "in the order of item ids"),
+    ("a leak that is named", evidence(temporal_cut=False, leaks=("old saw it",)), Outcome.INVALID, "old saw"),
     ("no first champion", without_champion(evidence(recent=UNCLEAR)), Outcome.HOLD, "least detectable"),
 ]
 
@@ -159,9 +175,44 @@ def test_a_profile_that_asks_for_more_users_than_there_are_says_so():
         {"validity": replace(PROFILE.validity, min_users=10)},
         {"required": (replace(PROFILE.required[0], margin=0.0),)},
         {"required": (replace(PROFILE.required[1], min_value=1.5),)},
+        {"challengers_a_window": 0},
+        {"sequential": Sequential(n_min=5)},
+        {"sequential": Sequential(v_opt=0)},
     ],
     ids=lambda broken: next(iter(broken)),
 )
 def test_a_profile_that_contradicts_itself_is_refused(broken: dict):
     with pytest.raises(ProfileError, match="small"):
         replace(PROFILE, **broken)
+
+
+def test_a_coverage_that_lists_cannot_reach_is_told():
+    """Three lists of ten hold at most 30 of 1,000 candidates: .03, and .05 is asked for."""
+    found = PROFILE.satisfiability(users=300, candidates=1_000, requests=3)
+    assert not found.satisfiable
+    assert "out of reach: 3 lists hold at most 0.030 of 1000 candidates" in found.reason
+    assert PROFILE.satisfiability(users=300, candidates=1_000, requests=5).satisfiable
+
+
+def test_a_profile_that_is_blind_to_what_matters_says_so():
+    """At sd .1 and 300 users .0162 is found with power .8 at alpha .05; .01 is of interest and needs 785."""
+    blind, sharp = (PROFILE.satisfiability(users=users, sd=0.1) for users in (300, 800))
+    assert (blind.satisfiable, blind.detects_interest) == (True, False)
+    assert "would need 785 users" in blind.reason
+    assert (sharp.detects_interest, sharp.reason) == (True, "")
+    assert PROFILE.satisfiability(users=300).detects_interest is None  # the spread is not known yet
+
+
+def test_what_is_left_of_alpha_decides_what_can_be_found():
+    full, share = (
+        PROFILE.satisfiability(users=300, sd=0.1, alpha_one_sided=alpha) for alpha in (None, 0.001)
+    )
+    assert full.detectable_effect < share.detectable_effect
+    assert not PROFILE.satisfiability(users=300, alpha_one_sided=0.0).satisfiable
+
+
+def test_a_sequential_test_that_never_looks_is_told():
+    patient = replace(PROFILE, sequential=Sequential(enabled=True, n_min=500))
+    found = patient.satisfiability(users=401)
+    assert not found.satisfiable
+    assert "looks first at 500 users" in found.reason

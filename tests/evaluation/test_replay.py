@@ -7,47 +7,27 @@ from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+from components.evaluation.beyond import categories_of
 from components.evaluation.canonical import ListError
 from components.evaluation.comparison import Pairing, compare_pairs
-from components.evaluation.gate import LatencyRatio, Outcome, small
+from components.evaluation.gate import LatencyRatio, Outcome
 from components.evaluation.latency import Latency, check_latency, measure_latency
 from components.evaluation.plan import ReplayPlan
-from components.evaluation.replay import ReplayResult, canonical_for, compare, evaluate, score_replay
+from components.evaluation.replay import canonical_for, compare, score_replay
 from components.evaluation.report import render_report
 from components.evaluation.slices import popularity_thirds, standard_slices
+from tests.evaluation.judging import FAST, PROFILE, judge, planted
 from tests.evaluation.worlds import CUT, busy_world, lists_with_hits, plan_of
-
-# the shipped profile with fewer resamples, so that the tests are quick
-PROFILE = replace(small(), primary=replace(small().primary, resamples=2_000))
-FAST = {"p95": 2.0, "p50": 1.0, "p99": 3.0, "batches": 10, "batch_size": 1}
 
 
 @pytest.fixture(scope="module")
 def world() -> tuple[ReplayPlan, dict[str, np.ndarray]]:
     """Arms whose hit rate is known: good .6, better .75, bad .2, the popularity arms .3."""
-    plan, answers = busy_world()
-    rates = {"good": 0.6, "better": 0.75, "bad": 0.2, "popularity": 0.3, "recent_popularity": 0.3}
-    lists = {
-        arm: lists_with_hits(plan, answers, hit_rate=rate, seed=seed)
-        for seed, (arm, rate) in enumerate(rates.items())
-    }
-    return plan, lists
-
-
-def judge(
-    plan: ReplayPlan, lists: dict[str, np.ndarray], challenger: str, champion: str | None, **more
-) -> ReplayResult:
-    arms = filter(None, (challenger, champion))
-    options = {
-        "profile": PROFILE,
-        "train_ends": dict.fromkeys(lists, CUT),
-        "digests": {arm: f"digest of {arm}" for arm in arms},
-        "latency": {arm: Latency(**FAST) for arm in lists},
-    }
-    return evaluate(plan, lists, challenger=challenger, champion=champion, **(options | more))
+    return planted({"good": 0.6, "better": 0.75, "bad": 0.2, "popularity": 0.3, "recent_popularity": 0.3})
 
 
 def test_a_truly_better_challenger_is_promoted(world):
@@ -202,14 +182,60 @@ def test_lists_that_do_not_fit_name_the_arm(world):
         judge(plan, lists, "better", "ghost")
 
 
+def test_without_the_filter_repeats_and_novelties_are_judged_apart():
+    """a has x, and takes x again and y: the list [x, z] finds the repeat, and not the novelty."""
+    rows = [("a", "x", -9.0), ("b", "y", -8.0), ("b", "z", -8.0), ("a", "x", 5.0), ("a", "y", 5.0)]
+    plan = plan_of(rows, filter_seen=False)
+    parts = standard_slices(plan)
+    assert [part.name for part in parts][-2:] == ["repeat", "novel"]
+    scores = score_replay(plan, {"arm": np.array([[0, 2]])}, metrics=["recall@2"], slices=parts)
+    assert [scores.of("arm", "recall@2", part)[0] for part in ("all", "repeat", "novel")] == [0.5, 1, 0]
+    filtered = plan_of(rows)
+    assert not {"repeat", "novel"} & {part.name for part in standard_slices(filtered)}
+    assert not filtered.truth_is_repeat.any()
+
+
+def test_figures_of_lists_with_categories():
+    """x, y of category A, z of A and B. a has x; the list [y, z] differs in B alone: distance 1.
+
+    Its mix is A 3/4, B 1/4, the history's A alone: KL = ln(1 / (.99 x 3/4 + .01)).
+    """
+    rows = [("a", "x", -9.0), ("b", "y", -8.0), ("b", "z", -8.0), ("a", "y", 5.0)]
+    categories = np.array([[True, False], [True, False], [True, True]])
+    scores = score_replay(
+        plan_of(rows), {"arm": np.array([[1, 2]])}, metrics=["recall@10"], categories=categories
+    )
+    figures = scores.list_figures["arm"]
+    assert figures["intra_list_distance@10"] == 1
+    assert figures["calibration@10"] == pytest.approx(-np.log(0.99 * 0.75 + 0.01))
+
+
+def test_categories_are_read_from_items():
+    items = pd.DataFrame({"item_id": ["x", "z"], "categories": ["B|A", None]})
+    found = categories_of(items, np.array(["x", "y", "z"], dtype=object))
+    assert found is not None
+    assert found.tolist() == [[True, True], [False, False], [False, False]]
+    assert categories_of(items.iloc[1:], np.array(["z"], dtype=object)) is None
+
+
+def test_each_third_of_popularity_has_its_recall(world):
+    plan, lists = world
+    scores = score_replay(plan, {"good": lists["good"]}, slices=standard_slices(plan))
+    figures = scores.list_figures["good"]
+    for part in ("head_items", "mid_items", "tail_items"):
+        values = scores.of("good", "recall@10", part)
+        assert figures[f"recall_{part}@10"] == pytest.approx(np.nanmean(values))
+
+
 # --- slices, error rates, latency, report --------------------------------------------------------------
 
 
 def test_slices_of_items_share_the_truth_between_them(world):
     plan, _ = world
     parts = standard_slices(plan)
-    assert [part.name for part in parts] == ["cold_users", "head_items", "mid_items", "tail_items"]
-    kept = sum(len(part.relevant(plan).items) for part in parts[1:])
+    names = ["cold_users", "head_items", "mid_items", "tail_items", "cold_items"]
+    assert [part.name for part in parts] == names
+    kept = sum(len(part.relevant(plan).items) for part in parts[1:4])
     assert kept == plan.counts.positives - plan.counts.uncovered_positives
 
 

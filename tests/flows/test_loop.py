@@ -25,10 +25,11 @@ from flows.demo import POISONED_ROWS
 from tests.flows.conftest import Estate
 from tests.flows.worlds import ROOT, Home
 
-TRAINED_AND_COUNTED = ("mmgrec", "sasrec", "popularity", "recent_popularity")
+TRAINED_AND_COUNTED = ("mmgrec", "sasrec", "popularity", "recent_popularity", "random")
 STAGES = {
     "check batch", "land batch", "open cycle", "take snapshots", "encode items", "check vectors",
     "store features", "training rows", "train mmgrec", "train sasrec", "count popularity", "bundle",
+    "identify cold items",
     *(f"rank {arm}" for arm in TRAINED_AND_COUNTED), "judge", "register", "promote",
 }  # fmt: skip
 
@@ -282,6 +283,44 @@ def test_an_identical_challenger_is_held(finished: Home) -> None:
     leads = {(c["metric"], c["baseline"]): c["delta"] for c in evidence["comparisons"]}
     assert leads["ndcg@10", "champion"] == 0.0
     assert (finished.champion(), finished.ledger()) == (champion, ledger)
+
+
+def latest_evidence(home: Home) -> dict[str, Any]:
+    ((output,),) = home.rows(
+        "SELECT output FROM stage_journal WHERE stage = 'judge' ORDER BY finished_at DESC LIMIT 1"
+    )
+    return json.loads(Path(json.loads(output)["replay"]["path"], "evidence.json").read_text())
+
+
+def test_a_champion_that_has_seen_the_window_makes_the_replay_invalid(finished: Home) -> None:
+    """Version 2 learned past the cut of version 1, where the window begins."""
+    done = finished.recloop("replay", "--challenger", "1", "--champion", "2")
+    assert done.returncode == 0, done.stderr
+    evidence = latest_evidence(finished)
+    assert evidence["measured"]["outcome"] == "INVALID"
+    (reason, *_) = evidence["measured"]["reasons"]
+    assert reason.startswith("champion was trained past the cut")
+    assert "begin the window at" in reason
+
+
+def test_modes_are_settings_and_alpha_is_spent_on_the_ledger(finished: Home) -> None:
+    asked = ("--challenger", "2", "--champion", "1", "--mode", "batch", "--keep-seen")
+    done = finished.recloop("replay", *asked)
+    assert done.returncode == 0, done.stderr
+    evidence = latest_evidence(finished)
+    assert (evidence["plan"]["mode"], evidence["plan"]["filter_seen"]) == ("batch", False)
+    assert {"repeat", "novel"} <= evidence["slice_users"].keys()
+    assert {arm["arm"] for arm in evidence["arms"]} == {
+        "challenger", "champion", "popularity", "recent_popularity", "random",
+    }  # fmt: skip
+    bundle = finished.version_tags()["2"]["recloop.bundle"]
+    entries = finished.rows(
+        f"SELECT entry, attempt, verdict FROM alpha_ledger WHERE challenger_digest = '{bundle}' ORDER BY id"
+    )
+    assert {attempt for _, attempt, _ in entries} == {1}  # nobody else was tried on its windows
+    assert entries[0] == ("spent", 1, None)
+    assert entries[-1] == ("judged", 1, evidence["measured"]["outcome"])
+    assert evidence["attempt"]["number"] == 1
 
 
 def test_a_batch_too_bad_stops_the_run_with_one_message(estate: Estate, world: Path, tmp_path: Path) -> None:
