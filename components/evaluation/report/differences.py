@@ -82,6 +82,7 @@ def _histogram(differences: Float[np.ndarray, "U"], primary: Comparison) -> Plot
         told=f"Histogram of {n:,} users' differences in {metric}: {shares}.",
         caption=f"Differences of single users in {metric}, {primary.challenger} minus {primary.baseline}: "
         f"{shares}. The line is the mean over all {n:,} users.",
+        layout={"xaxis": {"range": [-1.02 * reach, 1.02 * reach]}},
         marked=[
             Mark(at=primary.delta, name=f"mean {number(primary.delta, '+.4f')}", color="ink", dash="solid")
         ],

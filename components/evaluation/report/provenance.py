@@ -22,7 +22,7 @@ _COUNTS = {
 def facts_list(facts: list[tuple[str, str, str]]) -> str:
     """Name, value and meaning; all escaped."""
     rows = "".join(
-        f"<dt>{safe(name)}</dt><dd>{safe(value)}{f'<small>{safe(meaning)}</small>' if meaning else ''}</dd>"
+        f"<dt>{safe(name)}</dt><dd>{safe(value, 200)}{f'<small>{safe(meaning)}</small>' if meaning else ''}</dd>"
         for name, value, meaning in facts
     )
     return f'<dl class="facts">{rows}</dl>'
