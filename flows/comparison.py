@@ -10,7 +10,7 @@ from typing import Any
 from prefect import flow
 
 from components.artifact import digest_of
-from components.data import queries, snapshot
+from components.data import cycles, queries, snapshot
 from components.registry import versions
 from components.registry.bundle import open_bundle
 from flows.replay import Contender, replay, report_page
@@ -45,7 +45,11 @@ def compare_versions(
         Contender(name=name, arm=arm, folder="", train_end=cut.isoformat(), digest=arm["digest"])
         for name, arm in counted.items()
     ]
-    judged = replay(run, train.to_dict(), window.to_dict(), contenders, "challenger", "champion", profile)[-1]
+    finished = cycles.cycles(warehouse())
+    source = finished[-1].summary["told"]["source"] if finished else None
+    judged = replay(
+        run, train.to_dict(), window.to_dict(), contenders, "challenger", "champion", profile, source
+    )[-1]
     folder = Path(judged.output["replay"]["path"])
     return json.loads((folder / "evidence.json").read_text()), str(report_page(judged.output["replay"]))
 

@@ -82,8 +82,9 @@ def retraining_cycle(request: CycleRequest) -> CycleSummary:
 
     contenders = _contenders(request, arms, counted.output, bundled.output["bundle"], champion)
     replayed = replay(
-        run, train, window, contenders, request.challenger, CHAMPION if champion else None, request.profile
-    )
+        run, train, window, contenders, request.challenger, CHAMPION if champion else None, request.profile,
+        request.source,
+    )  # fmt: skip
     judged = replayed[-1].output
     registered = register(run, tracked, bundled.output["bundle"], judged)
     promoted = promote(run, registered.output, judged, champion and champion["version"])

@@ -25,6 +25,7 @@ from components.evaluation.replay import ReplayResult, evaluate
 from components.recommender.arm import Arm, Histories
 from flows.console import progress_bar
 from flows.settings import LOOPBACK, load_settings
+from flows.source import item_images
 from flows.stages import Outcome, run_once
 
 _LATENCY_BATCHES = 60
@@ -53,11 +54,15 @@ def replay(
     challenger: str,
     champion: str | None,
     profile: str,
+    source: str | None = None,
 ) -> tuple[Outcome, ...]:
-    """Ask every contender for its lists, then judge. Returns the outcome of each stage, judgement last."""
+    """Ask every contender for its lists, then judge. Returns the outcome of each stage, judgement last.
+
+    `source` is where the items' images lie, for the report; None leaves them out.
+    """
     ranked = [rank(run, train, window, contender, profile) for contender in contenders]
     lists = {outcome.output["arm"]: outcome.output["lists"] for outcome in ranked}
-    judged = judge(run, train, window, contenders, lists, challenger, champion, profile)
+    judged = judge(run, train, window, contenders, lists, challenger, champion, profile, source)
     return (*ranked, judged)
 
 
@@ -100,6 +105,7 @@ def judge(
     challenger: str,
     champion: str | None,
     profile: str,
+    source: str | None = None,
 ) -> Outcome:
     """Score, compare, pass the gate; publish evidence, per-user table, and the report."""
 
@@ -122,7 +128,7 @@ def judge(
         )
         items = snapshot.read_items(ArtifactRef(**window))
         titles = dict(zip(items["item_id"], items["title"].fillna(""), strict=True))
-        page = report.render_report(result, plan, found, titles)
+        page = report.render_report(result, plan, found, titles, images=item_images(items, source))
         published = publish(
             load_settings().artifacts,
             "replay",
@@ -204,7 +210,7 @@ def _latency(arms: Mapping[str, Arm], plan: ReplayPlan, names: list[str]) -> dic
 def _write_replay(folder: Path, result: ReplayResult, page: str) -> None:
     (folder / "evidence.json").write_text(json.dumps(result.to_dict(), indent=1, sort_keys=True))
     result.metrics_table().to_csv(folder / "arms.csv", index=False)
-    (folder / "report.html").write_text(page)
+    (folder / "report.html").write_text(page, encoding="utf-8")
 
 
 def show_in_prefect(replayed: dict[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_NAMES = {"ndcg": "NDCG", "recall": "Recall", "hr": "Hit rate", "mrr": "MRR", "precision": "Precision"}
+_NAMES = {"ndcg": "NDCG", "recall": "Recall", "hr": "Hit\u00a0rate", "mrr": "MRR", "precision": "Precision"}
 _NAMES |= {"map_trec": "MAP", "map_min": "MAP (min)", "gini": "Gini", "intra_list_distance": "Diversity"}
 _MEANINGS = {
     "ndcg": "hits in the first {k}, weighted by rank; 1 is the best order",
