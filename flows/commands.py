@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
@@ -123,7 +123,14 @@ def cycle_request(**fields: Any) -> CycleRequest:
 
 
 def replay(
-    challenger: str, champion: str | None, *, start: datetime | None, end: datetime | None, profile: str
+    challenger: str,
+    champion: str | None,
+    *,
+    start: datetime | None,
+    end: datetime | None,
+    profile: str,
+    mode: Literal["rolling", "batch"],
+    filter_seen: bool,
 ) -> None:
     """Replay registered versions on a window of the warehouse; prints the verdict and moves nothing."""
     settings = load_settings()
@@ -138,7 +145,7 @@ def replay(
         from flows.comparison import compare_versions
 
         tracking.configure(settings.mlflow_tracking_uri)
-        evidence, report = compare_versions(challenger, champion, start, end, profile)
+        evidence, report = compare_versions(challenger, champion, start, end, profile, mode, filter_seen)
     console.print(f"\n[bold]{evidence['measured']['outcome']}[/bold]")
     for reason in evidence["measured"]["reasons"]:
         console.print(f"· {reason}", markup=False)

@@ -18,7 +18,8 @@ from components.evaluation.canonical import canonical_lists
 from components.evaluation.plan import ReplayPlan
 from components.evaluation.ranking import Relevant
 
-NEVER = np.iinfo(np.int64).max
+NEVER, ALWAYS = np.iinfo(np.int64).max, np.iinfo(np.int64).min
+_PLACES_FOR_LATER_ITEMS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +27,17 @@ class ColdPass:
     """Requests that a cold item answers whose content was known strictly before them."""
 
     requests: Int[np.ndarray, "N"]  # positions in the plan
-    joins_at: Int[np.ndarray, "I"]  # epoch seconds; lower than any request for candidates at T, else NEVER
+    joins_at: Int[np.ndarray, "I"]  # epoch seconds; ALWAYS for candidates at T, NEVER without content
     candidates: Bool[np.ndarray, "I"]  # whoever has joined by the end: what the arms may return
     relevant: Relevant  # of the N requests: cold items alone
 
     def list_length(self, k: int) -> int:
-        """Places to ask for, so that k are left when items that join after a request are dropped from it."""
-        at_once = self.joins_at[self.candidates].min()
-        return k + int((self.joins_at[self.candidates] > at_once).sum())
+        """Places to ask for, so that k are left when items that join after a request are dropped from it.
+
+        With more than 200 later items a list may fall short of k where most of its places went to them.
+        """
+        later = int((self.joins_at[self.candidates] > ALWAYS).sum())
+        return k + min(later, _PLACES_FOR_LATER_ITEMS)
 
     def canonical(self, plan: ReplayPlan, lists: Int[np.ndarray, "N k"]) -> Int[np.ndarray, "N k"]:
         """The lists as they are judged: joined before the request, nothing twice, nothing seen if filtered."""
@@ -56,7 +60,7 @@ def plan_cold(plan: ReplayPlan, known_items: pd.DataFrame) -> ColdPass | None:
     at = pd.Index(plan.catalogue).get_indexer(dated["item_id"])
     seconds = dated["available_at"].dt.as_unit("s").astype("int64").to_numpy()
     joins_at[at[at >= 0]] = seconds[at >= 0]
-    joins_at[plan.candidates] = np.iinfo(np.int64).min
+    joins_at[plan.candidates] = ALWAYS
     request = np.repeat(np.arange(len(plan)), np.diff(plan.truth_offsets))
     is_cold = plan.item_train_events[plan.truth_items] == 0
     counted = is_cold & (joins_at[plan.truth_items] < plan.request_time[request])

@@ -182,7 +182,7 @@ class GateProfile:
                     f"{most:.3f} of {candidates} candidates"
                 )
         detectable, blind = None, ""
-        if sd is not None and alpha > 0:
+        if sd is not None and alpha > 0 and users > 1:
             detectable = statistics.minimum_detectable_effect(
                 sd, users, alpha=2 * alpha, power=self.primary.power
             )

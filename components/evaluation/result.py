@@ -33,6 +33,9 @@ class ArmMean:
 
 
 Compared = Literal["registry artefact", "refit at the cut"]
+_REFIT = (
+    "the champion learned past the cut: its recipe was compared, refitted at the cut, and not its artefact"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +86,10 @@ class ReplayResult:
 
     @property
     def reasons(self) -> tuple[str, ...]:
+        refit = (_REFIT,) if self.compared == "refit at the cut" else ()
         if self.outcome is not self.verdict.outcome and self.latency_check:
-            return (self.latency_check.reason,)
-        return self.verdict.reasons
+            return (self.latency_check.reason, *refit)
+        return (*self.verdict.reasons, *refit)
 
     @property
     def slices_not_evaluable(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ METRICS = ("ndcg@10", "recall@10", "recall@50", "hr@10", "mrr@10", "map_trec@10"
 WHOLE = "all"
 RECALL = "recall@10"
 _LIST_FIGURES_AT = 10
+_REQUESTS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,21 +188,23 @@ def _list_figures(
         figures[f"intra_list_distance@{_LIST_FIGURES_AT}"] = macro(
             beyond.intra_list_distance(top, categories)
         )
-        figures[f"calibration@{_LIST_FIGURES_AT}"] = macro(
-            beyond.calibration(_histories(plan), top, categories)
-        )
+        figures[f"calibration@{_LIST_FIGURES_AT}"] = macro(_calibration(plan, top, categories))
     return figures
 
 
-def _histories(plan: ReplayPlan) -> sparse.csr_array:
+def _calibration(
+    plan: ReplayPlan, top: Int[np.ndarray, "R k"], categories: Bool[np.ndarray, "I F"]
+) -> Float[np.ndarray, "R"]:
+    """By blocks of requests, since histories of a rolling replay hold each event many times."""
+    blocks = [slice(at, at + _REQUESTS_AT_ONCE) for at in range(0, len(plan), _REQUESTS_AT_ONCE)]
+    found = [beyond.calibration(_histories(plan, rows), top[rows], categories) for rows in blocks]
+    return np.concatenate([np.zeros(0), *found])
+
+
+def _histories(plan: ReplayPlan, rows: slice) -> sparse.csr_array:
     """[R I] how often each item is in a request's history."""
-    sizes = plan.end - plan.start
-    events = (
-        np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes) + np.repeat(plan.start, sizes)
-    )
+    start, sizes = plan.start[rows], plan.end[rows] - plan.start[rows]
     offsets = np.concatenate([[0], np.cumsum(sizes)])
-    table = sparse.csr_array(
-        (np.ones(len(events)), plan.items[events], offsets), shape=(len(plan), len(plan.catalogue))
-    )
-    table.sum_duplicates()
-    return table
+    events = np.arange(offsets[-1]) + np.repeat(start - offsets[:-1], sizes)
+    shape = (len(start), len(plan.catalogue))
+    return sparse.csr_array((np.ones(len(events)), plan.items[events], offsets), shape=shape)
