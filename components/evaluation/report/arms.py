@@ -35,7 +35,7 @@ def _means(result: ReplayResult) -> str:
         rows.append(cells)
     level = 100 * (1 - 2 * result.profile.primary.alpha_one_sided)
     return table(
-        f"Agreement of each arm's lists with what users did: mean over users, its {level:g} % bootstrap "
+        f"Agreement of each arm's lists with what users did: mean over users, its {level:g} % "
         "interval beneath. Intervals of two arms may overlap where their paired difference is clear.",
         [Column(name="Arm", is_number=False), *(_column(metric) for metric in metrics)],
         rows,
@@ -57,7 +57,7 @@ def _lists(result: ReplayResult) -> str:
         for name in next(iter(result.list_figures.values()), {})
     ]
     dropped = [figure_of(result.dropped_places.get(arm, 0), ",d") for arm in arms]
-    rows.append([word("Places dropped", "repeated, already seen, or no candidate at the cut"), *dropped])
+    rows.append([word("Places dropped", "of whole lists: repeated, already seen, or no candidate"), *dropped])
     return table(
         "What the first ten places of the lists are like.",
         [Column(name="Figure", is_number=False), *(Column(name=a, meaning=role(result, a)) for a in arms)],
