@@ -10,7 +10,7 @@ from typing import Any
 from prefect import flow
 
 from components.artifact import digest_of
-from components.data import queries, snapshot
+from components.data import cycles, queries, snapshot
 from components.evaluation.plan import Mode
 from components.registry import versions
 from components.registry.bundle import open_bundle
@@ -49,6 +49,7 @@ def compare_versions(
         Contender(name=name, arm=arm, folder="", train_end=cut.isoformat(), digest=arm["digest"])
         for name, arm in counted.items()
     ]
+    finished = cycles.cycles(warehouse())
     replayed = replay(
         run,
         train.to_dict(),
@@ -59,6 +60,7 @@ def compare_versions(
         profile,
         mode,
         filter_seen,
+        source=finished[-1].summary["told"]["source"] if finished else None,
     )
     judged = replayed[-1]
     folder = Path(judged.output["replay"]["path"])

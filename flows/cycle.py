@@ -84,7 +84,7 @@ def retraining_cycle(request: CycleRequest) -> CycleSummary:
     is_fair = can_be_told_of_cold_items(champion, request, tokenizer)
     replayed = replay(
         run, train, window, contenders, request.challenger, CHAMPION if champion else None, request.profile,
-        request.mode, request.filter_seen, cold.output["cold_ids"] if is_fair else None,
+        request.mode, request.filter_seen, cold.output["cold_ids"] if is_fair else None, request.source,
     )  # fmt: skip
     judged = replayed[-1].output
     registered = register(run, tracked, bundled.output["bundle"], judged)

@@ -37,6 +37,7 @@ from flows.asking import (
     tell_what_can_be_told,
 )
 from flows.settings import LOOPBACK, load_settings
+from flows.source import item_images
 from flows.stages import Outcome, run_once
 from flows.state import warehouse
 from flows.training import BASELINES
@@ -56,11 +57,12 @@ def replay(
     mode: Mode = "rolling",
     filter_seen: bool = True,
     cold_ids: dict[str, str] | None = None,
+    source: str | None = None,
 ) -> tuple[Outcome, ...]:
     """Ask every contender for its lists, then judge. Returns the outcome of each stage, judgement last.
 
     The baselines come first: they show what the window and the profile can tell at all, and that is said
-    before the others are asked.
+    before the others are asked. `source` is where the items' images lie, for the report; None leaves them out.
     """
     asked = Asked(
         train=train, window=window, profile=profile, mode=mode, filter_seen=filter_seen, cold_ids=cold_ids
@@ -70,7 +72,7 @@ def replay(
     tell_what_can_be_told(asked, {outcome.output["arm"]: outcome.output["lists"] for outcome in ranked})
     ranked += [rank(run, asked, contender) for contender in contenders if contender not in baselines]
     lists = {outcome.output["arm"]: outcome.output["lists"] for outcome in ranked}
-    judged = judge(run, asked, contenders, lists, challenger, champion)
+    judged = judge(run, asked, contenders, lists, challenger, champion, source)
     return (*ranked, judged)
 
 
@@ -82,6 +84,7 @@ def judge(
     lists: Mapping[str, dict[str, str]],
     challenger: str,
     champion: str | None,
+    source: str | None = None,
 ) -> Outcome:
     """Score, compare, pass the gate; publish evidence, per-user table, and the report."""
     by_name = {contender.name: contender for contender in contenders}
@@ -112,7 +115,7 @@ def judge(
             cold_lists={name: read_lists(ref, COLD_LISTS) for name, ref in lists.items()} if cold else None,
         )
         titles = dict(zip(items["item_id"], items["title"].fillna(""), strict=True))
-        page = report.render_report(result, plan, found, titles)
+        page = report.render_report(result, plan, found, titles, images=item_images(items, source))
         published = publish(
             load_settings().artifacts,
             "replay",
@@ -175,7 +178,7 @@ def _latency(arms: Mapping[str, Arm], plan: ReplayPlan, names: list[str]) -> dic
 def _write_replay(folder: Path, result: ReplayResult, page: str) -> None:
     (folder / "evidence.json").write_text(json.dumps(result.to_dict(), indent=1, sort_keys=True))
     result.metrics_table().to_csv(folder / "arms.csv", index=False)
-    (folder / "report.html").write_text(page)
+    (folder / "report.html").write_text(page, encoding="utf-8")
 
 
 def show_in_prefect(replayed: dict[str, str]) -> None:

@@ -1,0 +1,69 @@
+"""What the page rests on: the data's cut, what was counted out, seeds, digests."""
+
+from __future__ import annotations
+
+from components.evaluation.report.text import number, safe
+from components.evaluation.result import ReplayResult
+
+_COUNTS = {
+    "window_events": "events in the window",
+    "window_users": "users in the window",
+    "users": "users with at least one request: the unit of every test",
+    "requests": "lists asked of every arm",
+    "positives": "items that users came to, over all requests",
+    "uncovered_positives": "of these, items unknown at the cut: no arm can hit them, and they count",
+    "repeats_removed": "items that the user already had, taken out of lists and truth alike",
+    "groups_without_history": "first events of new users: not asked for, then history",
+    "groups_without_positives": "moments with nothing new in them",
+    "groups_beyond_limit": "requests beyond the limit a user",
+}
+
+
+def facts_list(facts: list[tuple[str, str, str]]) -> str:
+    """Name, value and meaning; all escaped."""
+    rows = "".join(
+        f"<dt>{safe(name)}</dt><dd>{safe(value, 200)}{f'<small>{safe(meaning)}</small>' if meaning else ''}</dd>"
+        for name, value, meaning in facts
+    )
+    return f'<dl class="facts">{rows}</dl>'
+
+
+def provenance(result: ReplayResult) -> str:
+    rule = result.profile.primary
+    found = result.satisfiability.detectable_effect
+    return facts_list(
+        [
+            ("Cut", result.cut.isoformat(), "weights, features and popularity come from before it"),
+            ("Window ends", result.window_end.isoformat(), "exclusive"),
+            ("Mode", result.mode, "rolling: histories grow as events come; batch: one list a user"),
+            *(
+                (name.replace("_", " ").capitalize(), f"{value:,}", _COUNTS.get(name, ""))
+                for name, value in result.plan_counts.items()
+            ),
+            ("Seen items", "filtered" if result.filter_seen else "kept", "out of lists and truth alike"),
+            *_champion(result),
+            *_attempt(result),
+            ("Detectable effect", number(found), "by this profile on this window"),
+            (
+                "Bootstrap",
+                f"{rule.resamples:,} resamples of users, seed {rule.seed}",
+                f"interval: {rule.interval}",
+            ),
+            ("Gate profile", f"{result.profile.name} {result.gate_hash}", "name and digest"),
+            ("Data digest", result.data_digest, "of requests, histories, truth and candidates"),
+            ("Replay digest", result.digest, "of the reproducible part of the evidence"),
+            *((f"Artefact of {arm}", digest, "digest") for arm, digest in sorted(result.digests.items())),
+        ]
+    )
+
+
+def _champion(result: ReplayResult) -> list[tuple[str, str, str]]:
+    return [("Champion compared", result.compared, "what stood for it")] if result.champion else []
+
+
+def _attempt(result: ReplayResult) -> list[tuple[str, str, str]]:
+    """Trying many challengers on one window is peeking: each spends some of the window's alpha."""
+    alpha = ("Alpha, one-sided", f"{result.alpha_one_sided:.4g}", "chance of promoting what is no better")
+    if result.attempt is None:
+        return [alpha]
+    return [("Attempt on this window", f"{result.attempt.number}", "each has its share of the alpha"), alpha]
