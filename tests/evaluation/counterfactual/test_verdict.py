@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -51,12 +52,13 @@ def test_the_policy_that_logged_is_held() -> None:
     assert (snips.delta, snips.delta_lower, snips.delta_upper) == pytest.approx((0, 0, 0), abs=1e-6)
 
 
-def test_too_little_to_tell_is_held_with_what_would_be_needed() -> None:
+def test_no_difference_says_whether_one_could_have_been_found() -> None:
     world = make_world(lift=1.0)
-    result = judged(replace(world, mean_reward=np.full_like(world.mean_reward, 0.3)), rounds=3_000)
-    assert result.verdict.outcome is Outcome.HOLD
-    assert "the least detectable one is" in result.verdict.reasons[0]
-    assert "rounds" in result.verdict.reasons[0]
+    fair = replace(world, mean_reward=np.full_like(world.mean_reward, 0.3))
+    little, enough = judged(fair, 1_500), judged(fair, 6_000)
+    assert little.verdict.outcome is enough.verdict.outcome is Outcome.HOLD
+    assert re.search(r"would need [\d,]+ rounds", little.verdict.reasons[0])
+    assert "was detectable" in enough.verdict.reasons[0]
 
 
 def test_policies_of_equal_value_are_hardly_ever_promoted() -> None:
