@@ -1,0 +1,9 @@
+"""The reports of an evaluation: one HTML file each, for a person who must trust or doubt the verdict.
+
+`page` is the sheet (style, script, plotly, nothing from a network), `figure`, `table` and `text` what stands
+on it, the other files one section each. The one room that knows plotly.
+"""
+
+from components.evaluation.report.replay import render_report
+
+__all__ = ["render_report"]

@@ -1,0 +1,73 @@
+"""Every arm on every metric: mean over users with its interval, and what its lists are like."""
+
+from __future__ import annotations
+
+from components.evaluation.replay import ReplayResult
+from components.evaluation.report.measures import meaning_of, name_of
+from components.evaluation.report.table import Cell, Column, figure_of, table, word
+from components.evaluation.report.text import number
+
+
+def arm_tables(result: ReplayResult) -> str:
+    """Two tables: agreement with what users did, and the lists themselves."""
+    return _means(result) + _lists(result)
+
+
+def role(result: ReplayResult, arm: str) -> str:
+    """What part an arm plays in this replay, "" for one that only stands beside."""
+    if arm == result.challenger:
+        return "challenger"
+    if arm == result.champion:
+        return "champion"
+    return "must be beaten" if arm in result.profile.must_beat else ""
+
+
+def _means(result: ReplayResult) -> str:
+    metrics = list(dict.fromkeys(figure.metric for figure in result.arms))
+    found = {(figure.arm, figure.metric): figure for figure in result.arms}
+    rows = []
+    for arm in dict.fromkeys(figure.arm for figure in result.arms):
+        cells = [word(arm, role(result, arm))]
+        for metric in metrics:
+            mean = found[arm, metric]
+            bounds = f"{number(mean.lower)} – {number(mean.upper)}"
+            cells.append(figure_of(mean.mean, note=bounds))
+        rows.append(cells)
+    level = 100 * (1 - 2 * result.profile.primary.alpha_one_sided)
+    return table(
+        f"Agreement of each arm's lists with what users did: mean over users, its {level:g} % bootstrap "
+        "interval beneath. Intervals of two arms may overlap where their paired difference is clear.",
+        [Column(name="Arm", is_number=False), *(_column(metric) for metric in metrics)],
+        rows,
+    )
+
+
+def _lists(result: ReplayResult) -> str:
+    figures = list(next(iter(result.list_figures.values()), {}))
+    arms = dict.fromkeys([*(f.arm for f in result.arms), *sorted(result.list_figures)])
+    rows: list[list[Cell]] = [
+        [
+            word(arm, role(result, arm)),
+            *(figure_of(result.list_figures[arm][name], _form(name)) for name in figures),
+            figure_of(result.dropped_places.get(arm, 0), ",d"),
+        ]
+        for arm in arms
+        if arm in result.list_figures
+    ]
+    return table(
+        "What the first ten places of the lists are like, whatever was hit.",
+        [
+            Column(name="Arm", is_number=False),
+            *(_column(name) for name in figures),
+            Column(name="Places dropped", meaning="repeated, already seen, or no candidate at the cut"),
+        ],
+        rows,
+    )
+
+
+def _form(name: str) -> str:
+    return ",.0f" if name.startswith("popularity@") else ".3f"
+
+
+def _column(metric: str) -> Column:
+    return Column(name=name_of(metric), meaning=meaning_of(metric))

@@ -1,0 +1,69 @@
+"""The sheet that every report is set on: one file, readable without a network, in light and in dark.
+
+Plotly's bundle is inlined once. The page's security policy lets only the two scripts run whose digests it
+names, and lets nothing be loaded: a title that slipped through as markup could neither run nor call home.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from string import Template
+
+from components.evaluation.report.text import safe
+
+CLAIM = "Offline replay: agreement with what users did, not lift."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One numbered part. `body` is finished HTML, made of tables, figures and escaped text."""
+
+    anchor: str
+    title: str
+    body: str
+
+
+def page(*, title: str, claim: str, header: str, sections: Iterable[Section], style: str = "") -> str:
+    """The file's text. `claim` says what the page may and may not be read for; it stands above all else.
+
+    `header` is finished HTML with the page's h1, `style` more CSS, such as pictures that are used often.
+    """
+    shown = list(sections)
+    contents = "".join(f'<li><a href="#{s.anchor}">{safe(s.title)}</a></li>' for s in shown)
+    body = "\n".join(
+        f'<section id="{s.anchor}" aria-labelledby="{s.anchor}-title">'
+        f'<h2 id="{s.anchor}-title">{safe(s.title)}</h2>\n{s.body}</section>'
+        for s in shown
+    )
+    plotly, script = _plotly(), _own("page.js")
+    return Template(_own("page.html")).substitute(
+        title=safe(title),
+        scripts=f"{_digest(plotly)} {_digest(script)}",
+        style=_own("page.css") + style,
+        claim=safe(claim, 400),
+        header=header,
+        contents=contents,
+        body=body,
+        plotly=plotly,
+        script=script,
+    )
+
+
+@cache
+def _plotly() -> str:
+    return (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+
+
+@cache
+def _own(name: str) -> str:
+    return (files("components.evaluation.report") / name).read_text(encoding="utf-8")
+
+
+def _digest(script: str) -> str:
+    """As a content security policy names a script that may run."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

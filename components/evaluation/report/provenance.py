@@ -1,0 +1,50 @@
+"""What the page rests on: the data's cut, what was counted out, seeds, digests."""
+
+from __future__ import annotations
+
+from components.evaluation.replay import ReplayResult
+from components.evaluation.report.text import number, safe
+
+_COUNTS = {
+    "window_events": "events in the window",
+    "window_users": "users in the window",
+    "users": "users with at least one request: the unit of every test",
+    "requests": "lists asked of every arm",
+    "positives": "items that users came to, over all requests",
+    "uncovered_positives": "of these, items unknown at the cut: no arm can hit them, and they count",
+    "repeats_removed": "items that the user already had, taken out of lists and truth alike",
+    "groups_without_history": "first events of new users: not asked for, then history",
+    "groups_without_positives": "moments with nothing new in them",
+    "groups_beyond_limit": "requests beyond the limit a user",
+}
+
+
+def facts_list(facts: list[tuple[str, str, str]]) -> str:
+    """Name, value and meaning; all escaped."""
+    rows = "".join(
+        f"<dt>{safe(name)}</dt><dd>{safe(value)}{f'<small>{safe(meaning)}</small>' if meaning else ''}</dd>"
+        for name, value, meaning in facts
+    )
+    return f'<dl class="facts">{rows}</dl>'
+
+
+def provenance(result: ReplayResult) -> str:
+    rule = result.profile.primary
+    found = result.satisfiability.detectable_effect
+    return facts_list(
+        [
+            ("Cut", result.cut.isoformat(), "weights, features and popularity come from before it"),
+            ("Window ends", result.window_end.isoformat(), "exclusive"),
+            ("Mode", result.mode, "rolling: histories grow as events come; batch: one list a user"),
+            *(
+                (name.replace("_", " ").capitalize(), f"{value:,}", _COUNTS.get(name, ""))
+                for name, value in result.plan_counts.items()
+            ),
+            ("Detectable effect", number(found), "by this profile on this window"),
+            ("Bootstrap", f"{rule.resamples:,} resamples of users, seed {rule.seed}", rule.interval),
+            ("Gate profile", f"{result.profile.name} {result.gate_hash}", "name and digest"),
+            ("Data digest", result.data_digest, "of requests, histories, truth and candidates"),
+            ("Replay digest", result.digest, "of the reproducible part of the evidence"),
+            *((f"Artefact of {arm}", digest, "digest") for arm, digest in sorted(result.digests.items())),
+        ]
+    )

@@ -1,0 +1,91 @@
+"""The report of one replay: verdict, evidence, and lists, in the order in which a reader doubts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from components.evaluation.comparison import Comparison
+from components.evaluation.plan import ReplayPlan
+from components.evaluation.replay import ReplayResult, canonical_for
+from components.evaluation.report.arms import arm_tables
+from components.evaluation.report.differences import forest_of, spread_of
+from components.evaluation.report.exposure import lorenz_of
+from components.evaluation.report.latency import latency_table
+from components.evaluation.report.page import CLAIM, Section, page
+from components.evaluation.report.people import draw_people, people
+from components.evaluation.report.power import power_curve
+from components.evaluation.report.provenance import provenance
+from components.evaluation.report.slices import slice_table
+from components.evaluation.report.thumbnails import ReadImage, thumbnails
+from components.evaluation.report.verdict import checks, verdict_header
+
+PLACES = 10  # of a list that the page looks at
+IMAGE_BYTES = 750_000  # of all images together: with plotly's 4.8 MB the page stays below 6
+
+
+def render_report(
+    result: ReplayResult,
+    plan: ReplayPlan,
+    lists: Mapping[str, np.ndarray],
+    titles: Mapping[str, str],
+    *,
+    images: ReadImage | None = None,
+    num_people: int = 30,
+    seed: int = 7,
+) -> str:
+    """The page. `titles` maps item ids to titles (an id without one stands for itself); all text is escaped.
+
+    `images` gives the bytes of an item's image. People are drawn by `seed`; of each, one request is drawn.
+    The same inputs give the same bytes.
+    """
+    primary = deciding(result)
+    tops = {arm: canonical_for(plan, lists[arm])[:, :PLACES] for arm in sorted(lists)}
+    drawn = draw_people(plan, _side_by_side(result, tops), num_people=num_people, seed=seed)
+    shown = (str(plan.catalogue[item]) for person in drawn for item in person.items)
+    pictures = thumbnails(shown, images, budget_bytes=IMAGE_BYTES)
+    sections = [
+        Section(anchor="checks", title="What was checked", body=checks(result)),
+        Section(
+            anchor="differences",
+            title="Differences, user by user",
+            body=forest_of(result) + spread_of(result, primary),
+        ),
+        Section(anchor="slices", title="Slices", body=slice_table(result)),
+        Section(
+            anchor="power",
+            title="What could have been found",
+            body=power_curve(primary, result.profile.primary),
+        ),
+        Section(anchor="arms", title="The arms", body=arm_tables(result)),
+        Section(anchor="exposure", title="Popularity and coverage", body=lorenz_of(result, plan, tops)),
+        *([Section(anchor="latency", title="Latency", body=latency_table(result))] if result.latency else []),
+        Section(
+            anchor="people",
+            title="Lists a person can judge",
+            body=people(drawn, plan, titles, pictures, seed=seed),
+        ),
+        Section(anchor="provenance", title="Where this comes from", body=provenance(result)),
+    ]
+    return page(
+        title=f"{result.outcome}: offline replay of {result.challenger}",
+        claim=CLAIM,
+        header=verdict_header(result, primary),
+        sections=sections,
+        style=pictures.style,
+    )
+
+
+def deciding(result: ReplayResult) -> Comparison | None:
+    """The comparison that decides: the primary metric against the champion, else the first that must be beaten."""
+    metric = result.profile.primary.metric
+    against = [result.champion] if result.champion else result.profile.must_beat
+    found = {c.baseline: c for c in result.comparisons if c.metric == metric}
+    return next((found[arm] for arm in against if arm in found), None)
+
+
+def _side_by_side(result: ReplayResult, tops: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The challenger, and the champion or the arms that stand in its place."""
+    rivals = [result.champion] if result.champion else result.profile.must_beat
+    return {arm: tops[arm] for arm in dict.fromkeys([result.challenger, *rivals]) if arm in tops}
