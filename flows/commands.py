@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -144,6 +145,30 @@ def replay(
         console.print(f"· {reason}", markup=False)
     console.print(arms_table(arm_figures(evidence)))
     console.print(f"replay report  {report}", markup=False)
+
+
+def replay_logged(path: Path, *, target_policy: Path | None, profile: str) -> None:
+    """Judge a policy from logged propensities; prints a box for every log and moves nothing."""
+    from components.data.sources.open_bandit import open_bandit_logs
+
+    if profile not in ("small", "production"):
+        raise BadRequest(f"there is no gate profile {profile!r}; --profile is small or production")
+    if path.is_dir() and not open_bandit_logs(path):
+        raise BadRequest(
+            f"{path} holds no open_bandit_<log>_<campaign>.csv. Give that sample's folder, or one CSV or parquet "
+            "file with item_id, reward, propensity and target_propensity."
+        )
+    if not path.exists():
+        raise BadRequest(f"{path} is not there. --logged names a file of logged feedback, or a folder.")
+    from flows.servers import running_servers
+
+    with running_servers(load_settings(), lambda text: console.print(f"[dim]{text}[/dim]")):
+        from flows.logged_closing import logged_box
+        from flows.logged_replay import evidence_of, logged_replay, logged_report_page
+
+        for judged in logged_replay(path, target_policy, profile):
+            output = judged.output
+            console.print(logged_box(output["source"], evidence_of(output), logged_report_page(output)))
 
 
 def promote(version: str, *, expect_champion: str | None, reason: str, force: bool) -> None:
