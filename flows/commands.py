@@ -149,17 +149,12 @@ def replay(
 
 def replay_logged(path: Path, *, target_policy: Path | None, profile: str) -> None:
     """Judge a policy from logged propensities; prints a box for every log and moves nothing."""
-    from components.data.sources.open_bandit import open_bandit_logs
+    from flows.logged_source import logs_at, read_log
 
     if profile not in ("small", "production"):
         raise BadRequest(f"there is no gate profile {profile!r}; --profile is small or production")
-    if path.is_dir() and not open_bandit_logs(path):
-        raise BadRequest(
-            f"{path} holds no open_bandit_<log>_<campaign>.csv. Give that sample's folder, or one CSV or parquet "
-            "file with item_id, reward, propensity and target_propensity."
-        )
-    if not path.exists():
-        raise BadRequest(f"{path} is not there. --logged names a file of logged feedback, or a folder.")
+    for log in logs_at(path):  # a row that is amiss is told before servers are started
+        read_log(log, target_policy)
     from flows.servers import running_servers
 
     with running_servers(load_settings(), lambda text: console.print(f"[dim]{text}[/dim]")):

@@ -13,12 +13,11 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from components.artifact import ArtifactRef, digest_of, publish, verified
 from components.data.logged import LoggedRows
-from components.data.sources.logged_table import read_logged_table
-from components.data.sources.open_bandit import is_open_bandit, open_bandit_logs, read_open_bandit
 from components.evaluation.counterfactual import profile as logged_profiles
 from components.evaluation.counterfactual.evaluation import LoggedResult, evaluate_logged
 from components.evaluation.counterfactual.logged import feedback_from_rows
 from components.evaluation.report.logged import render_logged_report
+from flows.logged_source import logs_at, read_log
 from flows.replay import shown_page
 from flows.settings import LOOPBACK, load_settings
 from flows.stages import Outcome, run_once
@@ -39,18 +38,13 @@ class LoggedRef:
 @flow(name="logged-replay", flow_run_name="logged-replay-{path.stem}")
 def logged_replay(path: Path, target_policy: Path | None, profile: str) -> tuple[Outcome, ...]:
     """Judge every log at `path`: a file, or a folder of the Open Bandit sample. One outcome a log."""
-    logs = open_bandit_logs(path) if path.is_dir() else (path,)
-    return tuple(judge_logged(load_logged(log, target_policy), profile) for log in logs)
+    return tuple(judge_logged(load_logged(log, target_policy), profile) for log in logs_at(path))
 
 
 @task(task_run_name="load-{path.stem}")
 def load_logged(path: Path, target_policy: Path | None = None) -> LoggedRef:
     """The log's rows out of whatever file they lie in, published under their digest."""
-    if is_open_bandit(path) and target_policy is None:
-        logged = read_open_bandit(path)
-    else:
-        logged = read_logged_table(path, target_policy)
-    feedback_from_rows(logged.rows, logged.policy)  # a bad row is told before anything is kept
+    logged = read_log(path, target_policy)
     ref = publish(
         load_settings().artifacts,
         "logged",
@@ -92,7 +86,7 @@ def judge_logged(log: LoggedRef, profile: str) -> Outcome:
             "replay": published.to_dict(),
             "source": log.source,
             "verdict": outcome,
-            "note": f"{outcome}: {result.verdict.reasons[0]}",
+            "note": f"{outcome}: {len(feedback):,} rounds worth {result.support.ess:,.0f}",
         }
 
     outcome = run_once(

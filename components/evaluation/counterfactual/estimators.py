@@ -26,7 +26,7 @@ class Terms:
     so it widens the interval and leaves the value.
     """
 
-    plain: Column
+    plain: Column | None = None
     numerator: Column | None = None
     denominator: Column | None = None
     model_error: Column | None = None
@@ -34,7 +34,7 @@ class Terms:
     @property
     def value(self) -> float:
         """NaN where the denominator is 0: such an estimate is undefined, not 0."""
-        mean = float(self.plain.mean())
+        mean = 0.0 if self.plain is None else float(self.plain.mean())
         if self.numerator is None or self.denominator is None:
             return mean
         total = float(self.denominator.sum())
@@ -53,7 +53,7 @@ def ips(reward: Column, weight: Column) -> Terms:
 
 def snips(reward: Column, weight: Column) -> Terms:
     """sum(w r) / sum(w): a little bias for much less spread, and never outside the rewards' range."""
-    return Terms(plain=np.zeros(len(reward)), numerator=weight * reward, denominator=weight)
+    return Terms(numerator=weight * reward, denominator=weight)
 
 
 def dm(value: Column) -> Terms:

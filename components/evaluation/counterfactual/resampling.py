@@ -5,7 +5,7 @@ Shapes: N rounds, U clusters, B resamples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -25,23 +25,41 @@ def resample(
     """
     num_clusters = int(cluster.max()) + 1
     columns: list[np.ndarray] = [np.ones(len(cluster))]
-    for term in terms.values():
-        plain = term.plain if term.model_error is None else term.plain + term.model_error
-        columns += [plain, *(c for c in (term.numerator, term.denominator) if c is not None)]
+    places: dict[int, int] = {}
+
+    def place_of(column: np.ndarray) -> int:
+        """Estimators share columns, such as the weights: each is resampled once."""
+        if id(column) not in places:
+            places[id(column)] = len(columns)
+            columns.append(column)
+        return places[id(column)]
+
+    made = {name: _resampled_columns(term, place_of) for name, term in terms.items()}
     sums = np.column_stack([np.bincount(cluster, weights=c, minlength=num_clusters) for c in columns])
     means = statistics.bootstrap_means(sums, resamples=resamples, seed=seed)
-    rounds, at, found = means[:, 0], 1, {}
-    for name, term in terms.items():
-        value = means[:, at] / rounds
-        at += 1
-        if term.denominator is not None:
-            numerator, denominator = means[:, at], means[:, at + 1]
-            has_weight = denominator > _NOTHING * sums[:, at + 1].mean()
-            ratio = numerator / np.where(has_weight, denominator, 1.0)
+    found = {}
+    for name, (plain, numerator, denominator) in made.items():
+        value = np.zeros(resamples) if plain is None else means[:, plain] / means[:, 0]
+        if numerator is not None and denominator is not None:
+            has_weight = means[:, denominator] > _NOTHING * sums[:, denominator].mean()
+            ratio = means[:, numerator] / np.where(has_weight, means[:, denominator], 1.0)
             value = np.where(has_weight, value + ratio, np.nan)
-            at += 2
         found[name] = value
     return found
+
+
+def _resampled_columns(
+    term: Terms, place_of: Callable[[np.ndarray], int]
+) -> tuple[int | None, int | None, int | None]:
+    """Places of an estimator's plain column, numerator and denominator among all columns."""
+    plain = term.plain
+    if plain is not None and term.model_error is not None:
+        plain = plain + term.model_error
+    return (
+        None if plain is None else place_of(plain),
+        None if term.numerator is None else place_of(term.numerator),
+        None if term.denominator is None else place_of(term.denominator),
+    )
 
 
 def bounds(replicates: Float[np.ndarray, "B"], *, alpha_one_sided: float) -> tuple[float, float]:

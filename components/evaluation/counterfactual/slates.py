@@ -33,9 +33,7 @@ def rips(reward: Slots, cascade_weight: Slots) -> Terms:
 
 def snsips(reward: Slots, slate_weight: Float[np.ndarray, "S"]) -> Terms:
     """SIPS over its mean weight."""
-    return Terms(
-        plain=np.zeros(len(reward)), numerator=slate_weight * reward.sum(axis=1), denominator=slate_weight
-    )
+    return Terms(numerator=slate_weight * reward.sum(axis=1), denominator=slate_weight)
 
 
 def pseudo_inverse(reward: Slots, slot_weight: Slots) -> Terms:
