@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -28,6 +28,17 @@ Source = Annotated[
 AsOf = Annotated[
     str | None,
     typer.Option(help="the moment that counts as now, ISO 8601 with zone; default: the data's end"),
+]
+Mode = Annotated[
+    Literal["rolling", "batch"],
+    typer.Option(help="rolling (a list before every event) or batch (one list a user, at the cut)"),
+]
+FilterSeen = Annotated[
+    bool,
+    typer.Option(
+        "--filter-seen/--keep-seen",
+        help="keep where people take things again: what a user has had then counts, in lists and in truth",
+    ),
 ]
 Since = Annotated[str | None, typer.Option(help="take only events from this moment on")]
 
@@ -96,6 +107,8 @@ def retrain(
         str, typer.Option(help="mmgrec, mmgrec_paper, tiger, semantic_sasrec, sasrec, hstu or ease")
     ] = "mmgrec",
     profile: Annotated[str, typer.Option(help="gate profile: small or production")] = "small",
+    mode: Mode = "rolling",
+    filter_seen: FilterSeen = True,
     preset: Annotated[str, typer.Option(help="model size: default or quick")] = "default",
     refit_tokenizer: Annotated[bool, typer.Option(help="make new semantic IDs for all items")] = False,
 ) -> None:
@@ -109,6 +122,8 @@ def retrain(
         train_cutoff=_moment(train_cutoff),
         challenger=challenger,
         profile=profile,
+        mode=mode,
+        filter_seen=filter_seen,
         preset=preset,
         tokenizer="refit" if refit_tokenizer else "reuse",
     )
@@ -133,7 +148,11 @@ def replay(
         Path | None,
         typer.Option(help="with --logged: the judged policy over all items (item_id, probability, position)"),
     ] = None,
-    profile: Annotated[str, typer.Option(help="gate profile: small or production")] = "small",
+    profile: Annotated[
+        Literal["small", "production"], typer.Option(help="gate profile: small or production")
+    ] = "small",
+    mode: Mode = "rolling",
+    filter_seen: FilterSeen = True,
 ) -> None:
     """Replay two registered versions on one window, or a policy on a log; print the verdict, move nothing."""
     if logged is not None:
@@ -152,7 +171,15 @@ def replay(
         )
     from flows.commands import replay as command
 
-    command(challenger, champion, start=_moment(start), end=_moment(end), profile=profile)
+    command(
+        challenger,
+        champion,
+        start=_moment(start),
+        end=_moment(end),
+        profile=profile,
+        mode=mode,
+        filter_seen=filter_seen,
+    )
 
 
 @app.command()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
@@ -124,7 +124,14 @@ def cycle_request(**fields: Any) -> CycleRequest:
 
 
 def replay(
-    challenger: str, champion: str | None, *, start: datetime | None, end: datetime | None, profile: str
+    challenger: str,
+    champion: str | None,
+    *,
+    start: datetime | None,
+    end: datetime | None,
+    profile: str,
+    mode: Literal["rolling", "batch"],
+    filter_seen: bool,
 ) -> None:
     """Replay registered versions on a window of the warehouse; prints the verdict and moves nothing."""
     settings = load_settings()
@@ -139,7 +146,7 @@ def replay(
         from flows.comparison import compare_versions
 
         tracking.configure(settings.mlflow_tracking_uri)
-        evidence, report = compare_versions(challenger, champion, start, end, profile)
+        evidence, report = compare_versions(challenger, champion, start, end, profile, mode, filter_seen)
     console.print(f"\n[bold]{evidence['measured']['outcome']}[/bold]")
     for reason in evidence["measured"]["reasons"]:
         console.print(f"· {reason}", markup=False)
@@ -147,12 +154,10 @@ def replay(
     console.print(f"replay report  {report}", markup=False)
 
 
-def replay_logged(path: Path, *, target_policy: Path | None, profile: str) -> None:
+def replay_logged(path: Path, *, target_policy: Path | None, profile: Literal["small", "production"]) -> None:
     """Judge a policy from logged propensities; prints a box for every log and moves nothing."""
     from flows.logged_source import logs_at, read_log
 
-    if profile not in ("small", "production"):
-        raise BadRequest(f"there is no gate profile {profile!r}; --profile is small or production")
     for log in logs_at(path):  # a row that is amiss is told before servers are started
         read_log(log, target_policy)
     from flows.servers import running_servers

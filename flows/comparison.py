@@ -10,10 +10,12 @@ from typing import Any
 from prefect import flow
 
 from components.artifact import digest_of
-from components.data import queries, snapshot
+from components.data import cycles, queries, snapshot
+from components.evaluation.plan import Mode
 from components.registry import versions
 from components.registry.bundle import open_bundle
-from flows.replay import Contender, replay, report_page
+from flows.asking import Contender
+from flows.replay import replay, report_page
 from flows.settings import load_settings
 from flows.state import warehouse
 from flows.training import train_baselines
@@ -26,11 +28,13 @@ def compare_versions(
     start: datetime | None = None,
     end: datetime | None = None,
     profile: str = "small",
+    mode: Mode = "rolling",
+    filter_seen: bool = True,
 ) -> tuple[dict[str, Any], str]:
     """Replay `challenger` against `champion` (default: the champion of now) on [start, end).
 
     The window begins where the challenger's training ended, unless told otherwise, and reaches to the last
-    event. Popularity is counted anew before it. Returns the evidence and the path of the report.
+    event. The baselines are counted anew before it. Returns the evidence and the path of the report.
     """
     settings = load_settings()
     against = champion or versions.require_champion(settings.model_name).version
@@ -39,13 +43,26 @@ def compare_versions(
     until = end or queries.event_time_quantile(warehouse(), 1.0)
     train = snapshot.take_snapshot(warehouse(), settings.artifacts, end=cut)
     window = snapshot.take_snapshot(warehouse(), settings.artifacts, start=cut, end=until or cut)
-    run = digest_of(["compare", train.digest, window.digest, challenger, against, profile])
+    run = digest_of(["compare", train.digest, window.digest, challenger, against, profile, mode, filter_seen])
     counted = train_baselines(run, train.to_dict()).output
     contenders += [
         Contender(name=name, arm=arm, folder="", train_end=cut.isoformat(), digest=arm["digest"])
         for name, arm in counted.items()
     ]
-    judged = replay(run, train.to_dict(), window.to_dict(), contenders, "challenger", "champion", profile)[-1]
+    finished = cycles.cycles(warehouse())
+    replayed = replay(
+        run,
+        train.to_dict(),
+        window.to_dict(),
+        contenders,
+        "challenger",
+        "champion",
+        profile,
+        mode,
+        filter_seen,
+        source=finished[-1].summary["told"]["source"] if finished else None,
+    )
+    judged = replayed[-1]
     folder = Path(judged.output["replay"]["path"])
     return json.loads((folder / "evidence.json").read_text()), str(report_page(judged.output["replay"]))
 

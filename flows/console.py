@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 _PIPED_WIDTH = 120  # a log file has no width of its own
@@ -19,6 +20,11 @@ def stage_line(stage: str, seconds: float, reused: bool, note: str) -> None:
     """One finished stage: what, how long, and the figure worth knowing."""
     spent = "[dim]reused[/dim]" if reused else f"{seconds:6.1f} s"
     console.print(f"  [green]✓[/green] {stage:<20} {spent:>8}  [dim]{note}[/dim]")
+
+
+def warning_line(text: str) -> None:
+    """Something that a person should know before the work goes on."""
+    console.print(f"  [yellow]![/yellow] [dim]{escape(text)}[/dim]")
 
 
 @contextmanager

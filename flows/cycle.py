@@ -9,20 +9,23 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow, runtime, tags, task
 
 from components.data import lease, snapshot
-from components.recommender.arm import ChallengerName
+from components.recommender.arm import READ_CODES, ChallengerName
 from components.registry import tracking
 from components.registry.bundle import open_bundle
+from flows.asking import Contender
+from flows.cold import identify_cold
 from flows.features import features
 from flows.ingest import ingest
 from flows.record import carried_into, cycle_id, keep_cycle
 from flows.release import champion_now, open_tracking, promote, register
-from flows.replay import Contender, replay, report_page
+from flows.replay import replay, report_page
 from flows.request import CycleRequest
 from flows.settings import load_settings
 from flows.stages import Outcome, run_once
@@ -71,25 +74,30 @@ def retraining_cycle(request: CycleRequest) -> CycleSummary:
             run, train, training_set, feature_set, request.preset, request.seed, previous and previous["ids"]
         )
     ids = identified.output
+    cold = identify_cold(run, request.source, window, ids)
 
+    again = _recipe_to_refit(champion, request)
     trained = [
         train_arm(run, arm, training_set, ids["ids"], request.preset, request.seed, tracked)
-        for arm in dict.fromkeys((request.challenger, REFERENCE))
+        for arm in dict.fromkeys((request.challenger, REFERENCE, *([again] if again else [])))
     ]
     counted = train_baselines(run, train)
     arms = {outcome.output["name"]: outcome.output["arm"] for outcome in trained}
     bundled = bundle_challenger(run, request, train, feature_set, ids, arms[request.challenger])
 
-    contenders = _contenders(request, arms, counted.output, bundled.output["bundle"], champion)
+    tokenizer = ids["tokenizer"]["digest"]
+    contenders = _contenders(request, arms, counted.output, bundled.output["bundle"], champion, tokenizer)
+    is_fair = _can_be_told_of_cold_items(champion, request, tokenizer)
     replayed = replay(
-        run, train, window, contenders, request.challenger, CHAMPION if champion else None, request.profile
-    )
+        run, train, window, contenders, request.challenger, CHAMPION if champion else None, request.profile,
+        request.mode, request.filter_seen, cold.output["cold_ids"] if is_fair else None, request.source,
+    )  # fmt: skip
     judged = replayed[-1].output
     registered = register(run, tracked, bundled.output["bundle"], judged)
     promoted = promote(run, registered.output, judged, champion and champion["version"])
 
     outcomes = [
-        checked, landed, opened, snapshots, *prepared, identified, *trained, counted, bundled, *replayed,
+        checked, landed, opened, snapshots, *prepared, identified, cold, *trained, counted, bundled, *replayed,
         registered, promoted,
     ]  # fmt: skip
     summary = _summarise(request, run, outcomes, tracked, time.perf_counter() - begin)
@@ -154,26 +162,56 @@ def _contenders(
     counted: Mapping[str, dict[str, str]],
     bundle: dict[str, str],
     champion: dict[str, str] | None,
+    tokenizer: str,
 ) -> list[Contender]:
-    """Everyone who is asked for lists. The challenger is asked out of the bundle that will be registered."""
+    """Everyone who is asked for lists. The challenger is asked out of the bundle that will be registered.
+
+    `tokenizer` is the digest of the one whose IDs this cycle's arms were trained on.
+    """
     train_end = request.train_cutoff.isoformat()
 
-    def plain(name: str, arm: dict[str, str]) -> Contender:
-        return Contender(name=name, arm=arm, folder="", train_end=train_end, digest=arm["digest"])
+    def plain(name: str, arm: dict[str, str], **more: Any) -> Contender:
+        return Contender(name=name, arm=arm, folder="", train_end=train_end, digest=arm["digest"], **more)
 
     contenders = [
         Contender(
-            name=request.challenger, arm=bundle, folder="arm", train_end=train_end, digest=bundle["digest"]
+            name=request.challenger, arm=bundle, folder="arm", train_end=train_end, digest=bundle["digest"],
+            reads_cold_ids=request.challenger in READ_CODES,
         )
-    ]
-    if champion:
+    ]  # fmt: skip
+    if champion and (again := _recipe_to_refit(champion, request)):
+        refit = plain(CHAMPION, arms[again], compared="refit at the cut", reads_cold_ids=again in READ_CODES)
+        contenders.append(refit)
+    elif champion:
         held = {name: champion[name] for name in ("kind", "digest", "path")}
-        learned = open_bundle(champion["path"]).facts.train_end
+        facts = open_bundle(champion["path"]).facts
         contenders.append(
-            Contender(name=CHAMPION, arm=held, folder="arm", train_end=learned, digest=champion["digest"])
-        )
-    contenders += [plain(name, ref) for name, ref in arms.items() if name != request.challenger]
+            Contender(
+                name=CHAMPION, arm=held, folder="arm", train_end=facts.train_end, digest=champion["digest"],
+                reads_cold_ids=facts.tokenizer == tokenizer,
+            )
+        )  # fmt: skip
+    beside = {REFERENCE: arms[REFERENCE]} if request.challenger != REFERENCE else {}
+    contenders += [plain(name, ref) for name, ref in beside.items()]
     return contenders + [plain(name, counted[name]) for name in BASELINES]
+
+
+def _recipe_to_refit(champion: dict[str, str] | None, request: CycleRequest) -> ChallengerName | None:
+    """The champion's arm, if it learned past this cycle's cut: then its recipe is trained anew, up to the cut."""
+    if champion is None:
+        return None
+    facts = open_bundle(champion["path"]).facts
+    has_leaked = datetime.fromisoformat(facts.train_end) > request.train_cutoff
+    return cast(ChallengerName, facts.arm) if has_leaked else None
+
+
+def _can_be_told_of_cold_items(
+    champion: dict[str, str] | None, request: CycleRequest, tokenizer: str
+) -> bool:
+    """False for a champion on the IDs of another tokenizer: those of cold items would mean nothing to it."""
+    if champion is None or _recipe_to_refit(champion, request):
+        return True
+    return open_bundle(champion["path"]).facts.tokenizer in (None, tokenizer)
 
 
 def _summarise(

@@ -1,6 +1,7 @@
 """Replay: the same requests to every arm, then evidence, gate, and report.
 
-Latency is measured here, beside the verdict: it depends on the machine.
+Latency is measured here, beside the verdict: it depends on the machine. What is left of the window's alpha is
+asked of the ledger before anything is judged, and is an input of the verdict like any other.
 """
 
 from __future__ import annotations
@@ -8,40 +9,40 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from components.artifact import ArtifactRef, publish, verified
-from components.data import snapshot
-from components.evaluation import gate, latency, report
-from components.evaluation.plan import ReplayPlan, plan_replay
+from components.artifact import ArtifactRef, publish
+from components.data import alpha, snapshot
+from components.evaluation import latency, report
+from components.evaluation.beyond import categories_of
+from components.evaluation.plan import Mode, ReplayPlan
 from components.evaluation.replay import ReplayResult, evaluate
-from components.recommender.arm import Arm, Histories
-from flows.console import progress_bar
+from components.evaluation.spending import Attempt
+from components.recommender.arm import Arm
+from flows.asking import (
+    COLD_LISTS,
+    PROFILES,
+    Asked,
+    Contender,
+    histories_of,
+    load_contender,
+    rank,
+    read_lists,
+    tell_what_can_be_told,
+)
 from flows.settings import LOOPBACK, load_settings
+from flows.source import item_images
 from flows.stages import Outcome, run_once
+from flows.state import warehouse
+from flows.training import BASELINES
 
 _LATENCY_BATCHES = 60
-
-
-@dataclass(frozen=True, kw_only=True)
-class Contender:
-    """An arm as it will be asked: the published artifact that holds it, and until when it learned."""
-
-    name: str  # as it stands in tables: mmgrec, champion, sasrec, popularity, …
-    arm: dict[str, str]  # ArtifactRef of a folder that `load_arm` reads
-    folder: str  # of the arm within the artifact
-    train_end: str  # ISO 8601 UTC, exclusive
-    digest: str  # of the artefact that would be promoted
-
-
-PROFILES = {"small": gate.small, "production": gate.production}
 
 
 @flow(name="replay", flow_run_name="replay-{challenger}")
@@ -53,82 +54,74 @@ def replay(
     challenger: str,
     champion: str | None,
     profile: str,
+    mode: Mode = "rolling",
+    filter_seen: bool = True,
+    cold_ids: dict[str, str] | None = None,
+    source: str | None = None,
 ) -> tuple[Outcome, ...]:
-    """Ask every contender for its lists, then judge. Returns the outcome of each stage, judgement last."""
-    ranked = [rank(run, train, window, contender, profile) for contender in contenders]
-    lists = {outcome.output["arm"]: outcome.output["lists"] for outcome in ranked}
-    judged = judge(run, train, window, contenders, lists, challenger, champion, profile)
-    return (*ranked, judged)
+    """Ask every contender for its lists, then judge. Returns the outcome of each stage, judgement last.
 
-
-@task(task_run_name="rank-{contender.name}")
-def rank(
-    run: str, train: dict[str, str], window: dict[str, str], contender: Contender, profile: str
-) -> Outcome:
-    """The arm's list for every request of the window."""
-
-    def work() -> dict[str, Any]:
-        plan = replay_plan(train, window)
-        with progress_bar(f"rank {contender.name}"):
-            lists = _lists(load_contender(contender), plan, PROFILES[profile]().list_length)
-        ref = publish(
-            load_settings().artifacts,
-            "lists",
-            lambda folder: np.save(folder / "lists.npy", lists, allow_pickle=False),
-            parents={"arm": contender.arm["digest"], "train": train["digest"], "window": window["digest"]},
-            config={"arm": contender.name},
-        )
-        return {"arm": contender.name, "lists": ref.to_dict(), "note": f"{len(plan):,} lists"}
-
-    return run_once(
-        f"rank {contender.name}",
-        run=run,
-        inputs={"arm": contender.arm["digest"], "train": train["digest"], "window": window["digest"]},
-        config={"profile": profile},
-        rooms=("recommender", "evaluation"),
-        work=work,
+    The baselines come first: they show what the window and the profile can tell at all, and that is said
+    before the others are asked. `source` is where the items' images lie, for the report; None leaves them out.
+    """
+    asked = Asked(
+        train=train, window=window, profile=profile, mode=mode, filter_seen=filter_seen, cold_ids=cold_ids
     )
+    baselines = [contender for contender in contenders if contender.name in BASELINES]
+    ranked = [rank(run, asked, contender) for contender in baselines]
+    tell_what_can_be_told(asked, {outcome.output["arm"]: outcome.output["lists"] for outcome in ranked})
+    ranked += [rank(run, asked, contender) for contender in contenders if contender not in baselines]
+    lists = {outcome.output["arm"]: outcome.output["lists"] for outcome in ranked}
+    judged = judge(run, asked, contenders, lists, challenger, champion, source)
+    return (*ranked, judged)
 
 
 @task(task_run_name="judge-{challenger}")
 def judge(
     run: str,
-    train: dict[str, str],
-    window: dict[str, str],
+    asked: Asked,
     contenders: list[Contender],
     lists: Mapping[str, dict[str, str]],
     challenger: str,
     champion: str | None,
-    profile: str,
+    source: str | None = None,
 ) -> Outcome:
     """Score, compare, pass the gate; publish evidence, per-user table, and the report."""
+    by_name = {contender.name: contender for contender in contenders}
+    profile = PROFILES[asked.profile]()
+    spent = _spend(asked, by_name[challenger], by_name.get(champion or ""))
+    attempt = Attempt(number=spent.attempt, alpha_one_sided=spent.alpha_one_sided) if spent else None
+    config = {"challenger": challenger, "champion": champion, **asked.config}
 
     def work() -> dict[str, Any]:
-        plan = replay_plan(train, window)
+        plan = asked.plan()
+        cold = asked.cold(plan)
         arms = {contender.name: load_contender(contender) for contender in contenders}
-        found = {}
-        for name, ref in lists.items():
-            verified(ref["path"])
-            found[name] = np.load(Path(ref["path"]) / "lists.npy", allow_pickle=False)
+        found = {name: read_lists(ref) for name, ref in lists.items()}
+        items = snapshot.read_items(ArtifactRef(**asked.window))
         result = evaluate(
             plan,
             found,
             challenger=challenger,
             champion=champion,
-            profile=PROFILES[profile](),
+            profile=profile,
             train_ends={c.name: datetime.fromisoformat(c.train_end) for c in contenders},
             digests={c.name: c.digest for c in contenders},
             latency=_latency(arms, plan, [a for a in (challenger, champion) if a]),
+            attempt=attempt,
+            compared=by_name[champion].compared if champion else "registry artefact",
+            categories=categories_of(items, plan.catalogue),
+            cold=cold,
+            cold_lists={name: read_lists(ref, COLD_LISTS) for name, ref in lists.items()} if cold else None,
         )
-        items = snapshot.read_items(ArtifactRef(**window))
         titles = dict(zip(items["item_id"], items["title"].fillna(""), strict=True))
-        page = report.render_report(result, plan, found, titles)
+        page = report.render_report(result, plan, found, titles, images=item_images(items, source))
         published = publish(
             load_settings().artifacts,
             "replay",
             lambda folder: _write_replay(folder, result, page),
             parents={name: ref["digest"] for name, ref in lists.items()},
-            config={"challenger": challenger, "champion": champion, "profile": profile},
+            config=config,
         )
         return {
             "replay": published.to_dict(),
@@ -143,57 +136,38 @@ def judge(
             "lists": {name: ref["digest"] for name, ref in lists.items()},
             "artefacts": {c.name: c.digest for c in contenders},
             "train_ends": {c.name: c.train_end for c in contenders},
+            "compared": {c.name: c.compared for c in contenders},
+            "attempt": asdict(attempt) if attempt else None,
         },
-        config={"challenger": challenger, "champion": champion, "profile": profile},
+        config=config,
         rooms=("evaluation",),
         work=work,
     )
+    if spent:
+        verdict, replayed = outcome.output["verdict"], outcome.output["replay"]["digest"]
+        alpha.record_verdict(warehouse(), spent, profile=profile.hash, verdict=verdict, replay=replayed)
     show_in_prefect(outcome.output["replay"])
     return outcome
 
 
-def replay_plan(train: dict[str, str], window: dict[str, str]) -> ReplayPlan:
-    """The requests of a window, from the two snapshots on either side of the cut."""
-    train_ref, window_ref = ArtifactRef(**train), ArtifactRef(**window)
-    facts = snapshot.snapshot_facts(window_ref)
-    assert facts.start is not None
-    return plan_replay(
-        snapshot.read_events(train_ref),
-        snapshot.read_events(window_ref),
-        snapshot.read_items(train_ref),
-        cut=facts.start,
-        end=facts.end,
-    )
-
-
-def load_contender(contender: Contender) -> Arm:
-    """The arm out of its published folder, every byte checked."""
-    from components.recommender.loading import load_arm
-
-    verified(contender.arm["path"])
-    return load_arm(Path(contender.arm["path"]) / contender.folder)
-
-
-def _lists(arm: Arm, plan: ReplayPlan, k: int) -> np.ndarray:
-    return arm.recommend(
-        _histories(plan, slice(None)), k=k, candidates=plan.candidates, exclude_seen=plan.filter_seen
-    ).items
-
-
-def _histories(plan: ReplayPlan, requests: slice) -> Histories:
-    return Histories(
-        catalogue=plan.catalogue,
-        items=plan.items,
-        times=plan.times,
-        start=plan.start[requests],
-        end=plan.end[requests],
+def _spend(asked: Asked, challenger: Contender, champion: Contender | None) -> alpha.AlphaEntry | None:
+    """What this challenger may use of the window's alpha; the champion's own artefact tries nothing."""
+    if champion and champion.digest == challenger.digest:
+        return None
+    profile = PROFILES[asked.profile]()
+    return alpha.spend_alpha(
+        warehouse(),
+        window=asked.window["digest"],
+        challenger=challenger.digest,
+        shares=profile.alpha_shares,
+        profile=profile.hash,
     )
 
 
 def _latency(arms: Mapping[str, Arm], plan: ReplayPlan, names: list[str]) -> dict[str, latency.Latency]:
     def asked(arm: Arm) -> Any:
         return lambda requests: arm.recommend(
-            _histories(plan, requests), k=10, candidates=plan.candidates, exclude_seen=plan.filter_seen
+            histories_of(plan, requests), k=10, candidates=plan.candidates, exclude_seen=plan.filter_seen
         )
 
     return latency.measure_latency(
@@ -204,7 +178,7 @@ def _latency(arms: Mapping[str, Arm], plan: ReplayPlan, names: list[str]) -> dic
 def _write_replay(folder: Path, result: ReplayResult, page: str) -> None:
     (folder / "evidence.json").write_text(json.dumps(result.to_dict(), indent=1, sort_keys=True))
     result.metrics_table().to_csv(folder / "arms.csv", index=False)
-    (folder / "report.html").write_text(page)
+    (folder / "report.html").write_text(page, encoding="utf-8")
 
 
 def show_in_prefect(replayed: dict[str, str]) -> None:

@@ -30,6 +30,13 @@ class CycleRequest(BaseModel):
     profile: Literal["small", "production"] = Field(
         default="small", description="gate profile, sized to the data"
     )
+    mode: Literal["rolling", "batch"] = Field(
+        default="rolling",
+        description="rolling: a list before every event; batch: one list a user, at the cut",
+    )
+    filter_seen: bool = Field(
+        default=True, description="off where people take things again: repeats count, in lists and in truth"
+    )
     preset: Literal["default", "quick"] = Field(
         "default", description="quick: for tests, minutes become seconds"
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+import pandas as pd
 
 from components.data.batch import Batch
 from components.data.sources import folder, movielens, synthetic
@@ -38,6 +41,24 @@ def open_source(name: str, settings: Settings) -> Source:
         synthetic.write_synthetic(synthetic.SyntheticConfig(), made)
         return Source(name=name, media_root=made, terms="")
     return Source(name=name, media_root=Path(name).expanduser().resolve(), terms="")
+
+
+def item_images(items: pd.DataFrame, source: str | None) -> Callable[[str], bytes | None] | None:
+    """Reads the image of an item id, None for one that has none or whose file is gone; None without images.
+
+    `items` has the item columns of a snapshot.
+    """
+    root = open_source(source, load_settings()).media_root if source else None
+    if root is None:
+        return None
+    having = items[items["image_path"].notna()]
+    paths = dict(zip(having["item_id"], having["image_path"], strict=True))
+
+    def read(item_id: str) -> bytes | None:
+        path = root / paths[item_id] if item_id in paths else None
+        return path.read_bytes() if path and path.is_file() else None
+
+    return read
 
 
 def read_batch(request: CycleRequest) -> Batch:

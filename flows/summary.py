@@ -10,6 +10,7 @@ COMPUTE_STAGES = (
     "encode items",
     "fit tokenizer",
     "extend ids",
+    "identify cold items",
     "train ",
     "rank",
     "judge",

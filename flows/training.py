@@ -22,6 +22,7 @@ from components.recommender.arm import READ_CODES, Arm, ChallengerName
 from components.recommender.challengers import train_challenger
 from components.recommender.compute import Compute
 from components.recommender.popularity import fit_popularity, fit_recent_popularity
+from components.recommender.random_order import RandomArm
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training import Step
 from components.registry import bundle, tracking
@@ -37,7 +38,8 @@ from flows.request import CycleRequest
 from flows.settings import load_settings
 from flows.stages import Outcome, code_digest, run_once
 
-BASELINES = ("popularity", "recent_popularity")
+BASELINES = ("popularity", "recent_popularity", "random")
+_RANDOM_SEED = 7
 _IDS_FILE = "semantic_ids.parquet"
 
 
@@ -209,16 +211,17 @@ def train_arm(
 
 @task
 def train_baselines(run: str, train: dict[str, str]) -> Outcome:
-    """All-time and recent popularity, counted before the cut."""
+    """All-time and recent popularity, counted before the cut, and the random arm: they stand in every replay."""
 
     def work() -> dict[str, Any]:
         events = snapshot.read_events(ArtifactRef(**train))
         items = events["item_id"].to_numpy(dtype=object)
         times = events["timestamp"].dt.as_unit("s").astype("int64").to_numpy()
         cutoff = int(snapshot.snapshot_facts(ArtifactRef(**train)).end.timestamp())
-        arms = (
+        arms: tuple[Arm, ...] = (
             fit_popularity(items),
             fit_recent_popularity(items[times < cutoff], times[times < cutoff], cutoff=cutoff),
+            RandomArm(seed=_RANDOM_SEED),
         )
         parents = {"snapshot": train["digest"]}
         return {arm.name: _publish_arm(arm, parents, "default", 0).to_dict() for arm in arms}

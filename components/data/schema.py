@@ -2,7 +2,7 @@
 
 `batches.batch_id` grows with every landing and is the ingestion watermark: "all batches up to 7" names one
 state of `events` for ever. `events` and `items` do not refer to each other, since either may arrive first.
-`promotions` is append-only: triggers in the migration refuse updates and deletes.
+`promotions` and `alpha_ledger` are append-only: triggers in the migrations refuse updates and deletes.
 """
 
 from __future__ import annotations
@@ -168,6 +168,26 @@ promotions = Table(
     Column("evidence", Text, nullable=False),  # JSON
     Column("at", BigInteger, nullable=False),
     CheckConstraint("action IN ('promote', 'rollback')", name="known_action"),
+    sqlite_autoincrement=True,
+)
+
+alpha_ledger = Table(
+    "alpha_ledger",
+    metadata,
+    Column("id", _Counter, primary_key=True),
+    Column("entry", String(16), nullable=False),
+    Column("window_digest", String(64), nullable=False, index=True),  # digest of the window's snapshot
+    Column("challenger_digest", String(64), nullable=False),  # digest of its artefact
+    Column("attempt", Integer, nullable=False),  # from 1, by window
+    Column("alpha_one_sided", Float, nullable=False),
+    Column("profile", String(64), nullable=False),  # hash of the gate profile
+    Column("verdict", Text),  # of what was judged
+    Column("replay", String(64)),  # digest of its evidence
+    Column("at", BigInteger, nullable=False),
+    CheckConstraint("entry IN ('spent', 'judged')", name="known_entry"),
+    CheckConstraint(
+        "(entry = 'judged') = (verdict IS NOT NULL AND replay IS NOT NULL)", name="only_what_was_judged"
+    ),
     sqlite_autoincrement=True,
 )
 

@@ -8,8 +8,19 @@ Shapes: R lists, k places (-1 empty), I items, F features of an item (0 or 1).
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Int
 from scipy import sparse
+
+
+def categories_of(items: pd.DataFrame, catalogue: np.ndarray) -> Bool[np.ndarray, "I F"] | None:
+    """Which categories each item of the catalogue is of, from `items` (item_id, categories joined by |).
+
+    Categories in the order of their names. None where no item has any.
+    """
+    stated = items.set_index("item_id")["categories"].reindex(catalogue)
+    table = stated.fillna("").str.get_dummies("|")
+    return table.to_numpy(dtype=bool) if table.shape[1] else None
 
 
 def coverage(lists: Int[np.ndarray, "R k"], candidates: Bool[np.ndarray, "I"]) -> float:

@@ -10,6 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from components.evaluation import statistics
+from components.evaluation.lift import fieller_interval, relative_lift
+
+BOOTSTRAP = "paired_user_bootstrap"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,9 @@ class Comparison:
     sd: float
     mde: float  # smallest true difference that n users would have shown with 80 % power
     zero_share: float  # users whose difference is 0
+    lift_lower: float | None = None  # Fieller; None where the baseline is not shown to be off 0
+    lift_upper: float | None = None
+    test: str = BOOTSTRAP  # what gave the bounds; or a sequential method
 
     @property
     def is_finite(self) -> bool:
@@ -108,7 +114,8 @@ def _comparison(
     n = len(differences)
     sd = statistics.standard_deviation(differences)
     delta = float(differences.mean()) if n else math.nan
-    baseline = float(pairing.baseline_values[both].mean()) if n else math.nan
+    baseline = pairing.baseline_values[both]
+    lift = fieller_interval(differences, baseline, confidence=1 - alpha)
     return Comparison(
         challenger=pairing.challenger,
         baseline=pairing.baseline,
@@ -120,10 +127,12 @@ def _comparison(
         upper=bounds[1],
         p=p,
         challenger_mean=float(pairing.challenger_values[both].mean()) if n else math.nan,
-        baseline_mean=baseline,
-        relative_lift=delta / baseline if n and abs(baseline) > 1e-9 else None,
+        baseline_mean=float(baseline.mean()) if n else math.nan,
+        relative_lift=relative_lift(differences, baseline),
         dz=delta / sd if sd > 0 else 0.0,
         sd=sd,
         mde=statistics.minimum_detectable_effect(sd, n, alpha=alpha, power=power),
         zero_share=float((np.abs(differences) <= statistics.TIE).mean()) if n else math.nan,
+        lift_lower=lift[0] if lift else None,
+        lift_upper=lift[1] if lift else None,
     )

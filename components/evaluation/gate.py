@@ -1,4 +1,4 @@
-"""The gate: what a challenger must show to replace the champion, and the verdict on what it showed.
+"""The gate: the verdict on what a challenger showed, as its profile asks.
 
 Order: identical artefact → validity → must beat → guardrails → primary. The verdict is a pure function of the
 evidence and the profile; nothing measured with a clock enters it. "Not significant" is never a pass, and
@@ -9,186 +9,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 
-from components.artifact import digest_of
-from components.evaluation import statistics
-from components.evaluation.comparison import Comparison
-from components.evaluation.ranking import parse_metric
+from components.evaluation.comparison import BOOTSTRAP, Comparison
+from components.evaluation.profile import (
+    LEAST_USERS,
+    GateProfile,
+    LatencyRatio,
+    NonInferiority,
+    ProfileError,
+    Satisfiability,
+    Threshold,
+    production,
+    small,
+)
+from components.evaluation.spending import Attempt
 
-LEAST_USERS = 30  # no profile may promote on fewer
-
-# --- the profile ---------------------------------------------------------------------------------------
-
-
-class ProfileError(ValueError):
-    """A profile contradicts itself or could never be satisfied."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Validity:
-    min_users: int
-    min_slice_users: int  # below it a slice is "not evaluable"
-    max_one_arm_only: float = 0.01  # share of users to whom one arm gave no list at all
-
-
-@dataclass(frozen=True, kw_only=True)
-class Primary:
-    """The one metric that decides; its test is the paired user bootstrap."""
-
-    metric: str = "ndcg@10"
-    alpha_one_sided: float = 0.025
-    resamples: int = 10_000
-    seed: int = 7
-    interval: statistics.Interval = "percentile"
-    effect_of_interest: float = 0.01  # absolute; differences below it are of no consequence
-    power: float = 0.8
-
-
-@dataclass(frozen=True, kw_only=True)
-class NonInferiority:
-    """The challenger may not lose more than `margin` (absolute) to the champion, on a slice if named."""
-
-    metric: str
-    margin: float
-    slice: str = "all"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Threshold:
-    """A figure of all the challenger's lists together, such as coverage: a value, not a mean over users."""
-
-    metric: str
-    min_value: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class LatencyRatio:
-    """The challenger's latency over the champion's, measured interleaved on one machine."""
-
-    quantile: str = "p95"
-    max_ratio: float = 1.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class GateProfile:
-    """A gate sized to its data. Checked when built; `satisfiability` checks it against a window."""
-
-    name: str
-    validity: Validity
-    primary: Primary = Primary()
-    must_beat: tuple[str, ...] = ("popularity", "recent_popularity")
-    required: tuple[NonInferiority | Threshold, ...] = ()
-    if_evaluable: tuple[NonInferiority, ...] = ()
-    latency: LatencyRatio | None = None
-    secondary: tuple[str, ...] = ("hr@10", "mrr@10")  # reported with Holm's correction; they decide nothing
-
-    def __post_init__(self) -> None:
-        alpha, resamples = self.primary.alpha_one_sided, self.primary.resamples
-        if not 0 < alpha < 0.5:
-            raise ProfileError(f"{self.name}: alpha_one_sided is {alpha}; it lies between 0 and 0.5")
-        if resamples < 50 / alpha:
-            raise ProfileError(
-                f"{self.name}: {resamples} resamples leave fewer than 50 beyond a tail of {alpha}; "
-                f"ask for {math.ceil(50 / alpha)}"
-            )
-        if self.primary.effect_of_interest <= 0:
-            raise ProfileError(f"{self.name}: the effect of interest must be above 0")
-        if not self.must_beat:
-            raise ProfileError(f"{self.name}: must_beat is empty; name at least popularity")
-        if self.validity.min_users < LEAST_USERS:
-            raise ProfileError(
-                f"{self.name}: min_users is {self.validity.min_users}; below {LEAST_USERS} no test holds"
-            )
-        for guard in (*self.required, *self.if_evaluable):
-            if isinstance(guard, NonInferiority) and guard.margin <= 0:
-                raise ProfileError(f"{self.name}: the margin of {guard.metric} must be above 0")
-            if isinstance(guard, Threshold) and not 0 <= guard.min_value <= 1:
-                raise ProfileError(f"{self.name}: {guard.metric} can never reach {guard.min_value}")
-        for metric in self.user_metrics:
-            parse_metric(metric)
-
-    @property
-    def user_metrics(self) -> tuple[str, ...]:
-        """Every ranking metric that some rule reads, primary first."""
-        guarded = [g.metric for g in (*self.required, *self.if_evaluable) if isinstance(g, NonInferiority)]
-        return tuple(dict.fromkeys([self.primary.metric, *guarded, *self.secondary]))
-
-    @property
-    def list_length(self) -> int:
-        """Places a list must have for every metric of the profile to be read."""
-        return max(parse_metric(metric)[1] for metric in self.user_metrics)
-
-    @property
-    def hash(self) -> str:
-        return digest_of(asdict(self))
-
-    def satisfiability(self, *, users: int, sd: float | None = None) -> Satisfiability:
-        """Could any challenger pass on a window of `users`, whose paired differences spread by `sd`?"""
-        detectable = None
-        if sd is not None:
-            detectable = statistics.minimum_detectable_effect(
-                sd, users, alpha=2 * self.primary.alpha_one_sided, power=self.primary.power
-            )
-        if users < self.validity.min_users:
-            return Satisfiability(
-                satisfiable=False,
-                detectable_effect=detectable,
-                reason=f"profile {self.name} asks for {self.validity.min_users} users, "
-                f"and the window holds {users}",
-            )
-        return Satisfiability(satisfiable=True, detectable_effect=detectable, reason="")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Satisfiability:
-    satisfiable: bool
-    detectable_effect: (
-        float | None
-    )  # absolute difference of the primary metric found with the profile's power
-    reason: str
-
-
-def small() -> GateProfile:
-    """For a few hundred returning users (MovieLens-100K: 291 and 401): finds differences of .01-.02."""
-    return GateProfile(
-        name="small",
-        validity=Validity(min_users=200, min_slice_users=100),
-        required=(
-            NonInferiority(metric="recall@50", margin=0.02),
-            Threshold(metric="coverage@10", min_value=0.05),
-        ),
-        if_evaluable=(
-            NonInferiority(metric="ndcg@10", margin=0.02, slice="cold_users"),
-            NonInferiority(metric="recall@10", margin=0.02, slice="cold_items"),
-        ),
-        latency=LatencyRatio(),
-    )
-
-
-def production() -> GateProfile:
-    """For tens of thousands of users and more: smaller margins and effects, guarded tails."""
-    return GateProfile(
-        name="production",
-        validity=Validity(min_users=5_000, min_slice_users=1_000),
-        primary=Primary(effect_of_interest=0.002),
-        required=(
-            NonInferiority(metric="recall@50", margin=0.005),
-            NonInferiority(metric="hr@10", margin=0.005),
-            Threshold(metric="coverage@10", min_value=0.05),
-        ),
-        if_evaluable=(
-            NonInferiority(metric="ndcg@10", margin=0.005, slice="cold_users"),
-            NonInferiority(metric="recall@10", margin=0.005, slice="cold_items"),
-            NonInferiority(metric="recall@10", margin=0.005, slice="tail_items"),
-        ),
-        latency=LatencyRatio(),
-        secondary=("mrr@10", "map_trec@10"),
-    )
-
-
-# --- the verdict ---------------------------------------------------------------------------------------
+__all__ = [
+    "Check",
+    "Evidence",
+    "GateProfile",
+    "LatencyRatio",
+    "NonInferiority",
+    "Outcome",
+    "ProfileError",
+    "Result",
+    "Satisfiability",
+    "Threshold",
+    "Verdict",
+    "decide",
+    "production",
+    "small",
+]
 
 
 class Outcome(StrEnum):
@@ -226,6 +79,8 @@ class Evidence:
     comparisons: tuple[Comparison, ...]
     list_figures: Mapping[str, float]  # of the challenger: coverage@10, gini@10, …
     digests: Mapping[str, str]  # artefact digest of an arm, where it has one
+    leaks: tuple[str, ...] = ()  # which arm has seen the answers, and the mend
+    attempt: Attempt | None = None  # the comparisons' alpha, where challengers of one window share it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,8 +123,9 @@ def decide(evidence: Evidence, profile: GateProfile) -> Verdict:
         outcome, reasons = Outcome.HOLD, unproven
     else:
         outcome, reasons = Outcome.PROMOTE, [c.reason for c in ordered]
+    told = [_has_alpha_left(evidence.attempt, profile).reason] if evidence.attempt else []
     return Verdict(
-        outcome=outcome, reasons=tuple(reasons), checks=(*validity, *ordered), gate_hash=profile.hash
+        outcome=outcome, reasons=(*reasons, *told), checks=(*validity, *ordered), gate_hash=profile.hash
     )
 
 
@@ -287,13 +143,29 @@ def _validity(evidence: Evidence, profile: GateProfile) -> Iterable[Check]:
     yield _passes(
         "temporal cut", evidence.temporal_cut,
         "every arm was trained before the window" if evidence.temporal_cut
-        else "an arm was trained past the cut: it has seen the answers",
+        else "; ".join(evidence.leaks) or "an arm was trained past the cut: it has seen the answers",
     )  # fmt: skip
+    if evidence.attempt:
+        yield _has_alpha_left(evidence.attempt, profile)
     broken = [f"{c.metric} against {c.baseline}" for c in evidence.comparisons if c.n and not c.is_finite]
     yield _passes(
         "finite figures", not broken,
         f"figures are not finite: {', '.join(broken)}" if broken else "every figure is finite",
     )  # fmt: skip
+
+
+def _has_alpha_left(attempt: Attempt, profile: GateProfile) -> Check:
+    whole = profile.primary.alpha_one_sided
+    used = (
+        f"challenger {attempt.number} on this window is judged at alpha {attempt.alpha_one_sided:.3g}, its share of "
+        f"{whole:g} among {profile.challengers_a_window} challengers"
+    )
+    spent = (
+        f"challenger {attempt.number} on this window comes too late: alpha {whole:g} was divided among "
+        f"{profile.challengers_a_window}. Take a later window."
+    )
+    is_left = attempt.alpha_one_sided > 0
+    return _passes("alpha left", is_left, used if is_left else spent)
 
 
 def _passes(name: str, is_passed: bool, reason: str) -> Check:
@@ -311,7 +183,7 @@ def _beats(evidence: Evidence, rival: str, profile: GateProfile) -> Check:
     found = _find(evidence.comparisons, rival, primary.metric, "all")
     if found is None or not found.is_finite:
         return Check(name=name, result=Result.UNPROVEN, reason=f"{name} was not measured")
-    figures = f"{found.delta:+.4f} [{found.lower:+.4f}, {found.upper:+.4f}], {found.n} users"
+    figures = _figures(found)
     if found.lower > 0:
         return Check(
             name=name, result=Result.PASSED, reason=f"better than {rival} on {primary.metric}: {figures}"
@@ -327,9 +199,7 @@ def _beats(evidence: Evidence, rival: str, profile: GateProfile) -> Check:
             reason=f"no difference from {rival} on {primary.metric}: {figures}; one of "
             f"{primary.effect_of_interest:g} was detectable (minimum {found.mde:.4f})",
         )
-    needed = statistics.users_needed(
-        found.sd, primary.effect_of_interest, alpha=2 * primary.alpha_one_sided, power=primary.power
-    )
+    needed = found.n * (found.mde / primary.effect_of_interest) ** 2
     return Check(
         name=name,
         result=Result.UNPROVEN,
@@ -371,7 +241,7 @@ def _not_inferior(evidence: Evidence, champion: str, guard: NonInferiority, *, l
         )
     if found is None or not found.is_finite:
         return Check(name=name, result=Result.UNPROVEN, reason=f"{guard.metric}{where} was not measured")
-    figures = f"{found.delta:+.4f} [{found.lower:+.4f}, {found.upper:+.4f}], {found.n} users"
+    figures = _figures(found)
     if found.lower > -guard.margin:
         return Check(
             name=name, result=Result.PASSED,
@@ -386,6 +256,11 @@ def _not_inferior(evidence: Evidence, champion: str, guard: NonInferiority, *, l
         name=name, result=Result.UNPROVEN,
         reason=f"{guard.metric}{where} may fall by more than {guard.margin:g}: {figures}",
     )  # fmt: skip
+
+
+def _figures(found: Comparison) -> str:
+    looks = "" if found.test == BOOTSTRAP else f", at every look ({found.test.replace('_', ' ')})"
+    return f"{found.delta:+.4f} [{found.lower:+.4f}, {found.upper:+.4f}], {found.n} users{looks}"
 
 
 def _find(comparisons: Iterable[Comparison], baseline: str, metric: str, slice_: str) -> Comparison | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.evaluation.gate import LatencyRatio
+from components.evaluation.profile import LatencyRatio
 
 
 @dataclass(frozen=True, kw_only=True)

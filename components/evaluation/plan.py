@@ -68,6 +68,7 @@ class ReplayPlan:
     users: np.ndarray  # [U] user ids (str), sorted
     truth_offsets: Int[np.ndarray, "R+1"]
     truth_items: Int[np.ndarray, "T"]
+    truth_is_repeat: Bool[np.ndarray, "T"]  # the user had it before; never with `filter_seen`
     user_train_events: Int[np.ndarray, "U"]  # a user's events before T
     item_train_events: Int[np.ndarray, "I"]  # an item's events before T, of any user
     item_train_users: Int[np.ndarray, "I"]  # distinct users behind them
@@ -114,12 +115,18 @@ class ReplayPlan:
             }
         )
 
-    def seen(self, lists: Int[np.ndarray, "R k"]) -> Bool[np.ndarray, "R k"]:
-        """Whether an item of list r is in the history of request r. Negative places are not."""
-        owner = np.repeat(self.user, lists.shape[1])
+    def seen(
+        self, lists: Int[np.ndarray, "R k"], requests: Int[np.ndarray, "R"] | None = None
+    ) -> Bool[np.ndarray, "R k"]:
+        """Whether an item of list r is in the history of request r. Negative places are not.
+
+        `requests` says whose lists these are, where they are not of all of them.
+        """
+        user, end = (self.user, self.end) if requests is None else (self.user[requests], self.end[requests])
+        owner = np.repeat(user, lists.shape[1])
         key = owner * len(self.catalogue) + np.maximum(lists, 0).ravel()
         first = _look_up(self._first_event, key)
-        before = first.reshape(lists.shape) < self.end[:, None]
+        before = first.reshape(lists.shape) < end[:, None]
         return before & (lists >= 0)
 
     @cached_property
@@ -240,6 +247,7 @@ def plan_replay(
         users=window_users[users_left],
         truth_offsets=np.concatenate([[0], np.cumsum(positives[asked])]),
         truth_items=truth_items,
+        truth_is_repeat=(first_event < history_end[group])[taken],
         user_train_events=user_train,
         item_train_events=item_train_events,
         item_train_users=item_train_users,
@@ -267,8 +275,9 @@ def check_train_end(name: str, train_end: datetime, cut: datetime) -> None:
     """Refuse an arm that was trained past the cut (`train_end` is exclusive). Raises LeakageError."""
     if train_end > cut:
         raise LeakageError(
-            f"{name} was trained on events up to {train_end.isoformat()}, past the cut {cut.isoformat()}: it "
-            "has seen the answers. Refit it at the cut, or move the cut."
+            f"{name} was trained past the cut: on events up to {train_end.isoformat()}, and the window begins at "
+            f"{cut.isoformat()}; it has seen the answers. Refit it at the cut, or begin the window at "
+            f"{train_end.isoformat()} or later."
         )
 
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import stats
+from scipy import special, stats
 
 SRM_ALARM = 0.001
+_SHARES = (0.5, 0.5)
 
 
 def bucket(salt: str, user_id: str) -> float:
@@ -31,6 +32,11 @@ def assign_arms(salt: str, user_ids: Sequence[str], shares: Sequence[float]) -> 
     ends = np.cumsum(shares)
     ends[-1] = 1.0  # rounding must not leave a gap at the end
     return np.searchsorted(ends, [bucket(salt, user_id) for user_id in user_ids], side="right")
+
+
+def hash_order(salt: str, user_ids: Sequence[str]) -> Int[np.ndarray, "U"]:
+    """Positions of the users in the order of their buckets: random, and the same for ever."""
+    return np.argsort([bucket(salt, user_id) for user_id in user_ids], kind="stable")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,3 +115,71 @@ def ratio_difference(
         ratios.append(ratio)
         parts.append(ratio + (num - ratio * den) / den.mean())
     return (ratios[0], ratios[1]), welch(parts[0], parts[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """What a live test of these users, dealt half to each arm, would have shown; never the gate's test."""
+
+    challenger: str
+    baseline: str  # arm 0
+    metric: str
+    salt: str
+    counts: tuple[int, int]  # users of baseline and challenger
+    sample_ratio: SampleRatio
+    unpaired: Unpaired
+    cuped: Cuped  # its covariate: events before the cut
+    paired_mde: float  # least difference found by the gate's contrast, every user under both arms
+    unpaired_mde: float  # … by this split
+    cuped_mde: float
+    is_valid: bool  # False where the sample ratio gives the alarm
+    reason: str
+
+
+def rehearse(
+    baseline_values: Float[np.ndarray, "U"],
+    challenger_values: Float[np.ndarray, "U"],
+    before: Float[np.ndarray, "U"],
+    user_ids: Sequence[str],
+    *,
+    challenger: str,
+    baseline: str,
+    metric: str,
+    salt: str,
+    alpha: float,
+    power: float,
+) -> Rehearsal | None:
+    """Deal the users by hash and compare the groups: each user counts under one arm only.
+
+    `before` is what is known of each user from before the cut, alike for both arms. Users without a value are
+    left out. None where a group has fewer than two users.
+    """
+    known = ~np.isnan(baseline_values) & ~np.isnan(challenger_values)
+    ids = [user_id for user_id, is_known in zip(user_ids, known, strict=True) if is_known]
+    arm = assign_arms(salt, ids, _SHARES) if ids else np.zeros(0, dtype=np.int64)
+    counts = np.bincount(arm, minlength=2)
+    if counts.min() < 2:
+        return None
+    ratio = sample_ratio(counts.tolist(), _SHARES)
+    after = np.where(arm == 1, challenger_values[known], baseline_values[known])
+    adjusted = cuped(np.asarray(before, dtype=float)[known], after, arm)
+    differences = challenger_values[known] - baseline_values[known]
+    factor = float(special.ndtri(1 - alpha / 2) + special.ndtri(power))
+    alarm = (
+        f"sample ratio {counts[0]}:{counts[1]} has p = {ratio.p:.2g} under {SRM_ALARM}: the split is broken"
+    )
+    return Rehearsal(
+        challenger=challenger,
+        baseline=baseline,
+        metric=metric,
+        salt=salt,
+        counts=(int(counts[0]), int(counts[1])),
+        sample_ratio=ratio,
+        unpaired=adjusted.raw,
+        cuped=adjusted,
+        paired_mde=factor * float(differences.std(ddof=1)) / math.sqrt(len(differences)),
+        unpaired_mde=factor * adjusted.raw.se,
+        cuped_mde=factor * adjusted.adjusted.se,
+        is_valid=not ratio.alarm,
+        reason=alarm if ratio.alarm else f"users are split {counts[0]}:{counts[1]} (p = {ratio.p:.2g})",
+    )

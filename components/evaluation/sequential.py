@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import stats
+
+Method = Literal["normal_mixture", "empirical_bernstein"]
+_SHOWN_LOOKS = 200
 
 
 def mixture_rho(v_opt: float, alpha: float) -> float:
@@ -134,3 +138,89 @@ def naive_rejects(
     variance = (np.square(differences).cumsum(axis=-1) - total**2 / n) / np.maximum(n - 1, 1)
     critical = stats.t.ppf(1 - alpha / 2, np.maximum(n - 1, 1))
     return (np.abs(total) > critical * np.sqrt(np.maximum(variance, 0) * n)) & (variance > 0) & (n > 1)
+
+
+# --- the path of a replay ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequentialPath:
+    """The mean difference and its anytime-valid interval as users come in, in hash order.
+
+    At most some 200 looks are kept, the last one among them. An interval that knows nothing yet is [-1, 1].
+    """
+
+    challenger: str
+    baseline: str
+    metric: str
+    method: Method
+    decides: bool  # whether the profile made this the primary's test; otherwise it is told only
+    alpha: float  # two-sided: half of it on either side
+    n_min: int
+    users: int
+    n: tuple[int, ...]
+    mean: tuple[float, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    decided_at: int | None  # users from which on 0 lies outside, up to the last look; None: it lies inside
+
+
+def anytime_bounds(
+    differences: Float[np.ndarray, "n"], *, method: Method, alpha: float, n_min: int, v_opt: float
+) -> Float[np.ndarray, "n 2"]:
+    """Lower and upper bound of the mean after each difference in [-1, 1]; [-1, 1] before `n_min` of them.
+
+    `normal_mixture` says nothing while all differences are equal: its spread is estimated.
+    """
+    n = np.arange(1, len(differences) + 1)
+    if method == "empirical_bernstein":
+        bounds = 2 * empirical_bernstein((differences + 1) / 2, alpha=alpha) - 1
+    else:
+        total = differences.cumsum()
+        variance = (np.square(differences).cumsum() - total**2 / n) / np.maximum(n - 1, 1)
+        half = np.sqrt(np.maximum(variance, 0)) * normal_mixture_bound(n, alpha=alpha, v_opt=v_opt) / n
+        half = np.where(variance > 1e-12, half, np.inf)
+        bounds = np.clip(np.stack([total / n - half, total / n + half], axis=1), -1, 1)
+    return np.where((n >= n_min)[:, None], bounds, [-1.0, 1.0])
+
+
+def follow(
+    differences: Float[np.ndarray, "n"],
+    *,
+    challenger: str,
+    baseline: str,
+    metric: str,
+    method: Method,
+    alpha: float,
+    n_min: int,
+    v_opt: float,
+    decides: bool,
+) -> SequentialPath:
+    """The path over `differences` (challenger minus baseline, users in hash order, at least one of them).
+
+    The decision is that of the last look, which holds whoever came before and in which order; `decided_at`
+    says from where on it stood.
+    """
+    bounds = anytime_bounds(differences, method=method, alpha=alpha, n_min=n_min, v_opt=v_opt)
+    side = (bounds[:, 0] > 0).astype(int) - (bounds[:, 1] < 0)
+    others = np.flatnonzero(side != side[-1])
+    decided_at = (int(others[-1]) + 2 if len(others) else 1) if side[-1] else None
+    looks = np.unique(np.linspace(1, len(side), min(len(side), _SHOWN_LOOKS)).round().astype(int))
+    if decided_at is not None:
+        looks = np.union1d(looks, [decided_at])
+    mean = differences.cumsum()[looks - 1] / looks
+    return SequentialPath(
+        challenger=challenger,
+        baseline=baseline,
+        metric=metric,
+        method=method,
+        decides=decides,
+        alpha=alpha,
+        n_min=n_min,
+        users=len(differences),
+        n=tuple(looks.tolist()),
+        mean=tuple(mean.tolist()),
+        lower=tuple(bounds[looks - 1, 0].tolist()),
+        upper=tuple(bounds[looks - 1, 1].tolist()),
+        decided_at=decided_at,
+    )

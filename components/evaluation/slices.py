@@ -1,7 +1,7 @@
-"""Parts of the evidence: cold users, and positives of popular and rare items.
+"""Parts of the evidence: cold users, and positives of popular, rare and cold items, repeats and novelties.
 
-A slice of users keeps some users; a slice of items keeps some of the truth, and with it the users who have
-any of it left. Both are made from what was known before the cut.
+A slice of users keeps some users; a slice of items or positives keeps some of the truth, and with it the
+users who have any of it left. Users and items are told apart by what was known before the cut.
 """
 
 from __future__ import annotations
@@ -15,38 +15,51 @@ from components.evaluation.plan import ReplayPlan
 from components.evaluation.ranking import Relevant
 
 COLD_USER_EVENTS = 5  # a user with at most this many events before the cut is cold
+COLD_ITEMS = "cold_items"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """`users` says who is in it, `items` which positives count; both all-true is the whole."""
+    """`users` says who is in it, `items` and `positives` which of the truth count; all-true is the whole."""
 
     name: str
     users: Bool[np.ndarray, "U"]
     items: Bool[np.ndarray, "I"]
+    positives: Bool[np.ndarray, "T"] | None = None  # None: all
 
     def relevant(self, plan: ReplayPlan) -> Relevant:
-        """The plan's truth with only this slice's items."""
-        if self.items.all():
-            return plan.relevant
+        """The plan's truth with only what this slice counts."""
         keep = self.items[plan.truth_items]
+        if self.positives is not None:
+            keep &= self.positives
+        if keep.all():
+            return plan.relevant
         kept = np.concatenate([[0], np.cumsum(keep)])
         return Relevant(offsets=kept[plan.truth_offsets], items=plan.truth_items[keep])
 
 
 def standard_slices(plan: ReplayPlan, *, cold_user_events: int = COLD_USER_EVENTS) -> tuple[Slice, ...]:
-    """cold_users; head, mid and tail: candidates by train events, each with a third of those events."""
+    """cold_users; head, mid and tail: candidates by train events, each with a third of those events;
+
+    cold_items: candidates without any; and where seen items are not filtered, repeats and novelties.
+    """
     every_user = np.ones(len(plan.users), dtype=bool)
     every_item = np.ones(len(plan.catalogue), dtype=bool)
     cold = Slice(name="cold_users", users=plan.user_train_events <= cold_user_events, items=every_item)
     thirds = popularity_thirds(plan)
-    return (
-        cold,
-        *(
-            Slice(name=name, users=every_user, items=plan.candidates & (thirds == third))
-            for third, name in enumerate(("head_items", "mid_items", "tail_items"))
-        ),
-    )
+    by_items = {
+        name: plan.candidates & (thirds == third)
+        for third, name in enumerate(("head_items", "mid_items", "tail_items"))
+    }
+    by_items[COLD_ITEMS] = plan.candidates & (plan.item_train_events == 0)
+    parts = [cold, *(Slice(name=name, users=every_user, items=items) for name, items in by_items.items())]
+    if not plan.filter_seen:
+        repeat = plan.truth_is_repeat
+        parts += [
+            Slice(name=name, users=every_user, items=every_item, positives=positives)
+            for name, positives in (("repeat", repeat), ("novel", ~repeat))
+        ]
+    return tuple(parts)
 
 
 def popularity_thirds(plan: ReplayPlan) -> np.ndarray:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeGuard
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -64,3 +64,14 @@ class Arm(Protocol):
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), tables (parquet) and `arm.json` (name and config) into the folder."""
         ...
+
+
+class TakesIds(Arm, Protocol):
+    """An arm that ranks items by their semantic IDs, and can be told those of items it never saw."""
+
+    def with_ids(self, item_ids: np.ndarray, codes: Int[np.ndarray, "new level"]) -> Arm: ...
+
+
+def takes_ids(arm: Arm) -> TypeGuard[TakesIds]:
+    """Whether it does."""
+    return hasattr(arm, "with_ids")

@@ -67,7 +67,7 @@ TABLE = [
     ("minimum detectable effect never vetoes", evidence(mde=0.5), Outcome.PROMOTE, "better than old"),
     ("worse than the champion", evidence(champion=WORSE), Outcome.REJECT, "worse than old"),
     ("no difference, detectable", evidence(champion=UNCLEAR, mde=0.009), Outcome.HOLD, "was detectable"),
-    ("no difference, not detectable", evidence(champion=UNCLEAR), Outcome.HOLD, "would need 785 users"),
+    ("no difference, not detectable", evidence(champion=UNCLEAR), Outcome.HOLD, "would need 1,200 users"),
     ("popularity is better", evidence(popularity=WORSE), Outcome.REJECT, "worse than popularity"),
     (
         "as good as popularity, with power",

@@ -83,7 +83,7 @@ def test_a_bad_row_is_named_before_anything_starts(tmp_path: Path, change: dict,
     [
         (("--logged", "gone.csv"), "gone.csv is not there"),
         (("--logged", "."), "no open_bandit_<log>_<campaign>.csv lies there"),
-        (("--logged", "log.csv", "--profile", "huge"), "no gate profile 'huge'"),
+        (("--logged", "log.csv", "--profile", "huge"), "'huge' is not one of 'small', 'production'"),
         (("--logged", "log.csv", "--challenger", "2"), "leave out --challenger"),
         (("--target-policy", "policy.csv"), "name a registered version with --challenger, or a log"),
         ((), "name a registered version with --challenger, or a log"),

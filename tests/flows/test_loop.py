@@ -25,10 +25,11 @@ from flows.demo import POISONED_ROWS
 from tests.flows.conftest import Estate
 from tests.flows.worlds import ROOT, Home
 
-TRAINED_AND_COUNTED = ("mmgrec", "sasrec", "popularity", "recent_popularity")
+TRAINED_AND_COUNTED = ("mmgrec", "sasrec", "popularity", "recent_popularity", "random")
 STAGES = {
     "check batch", "land batch", "open cycle", "take snapshots", "encode items", "check vectors",
     "store features", "training rows", "train mmgrec", "train sasrec", "count popularity", "bundle",
+    "identify cold items",
     *(f"rank {arm}" for arm in TRAINED_AND_COUNTED), "judge", "register", "promote",
 }  # fmt: skip
 

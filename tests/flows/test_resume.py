@@ -39,11 +39,11 @@ FIRST_CYCLE = (
     "train sasrec:before-record",
     "count popularity:after-record",
     "bundle:before-record",
-    "rank mmgrec:start",
-    "rank sasrec:before-record",
     "rank popularity:after-record",
     "rank recent_popularity:start",
-    "judge:before-record",
+    "rank mmgrec:start",
+    "rank sasrec:before-record",
+    "judge:before-record",  # alpha is spent, the verdict unknown
     "register:after-upload",  # a model without a version
     "register:after-log",
     "register:after-create",  # a version without an alias

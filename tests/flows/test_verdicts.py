@@ -42,7 +42,7 @@ from components.registry.bundle import BundleFacts, BundleMismatch, build_bundle
 from components.tokenizer import config as tokenizer_presets
 from components.tokenizer.fit import fit_tokenizer
 from components.tokenizer.ids import SemanticIds, with_collision_tokens, write_ids
-from flows.replay import Contender, load_contender
+from flows.asking import Contender, load_contender
 
 RETURNING_USERS = 5_000
 _TRAINING = TrainingConfig(

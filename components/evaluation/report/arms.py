@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from components.evaluation.replay import ReplayResult
 from components.evaluation.report.measures import meaning_of, name_of
 from components.evaluation.report.table import Cell, Column, figure_of, table, word
 from components.evaluation.report.text import number
+from components.evaluation.result import ReplayResult
 
 
 def arm_tables(result: ReplayResult) -> str:

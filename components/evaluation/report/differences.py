@@ -7,12 +7,12 @@ from jaxtyping import Float
 
 from components.evaluation.comparison import Comparison
 from components.evaluation.gate import NonInferiority
-from components.evaluation.replay import ReplayResult
 from components.evaluation.report.figure import Mark, Plot, figure
 from components.evaluation.report.forest import Estimate, forest
 from components.evaluation.report.histogram import histogram
 from components.evaluation.report.measures import name_of
 from components.evaluation.report.text import number, share
+from components.evaluation.result import ReplayResult
 from components.evaluation.statistics import TIE
 
 _BINS_A_SIDE = 20
@@ -28,7 +28,7 @@ def forest_of(result: ReplayResult) -> str:
         for guard in result.profile.required
         if isinstance(guard, NonInferiority) and result.champion
     }
-    level = 100 * (1 - 2 * result.profile.primary.alpha_one_sided)
+    level = 100 * (1 - 2 * result.alpha_one_sided)
     rows = [
         Estimate(
             name=name_of(c.metric),
@@ -43,7 +43,7 @@ def forest_of(result: ReplayResult) -> str:
         for c in drawn
     ]
     told = (
-        f"{result.challenger} minus each arm: mean paired difference over users with its {level:g} % bootstrap "
+        f"{result.challenger} minus each arm: mean paired difference over users with its {level:.4g} % bootstrap "
         "interval. Right of the line the challenger is better; green intervals lie above 0, red below, "
         "ochre hold it."
     )
@@ -82,6 +82,7 @@ def _histogram(differences: Float[np.ndarray, "U"], primary: Comparison) -> Plot
         told=f"Histogram of {n:,} users' differences in {metric}: {shares}.",
         caption=f"Differences of single users in {metric}, {primary.challenger} minus {primary.baseline}: "
         f"{shares}. The line is the mean over all {n:,} users.",
+        layout={"xaxis": {"range": [-1.02 * reach, 1.02 * reach]}},
         marked=[
             Mark(at=primary.delta, name=f"mean {number(primary.delta, '+.4f')}", color="ink", dash="solid")
         ],

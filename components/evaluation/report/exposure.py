@@ -8,26 +8,23 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from components.evaluation.plan import ReplayPlan
-from components.evaluation.replay import ReplayResult
 from components.evaluation.report.curve import Line, curves
 from components.evaluation.report.figure import figure
 from components.evaluation.report.text import number, share
+from components.evaluation.result import ReplayResult
 
-_POINTS = 160
+_POINTS = 240
 _DASHES = ("dot", "dash", "dashdot", "longdash")
 
 
 def lorenz(counts: Int[np.ndarray, "I"]) -> tuple[Float[np.ndarray, "p"], Float[np.ndarray, "p"]]:
     """Share of the items (rarest first) and the share of the places that they hold; (0, 0) to (1, 1).
 
-    Of many items the curve keeps points that lie evenly, more of them near the steep end. NaN if nothing was
-    shown.
+    Of many items the curve keeps some points, ever denser towards its steep end. NaN if nothing was shown.
     """
     rising = np.concatenate([[0], np.sort(counts)]).cumsum(dtype=float)
     n = len(counts)
-    even = np.linspace(0, n, _POINTS)
-    steep = n - np.geomspace(1, max(n, 1), _POINTS)
-    kept = np.unique(np.concatenate([[0, n], even, steep]).round().astype(int))
+    kept = np.unique((n * (1 - np.linspace(1, 0, _POINTS) ** 3)).round().astype(int))
     with np.errstate(invalid="ignore"):
         return kept / max(n, 1), rising[kept] / rising[-1]
 

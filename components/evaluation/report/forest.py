@@ -47,9 +47,12 @@ def forest(
             y += 1
         y += 0.4
     bottom = y - 0.6
+    ends = [reference, *(row.lower for row in rows), *(row.upper for row in rows)]
+    ends += [row.margin for row in rows if row.margin is not None]
+    room = 0.04 * (max(ends) - min(ends)) or 0.01
     layout: dict[str, Any] = {
-        "margin": {"l": 210, "r": 190, "t": 12, "b": 52},
-        "xaxis": {"title": {"text": label(axis)}, "nticks": 7},
+        "margin": {"l": 210, "r": 224, "t": 12, "b": 52},
+        "xaxis": {"title": {"text": label(axis)}, "nticks": 7, "range": [min(ends) - room, max(ends) + room]},
         "yaxis": {"visible": False, "range": [bottom, -0.7], "automargin": False},
         "shapes": [_stroke(reference, -0.7, bottom, "soft", "solid"), *_margins(placed)],
         "annotations": [

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from components.evaluation.replay import ReplayResult
 from components.evaluation.report.table import Column, figure_of, table, word
 from components.evaluation.report.text import safe
+from components.evaluation.result import ReplayResult
 
 
 def latency_table(result: ReplayResult) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-_NAMES = {"ndcg": "NDCG", "recall": "Recall", "hr": "Hit rate", "mrr": "MRR", "precision": "Precision"}
-_NAMES |= {"map_trec": "MAP", "map_min": "MAP (min)", "gini": "Gini", "ild": "Intra-list distance"}
+_NAMES = {"ndcg": "NDCG", "recall": "Recall", "hr": "Hit\u00a0rate", "mrr": "MRR", "precision": "Precision"}
+_NAMES |= {"map_trec": "MAP", "map_min": "MAP (min)", "gini": "Gini", "intra_list_distance": "Diversity"}
 _MEANINGS = {
     "ndcg": "hits in the first {k}, weighted by rank; 1 is the best order",
     "recall": "share of what the user did that stands in the first {k}",
@@ -17,7 +17,7 @@ _MEANINGS = {
     "novelty": "−log2 share of users who had the item; rarer is higher",
     "popularity": "train events of the items shown, mean",
     "popularity_over_history": "the same over that of the user's own history; above 1: more popular",
-    "ild": "features in which two items of a list differ, mean",
+    "intra_list_distance": "features in which two items of a list differ, mean",
     "calibration": "divergence of a list's mix of features from the history's, nats; 0 is alike",
 }
 _SLICES = {

@@ -56,7 +56,9 @@ def page(*, title: str, claim: str, header: str, sections: Iterable[Section], st
 
 @cache
 def _plotly() -> str:
-    return (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    from plotly.offline import get_plotlyjs  # importing plotly takes a second that only a report should pay
+
+    return get_plotlyjs()
 
 
 @cache

@@ -111,7 +111,7 @@ class _Writer:
         ]
         return (
             f'<details class="person" data-user="{safe(person.user)}"{" open" if is_open else ""}>'
-            f"<summary>User {titled(person.user)}<span>{person.moment:%d %b %Y, %H:%M} UTC</span>"
+            f"<summary><strong>User {titled(person.user)}</strong><span>{person.moment:%d %b %Y, %H:%M} UTC</span>"
             f"<span>hits in ten: {hits}</span></summary>"
             f'<div class="lists">{"".join(columns)}</div></details>'
         )
@@ -145,5 +145,5 @@ class _Writer:
         told = f"<b>{mark}</b>" if mark else ""
         return (
             f"<li{' class=hit' if mark == _HIT else ''}>{place}{self.images.of(item_id)}"
-            f'<span class="title">{titled(self.titles.get(item_id) or item_id)}</span>{told}</li>'
+            f'<span class="title">{titled(self.titles.get(item_id) or item_id)}{told}</span></li>'
         )

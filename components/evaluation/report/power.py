@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from components.evaluation.comparison import Comparison
-from components.evaluation.gate import Primary
+from components.evaluation.profile import Primary
 from components.evaluation.report.curve import Line, curves
 from components.evaluation.report.figure import Mark, figure
 from components.evaluation.report.measures import name_of
@@ -17,13 +17,12 @@ from components.evaluation.statistics import power_at
 _POINTS = 120
 
 
-def power_curve(primary: Comparison | None, rule: Primary) -> str:
-    """Power against the true difference, for the users and the spread of this replay."""
+def power_curve(primary: Comparison | None, rule: Primary, *, alpha: float) -> str:
+    """Power of a two-sided test at `alpha` against the true difference, for this replay's users and spread."""
     if primary is None or primary.n < 2 or not primary.sd > 0 or not math.isfinite(primary.mde):
         return '<p class="note">Without users whose differences spread there is no power to draw.</p>'
     reach = max(2 * primary.mde, 1.25 * rule.effect_of_interest, 1.1 * abs(primary.delta))
     effects = np.linspace(0, reach, _POINTS)
-    alpha = 2 * rule.alpha_one_sided
     power = np.array([power_at(effect, primary.sd, primary.n, alpha=alpha) for effect in effects])
     at_interest = power_at(rule.effect_of_interest, primary.sd, primary.n, alpha=alpha)
     told = (
@@ -37,7 +36,7 @@ def power_curve(primary: Comparison | None, rule: Primary) -> str:
             x={"title": {"text": f"true difference in {name_of(primary.metric)}"}, "range": [0, reach]},
             y={"title": {"text": "probability of finding it"}, "range": [0, 1.02], "tickformat": ".0%"},
             told=f"Power curve. {told}.",
-            caption=f"Power of this replay's test (two-sided at {alpha:g}). {told}. Power explains a result "
+            caption=f"Power of this replay's test (two-sided at {alpha:.3g}). {told}. Power explains a result "
             "that is not significant; it takes nothing from one that is.",
             marked=_marked(primary, rule),
             height=310,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from components.evaluation.replay import ReplayResult
 from components.evaluation.report.text import number, safe
+from components.evaluation.result import ReplayResult
 
 _COUNTS = {
     "window_events": "events in the window",
@@ -22,7 +22,7 @@ _COUNTS = {
 def facts_list(facts: list[tuple[str, str, str]]) -> str:
     """Name, value and meaning; all escaped."""
     rows = "".join(
-        f"<dt>{safe(name)}</dt><dd>{safe(value)}{f'<small>{safe(meaning)}</small>' if meaning else ''}</dd>"
+        f"<dt>{safe(name)}</dt><dd>{safe(value, 200)}{f'<small>{safe(meaning)}</small>' if meaning else ''}</dd>"
         for name, value, meaning in facts
     )
     return f'<dl class="facts">{rows}</dl>'
@@ -40,6 +40,9 @@ def provenance(result: ReplayResult) -> str:
                 (name.replace("_", " ").capitalize(), f"{value:,}", _COUNTS.get(name, ""))
                 for name, value in result.plan_counts.items()
             ),
+            ("Seen items", "filtered" if result.filter_seen else "kept", "out of lists and truth alike"),
+            *_champion(result),
+            *_attempt(result),
             ("Detectable effect", number(found), "by this profile on this window"),
             ("Bootstrap", f"{rule.resamples:,} resamples of users, seed {rule.seed}", rule.interval),
             ("Gate profile", f"{result.profile.name} {result.gate_hash}", "name and digest"),
@@ -48,3 +51,15 @@ def provenance(result: ReplayResult) -> str:
             *((f"Artefact of {arm}", digest, "digest") for arm, digest in sorted(result.digests.items())),
         ]
     )
+
+
+def _champion(result: ReplayResult) -> list[tuple[str, str, str]]:
+    return [("Champion compared", result.compared, "what stood for it")] if result.champion else []
+
+
+def _attempt(result: ReplayResult) -> list[tuple[str, str, str]]:
+    """Trying many challengers on one window is peeking: each spends some of the window's alpha."""
+    alpha = ("Alpha, one-sided", f"{result.alpha_one_sided:.4g}", "chance of promoting what is no better")
+    if result.attempt is None:
+        return [alpha]
+    return [("Attempt on this window", f"{result.attempt.number}", "each has its share of the alpha"), alpha]

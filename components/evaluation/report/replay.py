@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import numpy as np
 
 from components.evaluation.comparison import Comparison
 from components.evaluation.plan import ReplayPlan
-from components.evaluation.replay import ReplayResult, canonical_for
 from components.evaluation.report.arms import arm_tables
 from components.evaluation.report.differences import forest_of, spread_of
 from components.evaluation.report.exposure import lorenz_of
 from components.evaluation.report.latency import latency_table
+from components.evaluation.report.live_test import rehearsal_table
+from components.evaluation.report.looks import sequential_path
 from components.evaluation.report.page import CLAIM, Section, page
 from components.evaluation.report.people import draw_people, people
 from components.evaluation.report.power import power_curve
@@ -20,7 +22,10 @@ from components.evaluation.report.provenance import provenance
 from components.evaluation.report.slices import slice_table
 from components.evaluation.report.thumbnails import ReadImage, thumbnails
 from components.evaluation.report.verdict import checks, verdict_header
+from components.evaluation.result import ReplayResult
+from components.evaluation.scores import canonical_for
 
+T = TypeVar("T")
 PLACES = 10  # of a list that the page looks at
 IMAGE_BYTES = 750_000  # of all images together: with plotly's 4.8 MB the page stays below 6
 
@@ -56,11 +61,13 @@ def render_report(
         Section(
             anchor="power",
             title="What could have been found",
-            body=power_curve(primary, result.profile.primary),
+            body=power_curve(primary, result.profile.primary, alpha=2 * result.alpha_one_sided),
         ),
         Section(anchor="arms", title="The arms", body=arm_tables(result)),
         Section(anchor="exposure", title="Popularity and coverage", body=lorenz_of(result, plan, tops)),
-        *([Section(anchor="latency", title="Latency", body=latency_table(result))] if result.latency else []),
+        *_where(result.latency, "latency", "Latency", lambda _: latency_table(result)),
+        *_where(result.sequential, "looks", "Looking more than once", sequential_path),
+        *_where(result.rehearsal, "rehearsal", "Rehearsal of the live test", rehearsal_table),
         Section(
             anchor="people",
             title="Lists a person can judge",
@@ -75,6 +82,11 @@ def render_report(
         sections=sections,
         style=pictures.style,
     )
+
+
+def _where(found: T | None, anchor: str, title: str, written: Callable[[T], str]) -> list[Section]:
+    """A section on what not every replay has."""
+    return [Section(anchor=anchor, title=title, body=written(found))] if found else []
 
 
 def deciding(result: ReplayResult) -> Comparison | None:

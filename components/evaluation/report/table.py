@@ -25,6 +25,7 @@ class Cell:
     html: str
     note: str = ""
     tone: str = ""  # passed, failed, unproven, not-evaluable
+    num_rows: int = 1  # a heading of several rows; those after it have no cell for its column
 
 
 def word(value: str, note: str = "", tone: str = "") -> Cell:
@@ -37,12 +38,9 @@ def figure_of(value: float | None, form: str = ".4f", note: str = "", tone: str 
 
 
 def table(caption: str, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> str:
-    """The first cell of a row is its heading. A row has a cell for every column."""
+    """The first cell of a row is its heading. A row has a cell for every column, or its heading is above it."""
     head = "".join(_heading(column) for column in columns)
-    body = "".join(
-        f"<tr>{''.join(_cell(cell, column, first=n == 0) for n, (cell, column) in enumerate(pairs))}</tr>"
-        for pairs in (list(zip(row, columns, strict=True)) for row in rows)
-    )
+    body = "".join(f"<tr>{_cells(row, columns)}</tr>" for row in rows)
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{safe(caption, 400)}">'
         f"<table><caption>{safe(caption, 400)}</caption>"
@@ -55,11 +53,22 @@ def _heading(column: Column) -> str:
     return f'<th scope="col"{_kind(column)}>{safe(column.name)}{meaning}</th>'
 
 
-def _cell(cell: Cell, column: Column, *, first: bool) -> str:
+def _cells(row: Sequence[Cell], columns: Sequence[Column]) -> str:
+    missing = len(columns) - len(row)
+    assert missing in (0, 1), f"{len(row)} cells under {len(columns)} headings"
+    return "".join(
+        _cell(cell, column, is_heading=missing + n == 0)
+        for n, (cell, column) in enumerate(zip(row, columns[missing:], strict=True))
+    )
+
+
+def _cell(cell: Cell, column: Column, *, is_heading: bool) -> str:
     note = f"<small>{cell.note}</small>" if cell.note else ""
     content = f'<span class="tone {cell.tone}">{cell.html}</span>' if cell.tone else cell.html
-    opening, closing = ('<th scope="row"', "</th>") if first else ("<td", "</td>")
-    return f"{opening}{_kind(column)}>{content}{note}{closing}"
+    if not is_heading:
+        return f"<td{_kind(column)}>{content}{note}</td>"
+    scope = f'"rowgroup" rowspan="{cell.num_rows}"' if cell.num_rows > 1 else '"row"'
+    return f"<th scope={scope}{_kind(column)}>{content}{note}</th>"
 
 
 def _kind(column: Column) -> str:

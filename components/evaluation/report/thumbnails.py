@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 ReadImage = Callable[[str], bytes | None]  # of an item id; None where it has no image
 
-_BOX = (64, 78)  # pixels: twice what is shown is more than these need, once is too coarse
+_BOX = (60, 72)  # pixels: twice what is shown is more than these need, once is too coarse
 _QUALITY = 55
 
 

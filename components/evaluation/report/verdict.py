@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from components.evaluation.comparison import Comparison
+from components.evaluation.comparison import BOOTSTRAP, Comparison
 from components.evaluation.gate import Outcome
-from components.evaluation.replay import ReplayResult
 from components.evaluation.report.measures import name_of
 from components.evaluation.report.table import Column, table, word
 from components.evaluation.report.text import number, safe, share, span
+from components.evaluation.result import ReplayResult
 
 MEANING = {
     Outcome.PROMOTE: "every check passed: the evidence supports the challenger",
@@ -56,18 +56,17 @@ def _key_figures(result: ReplayResult, primary: Comparison | None) -> str:
     if primary is None or not primary.n:
         return ""
     metric, rule = name_of(primary.metric), result.profile.primary
-    level = f"{100 * (1 - 2 * rule.alpha_one_sided):g} %"
-    lift = None if primary.relative_lift is None else 100 * primary.relative_lift
+    level = f"{100 * (1 - 2 * result.alpha_one_sided):.4g} %"
     figures = [
         (
             f"{metric}, minus {primary.baseline}",
             number(primary.delta, "+.4f"),
-            f"{level} interval {span(primary.lower, primary.upper)}, mean over users",
+            f"{level} interval {span(primary.lower, primary.upper)}, mean over users{_test(primary)}",
         ),
         (
             "Relative difference",
-            f"{number(lift, '+.1f')} %" if lift is not None else number(None),
-            f"of the {number(primary.baseline_mean)} that {primary.baseline} reaches",
+            _percent(primary.relative_lift),
+            f"of the {number(primary.baseline_mean)} that {primary.baseline} reaches{_fieller(primary)}",
         ),
         (
             "p",
@@ -92,3 +91,17 @@ def _key_figures(result: ReplayResult, primary: Comparison | None) -> str:
         for name, value, meaning in figures
     )
     return f'<dl class="key">{entries}</dl>'
+
+
+def _percent(part: float | None) -> str:
+    return number(None) if part is None else f"{number(100 * part, '+.1f')} %"
+
+
+def _fieller(primary: Comparison) -> str:
+    if primary.lift_lower is None or primary.lift_upper is None:
+        return ""
+    return f"; [{_percent(primary.lift_lower)}, {_percent(primary.lift_upper)}] by Fieller"
+
+
+def _test(primary: Comparison) -> str:
+    return "" if primary.test == BOOTSTRAP else f", by {primary.test.replace('_', ' ')} at every look"

@@ -1,0 +1,100 @@
+"""The ledger of alpha: which challengers were tried on a window, at what error rate, and with what verdict.
+
+Alpha is written down before the verdict is known, so that a run that dies in between has spent it, and two
+runs at once do not both come first. The same challenger on the same window finds what it got before.
+Append-only by trigger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import Connection, Engine, insert, select
+
+from components.data.moments import Clock, from_micros, to_micros, utc_now
+from components.data.schema import alpha_ledger as table
+from components.data.warehouse import reading, writing
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlphaEntry:
+    """`spent` before a challenger is judged, once; `judged` for every replay that came to a verdict."""
+
+    id: int
+    entry: Literal["spent", "judged"]
+    window_digest: str  # of the window's snapshot
+    challenger_digest: str  # of its artefact
+    attempt: int  # 1 for the first challenger of the window
+    alpha_one_sided: float
+    profile: str
+    verdict: str | None
+    replay: str | None
+    at: datetime
+
+
+def spend_alpha(
+    engine: Engine,
+    *,
+    window: str,
+    challenger: str,
+    shares: Sequence[float],
+    profile: str,
+    now: Clock = utc_now,
+) -> AlphaEntry:
+    """The entry that says what this challenger may use: shares[k-1] for the k-th of the window, 0 beyond them.
+
+    A challenger that was tried on the window before gets its first entry again, and spends nothing.
+    """
+    with writing(engine, "alpha") as connection:
+        spent = [entry for entry in _entries(connection, window) if entry.entry == "spent"]
+        for entry in spent:
+            if entry.challenger_digest == challenger:
+                return entry
+        attempt = len(spent) + 1
+        row = {
+            "entry": "spent",
+            "window_digest": window,
+            "challenger_digest": challenger,
+            "attempt": attempt,
+            "alpha_one_sided": shares[attempt - 1] if attempt <= len(shares) else 0.0,
+            "profile": profile,
+            "at": to_micros(now()),
+        }
+        connection.execute(insert(table).values(row))
+        return _entries(connection, window)[-1]
+
+
+def record_verdict(
+    engine: Engine, spent: AlphaEntry, *, profile: str, verdict: str, replay: str, now: Clock = utc_now
+) -> None:
+    """Note what the challenger of a `spent` entry was judged; the same replay again is noted once."""
+    row = {
+        "entry": "judged",
+        "window_digest": spent.window_digest,
+        "challenger_digest": spent.challenger_digest,
+        "attempt": spent.attempt,
+        "alpha_one_sided": spent.alpha_one_sided,
+        "profile": profile,
+        "verdict": verdict,
+        "replay": replay,
+        "at": to_micros(now()),
+    }
+    with writing(engine, "alpha") as connection:
+        if all(entry.replay != replay for entry in _entries(connection, spent.window_digest)):
+            connection.execute(insert(table).values(row))
+
+
+def alpha_entries(engine: Engine, window: str) -> list[AlphaEntry]:
+    """All entries of a window, oldest first."""
+    with reading(engine) as connection:
+        return _entries(connection, window)
+
+
+def _entries(connection: Connection, window: str) -> list[AlphaEntry]:
+    rows = connection.execute(
+        select(table).where(table.c.window_digest == window).order_by(table.c.id)
+    ).mappings()
+    return [AlphaEntry(**{**row, "at": from_micros(row["at"])}) for row in rows]

@@ -1,0 +1,173 @@
+"""All that a replay found, as one value: what tables, report and ledger are made from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import pandas as pd
+
+from components.artifact import digest_of
+from components.evaluation.comparison import Comparison
+from components.evaluation.gate import GateProfile, Outcome, Satisfiability, Verdict
+from components.evaluation.latency import Latency, LatencyCheck
+from components.evaluation.rehearsal import Rehearsal
+from components.evaluation.scores import ReplayScores
+from components.evaluation.sequential import SequentialPath
+from components.evaluation.spending import Attempt
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmMean:
+    """A macro mean over users, with its bootstrap interval."""
+
+    arm: str
+    metric: str
+    n: int
+    mean: float
+    lower: float
+    upper: float
+
+
+Compared = Literal["registry artefact", "refit at the cut"]
+_REFIT = (
+    "the champion learned past the cut: its recipe was compared, refitted at the cut, and not its artefact"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayResult:
+    """All that a replay found. Everything but `latency` and what follows from it repeats to the byte."""
+
+    scores: ReplayScores  # of every user, for tables and plots; not part of `to_dict`
+    challenger: str
+    champion: str | None
+    arms: tuple[ArmMean, ...]
+    list_figures: Mapping[str, Mapping[str, float]]
+    comparisons: tuple[Comparison, ...]  # over the whole
+    slices: tuple[Comparison, ...]
+    slice_users: Mapping[
+        str, int
+    ]  # users with a value in each slice; below `min_slice_users` it decides nothing
+    adjusted_p: Mapping[str, float]  # "metric against baseline": Holm over secondaries, BH over slices
+    verdict: Verdict
+    satisfiability: Satisfiability
+    sequential: SequentialPath | None  # of the primary against the champion (else the first rival)
+    rehearsal: Rehearsal | None  # of the live test, same pair; None with too few users to split
+    attempt: Attempt | None  # which challenger of this window, at which alpha; None: none was counted
+    alpha_one_sided: float  # at which everything was compared
+    compared: Compared  # what stood for the champion
+    latency: Mapping[str, Latency] | None
+    latency_check: LatencyCheck | None  # None where no champion or no rule asks for one
+    profile: GateProfile
+    plan_counts: Mapping[str, int]
+    dropped_places: Mapping[str, int]
+    digests: Mapping[str, str]
+    cut: datetime
+    window_end: datetime
+    mode: str
+    filter_seen: bool
+    data_digest: str
+    gate_hash: str
+
+    @property
+    def outcome(self) -> Outcome:
+        """The verdict, and what latency makes of a PROMOTE: too slow is a REJECT, unmeasured a HOLD."""
+        if (
+            self.verdict.outcome is Outcome.PROMOTE
+            and self.latency_check
+            and not self.latency_check.is_passed
+        ):
+            return Outcome.HOLD if math.isnan(self.latency_check.ratio) else Outcome.REJECT
+        return self.verdict.outcome
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        refit = (_REFIT,) if self.compared == "refit at the cut" else ()
+        if self.outcome is not self.verdict.outcome and self.latency_check:
+            return (self.latency_check.reason, *refit)
+        return (*self.verdict.reasons, *refit)
+
+    @property
+    def slices_not_evaluable(self) -> tuple[str, ...]:
+        """Slices with fewer users than the profile asks for: never a pass, and never a failure."""
+        least = self.profile.validity.min_slice_users
+        return tuple(name for name, users in self.slice_users.items() if users < least)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the reproducible part."""
+        return digest_of(self._reproducible())
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values (NaN is null); the same bytes from the same inputs, but for the key `measured`."""
+        measured = {
+            "outcome": str(self.outcome),
+            "reasons": list(self.reasons),
+            "latency": {arm: asdict(figures) for arm, figures in sorted((self.latency or {}).items())},
+            "latency_check": asdict(self.latency_check) if self.latency_check else None,
+        }
+        return {**self._reproducible(), "digest": self.digest, "measured": _json(measured)}
+
+    def metrics_table(self) -> pd.DataFrame:
+        """One row an arm: each metric's mean with bounds, then the figures of its lists."""
+        rows: dict[str, dict[str, Any]] = {}
+        for figure in self.arms:
+            row = rows.setdefault(figure.arm, {"arm": figure.arm, "users": figure.n})
+            row |= {
+                figure.metric: figure.mean,
+                f"{figure.metric} lower": figure.lower,
+                f"{figure.metric} upper": figure.upper,
+            }
+        for arm, row in rows.items():
+            row |= self.list_figures[arm]
+        return pd.DataFrame(list(rows.values()))
+
+    def _reproducible(self) -> dict[str, Any]:
+        return _json(
+            {
+                "kind": "offline replay",
+                "verdict": asdict(self.verdict),
+                "challenger": self.challenger,
+                "champion": self.champion,
+                "arms": [asdict(arm) for arm in self.arms],
+                "list_figures": self.list_figures,
+                "comparisons": [asdict(c) for c in self.comparisons],
+                "slices": [asdict(c) for c in self.slices],
+                "adjusted_p": self.adjusted_p,
+                "slice_users": self.slice_users,
+                "slices_not_evaluable": self.slices_not_evaluable,
+                "satisfiability": asdict(self.satisfiability),
+                "sequential": asdict(self.sequential) if self.sequential else None,
+                "rehearsal": asdict(self.rehearsal) if self.rehearsal else None,
+                "attempt": asdict(self.attempt) if self.attempt else None,
+                "alpha_one_sided": self.alpha_one_sided,
+                "compared": self.compared,
+                "profile": asdict(self.profile),
+                "plan": {
+                    "cut": self.cut.isoformat(),
+                    "window_end": self.window_end.isoformat(),
+                    "mode": self.mode,
+                    "filter_seen": self.filter_seen,
+                    **self.plan_counts,
+                },
+                "dropped_places": self.dropped_places,
+                "digests": self.digests,
+                "data_digest": self.data_digest,
+                "gate_hash": self.gate_hash,
+            }
+        )
+
+
+def _json(value: Any) -> Any:
+    """JSON values: no tuples, no enums, null for what is not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): _json(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(entry) for entry in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value) if isinstance(value, str) else value
