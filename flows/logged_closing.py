@@ -36,6 +36,11 @@ def logged_box(source: str, evidence: Mapping[str, Any], report: Path) -> Panel:
                 f"[{_figure(evidence['logged_lower'])}, {_figure(evidence['logged_upper'])}]"
             ),
             _estimates(evidence["estimates"], level, evidence["profile"]["estimator"]),
+            *(
+                [Text("whole slates"), _estimates(evidence["slates"], level, "")]
+                if evidence["slates"]
+                else []
+            ),
             _checks(verdict["checks"]),
             Text(),
             Text(f"report  {os.path.relpath(report)}", overflow="fold"),

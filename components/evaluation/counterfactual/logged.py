@@ -76,6 +76,7 @@ class LoggedFeedback:
     cluster: Int[np.ndarray, "N"]  # 0 … U-1, by first appearance
     actions: np.ndarray  # [A] ids
     policy: TargetPolicy | None = None
+    slate: Int[np.ndarray, "N"] | None = None  # 0 … S-1; None where every round stands alone
 
     def __post_init__(self) -> None:
         if not len(self.action):
@@ -104,6 +105,19 @@ class LoggedFeedback:
         )  # fmt: skip
         if self.policy is not None:
             self._check_policy(self.policy)
+        if self.slate is not None:
+            self._check_slates(self.slate)
+
+    def _check_slates(self, slate: Int[np.ndarray, "N"]) -> None:
+        again = pd.DataFrame({"slate": slate, "position": self.position}).duplicated().to_numpy()
+        self._refuse(
+            again, self.position, "position", "stands twice in its slate", "Number the places from 0."
+        )
+        first = pd.Series(self.cluster).groupby(slate).transform("first").to_numpy()
+        self._refuse(
+            first != self.cluster, self.cluster, "cluster", "is not that of its slate",
+            "A slate is shown to one user.",
+        )  # fmt: skip
 
     def _refuse(self, bad: np.ndarray, values: np.ndarray, what: str, fault: str, mend: str) -> None:
         if bad.any():
@@ -144,7 +158,8 @@ def feedback_from_rows(rows: pd.DataFrame, policy: pd.DataFrame | None = None) -
     """Logged feedback out of tables.
 
     `rows`: item_id, reward, propensity, target_propensity; optional position, user_id, round_id. Rows of one
-    user, else of one round (slate), form a cluster. `policy`: item_id, probability, optional position; a
+    user, else of one round (slate), form a cluster; rows of one round at several positions are a slate, whose
+    propensities are each given the items above. `policy`: item_id, probability, optional position; a
     policy without context. Raises LoggedFeedbackError.
     """
     if not len(rows):
@@ -168,6 +183,7 @@ def feedback_from_rows(rows: pd.DataFrame, policy: pd.DataFrame | None = None) -
         cluster=_clusters(rows),
         actions=actions,
         policy=None if policy is None else _policy_table(policy, actions, position),
+        slate=_slates(rows),
     )
 
 
@@ -183,16 +199,21 @@ def _positions(rows: pd.DataFrame) -> Int[np.ndarray, "N"]:
 
 
 def _clusters(rows: pd.DataFrame) -> Int[np.ndarray, "N"]:
-    for name in ("user_id", "round_id"):
-        if name in rows:
-            missing = rows[name].isna().to_numpy()
-            if missing.any():
-                raise LoggedFeedbackError(
-                    f"row {int(np.argmax(missing))}: {name} is missing ({int(missing.sum())} of {len(rows)} rows). "
-                    "Fill it in, or leave the column out: then every row is resampled by itself."
-                )
-            return pd.factorize(rows[name])[0]
-    return np.arange(len(rows))
+    known = [name for name in ("user_id", "round_id") if name in rows]
+    for name in known:
+        missing = rows[name].isna().to_numpy()
+        if missing.any():
+            raise LoggedFeedbackError(
+                f"row {int(np.argmax(missing))}: {name} is missing ({int(missing.sum())} of {len(rows)} rows). "
+                "Fill it in, or leave the column out: then every row is resampled by itself."
+            )
+    return pd.factorize(rows[known[0]])[0] if known else np.arange(len(rows))
+
+
+def _slates(rows: pd.DataFrame) -> Int[np.ndarray, "N"] | None:
+    if "round_id" not in rows or not rows["round_id"].duplicated().any():
+        return None
+    return pd.factorize(rows["round_id"])[0]
 
 
 def _policy_table(policy: pd.DataFrame, actions: np.ndarray, position: Int[np.ndarray, "N"]) -> TargetPolicy:

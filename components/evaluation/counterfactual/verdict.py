@@ -8,35 +8,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from statistics import NormalDist
 from typing import get_args
 
+from components.evaluation.counterfactual.estimate import Estimate
 from components.evaluation.counterfactual.profile import Deciding, LoggedProfile
 from components.evaluation.counterfactual.support import Support
 from components.evaluation.gate import Check, Outcome, Result, Verdict
 
 
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """Value a round, and its difference from the log's mean reward; NaN where undefined, and `note` says why."""
-
-    name: str
-    value: float
-    lower: float
-    upper: float
-    delta: float
-    delta_lower: float
-    delta_upper: float
-    delta_se: float
-    threshold: float | None  # of clipping, switching, shrinking
-    note: str
-
-
 def decide(
-    support: Support, estimates: Mapping[str, Estimate], logged_mean: float, profile: LoggedProfile
+    support: Support,
+    estimates: Mapping[str, Estimate],
+    logged_mean: float,
+    profile: LoggedProfile,
+    *,
+    slates: Mapping[str, Estimate] | None = None,
 ) -> Verdict:
-    """PROMOTE, REJECT, HOLD or INVALID for the target policy, with reasons in words."""
+    """PROMOTE, REJECT, HOLD or INVALID for the target policy, with reasons in words.
+
+    `slates` are the estimates of whole slates, where the log has any.
+    """
     diagnostics = tuple(diagnose(support, profile))
     if broken := [c.reason for c in diagnostics if c.result is not Result.PASSED]:
         reasons = ("not evaluable from this log: nothing is concluded", *broken)
@@ -44,7 +36,7 @@ def decide(
     shown = (
         _better(estimates[profile.estimator], logged_mean, support, profile),
         _enough_rewards(support, profile),
-        _agreement(estimates),
+        _agreement(estimates, slates),
     )
     if failed := [c.reason for c in shown if c.result is Result.FAILED]:
         outcome, found = Outcome.REJECT, failed
@@ -64,6 +56,10 @@ def diagnose(support: Support, profile: LoggedProfile) -> Iterable[Check]:
         f"the log drew its actions; the least propensity is {support.min_propensity:.3g}",
         "every propensity is 1: the log never drew, so it says nothing of another choice",
     )  # fmt: skip
+    if not support.mean_weight > 0:
+        never = "the target policy would take none of the logged actions: the log says nothing of it"
+        yield Check(name="overlap", result=Result.FAILED, reason=never)
+        return
     low, high = profile.mean_weight
     inside = low <= support.mean_weight <= high
     yield _check(
@@ -163,9 +159,15 @@ def _enough_rewards(support: Support, profile: LoggedProfile) -> Check:
     )
 
 
-def _agreement(estimates: Mapping[str, Estimate]) -> Check:
-    """Estimators that right propensities make right must point the same way."""
-    deltas = {n: estimates[n].delta for n in get_args(Deciding) if math.isfinite(estimates[n].delta)}
+def _agreement(estimates: Mapping[str, Estimate], slates: Mapping[str, Estimate] | None) -> Check:
+    """Estimators that right propensities make right must point the same way.
+
+    Of whole slates that is the one by cascade: that of the places alone is the rounds' own, and that of the
+    whole slate swings too far to be asked.
+    """
+    asked = [estimates[name] for name in get_args(Deciding)]
+    asked += [slates["rips"]] if slates else []
+    deltas = {e.name: e.delta for e in asked if math.isfinite(e.delta)}
     told = ", ".join(f"{name} {delta:+.3g}" for name, delta in deltas.items())
     agree = all(delta > 0 for delta in deltas.values())
     return Check(

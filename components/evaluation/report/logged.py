@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
 from jaxtyping import Float
 
+from components.evaluation.counterfactual.estimate import Estimate
 from components.evaluation.counterfactual.evaluation import LoggedResult
-from components.evaluation.counterfactual.verdict import Estimate
 from components.evaluation.report.figure import figure
 from components.evaluation.report.forest import Estimate as ForestRow
 from components.evaluation.report.forest import forest
@@ -27,6 +28,7 @@ CLAIM = (
 NAMES = {
     "replay": "Replay", "ips": "IPS", "snips": "SNIPS", "clipped_ips": "Clipped IPS", "dm": "DM", "dr": "DR",
     "sndr": "SNDR", "clipped_dr": "Clipped DR", "switch_dr": "Switch-DR", "dros": "DRos",
+    "sips": "SIPS", "snsips": "SNSIPS", "iips": "IIPS", "rips": "RIPS", "pseudo_inverse": "Pseudo-inverse",
 }  # fmt: skip
 MEANINGS = {
     "replay": "rounds where both policies pick the same",
@@ -39,6 +41,11 @@ MEANINGS = {
     "clipped_dr": "DR with weights cut off",
     "switch_dr": "DR, uncorrected beyond a threshold",
     "dros": "DR with weights shrunk",
+    "sips": "the slate's reward by the weight of the whole slate",
+    "snsips": "the same over the mean weight",
+    "iips": "each place by its own weight: places do not touch one another",
+    "rips": "each place by the weight down to it: users read from the top",
+    "pseudo_inverse": "the slate's reward by a sum of weights: rewards add up",
 }
 
 
@@ -143,15 +150,31 @@ def _estimates(result: LoggedResult) -> str:
                 "disagree warn of weights or of a reward model that do not hold.",
             )
         )  # fmt: skip
+    body = plot + _table(
+        f"Value of {result.target_policy} a round, by every estimator. A dash is undefined.",
+        result.estimates,
+        result,
+    )
+    if result.slates:
+        body += _table(
+            f"Value of {result.target_policy} a whole slate: its places' rewards summed.",
+            result.slates,
+            result,
+        )
+    return body
+
+
+def _table(caption: str, estimates: Sequence[Estimate], result: LoggedResult) -> str:
+    level, digits = f"{100 * (1 - 2 * result.profile.alpha_one_sided):g} %", _decimals(result)
     columns = [
         Column(name="Estimator", is_number=False),
-        Column(name="Value", meaning="reward a round"),
+        Column(name="Value", meaning="mean reward"),
         Column(name="Interval", meaning=f"{level}, bootstrap"),
-        Column(name="Minus the log", meaning=f"its mean is {number(result.logged_mean, '.3g')}"),
+        Column(name="Minus the log", meaning="its own mean, and the interval of that"),
         Column(name="Threshold", meaning="by the least bound on bias and variance"),
         Column(name="Note", is_number=False),
     ]
-    rows_of_table = [
+    rows = [
         [
             word(NAMES[e.name], MEANINGS[e.name]),
             figure_of(e.value, f".{digits}f"),
@@ -160,11 +183,9 @@ def _estimates(result: LoggedResult) -> str:
             figure_of(e.threshold, ",.4g"),
             word(e.note),
         ]
-        for e in result.estimates
+        for e in estimates
     ]
-    return plot + table(
-        f"Value of {result.target_policy}, by every estimator. A dash is undefined.", columns, rows_of_table
-    )
+    return table(caption, columns, rows)
 
 
 def _decimals(result: LoggedResult) -> int:

@@ -42,9 +42,13 @@ def test_a_good_table() -> None:
 
 def test_users_then_slates_are_clusters() -> None:
     assert feedback_from_rows(rows(user_id=["x", "y", "x"])).cluster.tolist() == [0, 1, 0]
-    assert feedback_from_rows(rows(round_id=[7, 7, 9])).cluster.tolist() == [0, 0, 1]
+    slates = feedback_from_rows(rows(round_id=[7, 7, 9], position=[0, 1, 0]))
+    assert slates.cluster.tolist() == [0, 0, 1]
+    assert slates.slate is not None
+    assert slates.slate.tolist() == [0, 0, 1]
     both = rows(user_id=["x", "x", "x"], round_id=[1, 2, 3])
     assert feedback_from_rows(both).cluster.tolist() == [0, 0, 0]
+    assert feedback_from_rows(both).slate is None
 
 
 def test_a_policy_by_position() -> None:
@@ -73,6 +77,12 @@ def test_a_policy_by_position() -> None:
         ({"position": [0, -1, 0]}, r"row 1: position -1 is negative"),
         ({"position": [0, 0.5, 0]}, r"row 1: position 0\.5 is no whole number"),
         ({"user_id": ["x", None, "y"]}, r"row 1: user_id is missing"),
+        ({"user_id": ["x", "x", "y"], "round_id": [1, 1, None]}, r"row 2: round_id is missing"),
+        ({"round_id": [7, 7, 9]}, r"row 1: position 0 stands twice in its slate"),
+        (
+            {"round_id": [7, 7, 9], "position": [0, 1, 0], "user_id": ["x", "y", "y"]},
+            r"row 1: cluster 1 is not that of its slate",
+        ),
     ],
 )
 def test_bad_rows(columns: dict[str, list[Any]], told: str) -> None:

@@ -10,9 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from components.evaluation.counterfactual.evaluation import ORDER, LoggedResult, evaluate_logged
+from components.evaluation.counterfactual.evaluation import LoggedResult, evaluate_logged
 from components.evaluation.counterfactual.logged import LoggedFeedback
 from components.evaluation.counterfactual.profile import LoggedProfile, production, small
+from components.evaluation.counterfactual.suite import ORDER
 from components.evaluation.counterfactual.support import describe_support, effective_sample_size
 from components.evaluation.gate import Outcome, ProfileError, Result
 from tests.evaluation.counterfactual.worlds import World, draw_log, make_world
@@ -131,7 +132,7 @@ def test_mass_where_the_log_never_looks() -> None:
 
 def test_no_weight_at_all(good: LoggedFeedback) -> None:
     nowhere = replace(good, target=np.zeros(len(good)))
-    refused(nowhere, "mean weight")
+    refused(nowhere, "overlap")
     values = {e.name: e for e in evaluate_logged(nowhere, PROFILE).estimates}
     assert values["ips"].value == 0
     assert math.isnan(values["snips"].value)
