@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -24,7 +24,10 @@ def logged_box(source: str, evidence: Mapping[str, Any], report: Path) -> Panel:
     outcome = verdict["outcome"]
     colour = COLOURS[outcome]
     about = f"{evidence['target_policy']} judged from the log of {evidence['logging_policy']}"
+    slates: list[RenderableType] = []
     level = f"{100 * (1 - 2 * evidence['profile']['alpha_one_sided']):g} %"
+    if evidence["slates"]:
+        slates = [Text("whole slates"), _estimates(evidence["slates"], level, "")]
     return Panel(
         Group(
             Text.assemble((outcome, f"bold {colour}"), f"  {about}"),
@@ -36,11 +39,7 @@ def logged_box(source: str, evidence: Mapping[str, Any], report: Path) -> Panel:
                 f"[{_figure(evidence['logged_lower'])}, {_figure(evidence['logged_upper'])}]"
             ),
             _estimates(evidence["estimates"], level, evidence["profile"]["estimator"]),
-            *(
-                [Text("whole slates"), _estimates(evidence["slates"], level, "")]
-                if evidence["slates"]
-                else []
-            ),
+            *slates,
             _checks(verdict["checks"]),
             Text(),
             Text(f"report  {os.path.relpath(report)}", overflow="fold"),
