@@ -190,9 +190,10 @@ def test_evidence_and_report_are_kept_beside_the_version(finished: Home, cycle: 
     outputs, evidence = finished.outputs(cycle), finished.evidence(cycle)
     assert {arm["arm"] for arm in evidence["arms"]} >= set(TRAINED_AND_COUNTED)
     assert evidence["measured"]["outcome"] == outputs["judge"]["verdict"]
-    report = Path(outputs["judge"]["replay"]["path"], "report.html").read_text()
+    report = Path(outputs["judge"]["replay"]["path"], "report.html").read_text(encoding="utf-8")
     items = pd.read_parquet(finished.data / "items.parquet")
     assert any(title in report for title in items["title"])  # titles for a person, not ids
+    assert "data:image/jpeg;base64," in report  # and the items' own images
     run = finished.mlflow.get_model_version(
         finished.settings.model_name, outputs["register"]["version"]
     ).run_id
