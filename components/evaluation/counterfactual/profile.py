@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from components.artifact import digest_of
-from components.evaluation.gate import ProfileError
+from components.evaluation.gate import LEAST_USERS, ProfileError
 
 EstimatorName = Literal[
     "replay", "ips", "snips", "dm", "dr", "sndr", "clipped_ips", "clipped_dr", "switch_dr", "dros"
@@ -26,7 +26,8 @@ class LoggedProfile:
     seed: int = 7
     power: float = 0.8
     relative_effect_of_interest: float = 0.05  # of the logging policy's mean reward
-    min_rewarded: int = 100  # rounds; with fewer rewards the percentile interval is too short
+    min_clusters: int = 200  # users, slates, or rounds where neither is known: the unit that is resampled
+    min_rewarded: int = 100  # rounds, and what they are worth; with fewer the interval is too short
     min_ess: float = 1_000
     min_ess_share: float = 0.01  # of the rounds
     mean_weight: tuple[float, float] = (0.9, 1.1)
@@ -52,6 +53,10 @@ class LoggedProfile:
                 f"{self.name}: {self.resamples} resamples leave fewer than 50 beyond a tail of "
                 f"{self.alpha_one_sided}; ask for {least}"
             )
+        if self.min_clusters < LEAST_USERS:
+            raise ProfileError(
+                f"{self.name}: min_clusters is {self.min_clusters}; below {LEAST_USERS} no interval holds"
+            )
         low, high = self.mean_weight
         if not 0 < low <= 1 <= high:
             raise ProfileError(f"{self.name}: mean_weight {self.mean_weight} does not hold 1")
@@ -75,6 +80,7 @@ def production() -> LoggedProfile:
     return LoggedProfile(
         name="production",
         relative_effect_of_interest=0.01,
+        min_clusters=5_000,
         min_rewarded=1_000,
         min_ess=10_000,
         max_weight_share=0.01,

@@ -32,7 +32,10 @@ class Suite:
 
 
 def estimator_suite(feedback: LoggedFeedback, profile: LoggedProfile, *, is_uniform: bool) -> Suite:
-    """Estimators of `ORDER` on this log. Those with a reward model need pi_e over all actions."""
+    """Estimators of `ORDER` on this log. Those with a reward model need pi_e over all actions.
+
+    Thresholds are chosen once and held in every resample; so are replay's draws.
+    """
     reward, weight = feedback.reward, feedback.weight
     largest = float(np.abs(smoothed_means(feedback, smoothing=profile.smoothing)).max())
     clip = choose_threshold(estimators.clipped, weight, reward, largest=largest)

@@ -19,6 +19,7 @@ class Support:
     rounds: int
     clusters: int
     rewarded: int  # rounds with a reward other than 0
+    rewarded_worth: float  # effective number of them, as their weighted rewards count
     mean_weight: float  # 1, up to chance, if p_0 is what was logged and covers pi_e
     mean_weight_se: float  # between clusters
     max_weight: float
@@ -51,6 +52,7 @@ def describe_support(feedback: LoggedFeedback, *, low_propensity_of_uniform: flo
         rounds=len(feedback),
         clusters=feedback.num_clusters,
         rewarded=int((feedback.reward != 0).sum()),
+        rewarded_worth=effective_sample_size(np.abs(weight * feedback.reward)),
         mean_weight=float(weight.mean()),
         mean_weight_se=_clustered_se(feedback.cluster, weight),
         max_weight=float(weight.max()),

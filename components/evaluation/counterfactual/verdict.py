@@ -56,6 +56,10 @@ def diagnose(support: Support, profile: LoggedProfile) -> Iterable[Check]:
         f"the log drew its actions; the least propensity is {support.min_propensity:.3g}",
         "every propensity is 1: the log never drew, so it says nothing of another choice",
     )  # fmt: skip
+    yield _check(
+        "clusters", support.clusters >= profile.min_clusters,
+        f"{support.clusters:,} users, slates or single rounds are resampled; {profile.min_clusters:,} are asked for",
+    )  # fmt: skip
     if not support.mean_weight > 0:
         never = "the target policy would take none of the logged actions: the log says nothing of it"
         yield Check(name="overlap", result=Result.FAILED, reason=never)
@@ -150,12 +154,13 @@ def _better(found: Estimate, logged_mean: float, support: Support, profile: Logg
 
 
 def _enough_rewards(support: Support, profile: LoggedProfile) -> Check:
-    enough = support.rewarded >= profile.min_rewarded
+    enough = min(support.rewarded, support.rewarded_worth) >= profile.min_rewarded
     few = "" if enough else ": too few for an interval to hold what it promises"
     return Check(
         name="rewards",
         result=Result.PASSED if enough else Result.UNPROVEN,
-        reason=f"{support.rewarded:,} rounds were rewarded and {profile.min_rewarded:,} are asked for{few}",
+        reason=f"{support.rewarded:,} rounds were rewarded, worth {support.rewarded_worth:,.0f} under the target "
+        f"policy, and {profile.min_rewarded:,} are asked for{few}",
     )
 
 

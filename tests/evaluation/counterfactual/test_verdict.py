@@ -130,6 +130,10 @@ def test_mass_where_the_log_never_looks() -> None:
     refused(log, "never shown")
 
 
+def test_many_rounds_of_few_users(good: LoggedFeedback) -> None:
+    refused(replace(good, cluster=np.arange(len(good)) % 150), "clusters")
+
+
 def test_no_weight_at_all(good: LoggedFeedback) -> None:
     nowhere = replace(good, target=np.zeros(len(good)))
     refused(nowhere, "overlap")
@@ -153,6 +157,17 @@ def test_few_rewards_are_not_enough() -> None:
     assert result.estimates[ORDER.index("snips")].delta_lower > 0
     assert result.verdict.outcome is Outcome.HOLD
     assert failed(result) == {"rewards"}
+
+
+def test_rewards_that_the_target_policy_hardly_weighs_are_few() -> None:
+    """Thousands of rewards, but nearly all that they weigh lies on forty rounds."""
+    log = draw_log(make_world(lift=1.0), 6_000, np.random.default_rng(0))
+    reward = np.full(len(log), 1e-3)
+    reward[np.argsort(-log.weight, kind="stable")[:40]] = 1
+    support = describe_support(replace(log, reward=reward), low_propensity_of_uniform=0.01)
+    assert support.rewarded == 6_000
+    assert 40 < support.rewarded_worth < 60
+    assert "rewards" in failed(evaluate_logged(replace(log, reward=reward), PROFILE))
 
 
 # --- the result ----------------------------------------------------------------------------------------
@@ -204,6 +219,7 @@ def test_replay_without_a_reward_has_no_interval() -> None:
         ("resamples", 100, "ask for 2000"),
         ("mean_weight", (1.2, 1.4), "does not hold 1"),
         ("folds", 1, "folds are at least 2"),
+        ("min_clusters", 5, "below 30 no interval holds"),
     ],
 )
 def test_a_profile_that_contradicts_itself(field: str, value: object, told: str) -> None:
