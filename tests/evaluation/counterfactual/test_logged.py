@@ -140,3 +140,10 @@ def test_arrays_are_checked_too() -> None:
         )
     with pytest.raises(LoggedFeedbackError, match="row 1: it asks for row 4 of a target policy of 1"):
         TargetPolicy(probabilities=np.full((1, 2), 0.5), row=np.array([0, 4]))
+
+
+def test_a_printed_table_is_made_whole() -> None:
+    """.3334 + .3333 + .33325 is a rounding from 1: an expectation divides by it; the weights are as printed."""
+    printed = TargetPolicy(probabilities=np.array([[0.3334, 0.3333, 0.33325]]), row=np.zeros(2, dtype=int))
+    assert printed.normalised.sum() == pytest.approx(1, abs=1e-15)
+    assert printed.probabilities[0, 0] == 0.3334
