@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from components.evaluation import statistics
+from components.evaluation import intervals, statistics
 from components.evaluation.lift import fieller_interval, relative_lift
 
 BOOTSTRAP = "paired_user_bootstrap"
@@ -31,7 +31,7 @@ class Comparison:
     delta: float
     lower: float
     upper: float
-    p: float  # sign-flip permutation, two-sided
+    p: float  # sign-flip permutation, two-sided; NaN where it was not asked for
     challenger_mean: float
     baseline_mean: float
     relative_lift: float | None  # delta / baseline mean; None where the baseline is about 0
@@ -66,14 +66,17 @@ def compare_pairs(
     alpha_one_sided: float = 0.025,
     resamples: int = 10_000,
     seed: int = 7,
-    kind: statistics.Interval = "percentile",
+    kind: intervals.Kind = "studentised",
     power: float = 0.8,
+    permutations: int | None = None,
 ) -> tuple[Comparison, ...]:
-    """Bootstrap and permute every pairing; those with the same number of users share their draws.
+    """Bound and permute every pairing; those with the same number of users share their draws.
 
     Users without a value in both arms are left out of that pairing. The interval holds 1 - 2 alpha, so each
-    of its ends is a one-sided bound at alpha.
+    of its ends is a one-sided bound at alpha. `permutations` are as many as `resamples` unless said; with 0
+    the p-values, which decide nothing, are left out.
     """
+    permutations = resamples if permutations is None else permutations
     differences, kept = [], []
     for pairing in pairings:
         both = ~np.isnan(pairing.challenger_values) & ~np.isnan(pairing.baseline_values)
@@ -83,19 +86,17 @@ def compare_pairs(
     sizes = [len(d) for d in differences]
     for size in sorted(set(sizes)):
         which = [i for i, n in enumerate(sizes) if n == size]
+        bounds, p = np.full((len(which), 2), math.nan), np.full(len(which), math.nan)
         if size:
             columns = np.column_stack([differences[i] for i in which])
-            replicates = statistics.bootstrap_means(columns, resamples=resamples, seed=seed)
-            p = statistics.sign_flip_p(columns, resamples=resamples, seed=seed)
+            bounds = intervals.mean_intervals(
+                columns, confidence=1 - 2 * alpha_one_sided, resamples=resamples, seed=seed, kind=kind
+            )
+        if size and permutations:
+            p = statistics.sign_flip_p(columns, resamples=permutations, seed=seed)
         for column, i in enumerate(which):
-            if size:
-                bounds = statistics.interval(
-                    replicates[:, column], differences[i], confidence=1 - 2 * alpha_one_sided, kind=kind
-                )
-            else:
-                bounds = (math.nan, math.nan)
             results[i] = _comparison(
-                pairings[i], kept[i], differences[i], bounds, float(p[column]) if size else math.nan,
+                pairings[i], kept[i], differences[i], bounds[column], float(p[column]),
                 alpha=2 * alpha_one_sided, power=power,
             )  # fmt: skip
     return tuple(result for result in results if result is not None)
@@ -105,7 +106,7 @@ def _comparison(
     pairing: Pairing,
     both: np.ndarray,
     differences: np.ndarray,
-    bounds: tuple[float, float],
+    bounds: Float[np.ndarray, "2"],
     p: float,
     *,
     alpha: float,
@@ -123,8 +124,8 @@ def _comparison(
         slice=pairing.slice,
         n=n,
         delta=delta,
-        lower=bounds[0],
-        upper=bounds[1],
+        lower=float(bounds[0]),
+        upper=float(bounds[1]),
         p=p,
         challenger_mean=float(pairing.challenger_values[both].mean()) if n else math.nan,
         baseline_mean=float(baseline.mean()) if n else math.nan,

@@ -33,7 +33,8 @@ def fieller_interval(
     if n < 2:
         return None
     d, b = float(differences.mean()), float(baseline.mean())
-    s_dd, s_db, s_bb = (float(v) / n for v in np.cov(differences, baseline)[[0, 0, 1], [0, 1, 1]])
+    off_d, off_b = differences - d, baseline - b
+    s_dd, s_db, s_bb = (float(v.sum()) / (n - 1) / n for v in (off_d * off_d, off_d * off_b, off_b * off_b))
     z2 = float(special.ndtri((1 + confidence) / 2)) ** 2
     if abs(b) <= _ABOUT_ZERO or b * b <= z2 * s_bb:
         return None

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from components.artifact import digest_of
-from components.evaluation import spending, statistics
+from components.evaluation import intervals, spending, statistics
 from components.evaluation.ranking import parse_metric
 
 LEAST_USERS = 30  # no profile may promote on fewer
@@ -36,7 +36,7 @@ class Primary:
     alpha_one_sided: float = 0.025
     resamples: int = 10_000
     seed: int = 7
-    interval: statistics.Interval = "percentile"
+    interval: intervals.Kind = "studentised"  # its level is measured; see `intervals`
     effect_of_interest: float = 0.01  # absolute; differences below it are of no consequence
     power: float = 0.8
 
@@ -156,11 +156,12 @@ class GateProfile:
         alpha_one_sided: float | None = None,
         candidates: int | None = None,
         requests: int | None = None,
+        promotion: PromotionPower | None = None,
     ) -> Satisfiability:
         """Could any challenger pass on a window of `users`, whose paired differences spread by `sd`?
 
         `alpha_one_sided` is what is left to this challenger (default: all of it). `candidates` and `requests`
-        bound the coverage that lists can reach.
+        bound the coverage that lists can reach. `promotion` is the power of all rules together.
         """
         alpha = self.primary.alpha_one_sided if alpha_one_sided is None else alpha_one_sided
         never = []
@@ -195,12 +196,33 @@ class GateProfile:
                     f"missed; the effect of interest, {self.primary.effect_of_interest:g}, would need "
                     f"{math.ceil(needed):,} users"
                 )
+        held = ""
+        if promotion and promotion.ceiling < self.primary.power:
+            held = (
+                f"the guardrails let at most {promotion.ceiling:.0%} of challengers pass that change nothing on "
+                f"them, however good ({promotion.hindrance}); widen the margin or the window"
+            )
         return Satisfiability(
             satisfiable=not never,
             detectable_effect=detectable,
             detects_interest=None if detectable is None else not blind,
-            reason="; ".join(filter(None, [*never, blind])),
+            promotion=promotion,
+            reason="; ".join(filter(None, [*never, blind, held])),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotionPower:
+    """Of a challenger that is ahead of the champion on the primary metric, and level with it on what is guarded."""
+
+    effect: float  # the effect of interest
+    power: float  # chance of PROMOTE at that effect
+    primary_power: float  # the same, if the primary's test were the only rule
+    ceiling: float  # chance that all guardrails pass: no effect has a higher power
+    promotable_effect: (
+        float | None
+    )  # least effect with the profile's power; None where the ceiling is below it
+    hindrance: str  # the guardrail that is most often unproven, and how often; empty without guardrails
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,6 +230,7 @@ class Satisfiability:
     satisfiable: bool
     detectable_effect: float | None  # absolute difference of the primary found with the profile's power
     detects_interest: bool | None  # whether the effect of interest is one; None while the spread is unknown
+    promotion: PromotionPower | None  # of all rules together; None before the window is scored
     reason: str  # why it can never be satisfied, or what it is blind to
 
 

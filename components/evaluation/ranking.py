@@ -93,7 +93,8 @@ def precision(gains: Float[np.ndarray, "R k"], relevant: Relevant, k: int) -> Fl
 
 def ndcg(gains: Float[np.ndarray, "R k"], relevant: Relevant, k: int) -> Float[np.ndarray, "R"]:
     discount = 1 / np.log2(np.arange(2, k + 2))
-    return gains @ discount[: gains.shape[1]] / _ideal(relevant, discount)
+    dcg = np.einsum("rk,k->r", gains, discount[: gains.shape[1]])  # as BLAS, but the same bits on any threads
+    return dcg / _ideal(relevant, discount)
 
 
 def mrr(gains: Float[np.ndarray, "R k"], relevant: Relevant, k: int) -> Float[np.ndarray, "R"]:
@@ -136,7 +137,7 @@ def mean_per_group(
 def _summed_precision(gains: Float[np.ndarray, "R k"]) -> Float[np.ndarray, "R"]:
     """Sum over hits of precision at the hit."""
     hits = gains > 0
-    return (hits * hits.cumsum(axis=1)) @ (1 / np.arange(1, gains.shape[1] + 1))
+    return np.einsum("rk,k->r", hits * hits.cumsum(axis=1), 1 / np.arange(1, gains.shape[1] + 1))
 
 
 def _ideal(relevant: Relevant, discount: Float[np.ndarray, "k"]) -> Float[np.ndarray, "R"]:

@@ -96,7 +96,8 @@ def cuped(before: Float[np.ndarray, "U"], after: Float[np.ndarray, "U"], arm: In
     """
     x = np.where(np.isnan(before), np.nanmean(before), before)
     variance = x.var(ddof=1)
-    theta = float(np.cov(x, after)[0, 1] / variance) if variance > 0 else 0.0
+    covariance = float(((x - x.mean()) * (after - after.mean())).sum()) / (len(x) - 1)
+    theta = float(covariance / variance) if variance > 0 else 0.0
     reduced = after - theta * (x - x.mean())
     raw = welch(after[arm == 0], after[arm == 1])
     adjusted = welch(reduced[arm == 0], reduced[arm == 1])

@@ -21,6 +21,7 @@ from components.evaluation.comparison import Comparison, Pairing, compare_pairs
 from components.evaluation.gate import Evidence, GateProfile, NonInferiority, decide
 from components.evaluation.latency import Latency, check_latency
 from components.evaluation.plan import LeakageError, ReplayPlan, check_train_end
+from components.evaluation.power import promotion_power
 from components.evaluation.rehearsal import Rehearsal, hash_order, rehearse
 from components.evaluation.result import ArmMean, Compared, ReplayResult
 from components.evaluation.scores import METRICS, WHOLE, ReplayScores, canonical_for, score_replay
@@ -149,6 +150,9 @@ def evaluate(
             alpha_one_sided=attempt.alpha_one_sided if attempt else None,
             candidates=int(plan.candidates.sum()),
             requests=len(plan),
+            promotion=None
+            if profile.sequential.enabled
+            else promotion_power(scores, challenger, champion, profile, alpha_one_sided=alpha),
         ),
         sequential=_path(scores, challenger, against, profile.primary.metric, profile, alpha)
         if against
@@ -279,7 +283,6 @@ def _arm_means(scores: ReplayScores, arms: Sequence[str], profile: GateProfile) 
             replicates[:, column],
             columns[:, column],
             confidence=1 - 2 * primary.alpha_one_sided,
-            kind=primary.interval,
         )
         mean = float(columns[:, column].mean())
         means.append(ArmMean(arm=arm, metric=metric, n=len(columns), mean=mean, lower=lower, upper=upper))

@@ -22,7 +22,7 @@ from components.evaluation.spending import Attempt
 
 @dataclass(frozen=True, kw_only=True)
 class ArmMean:
-    """A macro mean over users, with its bootstrap interval."""
+    """A macro mean over users, with its percentile bootstrap interval, which keeps to the metric's range."""
 
     arm: str
     metric: str

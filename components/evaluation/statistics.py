@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from scipy import special, stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
@@ -25,6 +25,8 @@ Alternative = Literal["two-sided", "greater", "less"]
 Correction = Literal["holm", "bonferroni", "bh", "by", "hochberg"]
 _BLOCK = 1 << 18  # weights held at once; small enough to stay in cache
 _CHUNK_USERS = 4096
+_HALF = 2.0**11
+_COMMON = 4  # counts up to here are looked for among all users
 
 
 # --- bootstrap -----------------------------------------------------------------------------------------
@@ -40,31 +42,39 @@ def bootstrap_means(
     vector of Poisson counts is multinomial. (The counts come from 16 random bits each, so a count's
     probability is right to 2^-17.) Linear, so the difference of two columns' means is the mean of their
     difference in every resample. Memory: B x M and blocks of 2 MB.
+
+    Sums are exact, hence the same bits in whatever order the threads of whichever machine add: values enter as
+    whole multiples of 2^-22 of the largest deviation, in two halves whose sums single precision holds exactly.
     """
     num_users, num_columns = values.shape
     if not num_users:
         raise ValueError("no users to resample")
     centre = values.mean(axis=0)
-    # single precision within a chunk is right to 1e-6 of a standard deviation; the last column counts weights
-    columns = np.column_stack([values - centre, np.ones(num_users)]).astype(np.float32)
+    deviations = values - centre
+    step = np.abs(deviations).max(axis=0) / _HALF**2
+    step[step == 0] = 1.0
+    whole = np.rint(deviations / step)
+    high = np.rint(whole / _HALF)
+    # each at most 2^11, so a chunk's sums stay below 2^24; the last column counts weights
+    columns = np.column_stack([high, whole - _HALF * high, np.ones(num_users)]).astype(np.float32)
     rate = max(0.0, 1 - 5 / math.sqrt(num_users))
     thresholds = _poisson_thresholds(rate)
     bits = np.random.SFC64(seed)
     generator = np.random.Generator(bits)
-    weights = np.empty(_BLOCK, dtype=np.float32)
+    room = np.empty(_BLOCK, dtype=np.float32)
     means = np.empty((resamples, num_columns))
     for rows in _blocks(resamples, max(1, _BLOCK // min(num_users, _CHUNK_USERS))):
-        sums = np.zeros((rows.stop - rows.start, num_columns + 1))
+        counts = np.empty((rows.stop - rows.start, num_users), dtype=np.uint8)
         for users in _blocks(num_users, _CHUNK_USERS):
-            shape = (len(sums), users.stop - users.start)
-            sums += _poisson_counts(bits, shape, thresholds, weights) @ columns[users]
-        missing = (num_users - sums[:, -1]).astype(int)
-        short = np.flatnonzero(missing > 0)
-        if len(short):
-            drawn = generator.integers(0, num_users, missing[short].sum())
-            begins = np.cumsum(missing[short]) - missing[short]
-            sums[short] += np.add.reduceat(columns.take(drawn, axis=0), begins, axis=0)
-        means[rows] = centre + sums[:, :-1] / sums[:, -1:]
+            counts[:, users] = _poisson_counts(bits, (len(counts), users.stop - users.start), thresholds)
+        _top_up(counts, generator)
+        sums = np.zeros((len(counts), 2 * num_columns + 1))
+        for users in _blocks(num_users, _CHUNK_USERS):
+            weights = room[: len(counts) * (users.stop - users.start)].reshape(len(counts), -1)
+            weights[:] = counts[:, users]
+            sums += weights @ columns[users]
+        total = _HALF * sums[:, :num_columns] + sums[:, num_columns:-1]
+        means[rows] = centre + step * (total / sums[:, -1:])
     return means
 
 
@@ -102,18 +112,28 @@ def _poisson_thresholds(rate: float) -> list[np.uint16]:
 
 
 def _poisson_counts(
-    bits: np.random.SFC64, shape: tuple[int, int], thresholds: Sequence[np.uint16], out: np.ndarray
-) -> Float[np.ndarray, "B U"]:
-    """Counts as floats, in the memory of `out`."""
+    bits: np.random.SFC64, shape: tuple[int, int], thresholds: Sequence[np.uint16]
+) -> UInt8[np.ndarray, "B U"]:
     size = shape[0] * shape[1]
     uniform = bits.random_raw(-(-size // 4)).view(np.uint16)[:size]
     counts = np.zeros(size, dtype=np.uint8)
     exceeds = np.empty(size, dtype=bool)
-    for threshold in thresholds:
+    for threshold in thresholds[:_COMMON]:
         np.greater_equal(uniform, threshold, out=exceeds)
         np.add(counts, exceeds.view(np.uint8), out=counts)
-    out[:size] = counts
-    return out[:size].reshape(shape)
+    rare = np.flatnonzero(counts == _COMMON)  # two in a hundred
+    for threshold in thresholds[_COMMON:]:
+        counts[rare] += uniform[rare] >= threshold
+    return counts.reshape(shape)
+
+
+def _top_up(counts: UInt8[np.ndarray, "B U"], generator: np.random.Generator) -> None:
+    """Draw the users that a row lacks until it holds U, in place."""
+    num_users = counts.shape[1]
+    missing = np.maximum(num_users - counts.sum(axis=1, dtype=np.int64), 0)
+    places = np.repeat(np.arange(len(counts)) * num_users, missing)
+    places += generator.integers(0, num_users, len(places))
+    np.add.at(counts.reshape(-1), places, np.uint8(1))
 
 
 def _blocks(total: int, size: int) -> Iterator[slice]:

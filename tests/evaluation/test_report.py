@@ -26,6 +26,7 @@ from components.evaluation.report.figure import Plot, figure
 from components.evaluation.report.forest import Estimate, forest
 from components.evaluation.report.histogram import histogram
 from components.evaluation.report.people import draw_people
+from components.evaluation.report.power import ALONE, WHOLE_GATE
 from components.evaluation.report.replay import PLACES
 from components.evaluation.report.table import Column, figure_of, table, word
 from components.evaluation.report.text import number, safe, share, span
@@ -191,13 +192,16 @@ def test_colors_are_named_in_light_and_in_dark():
 
 
 def test_power_curve_passes_through_what_was_announced():
-    """At the minimum detectable effect the curve stands at the profile's power, 80 %."""
+    """At the minimum detectable effect the test's curve stands at the profile's power, 80 %; at the effect of
+    interest the whole gate's stands where `satisfiability` says."""
     result = judged()
-    power = next(f for f in drawn(page()) if f["data"][0].get("name") == "power")
+    lines = {line.get("name"): line for plot in drawn(page()) for line in plot["data"]}
     found = next(c for c in result.comparisons if (c.baseline, c.metric) == ("good", "ndcg@10"))
-    x, y = power["data"][0]["x"], power["data"][0]["y"]
+    x, y = lines[ALONE]["x"], lines[ALONE]["y"]
     assert np.interp(found.mde, x, y) == pytest.approx(0.8, abs=0.002)
     assert y[0] == pytest.approx(0.05, abs=1e-6)  # no difference is "found" at the rate of alpha
+    gate, promotion = lines[WHOLE_GATE], result.satisfiability.promotion
+    assert np.interp(promotion.effect, gate["x"], gate["y"]) == pytest.approx(promotion.power, abs=0.01)
 
 
 def test_histogram_holds_every_user_who_moved():

@@ -35,7 +35,7 @@ def _means(result: ReplayResult) -> str:
         rows.append(cells)
     level = 100 * (1 - 2 * result.profile.primary.alpha_one_sided)
     return table(
-        f"Agreement of each arm's lists with what users did: mean over users, its {level:g} % bootstrap "
+        f"Agreement of each arm's lists with what users did: mean over users, its {level:g} % "
         "interval beneath. Intervals of two arms may overlap where their paired difference is clear.",
         [Column(name="Arm", is_number=False), *(_column(metric) for metric in metrics)],
         rows,
@@ -43,24 +43,24 @@ def _means(result: ReplayResult) -> str:
 
 
 def _lists(result: ReplayResult) -> str:
-    figures = list(next(iter(result.list_figures.values()), {}))
-    arms = dict.fromkeys([*(f.arm for f in result.arms), *sorted(result.list_figures)])
-    rows: list[list[Cell]] = [
-        [
-            word(arm, role(result, arm)),
-            *(figure_of(result.list_figures[arm][name], _form(name)) for name in figures),
-            figure_of(result.dropped_places.get(arm, 0), ",d"),
-        ]
-        for arm in arms
+    """A row a figure: there are many, and each needs its meaning."""
+    arms = [
+        arm
+        for arm in dict.fromkeys([*(mean.arm for mean in result.arms), *sorted(result.list_figures)])
         if arm in result.list_figures
     ]
-    return table(
-        "What the first ten places of the lists are like, whatever was hit.",
+    rows: list[list[Cell]] = [
         [
-            Column(name="Arm", is_number=False),
-            *(_column(name) for name in figures),
-            Column(name="Places dropped", meaning="repeated, already seen, or no candidate at the cut"),
-        ],
+            word(name_of(name), meaning_of(name)),
+            *(figure_of(result.list_figures[arm][name], _form(name)) for arm in arms),
+        ]
+        for name in next(iter(result.list_figures.values()), {})
+    ]
+    dropped = [figure_of(result.dropped_places.get(arm, 0), ",d") for arm in arms]
+    rows.append([word("Places dropped", "of whole lists: repeated, already seen, or no candidate"), *dropped])
+    return table(
+        "What the first ten places of the lists are like.",
+        [Column(name="Figure", is_number=False), *(Column(name=a, meaning=role(result, a)) for a in arms)],
         rows,
     )
 

@@ -43,7 +43,7 @@ def forest_of(result: ReplayResult) -> str:
         for c in drawn
     ]
     told = (
-        f"{result.challenger} minus each arm: mean paired difference over users with its {level:.4g} % bootstrap "
+        f"{result.challenger} minus each arm: mean paired difference over users with its {level:.4g} % "
         "interval. Right of the line the challenger is better; green intervals lie above 0, red below, "
         "ochre hold it."
     )

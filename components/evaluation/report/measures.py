@@ -17,6 +17,9 @@ _MEANINGS = {
     "novelty": "−log2 share of users who had the item; rarer is higher",
     "popularity": "train events of the items shown, mean",
     "popularity_over_history": "the same over that of the user's own history; above 1: more popular",
+    "recall_head_items": "share found of the positives among the most popular items",
+    "recall_mid_items": "share found of the positives among the next items",
+    "recall_tail_items": "share found of the positives among the rarest items",
     "intra_list_distance": "features in which two items of a list differ, mean",
     "calibration": "divergence of a list's mix of features from the history's, nats; 0 is alike",
 }

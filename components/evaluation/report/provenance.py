@@ -44,7 +44,11 @@ def provenance(result: ReplayResult) -> str:
             *_champion(result),
             *_attempt(result),
             ("Detectable effect", number(found), "by this profile on this window"),
-            ("Bootstrap", f"{rule.resamples:,} resamples of users, seed {rule.seed}", rule.interval),
+            (
+                "Bootstrap",
+                f"{rule.resamples:,} resamples of users, seed {rule.seed}",
+                f"interval: {rule.interval}",
+            ),
             ("Gate profile", f"{result.profile.name} {result.gate_hash}", "name and digest"),
             ("Data digest", result.data_digest, "of requests, histories, truth and candidates"),
             ("Replay digest", result.digest, "of the reproducible part of the evidence"),

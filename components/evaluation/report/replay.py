@@ -61,7 +61,7 @@ def render_report(
         Section(
             anchor="power",
             title="What could have been found",
-            body=power_curve(primary, result.profile.primary, alpha=2 * result.alpha_one_sided),
+            body=power_curve(result, primary),
         ),
         Section(anchor="arms", title="The arms", body=arm_tables(result)),
         Section(anchor="exposure", title="Popularity and coverage", body=lorenz_of(result, plan, tops)),

@@ -25,7 +25,7 @@ def slice_table(result: ReplayResult) -> str:
         Column(name="Metric", is_number=False),
         Column(name="Users", meaning="who can be judged in it"),
         Column(name="Difference", meaning="mean over these users"),
-        Column(name="Interval", meaning="two-sided, bootstrap of users"),
+        Column(name="Interval", meaning="two-sided"),
         Column(name="Adjusted p", meaning="over all slices (Benjamini–Hochberg)"),
     ]
     parts = [
