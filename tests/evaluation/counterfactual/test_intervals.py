@@ -35,6 +35,16 @@ def test_copies_of_a_round_in_its_cluster_tell_nothing_new() -> None:
     np.testing.assert_allclose(tenfold, once, atol=1e-5)
 
 
+def test_a_heavy_round_does_not_shift_the_others() -> None:
+    """A weight of 20,000 sets the step to .005, above the mean of all others: they would all round one way."""
+    column = np.where(np.arange(200_000) % 250 == 0, 1.0, 0.0)
+    column[1] = 20_000.0
+    drawn = resample({"mean": Terms(plain=column)}, np.arange(200_000), resamples=400, seed=0)["mean"]
+    without = drawn[np.isclose(drawn, 0.004, atol=0.002)]  # resamples that leave the heavy round out
+    assert len(without) > 100
+    assert without.mean() == pytest.approx(0.004, abs=4 * 0.004**0.5 / (200_000 * len(without)) ** 0.5)
+
+
 def test_clusters_of_unlike_sizes_count_their_rounds() -> None:
     """Rewards 1 in a cluster of one, 0 in a cluster of three: the mean is 1/4, and 0, 1/4 or 1 when drawn again."""
     drawn = resample(
