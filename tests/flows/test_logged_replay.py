@@ -1,6 +1,6 @@
 """Counterfactual replay from the terminal: bad logs are told at once, a good one leaves evidence and a report.
 
-The sample's own figures are tested without servers (`.fn`); one run passes through the real ones.
+The sample is judged without servers; one run passes through the real ones.
 """
 
 from __future__ import annotations
