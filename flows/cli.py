@@ -131,19 +131,44 @@ def retrain(
 
 @app.command()
 def replay(
-    challenger: Annotated[str, typer.Option(help="a registered version")],
+    challenger: Annotated[str | None, typer.Option(help="a registered version")] = None,
     champion: Annotated[str | None, typer.Option(help="a registered version; default: the champion")] = None,
     start: Annotated[
         str | None, typer.Option(help="window start; default: the challenger's training end")
     ] = None,
     end: Annotated[str | None, typer.Option(help="window end; default: after the last event")] = None,
+    logged: Annotated[
+        Path | None,
+        typer.Option(
+            help="in place of versions: a log with propensities (CSV or parquet with item_id, reward, propensity, "
+            "target_propensity), or the Open Bandit sample's folder"
+        ),
+    ] = None,
+    target_policy: Annotated[
+        Path | None,
+        typer.Option(help="with --logged: the judged policy over all items (item_id, probability, position)"),
+    ] = None,
     profile: Annotated[
         Literal["small", "production"], typer.Option(help="gate profile: small or production")
     ] = "small",
     mode: Mode = "rolling",
     filter_seen: FilterSeen = True,
 ) -> None:
-    """Replay two registered versions on one window of the warehouse and print the verdict; moves nothing."""
+    """Replay two registered versions on one window, or a policy on a log; print the verdict, move nothing."""
+    if logged is not None:
+        if challenger or champion or start or end:
+            raise typer.BadParameter(
+                "--logged judges the policy that the log names: leave out --challenger, --champion, --start, --end"
+            )
+        from flows.commands import replay_logged
+
+        replay_logged(logged, target_policy=target_policy, profile=profile)
+        return
+    if challenger is None or target_policy is not None:
+        raise typer.BadParameter(
+            "name a registered version with --challenger, or a log with propensities with --logged "
+            "(--target-policy goes with the log)"
+        )
     from flows.commands import replay as command
 
     command(

@@ -13,12 +13,12 @@ from rich.text import Text
 
 from flows.summary import ArmFigure, CycleSummary
 
-_COLOURS = {"PROMOTE": "green", "HOLD": "yellow", "REJECT": "red", "INVALID": "magenta"}
+COLOURS = {"PROMOTE": "green", "HOLD": "yellow", "REJECT": "red", "INVALID": "magenta"}
 
 
 def closing_box(title: str, summary: CycleSummary) -> Panel:
     """Everything a person needs to know of one cycle, on one screen."""
-    colour = _COLOURS[summary.verdict]
+    colour = COLOURS[summary.verdict]
     parts: list[RenderableType] = [
         Text.assemble((summary.verdict, f"bold {colour}"), f"  {_champion_line(summary)}"),
         *(Text(f"· {reason}") for reason in summary.reasons),

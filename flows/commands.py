@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
@@ -151,6 +152,23 @@ def replay(
         console.print(f"· {reason}", markup=False)
     console.print(arms_table(arm_figures(evidence)))
     console.print(f"replay report  {report}", markup=False)
+
+
+def replay_logged(path: Path, *, target_policy: Path | None, profile: Literal["small", "production"]) -> None:
+    """Judge a policy from logged propensities; prints a box for every log and moves nothing."""
+    from flows.logged_source import logs_at, read_log
+
+    for log in logs_at(path):  # a row that is amiss is told before servers are started
+        read_log(log, target_policy)
+    from flows.servers import running_servers
+
+    with running_servers(load_settings(), lambda text: console.print(f"[dim]{text}[/dim]")):
+        from flows.logged_closing import logged_box
+        from flows.logged_replay import evidence_of, logged_replay, logged_report_page
+
+        for judged in logged_replay(path, target_policy, profile):
+            output = judged.output
+            console.print(logged_box(output["source"], evidence_of(output), logged_report_page(output)))
 
 
 def promote(version: str, *, expect_champion: str | None, reason: str, force: bool) -> None:

@@ -202,13 +202,19 @@ def show_in_prefect(replayed: dict[str, str]) -> None:
 
 def report_page(replayed: dict[str, str]) -> Path:
     """The report among the pages that `recloop ui` shows, copied there if it is not yet."""
-    published, settings = Path(replayed["path"]), load_settings()
+    published = Path(replayed["path"])
     evidence = json.loads((published / "evidence.json").read_text())
     until, outcome = evidence["plan"]["window_end"][:10], evidence["measured"]["outcome"].lower()
-    page = settings.reports / f"{until}-{evidence['challenger']}-{outcome}-{replayed['digest'][:8]}.html"
+    name = f"{until}-{evidence['challenger']}-{outcome}-{replayed['digest'][:8]}.html"
+    return shown_page(published / "report.html", name)
+
+
+def shown_page(report: Path, name: str) -> Path:
+    """A published report among the pages that `recloop ui` shows, under `name`; copied there if it is not yet."""
+    page = load_settings().reports / name
     if not page.exists():
         page.parent.mkdir(parents=True, exist_ok=True)
         aside = page.with_suffix(".part")
-        shutil.copyfile(published / "report.html", aside)
+        shutil.copyfile(report, aside)
         aside.replace(page)
     return page

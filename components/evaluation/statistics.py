@@ -54,6 +54,7 @@ def bootstrap_means(
     step = np.abs(deviations).max(axis=0) / _HALF**2
     step[step == 0] = 1.0
     whole = np.rint(deviations / step)
+    centre = centre - step * whole.mean(axis=0)  # equal values far from a heavy tail round the same way
     high = np.rint(whole / _HALF)
     # each at most 2^11, so a chunk's sums stay below 2^24; the last column counts weights
     columns = np.column_stack([high, whole - _HALF * high, np.ones(num_users)]).astype(np.float32)

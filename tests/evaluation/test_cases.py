@@ -19,21 +19,17 @@ from scipy import sparse, stats
 from components.evaluation import beyond, rehearsal, sequential, statistics
 from components.evaluation.canonical import canonical_lists
 from components.evaluation.ranking import Relevant, rank_metrics
+from tests.evaluation.offpolicy_cases import OFF_POLICY_CHECKERS
 
 Case = dict[str, Any]
 FOLDER = Path(
     os.environ.get("RECLOOP_CASES") or Path(__file__).resolve().parents[3] / "shared" / "cases" / "replay"
 )
-OFF_POLICY = {"ope", "ope_edge", "ope_slate", "ope_open_bandit"}  # estimators from logged propensities
 
 
 def _cases() -> list[Any]:
     cases = [case for path in sorted(FOLDER.glob("*.json")) for case in json.loads(path.read_text())]
-    return [
-        pytest.param(case, id=f"{case['kind']}-{case['id']}")
-        for case in cases
-        if case["kind"] not in OFF_POLICY
-    ]
+    return [pytest.param(case, id=f"{case['kind']}-{case['id']}") for case in cases]
 
 
 @pytest.mark.shared_data
@@ -317,4 +313,5 @@ CHECKERS: dict[str, Callable[[Case], None]] = {
     "asymptotic_confidence_sequence": check_asymptotic,
     "bounded_confidence_sequence": check_bounded,
     "sequential_fpr_simulation": check_false_positives,
+    **OFF_POLICY_CHECKERS,
 }

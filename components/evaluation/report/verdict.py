@@ -9,7 +9,7 @@ from components.evaluation.report.table import Column, table, word
 from components.evaluation.report.text import number, safe, share, span
 from components.evaluation.result import ReplayResult
 
-_MEANING = {
+MEANING = {
     Outcome.PROMOTE: "every check passed: the evidence supports the challenger",
     Outcome.REJECT: "the evidence speaks against the challenger",
     Outcome.HOLD: "the evidence does not settle it, and what is in place stays",
@@ -23,7 +23,7 @@ def verdict_header(result: ReplayResult, primary: Comparison | None) -> str:
     reasons = "".join(f"<li>{safe(reason, 600)}</li>" for reason in result.reasons)
     return (
         f'<div id="verdict" class="{result.outcome}">'
-        f'<p class="outcome">{result.outcome} <span>– {_MEANING[result.outcome]}</span></p>'
+        f'<p class="outcome">{result.outcome} <span>– {MEANING[result.outcome]}</span></p>'
         f"<h1>{safe(result.challenger)} {against}</h1>"
         f'<p class="meta">Replayed {result.cut:%d %b %Y %H:%M} to {result.window_end:%d %b %Y %H:%M} UTC, '
         f"{safe(result.mode)} mode, gate profile {safe(result.profile.name)}</p>"
