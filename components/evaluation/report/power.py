@@ -56,8 +56,13 @@ def power_curve(result: ReplayResult, primary: Comparison | None) -> str:
 def _of_gate(result: ReplayResult, effects: Float[np.ndarray, "p"]) -> Float[np.ndarray, "p"]:
     """The chance that every rule passes at once, as `promotion_power` announces it for one effect."""
     needed = required_effects(
-        gate_rules(result.scores, result.challenger, result.champion, result.profile),
-        alpha_one_sided=result.alpha_one_sided,
+        gate_rules(
+            result.scores,
+            result.challenger,
+            result.champion,
+            result.profile,
+            (*result.comparisons, *result.slices),
+        ),
         seed=result.profile.primary.seed,
     ).max(axis=1)
     return np.searchsorted(np.sort(needed), effects) / len(needed)
