@@ -274,11 +274,32 @@ def test_targets_met_missed_and_not_measured(results: Path) -> None:
 def test_memory_is_at_most(tmp_path: Path) -> None:
     planted(tmp_path, "sasrec", 1, [1, 1, 1, 1], data="beauty", role="dense", training_peak_mb=1600.0)
     planted(tmp_path, "ease", 1, [1, 1, 1, 1], data="beauty", peak_mb=2900.0)
-    memory = targets(rows_of(read_outcomes(tmp_path)), {})[-1]
+    (memory,) = [one for one in targets(rows_of(read_outcomes(tmp_path)), {}) if "memory" in one.what]
     assert (memory.value, memory.note, memory.verdict) == (1.6, "sasrec", "missed")
 
 
 # --- the table -----------------------------------------------------------------------------------------
+
+
+def test_the_table_tells_what_each_removed_part_cost(results: Path) -> None:
+    rows = [
+        {"variant": "all", "ndcg@10": 0.2, "by_seed": [0.21, 0.19]},
+        {"variant": "no graph", "ndcg@10": 0.15, "by_seed": [0.15, 0.15]}
+        | {"minus_all": -0.05, "lower": -0.08, "upper": -0.02},
+    ]
+    write_part(results, "ablation", "films", {"users": 600, "rows": rows})
+    write_table(results, results)
+    page = (results / "benchmarks.md").read_text()
+    assert "### Ablation, films, 600 users" in page
+    assert "| no graph | 0.1500 | -0.0500 | -0.0800 – -0.0200 | 0.1500 0.1500 |" in page
+
+
+def test_decoding_is_held_against_hugging_face_at_both_sizes(results: Path) -> None:
+    parts = {
+        ("tiger_decoding", "made-up"): {"small": {"wall_times_hf": 3.6}, "tiger": {"wall_times_hf": 9.0}}
+    }
+    found = [one for one in targets(rows_of(read_outcomes(results)), parts) if "beams" in one.what]
+    assert [(one.value, one.verdict) for one in found] == [(3.6, "met"), (9.0, "missed")]
 
 
 def test_the_table_keeps_the_prose_around_it(results: Path) -> None:

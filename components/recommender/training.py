@@ -22,10 +22,13 @@ from components.compute import ON_CPU, Compute
 from components.recommender.checkpoint import read_checkpoint, write_checkpoint
 from components.recommender.descent import Descent
 from components.recommender.fast_matmul import fast_matmul
+from components.recommender.freed_memory import give_back_freed_memory
 from components.recommender.network import Network
 from components.recommender.sequences import TrainingSequences
 from components.recommender.spectral_start import spectral_vectors
 from components.recommender.windows import cut_windows, known_before, pad_runs, window_batches
+
+GIVE_BACK_EVERY = 100  # steps: on Beauty a second or two in every hundred, for half the peak
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +129,8 @@ def fit(
                 states = read_states(vectors, batch.items, batch.times).flatten(0, 1)[batch.state_at]
                 loss = network.loss(states, vectors, batch.targets)
             value = descent.step(loss, num_steps=num_steps, epoch=epoch)
+            if descent.steps % GIVE_BACK_EVERY == 0:
+                give_back_freed_memory()
             ends = at == len(batches) - 1
             due = ends and ((epoch + 1) % config.evaluate_every == 0 or epoch + 1 == config.epochs)
             ndcg = None

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -216,14 +215,28 @@ def _rounded(value: Any) -> Any:
 def run_apart(name: str, options: Sequence[str], data: Sequence[str]) -> int:
     """A part in a process of its own, so that its peak memory is its own."""
     if name in MODULES:
-        if not (Path(__file__).parent / f"{name}.py").is_file():
-            print(
-                json.dumps({"part": name, "skipped": f"there is no tests/benchmarks/{name}.py"}), flush=True
-            )
-            return 0
-        takes_data = list(data[:1]) if name != "tiger_decoding" else []
-        return _python(["-m", f"tests.benchmarks.{name}", *takes_data], os.environ)
+        return _run_module(name, data)
     return _python(["-m", "tests.benchmarks", name, *options], single_thread())
+
+
+def _run_module(name: str, data: Sequence[str]) -> int:
+    """A part with a command line of its own; what it says goes on as it comes, its last line is kept."""
+    from tests.benchmarks.results import write_part
+
+    arguments = list(data[:1]) if name != "tiger_decoding" else []
+    if name == "ablation":
+        arguments += ["--results", str(results_folder() / name)]
+    last = "{}"
+    command = [sys.executable, "-m", f"tests.benchmarks.{name}", *arguments]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            last = line
+    if process.returncode == 0 and "skipped" not in (told := json.loads(last)):
+        told.pop("part")
+        write_part(results_folder(), name, told.pop("data", "made-up"), told)
+    return process.returncode
 
 
 def _python(arguments: Sequence[str], environment: Any) -> int:

@@ -19,6 +19,7 @@ from tests.benchmarks.verdict_table import verdict_section
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 VERDICT_BEGIN, VERDICT_END = "<!-- verdict:begin -->", "<!-- verdict:end -->"
 NAME = "benchmarks"
+ABLATION = "ablation"
 _NEW_PAGE = f"# Benchmarks\n\n{BEGIN}\n{END}\n"
 
 
@@ -82,7 +83,10 @@ def markdown(
     if rows:
         told += [f"![NDCG@10 with intervals]({NAME}.png)", ""]
     told += ["### Targets", "", *_targets(checked), ""]
-    others = {key: figures for key, figures in parts.items() if key[0] not in VERDICT}
+    others = {key: figures for key, figures in parts.items() if key[0] not in (*VERDICT, ABLATION)}
+    for (part, data), figures in sorted(parts.items()):
+        if part == ABLATION:
+            told += [f"### Ablation, {data}, {figures['users']:,} users", "", *_ablation(figures["rows"]), ""]
     if others:
         told += ["### Other parts", ""]
         told += [f"- {part}, {data}: {_flat(figures)}" for (part, data), figures in sorted(others.items())]
@@ -137,6 +141,17 @@ def _targets(checked: Sequence[Target]) -> list[str]:
             f"| {target.what} | {target.data} | {target.note} | {measured} | {sign} {target.bound:,g} | "
             f"{target.verdict} |"
         )
+    return lines
+
+
+def _ablation(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Below zero, the part that was removed helps."""
+    lines = ["| variant | NDCG@10 | minus `all` | 95 % | by seed |", "| --- | ---: | ---: | ---: | --- |"]
+    for row in rows:
+        seeds = " ".join(f"{value:.4f}" for value in row["by_seed"])
+        gap = f"{row['minus_all']:+.4f}" if "minus_all" in row else ""
+        bounds = f"{row['lower']:+.4f} – {row['upper']:+.4f}" if "lower" in row else ""
+        lines.append(f"| {row['variant']} | {row['ndcg@10']:.4f} | {gap} | {bounds} | {seeds} |")
     return lines
 
 

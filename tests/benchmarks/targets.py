@@ -51,6 +51,7 @@ def targets(rows: Sequence[Row], parts: Parts) -> list[Target]:
             bound=1_000,
         ),
         _memory([row for row in rows if row.data == "beauty"]),
+        *_decoding(parts.get(("tiger_decoding", "made-up"), {})),
     ]
 
 
@@ -114,6 +115,18 @@ def _memory(rows: Sequence[Row]) -> Target:
         at_most=True,
         note=worst.arm if worst else "",
     )
+
+
+def _decoding(figures: Mapping[str, Any]) -> list[Target]:
+    return [
+        Target(
+            what="trie-constrained beams, users a second over Hugging Face's",
+            data=f"{size} size",
+            value=figures.get(size, {}).get("wall_times_hf"),
+            bound=bound,
+        )
+        for size, bound in (("small", 3.5), ("tiger", 10))
+    ]
 
 
 def _ratio(ours: float | None, theirs: float | None) -> float | None:
