@@ -45,8 +45,8 @@ def density_of(sequences: TrainingSequences) -> Density:
 def default_mmgrec(density: Density = "dense") -> MMGRecConfig:
     """The generative arm: codes and a free vector in, tuple and dense loss, beam re-scored by both.
 
-    NDCG@10 .125 on MovieLens-100K (five seeds, 91 CPU seconds, 1.0 GB), .048 on Beauty (one seed, 376, 1.8 GB with
-    the tokenizer's fit); by tuple score alone .108 and .040; on random codes .113 and .040. The share of the dense
+    NDCG@10 .125 on MovieLens-100K (five seeds, 91 CPU seconds, 1.0 GB), .047 on Beauty (three seeds, 430 under
+    load); by tuple score alone .108 and .038; on random codes .113 and .040. The share of the dense
     score and the schedule were chosen by the validation items.
     """
     mixer = MixerConfig(relation_dim=0, dropout=_DROPOUT[density])
@@ -83,7 +83,8 @@ def paper_mmgrec() -> MMGRecConfig:
 def default_semantic_sasrec(density: Density = "dense") -> DenseConfig:
     """The dense control: SASRec on code inputs, full softmax, nothing generated.
 
-    NDCG@10 .128 on MovieLens-100K (three seeds, 63 CPU seconds, 0.8 GB), .049 on Beauty (one seed, 388, 0.8 GB).
+    NDCG@10 .128 on MovieLens-100K (three seeds, 63 CPU seconds, 0.8 GB), .049 on Beauty (three seeds, 440 under
+    load, 0.8 GB).
     """
     return default_sasrec(density)
 
