@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from components.evaluation import intervals, statistics
 from components.evaluation.lift import fieller_interval, relative_lift
+from components.evaluation.permutation import sign_flip_p
 
 BOOTSTRAP = "paired_user_bootstrap"
 
@@ -93,7 +94,7 @@ def compare_pairs(
                 columns, confidence=1 - 2 * alpha_one_sided, resamples=resamples, seed=seed, kind=kind
             )
         if size and permutations:
-            p = statistics.sign_flip_p(columns, resamples=permutations, seed=seed)
+            p = sign_flip_p(columns, resamples=permutations, seed=seed)
         for column, i in enumerate(which):
             results[i] = _comparison(
                 pairings[i], kept[i], differences[i], bounds[column], float(p[column]),

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from components.evaluation import statistics
+from components.evaluation.bootstrap import bootstrap_means, interval
 
 Kind = Literal["studentised", "percentile", "basic", "bca"]
 _COLUMNS = 256  # resampled together: 40 MB at 10,000 resamples
@@ -42,9 +43,9 @@ def mean_intervals(
         if kind == "studentised":
             bounds[begin : begin + _COLUMNS] = _studentised(columns, confidence, resamples, seed)
         else:
-            replicates = statistics.bootstrap_means(columns, resamples=resamples, seed=seed)
+            replicates = bootstrap_means(columns, resamples=resamples, seed=seed)
             for column, sample in enumerate(columns.T):
-                bounds[begin + column] = statistics.interval(
+                bounds[begin + column] = interval(
                     replicates[:, column], sample, confidence=confidence, kind=kind
                 )
     return bounds
@@ -64,7 +65,7 @@ def _studentised(
     flat = np.abs(centred).max(axis=0) <= statistics.TIE
     sd = np.where(flat, 1.0, centred.std(axis=0))
     unit = centred / sd
-    moments = statistics.bootstrap_means(np.hstack([unit, unit**2]), resamples=resamples, seed=seed)
+    moments = bootstrap_means(np.hstack([unit, unit**2]), resamples=resamples, seed=seed)
     means, squares = moments[:, :num_columns], moments[:, num_columns:]
     spread = np.sqrt(np.maximum(squares - means**2, 1 / num_users))
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from components.evaluation import statistics
+from components.evaluation.bootstrap import bootstrap_means
 from components.evaluation.comparison import Comparison
 from components.evaluation.profile import GateProfile, NonInferiority, PromotionPower
 from components.evaluation.scores import WHOLE, ReplayScores
@@ -126,9 +127,7 @@ def required_effects(
     centred = np.where(counted, differences - mean, 0.0)
     sd = np.sqrt((centred**2).sum(axis=0) / counted.sum(axis=0))
     unit = centred / np.where(sd > statistics.TIE, sd, 1.0)
-    sums = statistics.bootstrap_means(
-        np.hstack([unit, unit**2, counted.astype(float)]), resamples=resamples, seed=seed
-    )
+    sums = bootstrap_means(np.hstack([unit, unit**2, counted.astype(float)]), resamples=resamples, seed=seed)
     first, second, share = np.split(sums, 3, axis=1)
     share = np.maximum(share, 1 / len(differences))
     error = first / share  # of the resampled mean, in standard deviations of a user

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Int
 
 from components.artifact import digest_of
 from components.evaluation import spending, statistics
+from components.evaluation.bootstrap import bootstrap_means, interval
 from components.evaluation.canonical import ListError
 from components.evaluation.cold import ColdPass
 from components.evaluation.comparison import Comparison, Pairing, compare_pairs
@@ -241,10 +242,10 @@ def _arm_means(scores: ReplayScores, arms: Sequence[str], profile: GateProfile) 
             for arm, metric in cells
         )
     columns = np.column_stack([scores.of(arm, metric) for arm, metric in cells])
-    replicates = statistics.bootstrap_means(columns, resamples=primary.resamples, seed=primary.seed)
+    replicates = bootstrap_means(columns, resamples=primary.resamples, seed=primary.seed)
     means = []
     for column, (arm, metric) in enumerate(cells):
-        lower, upper = statistics.interval(
+        lower, upper = interval(
             replicates[:, column],
             columns[:, column],
             confidence=1 - 2 * primary.alpha_one_sided,

@@ -1,204 +1,26 @@
-"""Paired tests on users: bootstrap, sign-flip permutation, t figures, multiplicity, detectable effects.
+"""Closed forms on paired differences of users: t figures, multiplicity, what a test could have found.
 
-The unit is the user, never the event: events of one user are not independent (on the logs measured for the
-specification an event-level error is 2.6-2.9 times too small). d_u = challenger - champion of user u.
-Sources: Efron & Tibshirani 1993 (bootstrap, BCa), Phipson & Smyth 2010 (p = (1+b)/(1+B)), Holm 1979.
-Shapes: U users, M columns (metrics), B resamples.
+The unit is the user, never the event: events of one user are not independent. d_u = challenger - champion of
+user u.
+Sources: Holm 1979 (multiplicity), Cohen 1988 (power).
+Shapes: U users, M columns (metrics), E events.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from scipy import special, stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-TIE = 1e-12  # resampled statistics this near the observed one count as equal to it
-Interval = Literal["percentile", "basic", "bca"]
-Alternative = Literal["two-sided", "greater", "less"]
+TIE = 1e-12  # statistics this near one another count as equal
 Correction = Literal["holm", "bonferroni", "bh", "by", "hochberg"]
-_BLOCK = 1 << 18  # weights held at once; small enough to stay in cache
-_CHUNK_USERS = 4096
-_HALF = 2.0**11
-_COMMON = 4  # counts up to here are looked for among all users
-
-
-# --- bootstrap -----------------------------------------------------------------------------------------
-
-
-def bootstrap_means(
-    values: Float[np.ndarray, "U M"], *, resamples: int, seed: int
-) -> Float[np.ndarray, "B M"]:
-    """Means of M columns over users drawn with replacement, the same draw for all columns.
-
-    A resample's weights are multinomial(U; 1/U each). They are made as Poisson counts of a rate a little
-    below one, which cost no division of work by user, and topped up to U by uniform draws: given its total, a
-    vector of Poisson counts is multinomial. (The counts come from 16 random bits each, so a count's
-    probability is right to 2^-17.) Linear, so the difference of two columns' means is the mean of their
-    difference in every resample. Memory: B x M and blocks of 2 MB.
-
-    Sums are exact, hence the same bits in whatever order the threads of whichever machine add: values enter as
-    whole multiples of 2^-22 of the largest deviation, in two halves whose sums single precision holds exactly.
-    """
-    num_users, num_columns = values.shape
-    if not num_users:
-        raise ValueError("no users to resample")
-    centre = values.mean(axis=0)
-    deviations = values - centre
-    step = np.abs(deviations).max(axis=0) / _HALF**2
-    step[step == 0] = 1.0
-    whole = np.rint(deviations / step)
-    centre = centre - step * whole.mean(axis=0)  # equal values far from a heavy tail round the same way
-    high = np.rint(whole / _HALF)
-    # each at most 2^11, so a chunk's sums stay below 2^24; the last column counts weights
-    columns = np.column_stack([high, whole - _HALF * high, np.ones(num_users)]).astype(np.float32)
-    rate = max(0.0, 1 - 5 / math.sqrt(num_users))
-    thresholds = _poisson_thresholds(rate)
-    bits = np.random.SFC64(seed)
-    generator = np.random.Generator(bits)
-    room = np.empty(_BLOCK, dtype=np.float32)
-    means = np.empty((resamples, num_columns))
-    for rows in _blocks(resamples, max(1, _BLOCK // min(num_users, _CHUNK_USERS))):
-        counts = np.empty((rows.stop - rows.start, num_users), dtype=np.uint8)
-        for users in _blocks(num_users, _CHUNK_USERS):
-            counts[:, users] = _poisson_counts(bits, (len(counts), users.stop - users.start), thresholds)
-        _top_up(counts, generator)
-        sums = np.zeros((len(counts), 2 * num_columns + 1))
-        for users in _blocks(num_users, _CHUNK_USERS):
-            weights = room[: len(counts) * (users.stop - users.start)].reshape(len(counts), -1)
-            weights[:] = counts[:, users]
-            sums += weights @ columns[users]
-        total = _HALF * sums[:, :num_columns] + sums[:, num_columns:-1]
-        means[rows] = centre + step * (total / sums[:, -1:])
-    return means
-
-
-def interval(
-    replicates: Float[np.ndarray, "B"],
-    sample: Float[np.ndarray, "U"],
-    *,
-    confidence: float = 0.95,
-    kind: Interval = "percentile",
-) -> tuple[float, float]:
-    """Two-sided interval of the mean of `sample` from its bootstrap replicates.
-
-    `bca` corrects for bias and skewness (Efron 1987), its acceleration from the sample's third moment, which
-    is what the jackknife of a mean gives.
-    """
-    estimate = float(sample.mean())
-    spread = sample - estimate
-    if not np.abs(spread).max() > TIE:
-        return estimate, estimate
-    tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
-    if kind == "bca":
-        below = np.mean(replicates < estimate) + np.mean(replicates == estimate) / 2
-        bias = special.ndtri(np.clip(below, 0.5 / len(replicates), 1 - 0.5 / len(replicates)))
-        acceleration = (spread**3).sum() / (6 * (spread**2).sum() ** 1.5)
-        z = bias + special.ndtri(tails)
-        tails = special.ndtr(bias + z / (1 - acceleration * z))
-    lower, upper = (float(bound) for bound in np.quantile(replicates, tails))
-    return (2 * estimate - upper, 2 * estimate - lower) if kind == "basic" else (lower, upper)
-
-
-def _poisson_thresholds(rate: float) -> list[np.uint16]:
-    """t such that a uniform 16-bit number is >= t[j] with probability P(Poisson(rate) > j)."""
-    cumulative = np.rint(stats.poisson.cdf(np.arange(16), rate) * 65536)
-    return [np.uint16(t) for t in cumulative if t < 65536]
-
-
-def _poisson_counts(
-    bits: np.random.SFC64, shape: tuple[int, int], thresholds: Sequence[np.uint16]
-) -> UInt8[np.ndarray, "B U"]:
-    size = shape[0] * shape[1]
-    uniform = bits.random_raw(-(-size // 4)).view(np.uint16)[:size]
-    counts = np.zeros(size, dtype=np.uint8)
-    exceeds = np.empty(size, dtype=bool)
-    for threshold in thresholds[:_COMMON]:
-        np.greater_equal(uniform, threshold, out=exceeds)
-        np.add(counts, exceeds.view(np.uint8), out=counts)
-    rare = np.flatnonzero(counts == _COMMON)  # two in a hundred
-    for threshold in thresholds[_COMMON:]:
-        counts[rare] += uniform[rare] >= threshold
-    return counts.reshape(shape)
-
-
-def _top_up(counts: UInt8[np.ndarray, "B U"], generator: np.random.Generator) -> None:
-    """Draw the users that a row lacks until it holds U, in place."""
-    num_users = counts.shape[1]
-    missing = np.maximum(num_users - counts.sum(axis=1, dtype=np.int64), 0)
-    places = np.repeat(np.arange(len(counts)) * num_users, missing)
-    places += generator.integers(0, num_users, len(places))
-    np.add.at(counts.reshape(-1), places, np.uint8(1))
-
-
-def _blocks(total: int, size: int) -> Iterator[slice]:
-    return (slice(start, min(start + size, total)) for start in range(0, total, size))
-
-
-# --- permutation ---------------------------------------------------------------------------------------
-
-
-def sign_flip_p(
-    differences: Float[np.ndarray, "U M"],
-    *,
-    resamples: int = 10_000,
-    seed: int,
-    alternative: Alternative = "two-sided",
-) -> Float[np.ndarray, "M"]:
-    """p of mean(d) = 0 under random signs: exact up to 20 users, Monte Carlo (1+b)/(1+B) beyond.
-
-    Zeros stay in; resampled sums within 1e-12 of the observed mean count as ties; two-sided is
-    min(1, 2 min(greater, less)).
-    """
-    num_users, num_columns = differences.shape
-    if not num_users:
-        return np.ones(num_columns)
-    observed = differences.mean(axis=0)
-    at_least = np.zeros(num_columns)
-    at_most = np.zeros(num_columns)
-    if num_users <= 20:
-        for column, values in enumerate(differences.T):
-            means = _all_signed_sums(values) / num_users
-            at_least[column] = (means >= observed[column] - TIE).mean()
-            at_most[column] = (means <= observed[column] + TIE).mean()
-    else:
-        bits = np.random.SFC64(seed)
-        for rows in _blocks(resamples, max(1, _BLOCK // min(num_users, _CHUNK_USERS))):
-            positive = np.zeros((rows.stop - rows.start, num_columns))
-            for users in _blocks(num_users, _CHUNK_USERS):
-                shape = (len(positive), users.stop - users.start)
-                positive += _coins(bits, shape) @ differences[users]
-            means = 2 * positive / num_users - observed  # kept signs minus flipped ones
-            at_least += (means >= observed - TIE).sum(axis=0)
-            at_most += (means <= observed + TIE).sum(axis=0)
-        at_least, at_most = (1 + at_least) / (1 + resamples), (1 + at_most) / (1 + resamples)
-    if alternative == "greater":
-        return at_least
-    if alternative == "less":
-        return at_most
-    return np.minimum(1.0, 2 * np.minimum(at_least, at_most))
-
-
-def _all_signed_sums(values: Float[np.ndarray, "U"]) -> Float[np.ndarray, "2**U"]:
-    sums = np.zeros(1)
-    for value in values:
-        sums = np.concatenate([sums + value, sums - value])
-    return sums
-
-
-def _coins(bits: np.random.SFC64, shape: tuple[int, int]) -> Float[np.ndarray, "B U"]:
-    size = shape[0] * shape[1]
-    raw = bits.random_raw(-(-size // 64)).view(np.uint8)
-    return np.unpackbits(raw, count=size).reshape(shape).astype(float)
-
-
-# --- closed forms --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,9 +27,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from components.artifact import digest_of
+from components.evaluation.bootstrap import bootstrap_means, interval
 from components.evaluation.canonical import canonical_lists
 from components.evaluation.ranking import Relevant, rank_metrics
-from components.evaluation.statistics import bootstrap_means, interval
 from components.recommender.arm import Histories
 from components.recommender.mixer import MixerConfig
 from components.recommender.mmgrec import MMGRecConfig, train_mmgrec

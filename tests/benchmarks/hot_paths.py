@@ -43,8 +43,8 @@ def made_up_lists(num_users: int) -> tuple[np.ndarray, Relevant]:
 
 def bootstrap() -> dict[str, float]:
     """10,000 resamples over 100,000 users for eight metrics: means, and the shipped interval made of them."""
+    from components.evaluation.bootstrap import bootstrap_means
     from components.evaluation.intervals import mean_intervals
-    from components.evaluation.statistics import bootstrap_means
 
     columns = np.random.default_rng(0).random((100_000, 8))
     whole = _cost(lambda: mean_intervals(columns, resamples=10_000, seed=7), runs=2)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -47,26 +46,9 @@ class Population:
         mean = self.weights @ d
         return float(mean), float(self.weights @ (d - mean) ** 3 / (self.weights @ (d - mean) ** 2) ** 1.5)
 
-    @cached_property
-    def _parts(self) -> list[Int[np.ndarray, "_"]]:
-        """Users who count in the same slices."""
-        defined = np.column_stack([~np.isnan(self.values[cell]) for cell in sorted(self.values)])
-        _, part = np.unique(defined, axis=0, return_inverse=True)
-        return [np.flatnonzero(part == one) for one in range(part.max() + 1)]
-
     def users(self, num_users: int, generator: np.random.Generator) -> Int[np.ndarray, "U"]:
-        """Independent draws, but for how many count in each slice: that is its share of every window.
-
-        So slices of all windows have one size and share their resamples, as they must to be affordable.
-        """
-        ends = np.rint(np.cumsum([self.weights[part].sum() for part in self._parts]) * num_users).astype(int)
-        sizes = np.diff(ends, prepend=0)
-        return np.concatenate(
-            [
-                generator.choice(part, size=size, p=self.weights[part] / self.weights[part].sum())
-                for part, size in zip(self._parts, sizes, strict=True)
-            ]
-        )
+        """Independent draws: how many of them count in a slice differs from window to window, as it will."""
+        return generator.choice(len(self.weights), size=num_users, p=self.weights)
 
     def window(self, users: Int[np.ndarray, "U"]) -> ReplayScores:
         arms, slices, metrics = (tuple(dict.fromkeys(cell[i] for cell in self.values)) for i in range(3))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from components.evaluation.statistics import bootstrap_means, interval
+from components.evaluation.bootstrap import bootstrap_means, interval
 from tests.benchmarks.leave_one_out import hit_rate, ndcg
 from tests.benchmarks.results import Outcome
 

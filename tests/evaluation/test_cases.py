@@ -17,7 +17,9 @@ import pytest
 from scipy import sparse, stats
 
 from components.evaluation import beyond, rehearsal, sequential, statistics
+from components.evaluation.bootstrap import bootstrap_means, interval
 from components.evaluation.canonical import canonical_lists
+from components.evaluation.permutation import sign_flip_p
 from components.evaluation.ranking import Relevant, rank_metrics
 from tests.evaluation.offpolicy_cases import OFF_POLICY_CHECKERS
 
@@ -129,7 +131,7 @@ def check_permutation_exact(case: Case) -> None:
     differences = np.array(case["delta"])[:, None]
     for alternative, expected in case["expected_p"].items():
         near(
-            statistics.sign_flip_p(differences, seed=0, alternative=alternative),
+            sign_flip_p(differences, seed=0, alternative=alternative),
             [expected],
             case["tolerance"],
         )
@@ -151,11 +153,11 @@ def check_paired(case: Case) -> None:
     }
     for name, value in closed.items():
         near(value, expected[name], tolerance["closed_form"])
-    p = statistics.sign_flip_p(differences[:, None], resamples=20_000, seed=3)
+    p = sign_flip_p(differences[:, None], resamples=20_000, seed=3)
     near(p, [expected["permutation_p_mc"]], tolerance["permutation_p_abs"])
-    replicates = statistics.bootstrap_means(differences[:, None], resamples=20_000, seed=4)[:, 0]
+    replicates = bootstrap_means(differences[:, None], resamples=20_000, seed=4)[:, 0]
     for name, value in expected["bootstrap_ci95"].items():
-        found = statistics.interval(replicates, differences, kind=name.lower())
+        found = interval(replicates, differences, kind=name.lower())
         near(found, value, tolerance["bootstrap_ci_abs"])
 
 

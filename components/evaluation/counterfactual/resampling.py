@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from jaxtyping import Float, Int
 
-from components.evaluation import statistics
+from components.evaluation.bootstrap import bootstrap_means
 from components.evaluation.counterfactual.estimators import Terms
 
 _NOTHING = 1e-6  # of a denominator's own mean: smaller is a resample without any weight
@@ -36,7 +36,7 @@ def resample(
 
     made = {name: _resampled_columns(term, place_of) for name, term in terms.items()}
     sums = np.column_stack([np.bincount(cluster, weights=c, minlength=num_clusters) for c in columns])
-    means = statistics.bootstrap_means(sums, resamples=resamples, seed=seed)
+    means = bootstrap_means(sums, resamples=resamples, seed=seed)
     found = {}
     for name, (plain, numerator, denominator) in made.items():
         value = np.zeros(resamples) if plain is None else means[:, plain] / means[:, 0]
