@@ -146,12 +146,14 @@ def replay(
         from flows.comparison import compare_versions
 
         tracking.configure(settings.mlflow_tracking_uri)
-        evidence, report = compare_versions(challenger, champion, start, end, profile, mode, filter_seen)
+        evidence, report, tracked = compare_versions(
+            challenger, champion, start, end, profile, mode, filter_seen
+        )
     console.print(f"\n[bold]{evidence['measured']['outcome']}[/bold]")
     for reason in evidence["measured"]["reasons"]:
         console.print(f"· {reason}", markup=False)
     console.print(arms_table(arm_figures(evidence)))
-    console.print(f"replay report  {report}", markup=False)
+    console.print(f"replay report  {report}\nMLflow run     {tracked}", markup=False)
 
 
 def replay_logged(path: Path, *, target_policy: Path | None, profile: Literal["small", "production"]) -> None:
@@ -164,11 +166,10 @@ def replay_logged(path: Path, *, target_policy: Path | None, profile: Literal["s
 
     with running_servers(load_settings(), lambda text: console.print(f"[dim]{text}[/dim]")):
         from flows.logged_closing import logged_box
-        from flows.logged_replay import evidence_of, logged_replay, logged_report_page
+        from flows.logged_replay import logged_replay
 
         for judged in logged_replay(path, target_policy, profile):
-            output = judged.output
-            console.print(logged_box(output["source"], evidence_of(output), logged_report_page(output)))
+            console.print(logged_box(judged.source, judged.evidence, judged.report, judged.mlflow))
 
 
 def promote(version: str, *, expect_champion: str | None, reason: str, force: bool) -> None:

@@ -18,6 +18,7 @@ from flows.asking import Contender
 from flows.replay import replay, report_page
 from flows.settings import load_settings
 from flows.state import warehouse
+from flows.tracked_replay import track_replay
 from flows.training import train_baselines
 
 
@@ -30,11 +31,12 @@ def compare_versions(
     profile: str = "small",
     mode: Mode = "rolling",
     filter_seen: bool = True,
-) -> tuple[dict[str, Any], str]:
+) -> tuple[dict[str, Any], str, str]:
     """Replay `challenger` against `champion` (default: the champion of now) on [start, end).
 
     The window begins where the challenger's training ended, unless told otherwise, and reaches to the last
-    event. The baselines are counted anew before it. Returns the evidence and the path of the report.
+    event. The baselines are counted anew before it. Returns the evidence, the path of the report, and
+    the address of its run in MLflow.
     """
     settings = load_settings()
     against = champion or versions.require_champion(settings.model_name).version
@@ -63,8 +65,15 @@ def compare_versions(
         source=finished[-1].summary["told"]["source"] if finished else None,
     )
     judged = replayed[-1]
-    folder = Path(judged.output["replay"]["path"])
-    return json.loads((folder / "evidence.json").read_text()), str(report_page(judged.output["replay"]))
+    published, verdict = judged.output["replay"], judged.output["verdict"]
+    evidence = json.loads((Path(published["path"]) / "evidence.json").read_text())
+    tracked = track_replay(
+        published,
+        name=f"{challenger} with {against}: {verdict}",
+        verdict=verdict,
+        metrics={f"{arm['arm']}/{arm['metric']}": arm["mean"] for arm in evidence["arms"]},
+    )
+    return evidence, str(report_page(published)), tracked.output["url"]
 
 
 def _contender(name: str, version: str) -> Contender:

@@ -18,7 +18,7 @@ from flows.closing import COLOURS
 _MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "unproven": ("?", "yellow")}
 
 
-def logged_box(source: str, evidence: Mapping[str, Any], report: Path) -> Panel:
+def logged_box(source: str, evidence: Mapping[str, Any], report: Path, mlflow: str = "") -> Panel:
     """Everything a person needs to know of one log, on one screen."""
     verdict, support = evidence["verdict"], evidence["support"]
     outcome = verdict["outcome"]
@@ -43,6 +43,7 @@ def logged_box(source: str, evidence: Mapping[str, Any], report: Path) -> Panel:
             _checks(verdict["checks"]),
             Text(),
             Text(f"report  {os.path.relpath(report)}", overflow="fold"),
+            *([Text(f"MLflow  {mlflow}", overflow="fold")] if mlflow else []),
         ),
         title=source,
         title_align="left",

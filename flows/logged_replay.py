@@ -21,6 +21,7 @@ from flows.logged_source import logs_at, read_log
 from flows.replay import shown_page
 from flows.settings import LOOPBACK, load_settings
 from flows.stages import Outcome, run_once
+from flows.tracked_replay import track_replay
 
 LOGGED_PROFILES = {"small": logged_profiles.small, "production": logged_profiles.production}
 
@@ -35,10 +36,38 @@ class LoggedRef:
     target_policy: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class JudgedLog:
+    """What there is to tell of one log."""
+
+    source: str
+    evidence: dict[str, Any]
+    report: Path
+    mlflow: str  # address of the run
+
+
 @flow(name="logged-replay", flow_run_name="logged-replay-{path.stem}")
-def logged_replay(path: Path, target_policy: Path | None, profile: str) -> tuple[Outcome, ...]:
-    """Judge every log at `path`: a file, or a folder of the Open Bandit sample. One outcome a log."""
-    return tuple(judge_logged(load_logged(log, target_policy), profile) for log in logs_at(path))
+def logged_replay(path: Path, target_policy: Path | None, profile: str) -> tuple[JudgedLog, ...]:
+    """Judge every log at `path`: a file, or a folder of the Open Bandit sample."""
+    found = []
+    for log in logs_at(path):
+        judged = judge_logged(load_logged(log, target_policy), profile).output
+        evidence = evidence_of(judged)
+        tracked = track_replay(
+            judged["replay"],
+            name=f"{judged['source']}: {judged['verdict']}",
+            verdict=judged["verdict"],
+            metrics={estimate["name"]: estimate["value"] for estimate in evidence["estimates"]},
+        )
+        found.append(
+            JudgedLog(
+                source=judged["source"],
+                evidence=evidence,
+                report=logged_report_page(judged),
+                mlflow=tracked.output["url"],
+            )
+        )
+    return tuple(found)
 
 
 @task(task_run_name="load-{path.stem}")

@@ -8,7 +8,7 @@ from components.data.logged import LoggedRows
 from components.data.sources import SourceUnavailable
 from components.data.sources.logged_table import read_logged_table
 from components.data.sources.open_bandit import is_open_bandit, open_bandit_logs, read_open_bandit
-from components.evaluation.counterfactual.logged import feedback_from_rows
+from components.evaluation.counterfactual.logged import LoggedFeedbackError, feedback_from_rows
 
 
 def logs_at(path: Path) -> tuple[Path, ...]:
@@ -29,5 +29,8 @@ def read_log(path: Path, target_policy: Path | None) -> LoggedRows:
         logged = read_open_bandit(path)
     else:
         logged = read_logged_table(path, target_policy)
-    feedback_from_rows(logged.rows, logged.policy)
+    try:
+        feedback_from_rows(logged.rows, logged.policy)
+    except LoggedFeedbackError as error:
+        raise LoggedFeedbackError(f"{path}, rows counted from 0 below the header: {error}") from error
     return logged

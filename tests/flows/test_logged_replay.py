@@ -74,7 +74,9 @@ def test_a_bad_row_is_named_before_anything_starts(tmp_path: Path, change: dict,
     done = recloop(tmp_path / "home", "replay", "--logged", tmp_path / "log.csv")
     assert done.returncode == 1
     assert "LoggedFeedbackError" in done.stderr
-    assert re.search(told, done.stderr)
+    assert re.search(
+        rf"log\.csv, rows counted from 0 below the header: {told}", " ".join(done.stderr.split())
+    )
     assert "starting" not in done.stdout
 
 
@@ -143,7 +145,15 @@ def test_a_log_through_the_real_servers(estate: Estate, tmp_path: Path) -> None:
     (page,) = home.settings.reports.glob("clicks-promote-*.html")
     assert page.read_text() == (published / "report.html").read_text()
     keys = {artifact.key for artifact in home.artifacts()}
-    assert keys >= {"logged-verdict", "logged-estimates", "logged-report"}
+    assert keys >= {"logged-verdict", "logged-estimates", "logged-report", "replay-run"}
+    (run,) = home.replay_runs()
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["recloop.verdict"] == "PROMOTE"
+    assert run.data.metrics["snips"] == pytest.approx(
+        next(e["value"] for e in json.loads(evidence)["estimates"] if e["name"] == "snips")
+    )
+    kept = {file.path for file in home.mlflow.list_artifacts(run.info.run_id, "replay")}
+    assert kept == {"replay/report.html", "replay/evidence.json"}
 
     second = home.recloop(*command)
     assert second.returncode == 0, second.stderr

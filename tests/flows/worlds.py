@@ -13,6 +13,7 @@ from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import Artifact, FlowRun
@@ -132,6 +133,13 @@ class Home:
             runs = client.read_flow_runs(flow_run_filter=mine)
             names = {flow: client.read_flow(flow).name for flow in {run.flow_id for run in runs}}
         return [(names[run.flow_id], run) for run in sorted(runs, key=lambda run: run.created)]
+
+    def replay_runs(self) -> list[Run]:
+        """MLflow's runs of replays outside a cycle."""
+        client = self.mlflow
+        experiment = client.get_experiment_by_name(f"{self.settings.model_name}-replays")
+        assert experiment is not None
+        return list(client.search_runs([experiment.experiment_id]))
 
     def artifacts(self) -> list[Artifact]:
         """Of all runs of the Prefect server."""
