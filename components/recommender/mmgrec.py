@@ -55,13 +55,16 @@ class MMGRecConfig:
     num_negatives: int = 0  # of the dense loss, drawn once a step for all targets; 0 is the full softmax
     decode: Literal["beam", "hybrid", "exact"] = "beam"
     beam_size: int = 80
+    first_beam_size: int | None = None  # first codes that are kept; None: as many as beams
     hybrid_share: float = 0.8  # of the dense score in "hybrid"
 
     def __post_init__(self) -> None:
         if self.tuple_weight < 0 or self.dense_weight < 0 or self.tuple_weight + self.dense_weight == 0:
             raise ValueError("tuple_weight and dense_weight are not negative, and one of them is positive")
-        if self.beam_size < 1:
-            raise ValueError(f"beam_size is {self.beam_size}; at least one beam is needed")
+        if self.beam_size < 1 or (self.first_beam_size is not None and self.first_beam_size < 1):
+            raise ValueError(
+                f"beam_size is {self.beam_size}, first_beam_size {self.first_beam_size}; at least one beam is needed"
+            )
 
 
 def train_mmgrec(
@@ -140,7 +143,7 @@ class MMGRecArm:
         return MMGRecArm(vocabulary=grown.vocabulary, config=self.config, network=network)
 
     def decoding(self, decode: Literal["beam", "hybrid", "exact"], **changes: Any) -> MMGRecArm:
-        """The same weights, decoded another way; `changes` may set beam_size and hybrid_share."""
+        """The same weights, decoded another way; `changes` may set the beam sizes and hybrid_share."""
         return MMGRecArm(
             vocabulary=self.vocabulary,
             config=replace(self.config, decode=decode, **changes),
@@ -194,9 +197,15 @@ class MMGRecArm:
             score = tuple_log_probs(self.network.head, self.trie, states).masked_fill(~usable, -torch.inf)
             score[barred] = -torch.inf
             return torch.arange(self.trie.num_leaves).expand(len(states), -1), score
-        width = max(self.config.beam_size, k)
+        first = self.config.first_beam_size
         leaf, score = beam_search(
-            self.network.head, self.trie, states, width=width, usable=usable, barred=barred
+            self.network.head,
+            self.trie,
+            states,
+            width=max(self.config.beam_size, k),
+            first_width=None if first is None else max(first, k),
+            usable=usable,
+            barred=barred,
         )
         if self.config.decode == "hybrid":
             found = self.trie.items[leaf.clamp(min=0)]

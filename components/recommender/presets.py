@@ -51,7 +51,13 @@ def default_mmgrec(density: Density = "dense") -> MMGRecConfig:
     """
     mixer = MixerConfig(relation_dim=0, dropout=_DROPOUT[density])
     return MMGRecConfig(
-        mixer=mixer, training=_TRAINING[density], num_negatives=2048, decode="hybrid", hybrid_share=0.8
+        mixer=mixer,
+        training=_TRAINING[density],
+        num_negatives=2048,
+        decode="hybrid",
+        hybrid_share=0.8,
+        beam_size=240,
+        first_beam_size=64,
     )
 
 
@@ -122,7 +128,7 @@ def default_sasrec(density: Density = "dense") -> DenseConfig:
 def quick_mmgrec() -> MMGRecConfig:
     """For tests: seconds; quality is not the aim."""
     small = MixerConfig(dim=32, num_layers=1, max_length=20)
-    return replace(default_mmgrec(), mixer=small, training=_QUICK, head_hidden=32, beam_size=20)
+    return replace(default_mmgrec(), mixer=small, training=_QUICK, head_hidden=32, beam_size=20, first_beam_size=None)
 
 
 def quick_sasrec() -> DenseConfig:

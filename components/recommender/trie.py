@@ -28,6 +28,7 @@ class TrieLevel:
 
     code: Int[Tensor, "node width"]  # 0 where there is no child
     child: Int[Tensor, "node width"]  # node of the next level (a leaf at the last), -1 where there is none
+    num_children: Int[Tensor, "node"]  # they lie in the first places, and are neighbours on the next level
     prefix: Int[Tensor, "node depth"]  # the codes that lead here
     first_leaf: Int[Tensor, "node"]
     last_leaf: Int[Tensor, "node"]  # exclusive
@@ -103,6 +104,7 @@ def build_trie(codes: Int[np.ndarray, "item L"], members: Bool[np.ndarray, "item
             TrieLevel(
                 code=torch.from_numpy(code),
                 child=torch.from_numpy(child),
+                num_children=torch.from_numpy((child >= 0).sum(axis=1)),
                 prefix=torch.from_numpy(ordered[first, :level].astype(np.int64)),
                 first_leaf=torch.from_numpy(first),
                 last_leaf=torch.from_numpy(np.append(first[1:], len(rows))),

@@ -6,7 +6,7 @@ a row of its own in the table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
@@ -26,7 +26,8 @@ from components.recommender.sequences import TrainingSequences
 from components.recommender.tiger import TigerArm, TigerConfig, train_tiger
 
 Codes = Int[np.ndarray, "item token"]
-Train = Callable[[TrainingSequences, Codes, int], Any]
+Sizes = Sequence[int] | None  # of the code tables; None: as large as the codes ask
+Train = Callable[[TrainingSequences, Codes, int, Sizes], Any]
 Config = TypeVar("Config", DenseConfig, MMGRecConfig, TigerConfig)
 # What a row counts as where targets are checked. `hybrid` finds by tuple and orders by the dense score too.
 Role = Literal["simple", "dense", "dense_control", "generative", "hybrid", "random_codes", "paper"]
@@ -56,45 +57,47 @@ def _decoded(name: str, role: Role | None = None) -> dict[str, View]:
     }
 
 
-def _popularity(sequences: TrainingSequences, codes: Codes, seed: int) -> Arm:
+def _popularity(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> Arm:
     return fit_popularity(sequences.item_ids[sequences.items])
 
 
-def _ease(sequences: TrainingSequences, codes: Codes, seed: int) -> Arm:
+def _ease(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> Arm:
     return fit_ease(sequences, presets.default_ease())
 
 
-def _sasrec(sequences: TrainingSequences, codes: Codes, seed: int) -> DenseArm:
+def _sasrec(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> DenseArm:
     config = presets.default_sasrec(presets.density_of(sequences))
     return train_sasrec(sequences, in_order(config), seed=seed)
 
 
-def _sasrec_from_noise(sequences: TrainingSequences, codes: Codes, seed: int) -> DenseArm:
+def _sasrec_from_noise(
+    sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None
+) -> DenseArm:
     config = presets.default_sasrec(presets.density_of(sequences))
     from_noise = replace(config, training=replace(config.training, start_length=0.0))
     return train_sasrec(sequences, in_order(from_noise), seed=seed)
 
 
-def _semantic_sasrec(sequences: TrainingSequences, codes: Codes, seed: int) -> DenseArm:
+def _semantic_sasrec(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> DenseArm:
     config = presets.default_semantic_sasrec(presets.density_of(sequences))
-    return train_semantic_sasrec(sequences, codes, in_order(config), seed=seed)
+    return train_semantic_sasrec(sequences, codes, in_order(config), seed=seed, num_codes=sizes)
 
 
-def _hstu(sequences: TrainingSequences, codes: Codes, seed: int) -> DenseArm:
+def _hstu(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> DenseArm:
     return train_hstu(sequences, in_order(presets.default_hstu(presets.density_of(sequences))), seed=seed)
 
 
-def _tiger(sequences: TrainingSequences, codes: Codes, seed: int) -> TigerArm:
-    return train_tiger(sequences, codes, in_order(presets.default_tiger()), seed=seed)
+def _tiger(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> TigerArm:
+    return train_tiger(sequences, codes, in_order(presets.default_tiger()), seed=seed, num_codes=sizes)
 
 
-def _mmgrec(sequences: TrainingSequences, codes: Codes, seed: int) -> MMGRecArm:
+def _mmgrec(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> MMGRecArm:
     config = presets.default_mmgrec(presets.density_of(sequences))
-    return train_mmgrec(sequences, codes, in_order(config), seed=seed)
+    return train_mmgrec(sequences, codes, in_order(config), seed=seed, num_codes=sizes)
 
 
-def _mmgrec_paper(sequences: TrainingSequences, codes: Codes, seed: int) -> MMGRecArm:
-    return train_mmgrec(sequences, codes, in_order(presets.paper_mmgrec()), seed=seed)
+def _mmgrec_paper(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> MMGRecArm:
+    return train_mmgrec(sequences, codes, in_order(presets.paper_mmgrec()), seed=seed, num_codes=sizes)
 
 
 def in_order(config: Config) -> Config:

@@ -144,10 +144,11 @@ def _cold_arms(split: ColdSplit, content: ItemVectors, seed: int) -> dict[str, A
     cold_vectors, cold_present = modalities(content, split.is_cold)
     cold_codes = fitted.tokenizer.assign(cold_vectors, cold_present)
     extended = append(table, content.item_ids[split.is_cold], cold_codes)
-    arms: dict[str, Any] = {"popularity": ARMS["popularity"].train(split.training, table.codes, seed)}
+    sizes = fitted.tokenizer.table_sizes(table)
+    arms: dict[str, Any] = {"popularity": ARMS["popularity"].train(split.training, table.codes, seed, sizes)}
     for name in COLD_ARMS:
         if name in ARMS:
-            trained = ARMS[name].train(split.training, table.codes, seed)
+            trained = ARMS[name].train(split.training, table.codes, seed, sizes)
             extended_arm = trained.with_ids(extended.item_ids, extended.codes)
             arms |= {view: how.of(extended_arm) for view, how in ARMS[name].views.items()}
     return arms

@@ -1,11 +1,12 @@
 """Semantic IDs of a data set for the arms: the project's tokenizer, fitted on the training part alone.
 
-Edges come from training events only; content knows no event. Kept on disk by data, seed and configuration,
+Edges come from training events only; content knows no event. Kept on disk by events, seed and configuration,
 since several arms read the same.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from dataclasses import dataclass, replace
@@ -33,7 +34,8 @@ class Codes:
 
 def semantic_codes(data: Dataset, seed: int, cache: Path) -> Codes:
     config = replace(tokenizer_config.default(), seed=seed)
-    path = cache / f"{data.name}__{seed}__{digest_of(config.to_dict())[:8]}.parquet"
+    made_of = digest_of([config.to_dict(), _shape(data)])
+    path = cache / f"{data.name}__{seed}__{made_of[:8]}.parquet"
     cost = path.with_suffix(".json")
     if not cost.is_file():
         begin = time.process_time()
@@ -43,6 +45,11 @@ def semantic_codes(data: Dataset, seed: int, cache: Path) -> Codes:
         write_ids(first_ids(training, fitted), path)
         cost.write_text(json.dumps({"cpu_seconds": time.process_time() - begin}))
     return Codes(table=read_ids(path).codes, **json.loads(cost.read_text()))
+
+
+def _shape(data: Dataset) -> list[object]:
+    """Tells apart two folders of one name: how many items and events, and what the events are."""
+    return [data.events.item_ids.tolist(), hashlib.sha256(data.events.items.tobytes()).hexdigest()]
 
 
 def random_codes(codes: Codes, seed: int) -> Codes:

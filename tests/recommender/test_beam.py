@@ -1,10 +1,13 @@
 """The search is tried on a head whose likelihoods are written by hand, and against scoring everything."""
 
+from unittest import mock
+
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.recommender import beam
 from components.recommender.beam import beam_search
 from components.recommender.network import tuple_log_probs
 from components.recommender.trie import build_trie
@@ -72,24 +75,35 @@ def test_tuple_likelihoods_sum_to_one(count, width, seed):
     torch.testing.assert_close(exact.exp().sum(dim=1), torch.ones(4), atol=1e-5, rtol=0)
 
 
-@settings(max_examples=40, deadline=None)
-@given(count=st.integers(1, 60), width=st.integers(1, 6), beams=st.integers(1, 70), seed=st.integers(0, 999))
-def test_beams_hold_live_leaves_once_with_their_exact_score(count, width, beams, seed):
-    """At full width the search is exact: same leaves, same scores, best first."""
+@settings(max_examples=80, deadline=None)
+@given(
+    count=st.integers(1, 60),
+    width=st.integers(1, 6),
+    beams=st.integers(1, 70),
+    first=st.none() | st.integers(1, 70),
+    is_padded=st.booleans(),
+    seed=st.integers(0, 999),
+)
+def test_beams_hold_live_leaves_once_with_their_exact_score(count, width, beams, first, is_padded, seed):
+    """At full width the search is exact, however children are laid out: same leaves, same scores, best first."""
     codes = tuples(count, width=width, seed=seed)
     head, trie, states = random_head(codes, seed), build_trie(codes), random_states(5, seed)
     chance = torch.rand(6, count, generator=torch.Generator().manual_seed(seed))
     usable, allowed = chance[0] < 0.8, chance[1:] < 0.6
     live = allowed & usable
-    with torch.inference_mode():
+    laid_out = mock.patch.object(beam, "PADDED_UP_TO", float("inf") if is_padded else 0.0)
+    with torch.inference_mode(), laid_out:
         exact = tuple_log_probs(head, trie, states).masked_fill(~live, -torch.inf)
-        leaf, score = beam_search(head, trie, states, width=beams, usable=usable, barred=pairs(allowed))
+        leaf, score = beam_search(
+            head, trie, states, width=beams, first_width=first, usable=usable, barred=pairs(allowed)
+        )
+    first = beams if first is None else first
     for row in range(5):
         found = leaf[row][leaf[row] >= 0]
         assert len(found) == len(set(found.tolist()))
-        assert len(found) >= min(beams, int(live[row].sum()))
+        assert len(found) >= min(beams, first, int(live[row].sum()))
         assert live[row][found].all()
         torch.testing.assert_close(score[row][: len(found)], exact[row][found], atol=1e-4, rtol=1e-4)
-        if beams >= count:
+        if min(beams, first) >= count:
             best = exact[row].sort(descending=True).values[: len(found)]
             torch.testing.assert_close(score[row][: len(found)], best, atol=1e-4, rtol=1e-4)
