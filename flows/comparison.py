@@ -15,6 +15,7 @@ from components.evaluation.plan import Mode
 from components.registry import versions
 from components.registry.bundle import open_bundle
 from flows.asking import Contender
+from flows.cold import identify_cold
 from flows.replay import replay, report_page
 from flows.settings import load_settings
 from flows.state import warehouse
@@ -35,8 +36,8 @@ def compare_versions(
     """Replay `challenger` against `champion` (default: the champion of now) on [start, end).
 
     The window begins where the challenger's training ended, unless told otherwise, and reaches to the last
-    event. The baselines are counted anew before it. Returns the evidence, the path of the report, and
-    the address of its run in MLflow.
+    event. The baselines are counted anew before it; cold items are asked for in a second pass, as a cycle does.
+    Returns the evidence, the path of the report, and the address of its run in MLflow.
     """
     settings = load_settings()
     against = champion or versions.require_champion(settings.model_name).version
@@ -62,6 +63,7 @@ def compare_versions(
         profile,
         mode,
         filter_seen,
+        cold_ids=_cold_ids(run, contenders[:2], cut, window.to_dict()),
         source=finished[-1].summary["told"]["source"] if finished else None,
     )
     judged = replayed[-1]
@@ -79,5 +81,36 @@ def compare_versions(
 def _contender(name: str, version: str) -> Contender:
     settings = load_settings()
     bundle = versions.download_bundle(settings.model_name, version, settings.artifacts)
-    learned = open_bundle(bundle.path).facts.train_end
-    return Contender(name=name, arm=bundle.to_dict(), folder="arm", train_end=learned, digest=bundle.digest)
+    facts = open_bundle(bundle.path).facts
+    return Contender(
+        name=name,
+        arm=bundle.to_dict(),
+        folder="arm",
+        train_end=facts.train_end,
+        digest=bundle.digest,
+        reads_cold_ids=facts.tokenizer is not None,
+    )
+
+
+def _cold_ids(
+    run: str, contenders: list[Contender], cut: datetime, window: dict[str, str]
+) -> dict[str, str] | None:
+    """IDs of what appeared in the window, for the second pass; None where the two would not read them alike, or
+    one has learned past the cut.
+
+    They are made by the tokenizer that both share, beside the latest table that it had made before the cut.
+    """
+    if any(datetime.fromisoformat(contender.train_end) > cut for contender in contenders):
+        return None
+    shared = {open_bundle(contender.arm["path"]).facts.tokenizer for contender in contenders} - {None}
+    made = [
+        cycle.summary
+        for cycle in cycles.cycles(warehouse())
+        if cycle.train_cutoff <= cut and {cycle.summary["carried"]["tokenizer"]["digest"]} == shared
+    ]
+    if not made:
+        return None
+    ref: dict[str, str] = identify_cold(run, made[-1]["told"]["source"], window, made[-1]["carried"]).output[
+        "cold_ids"
+    ]
+    return ref

@@ -54,8 +54,9 @@ def default_mmgrec(density: Density = "dense") -> MMGRecConfig:
         mixer=mixer,
         training=_TRAINING[density],
         num_negatives=2048,
+        tuple_weight=0.3,
         decode="hybrid",
-        hybrid_share=0.8,
+        hybrid_share=0.9,
         beam_size=240,
         first_beam_size=64,
     )
@@ -128,7 +129,9 @@ def default_sasrec(density: Density = "dense") -> DenseConfig:
 def quick_mmgrec() -> MMGRecConfig:
     """For tests: seconds; quality is not the aim."""
     small = MixerConfig(dim=32, num_layers=1, max_length=20)
-    return replace(default_mmgrec(), mixer=small, training=_QUICK, head_hidden=32, beam_size=20, first_beam_size=None)
+    return replace(
+        default_mmgrec(), mixer=small, training=_QUICK, head_hidden=32, beam_size=20, first_beam_size=None
+    )
 
 
 def quick_sasrec() -> DenseConfig:

@@ -311,6 +311,13 @@ def test_modes_are_settings_and_alpha_is_spent_on_the_ledger(finished: Home) -> 
     evidence = latest_evidence(finished)
     assert (evidence["plan"]["mode"], evidence["plan"]["filter_seen"]) == ("batch", False)
     assert {"repeat", "novel"} <= evidence["slice_users"].keys()
+    assert "identify cold items" in done.stdout
+    replayed = {run.info.run_name: run for run in finished.replay_runs()}
+    tracked = replayed[f"2 with 1: {evidence['measured']['outcome']}"]
+    assert tracked.info.status == "FINISHED"
+    assert {file.path for file in finished.mlflow.list_artifacts(tracked.info.run_id, "replay")} == {
+        "replay/evidence.json", "replay/report.html",
+    }  # fmt: skip
     assert {arm["arm"] for arm in evidence["arms"]} == {
         "challenger", "champion", "popularity", "recent_popularity", "random",
     }  # fmt: skip
