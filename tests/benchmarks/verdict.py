@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from components.evaluation.gate import GateProfile, NonInferiority, production, small
 from components.evaluation.scores import ReplayScores, score_replay
@@ -32,7 +33,12 @@ from tests.benchmarks.simulated_replays import (
 )
 
 WINDOWS = 4_000
-ANNOUNCED = 100  # windows whose announcements are averaged
+POWERS: Mapping[tuple[str, int], tuple[int, int, tuple[float, ...]]] = {
+    # profile and users: windows, those whose announcements are averaged, powers of the primary's test alone
+    ("small", 291): (1_000, 400, (0.5, 0.8, 0.95)),
+    ("small", 401): (1_000, 400, (0.5, 0.8, 0.95)),
+    ("production", 5_000): (500, 100, (0.8, 0.95)),  # a window costs a second
+}
 SIZES: Mapping[str, tuple[int, ...]] = {"small": (200, 291, 400), "production": (5_000, 20_000)}
 OF_MANY_USERS: Mapping[int, tuple[str, ...]] = {  # where a window costs seconds: one split, one skewed
     5_000: ("noise 0.1", "skewed against"),
@@ -80,21 +86,27 @@ def intervals(cache: Path, *, windows: int = WINDOWS, users: int = 200) -> dict[
     return {"rows": rows, "cpu_seconds": time.process_time() - begin}
 
 
-def power(cache: Path, *, windows: int = WINDOWS // 2) -> dict[str, Any]:
+def power(
+    cache: Path, *, powers: Mapping[tuple[str, int], tuple[int, int, tuple[float, ...]]] = POWERS
+) -> dict[str, Any]:
     """Promotions with a planted lift of the primary, all guarded figures level, beside what reports announce."""
     begin, rows = time.process_time(), []
     scores = scored(cache)
-    for profile, users in ((small(), 291), (small(), 401), (production(), 5_000)):
+    for profile in (small(), production()):
         pair = population(scores, "ease", "ease_weak", profile)
-        for z in (0.0, 0.842, 1.645):  # of the primary's test alone: power .5, .8, .95
-            effect = round((1.96 + z) * float(pair.difference("ndcg@10").std()) / users**0.5, 5)
-            rows.append(planted(pair, profile, effect, users=users, windows=windows))
+        for (name, users), (windows, announced, wanted) in powers.items():
+            if name != profile.name:
+                continue
+            for share in wanted:
+                z = stats.norm.ppf(0.975) + stats.norm.ppf(share)
+                effect = round(z * float(pair.difference("ndcg@10").std()) / users**0.5, 5)
+                rows.append(planted(pair, profile, effect, users=users, windows=windows, announced=announced))
     outside = [row for row in rows if not row["promoted_lower"] <= row["announced"] <= row["promoted_upper"]]
     return {"rows": rows, "rows_off_announced": len(outside), "cpu_seconds": time.process_time() - begin}
 
 
 def planted(
-    pair: Population, profile: GateProfile, effect: float, *, users: int, windows: int
+    pair: Population, profile: GateProfile, effect: float, *, users: int, windows: int, announced: int
 ) -> dict[str, Any]:
     """One setting; the announcements are those of a profile whose effect of interest is the planted one."""
     guarded = {
@@ -104,12 +116,16 @@ def planted(
     }
     world = with_truth(pair, {_PRIMARY: effect, **guarded})
     asked = replace(profile, primary=replace(profile.primary, effect_of_interest=effect))
-    told = announcements(world, asked, num_users=users, windows=ANNOUNCED, seed=users + 1)
+    told = announcements(world, asked, num_users=users, windows=announced, seed=users + 1)
+    powers = np.array([one.power for one in told])
+    error = 1.96 * float(powers.std(ddof=1)) / announced**0.5
     judged = judge_windows(world, asked, num_users=users, windows=windows, seed=users)
     return {
         **_row(profile, users, "planted", world),
         "effect": effect,
-        "announced": float(np.mean([one.power for one in told])),
+        "announced": float(powers.mean()),
+        "announced_lower": float(powers.mean()) - error,
+        "announced_upper": float(powers.mean()) + error,
         "announced_primary": float(np.mean([one.primary_power for one in told])),
         **_rates(judged),
     }

@@ -74,27 +74,20 @@ def _intervals(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _power(figures: Mapping[str, Any]) -> list[str]:
-    head = (
-        "profile",
-        "users",
-        "lift",
-        "test alone: announced",
-        "found",
-        "gate: announced",
-        "promoted",
-        "95 %",
-    )
+    head = ("profile", "users", "windows", "lift", "test alone: announced", "found", "gate: announced", "95 %",
+            "promoted", "95 %")  # fmt: skip
     rows = [
         (
-            row["profile"], f"{row['users']:,}", f"{row['effect']:.4f}", f"{row['announced_primary']:.3f}",
-            f"{row['primary']:.3f}", f"{row['announced']:.3f}", f"{row['promoted']:.3f}", _span(row, "promoted"),
+            row["profile"], f"{row['users']:,}", f"{row['windows']:,}", f"{row['effect']:.4f}",
+            f"{row['announced_primary']:.3f}", f"{row['primary']:.3f}", f"{row['announced']:.3f}",
+            _span(row, "announced", ".3f"), f"{row['promoted']:.3f}", _span(row, "promoted", ".3f"),
         )
         for row in figures["rows"]
     ]  # fmt: skip
     told = (
         "**Power.** A planted lift of NDCG@10, all guarded figures level; announced is the mean of what the reports "
-        f"of such windows say. Rows whose announcement lies outside the interval: {figures['rows_off_announced']} "
-        f"of {len(rows)}."
+        "of such windows say. Rows whose announcement lies outside the interval of what was promoted: "
+        f"{figures['rows_off_announced']} of {len(rows)}."
     )
     return [told, "", *_lines(head, rows)]
 
@@ -148,8 +141,8 @@ def _speed(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return told
 
 
-def _span(row: Mapping[str, Any], what: str) -> str:
-    return f"{row[f'{what}_lower']:.4f} – {row[f'{what}_upper']:.4f}"
+def _span(row: Mapping[str, Any], what: str, form: str = ".4f") -> str:
+    return f"{row[f'{what}_lower']:{form}} – {row[f'{what}_upper']:{form}}"
 
 
 def _lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
