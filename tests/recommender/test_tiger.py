@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -117,6 +118,14 @@ def test_a_step_runs_whole_on_another_device():
     log_p.sum().backward()
     assert log_p.device.type == "meta"
     assert all(weight.grad is not None for weight in network.parameters())
+
+
+def test_a_compiled_network_trains_the_same(monkeypatch: pytest.MonkeyPatch):
+    """Traced whole, forward and backward, for batches of several lengths."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    short = replace(SMALL, training=replace(TRAINING, epochs=1))
+    plain, compiled = trained(short)[1], trained(short, compute=Compute(compile=True))[1]
+    np.testing.assert_allclose(compiled, plain, rtol=1e-5)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA GPU is here")

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -105,6 +106,15 @@ def test_bf16_learns_what_fp32_learns():
     assert rounded != exact
     assert rounded[0] == pytest.approx(exact[0], rel=0.01)
     assert rounded[-1] == pytest.approx(exact[-1], rel=0.1)
+
+
+def test_a_compiled_network_trains_the_same(monkeypatch: pytest.MonkeyPatch):
+    """Traced whole, forward and backward, for batches of several lengths."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    short = replace(SMALL, training=replace(SHORT, epochs=1))
+    _, plain = losses(short, 0)
+    _, compiled = losses(short, 0, Compute(compile=True))
+    np.testing.assert_allclose(compiled, plain, rtol=1e-5)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA GPU is here")
