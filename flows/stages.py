@@ -78,9 +78,14 @@ def run_once(
 
 @cache
 def code_digest(room: str) -> str:
-    """SHA-256 over the sources of one component folder and the pinned versions it runs with."""
+    """SHA-256 over the sources of one component folder, pages and styles too, and the pinned versions it runs with."""
     digest = hashlib.sha256()
-    sources = sorted((_ROOT / "components" / room).rglob("*.py"))
+    within = (_ROOT / "components" / room).rglob("*")
+    sources = sorted(
+        path
+        for path in within
+        if path.is_file() and path.parent.name != "__pycache__" and not path.name.startswith(".")
+    )
     for path in [*sources, _ROOT / "infra" / "constraints.txt"]:
         digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
