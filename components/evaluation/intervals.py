@@ -33,8 +33,9 @@ def mean_intervals(
     alone breaks the level of a one-sided test of .025 on some windows of 200-400 users, and on others than its
     partner: t where the differences are skewed against the challenger (.046-.051 at a skewness of -3.5), the
     studentised bootstrap where a few users carry a symmetric window, whose skewness it then takes for real
-    (.047-.059). The wider of the two stayed at .008-.030; percentile reached .048 and BCa .076. The
-    figures stand in docs/benchmarks.md; `make bench ONLY=level,intervals` measures them.
+    (.047-.059). A sample that misses the rare losses is too good and too symmetric at once, so the end that
+    skewness endangers is moved out by |skewness| / U standard deviations more. The figures stand in
+    docs/benchmarks.md; `make bench ONLY=level,intervals` measures them.
     A column without spread has its mean for both ends.
     """
     bounds = np.empty((values.shape[1], 2))
@@ -54,7 +55,7 @@ def mean_intervals(
 def _studentised(
     values: Float[np.ndarray, "U M"], confidence: float, resamples: int, seed: int
 ) -> Float[np.ndarray, "M 2"]:
-    """mean - q se, with q the farther of the resampled and Student's quantile on either side.
+    """mean - q se, with q the farther of the resampled and Student's quantile on either side, and farther by skewness.
 
     A resample in which all users are equal has no spread to divide by: it counts as one with 1/sqrt(U) of the
     sample's, what a single user who differs would give it.
@@ -74,5 +75,7 @@ def _studentised(
         # in units of sd / sqrt(U) with U under the root of sd, as the resampled quantiles are
         student = stats.t.ppf(tails[1], num_users - 1) * math.sqrt(num_users / (num_users - 1))
         low, high = np.minimum(low, -student), np.maximum(high, student)
+    shift = (unit**3).mean(axis=0) / math.sqrt(num_users)  # skewness, in standard errors of the mean
+    high, low = high + np.maximum(-shift, 0.0), low - np.maximum(shift, 0.0)
     step = np.where(flat, 0.0, sd / math.sqrt(num_users))
     return np.column_stack([mean - high * step, mean - low * step])
