@@ -35,9 +35,9 @@ from tests.benchmarks.simulated_replays import (
 WINDOWS = 4_000
 POWERS: Mapping[tuple[str, int], tuple[int, int, tuple[float, ...]]] = {
     # profile and users: windows, those whose announcements are averaged, powers of the primary's test alone
-    ("small", 291): (1_000, 400, (0.5, 0.8, 0.95)),
-    ("small", 401): (1_000, 400, (0.5, 0.8, 0.95)),
-    ("production", 5_000): (500, 100, (0.8, 0.95)),  # a window costs a second
+    ("small", 291): (2_000, 1_000, (0.5, 0.8)),
+    ("small", 401): (2_000, 1_000, (0.5, 0.8)),
+    ("production", 5_000): (1_000, 300, (0.8,)),  # a window costs a second
 }
 SIZES: Mapping[str, tuple[int, ...]] = {"small": (200, 291, 400), "production": (5_000, 20_000)}
 OF_MANY_USERS: Mapping[int, tuple[str, ...]] = {  # where a window costs seconds: one split, one skewed

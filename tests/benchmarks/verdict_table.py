@@ -74,11 +74,11 @@ def _intervals(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _power(figures: Mapping[str, Any]) -> list[str]:
-    head = ("profile", "users", "windows", "lift", "test alone: announced", "found", "gate: announced", "95 %",
+    head = ("profile", "users", "world", "windows", "lift", "test alone: announced", "found", "gate: announced", "95 %",
             "promoted", "95 %")  # fmt: skip
     rows = [
         (
-            row["profile"], f"{row['users']:,}", f"{row['windows']:,}", f"{row['effect']:.4f}",
+            row["profile"], f"{row['users']:,}", row["world"], f"{row['windows']:,}", f"{row['effect']:.4f}",
             f"{row['announced_primary']:.3f}", f"{row['primary']:.3f}", f"{row['announced']:.3f}",
             _span(row, "announced", ".3f"), f"{row['promoted']:.3f}", _span(row, "promoted", ".3f"),
         )
