@@ -153,7 +153,9 @@ def replay(
     for reason in evidence["measured"]["reasons"]:
         console.print(f"· {reason}", markup=False)
     console.print(arms_table(arm_figures(evidence)))
-    console.print(f"replay report  {report}\nMLflow run     {tracked}", markup=False)
+    console.print(f"replay report  {report}", markup=False)
+    if tracked:
+        console.print(f"MLflow run     {tracked}", markup=False)
 
 
 def replay_logged(path: Path, *, target_policy: Path | None, profile: Literal["small", "production"]) -> None:

@@ -14,8 +14,10 @@ from components.data import cycles, queries, snapshot
 from components.evaluation.plan import Mode
 from components.registry import versions
 from components.registry.bundle import open_bundle
+from components.tokenizer.ids import read_ids
 from flows.asking import Contender
 from flows.cold import identify_cold
+from flows.console import warning_line
 from flows.replay import replay, report_page
 from flows.settings import load_settings
 from flows.state import warehouse
@@ -75,7 +77,7 @@ def compare_versions(
         verdict=verdict,
         metrics={f"{arm['arm']}/{arm['metric']}": arm["mean"] for arm in evidence["arms"]},
     )
-    return evidence, str(report_page(published)), tracked.output["url"]
+    return evidence, str(report_page(published)), tracked
 
 
 def _contender(name: str, version: str) -> Contender:
@@ -95,22 +97,32 @@ def _contender(name: str, version: str) -> Contender:
 def _cold_ids(
     run: str, contenders: list[Contender], cut: datetime, window: dict[str, str]
 ) -> dict[str, str] | None:
-    """IDs of what appeared in the window, for the second pass; None where the two would not read them alike, or
-    one has learned past the cut.
+    """IDs of what appeared in the window, for the second pass; None where the two could not be told of them alike.
 
-    They are made by the tokenizer that both share, beside the latest table that it had made before the cut.
+    They stand beside the latest table that was made before the cut and holds every ID that either was trained on.
     """
     if any(datetime.fromisoformat(contender.train_end) > cut for contender in contenders):
-        return None
-    shared = {open_bundle(contender.arm["path"]).facts.tokenizer for contender in contenders} - {None}
-    made = [
-        cycle.summary
-        for cycle in cycles.cycles(warehouse())
-        if cycle.train_cutoff <= cut and {cycle.summary["carried"]["tokenizer"]["digest"]} == shared
+        return None  # invalid already
+    readers = [
+        b for b in (open_bundle(contender.arm["path"]) for contender in contenders) if b.facts.tokenizer
     ]
-    if not made:
-        return None
-    ref: dict[str, str] = identify_cold(run, made[-1]["told"]["source"], window, made[-1]["carried"]).output[
-        "cold_ids"
-    ]
-    return ref
+    trained_on = [read_ids(_id_table(bundle.path)) for bundle in readers]
+    for cycle in reversed(cycles.cycles(warehouse())):
+        carried = cycle.summary["carried"]
+        is_theirs = all(bundle.facts.tokenizer == carried["tokenizer"]["digest"] for bundle in readers)
+        is_here = all(Path(ref["path"]).exists() for ref in carried.values())
+        if cycle.train_cutoff > cut or not is_theirs or not is_here:
+            continue
+        table = read_ids(_id_table(Path(carried["ids"]["path"])))
+        if all(table.holds(own) for own in trained_on):
+            source = cycle.summary["told"]["source"]
+            ref: dict[str, str] = identify_cold(run, source, window, carried).output["cold_ids"]
+            return ref
+    warning_line(
+        "cold items have no pass of their own: no ID table from before the cut is here that both share"
+    )
+    return None
+
+
+def _id_table(folder: Path) -> Path:
+    return next(iter(sorted(folder.rglob("semantic_ids.parquet"))))

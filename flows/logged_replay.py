@@ -43,7 +43,7 @@ class JudgedLog:
     source: str
     evidence: dict[str, Any]
     report: Path
-    mlflow: str  # address of the run
+    mlflow: str  # address of the run; "" where it could not be made
 
 
 @flow(name="logged-replay", flow_run_name="logged-replay-{path.stem}")
@@ -64,7 +64,7 @@ def logged_replay(path: Path, target_policy: Path | None, profile: str) -> tuple
                 source=judged["source"],
                 evidence=evidence,
                 report=logged_report_page(judged),
-                mlflow=tracked.output["url"],
+                mlflow=tracked,
             )
         )
     return tuple(found)

@@ -32,5 +32,7 @@ def read_log(path: Path, target_policy: Path | None) -> LoggedRows:
     try:
         feedback_from_rows(logged.rows, logged.policy)
     except LoggedFeedbackError as error:
-        raise LoggedFeedbackError(f"{path}, rows counted from 0 below the header: {error}") from error
+        is_of_policy = str(error).startswith("target policy")
+        where = target_policy if is_of_policy and target_policy else path
+        raise LoggedFeedbackError(f"{where}: {error} Rows are counted from 0, below a header.") from error
     return logged

@@ -11,8 +11,9 @@ from prefect import task
 from prefect.artifacts import create_link_artifact
 
 from components.registry import tracking
+from flows.console import warning_line
 from flows.settings import load_settings
-from flows.stages import Outcome, run_once
+from flows.stages import run_once
 
 _FILES = ("report.html", "evidence.json")
 
@@ -20,10 +21,10 @@ _FILES = ("report.html", "evidence.json")
 @task(task_run_name="track-{name}")
 def track_replay(
     replay: Mapping[str, str], *, name: str, verdict: str, metrics: Mapping[str, float | None]
-) -> Outcome:
-    """Once for a published replay; figures without a value are left out. Output: the run's `url`.
+) -> str:
+    """The address of the replay's run, which is made once; figures without a value are left out.
 
-    Raises TrackingUnreachable.
+    The verdict does not hang on it: while MLflow does not answer, that is said and the address is empty.
     """
     settings = load_settings()
     experiment = f"{settings.model_name}-replays"
@@ -38,14 +39,19 @@ def track_replay(
             tracking.log_files(run, [Path(replay["path"]) / file for file in _FILES], folder="replay")
         return {"url": run.url, "note": f"experiment {experiment}"}
 
-    outcome = run_once(
-        "track replay",
-        run=replay["digest"],
-        inputs={"replay": replay["digest"], "tracking": settings.mlflow_tracking_uri},
-        config={"experiment": experiment},
-        rooms=("registry",),
-        work=work,
-    )
-    if outcome.output["url"]:
-        create_link_artifact(key="replay-run", link=outcome.output["url"], link_text="the replay in MLflow")
-    return outcome
+    try:
+        outcome = run_once(
+            "track replay",
+            run=replay["digest"],
+            inputs={"replay": replay["digest"], "tracking": settings.mlflow_tracking_uri},
+            config={"experiment": experiment},
+            rooms=("registry",),
+            work=work,
+        )
+    except tracking.TrackingUnreachable as error:
+        warning_line(f"the replay is not in MLflow: {error}")
+        return ""
+    url = str(outcome.output["url"])
+    if url:
+        create_link_artifact(key="replay-run", link=url, link_text="the replay in MLflow")
+    return url

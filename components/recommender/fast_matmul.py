@@ -1,7 +1,7 @@
 """Fast float32 matrix products on CPU, for as long as a block of code runs.
 
 oneDNN keeps a kernel for each of the last 1,024 shapes that it has met, and batches of sequences come in many: on
-Beauty they hold .7 GB after 600 steps. 64 of them cost .2 GB, and 3 % of the time for those that are made again.
+Beauty 400 steps peak at 1.7 GB with them. With 64 kept they peak at 1.3 GB and take as long.
 """
 
 from __future__ import annotations

@@ -56,6 +56,14 @@ class SemanticIds:
         """Levels before the collision token."""
         return self.codes.shape[1] - 1
 
+    def holds(self, other: SemanticIds) -> bool:
+        """Whether every item of the other table is here, with the ID that it has there."""
+        row = {item: at for at, item in enumerate(self.item_ids)}
+        at = [row.get(item, -1) for item in other.item_ids]
+        if self.num_levels != other.num_levels or -1 in at:
+            return False
+        return bool((self.codes[at] == other.codes).all())
+
     @property
     def digest(self) -> str:
         """SHA-256 over items and codes in row order; whoever wrote them, and in what file."""

@@ -30,7 +30,7 @@ def main(data_name: str, arm_name: str, seed: int) -> None:
     codes = _codes(data, entry.codes, seed)
     events = data.events
     begin = time.process_time()
-    trained = entry.train(events.training(), codes.table, seed)
+    trained = entry.train(events.training(), codes.table, seed, None)
     training_cpu_seconds = time.process_time() - begin
     training_peak_mb = peak_mb()
     histories, targets = events.histories(), events.test_items

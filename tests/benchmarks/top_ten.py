@@ -44,6 +44,7 @@ def top_ten(data: Dataset, seed: int) -> dict[str, float | str]:
     return {
         "decode": config.decode,
         "beams": config.beam_size,
+        "first_beams": config.first_beam_size or config.beam_size,
         "places_equal_to_exact": float((beam == exact).mean()),
         "users": data.events.num_users,
         "users_per_cpu_second": data.events.num_users / statistics.median(taken),

@@ -74,6 +74,8 @@ def _intervals(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _power(figures: Mapping[str, Any]) -> list[str]:
+    if "announced_lower" not in figures["rows"][0]:
+        return ["**Power** was kept by an earlier version: measure it again."]
     head = ("profile", "users", "world", "windows", "lift", "test alone: announced", "found", "gate: announced", "95 %",
             "promoted", "95 %")  # fmt: skip
     rows = [

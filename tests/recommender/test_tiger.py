@@ -1,5 +1,6 @@
 from dataclasses import replace
 from functools import partial
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -122,9 +123,11 @@ def test_a_step_runs_whole_on_another_device():
 
 def test_a_compiled_network_trains_the_same(monkeypatch: pytest.MonkeyPatch):
     """Traced whole, forward and backward, for batches of several lengths."""
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    compiled_with = mock.Mock(side_effect=partial(torch.compile, backend="aot_eager"))
+    monkeypatch.setattr(torch, "compile", compiled_with)
     short = replace(SMALL, training=replace(TRAINING, epochs=1))
     plain, compiled = trained(short)[1], trained(short, compute=Compute(compile=True))[1]
+    compiled_with.assert_called_once()
     np.testing.assert_allclose(compiled, plain, rtol=1e-5)
 
 

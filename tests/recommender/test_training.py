@@ -1,5 +1,6 @@
 from dataclasses import replace
 from functools import partial
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -110,10 +111,12 @@ def test_bf16_learns_what_fp32_learns():
 
 def test_a_compiled_network_trains_the_same(monkeypatch: pytest.MonkeyPatch):
     """Traced whole, forward and backward, for batches of several lengths."""
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    compiled_with = mock.Mock(side_effect=partial(torch.compile, backend="aot_eager"))
+    monkeypatch.setattr(torch, "compile", compiled_with)
     short = replace(SMALL, training=replace(SHORT, epochs=1))
     _, plain = losses(short, 0)
     _, compiled = losses(short, 0, Compute(compile=True))
+    compiled_with.assert_called_once()
     np.testing.assert_allclose(compiled, plain, rtol=1e-5)
 
 

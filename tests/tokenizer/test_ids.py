@@ -64,6 +64,17 @@ def test_appending_never_changes_a_row_and_never_repeats_an_id(batches, populari
     assert len({tuple(row) for row in table.codes.tolist()}) == len(table)
 
 
+def test_a_grown_table_holds_what_it_grew_from_and_a_fork_does_not():
+    begun = with_collision_tokens(_ids("a", "b"), np.array([[1, 2], [1, 3]]), np.array([2, 1]))
+    grown = append(begun, _ids("c"), np.array([[1, 2]]))
+    forked = append(begun, _ids("c"), np.array([[1, 3]]))
+    assert grown.holds(begun)
+    assert grown.holds(grown)
+    assert not begun.holds(grown)
+    assert not grown.holds(forked)
+    assert not grown.holds(with_collision_tokens(_ids("a"), np.array([[1]]), np.array([1])))
+
+
 def test_written_and_read_back_it_is_the_same_table(tmp_path):
     table = with_collision_tokens(
         _ids("ä", "b|c", ""), np.array([[3, 1], [3, 1], [0, 0]]), np.array([1, 2, 3])

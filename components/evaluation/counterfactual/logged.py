@@ -37,14 +37,14 @@ class TargetPolicy:
         if bad.any():
             row, action = (int(i) for i in np.argwhere(bad)[0])
             raise LoggedFeedbackError(
-                f"target policy, row {row}, action {action}: {table[row, action]} is no probability. "
+                f"target policy, distribution {row}, action {action}: {table[row, action]} is no probability. "
                 "Give numbers between 0 and 1."
             )
         off = np.abs(table.sum(axis=1) - 1) > _SUM_TOLERANCE
         if off.any():
             row = int(np.argmax(off))
             raise LoggedFeedbackError(
-                f"target policy, row {row}: the probabilities of its {table.shape[1]} actions sum to "
+                f"target policy, distribution {row}: the probabilities of its {table.shape[1]} actions sum to "
                 f"{table[row].sum():.6g}, not 1. Give the whole distribution, actions of probability 0 included."
             )
         outside = (self.row < 0) | (self.row >= len(table))
@@ -229,5 +229,13 @@ def _policy_table(policy: pd.DataFrame, actions: np.ndarray, position: Int[np.nd
             f"target policy, row {row}: item {policy['item_id'].iloc[row]} at position {places[row]} stands "
             "twice. Keep one."
         )
-    table[places, column] = policy["probability"].to_numpy(dtype=float)
+    probability = policy["probability"].to_numpy(dtype=float)
+    broken = ~((probability >= 0) & (probability <= 1 + _SUM_TOLERANCE))  # NaN too
+    if broken.any():
+        row = int(np.argmax(broken))
+        raise LoggedFeedbackError(
+            f"target policy, row {row}: item {policy['item_id'].iloc[row]} has the probability {probability[row]}. "
+            "Give a number between 0 and 1."
+        )
+    table[places, column] = probability
     return TargetPolicy(probabilities=table, row=position if has_positions else np.zeros_like(position))

@@ -98,9 +98,12 @@ def test_no_rounds() -> None:
 @pytest.mark.parametrize(
     ("columns", "told"),
     [
-        ({"probability": [0.5, 0.25, 0.2]}, r"row 0: the probabilities of its 3 actions sum to 0\.95, not 1"),
-        ({"probability": [0.5, 0.75, -0.25]}, r"action 2: -0\.25 is no probability"),
-        ({"probability": [0.5, math.nan, 0.25]}, r"action 1: nan is no probability"),
+        (
+            {"probability": [0.5, 0.25, 0.2]},
+            r"distribution 0: the probabilities of its 3 actions sum to 0\.95, not 1",
+        ),
+        ({"probability": [0.5, 0.75, -0.25]}, r"row 2: item c has the probability -0\.25"),
+        ({"probability": [0.5, math.nan, 0.25]}, r"row 1: item b has the probability nan"),
         ({"item_id": ["a", "b", "d"]}, r"row 2: item c is unknown to the target policy"),
         ({"item_id": ["a", "b", "b"]}, r"unknown to the target policy|stands twice"),
         ({"probability": [0.4, 0.35, 0.25]}, r"row 0: target propensity 0\.25, but .* says 0\.35"),
