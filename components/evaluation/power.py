@@ -5,7 +5,7 @@ chance, and the must_beat arms are judged on the same users. A resample of the u
 it moves all estimates, and all errors, together. Each is shifted to the supposed truth and judged by the
 interval that this window's own test gave, in standard errors. How far the must_beat arms lie behind the champion is
 taken from the window too: where one is close enough to decide, that estimate's own error draws what is announced
-towards one half, by two to five points in the simulations of docs/benchmarks.md.
+towards one half, by two to four points in the simulations of docs/benchmarks.md.
 Sources: Beran 1986, doi:10.1214/aos/1176349847 (power by bootstrap), Chuang-Stein et al. 2007,
 doi:10.1002/pst.215 (several endpoints that must all be met).
 """
