@@ -40,7 +40,7 @@ def trained(config: TigerConfig, *, num_items: int = 20, users: int = 40, comput
 
 def test_learns_who_comes_next():
     """On a circle of 20 items both decoders put the next item first."""
-    config = replace(SMALL, training=replace(TRAINING, epochs=12, learning_rate=1e-2, batch_size=16))
+    config = replace(SMALL, training=replace(TRAINING, epochs=20, learning_rate=1e-2, batch_size=16))
     arm, _ = trained(config, users=60)
     lists = [[(start + at) % 20 for at in range(5)] for start in range(20)]
     for decode in ("beam", "exact"):
