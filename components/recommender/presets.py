@@ -45,9 +45,9 @@ def density_of(sequences: TrainingSequences) -> Density:
 def default_mmgrec(density: Density = "dense") -> MMGRecConfig:
     """The generative arm: codes and a free vector in, tuple and dense loss, beam re-scored by both.
 
-    NDCG@10 .125 on MovieLens-100K (five seeds, 91 CPU seconds, 1.0 GB), .047 on Beauty (three seeds, 430 under
-    load); by tuple score alone .108 and .038; on random codes .113 and .040. The share of the dense
-    score and the schedule were chosen by the validation items.
+    NDCG@10 .126 on MovieLens-100K (three seeds, 70 CPU seconds, 1.2 GB), .049 on Beauty (three seeds, 315); by tuple
+    score alone .106 and .037. The weights of both losses, the share of the dense score and the schedule were
+    chosen by the validation items.
     """
     mixer = MixerConfig(relation_dim=0, dropout=_DROPOUT[density])
     return MMGRecConfig(
@@ -90,8 +90,7 @@ def paper_mmgrec() -> MMGRecConfig:
 def default_semantic_sasrec(density: Density = "dense") -> DenseConfig:
     """The dense control: SASRec on code inputs, full softmax, nothing generated.
 
-    NDCG@10 .128 on MovieLens-100K (three seeds, 63 CPU seconds, 0.8 GB), .049 on Beauty (three seeds, 440 under
-    load, 0.8 GB).
+    NDCG@10 .128 on MovieLens-100K (three seeds, 56 CPU seconds, 1.0 GB), .049 on Beauty (three seeds, 261, 1.2 GB).
     """
     return default_sasrec(density)
 
@@ -119,7 +118,7 @@ def quick_hstu() -> DenseConfig:
 def default_sasrec(density: Density = "dense") -> DenseConfig:
     """SASRec with full softmax from a spectral start: the arm to face.
 
-    NDCG@10 .126 on MovieLens-100K (three seeds, 63 CPU seconds, 0.7 GB), .051 on Beauty (one seed, 386, 0.95 GB); from
+    NDCG@10 .126 on MovieLens-100K (three seeds, 52 CPU seconds, 1.0 GB), .051 on Beauty (one seed, 248, 1.2 GB); from
     noise .098 on MovieLens-100K in as many epochs.
     """
     mixer = MixerConfig(relation_dim=0, dropout=_DROPOUT[density])
