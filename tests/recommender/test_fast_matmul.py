@@ -26,7 +26,7 @@ def test_products_keep_the_rounding_of_single_precision():
     torch.testing.assert_close(found.double(), a.double() @ b.double(), atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize(("given", "found"), [(None, "64"), ("200", "200")])
+@pytest.mark.parametrize(("given", "found"), [(None, "16"), ("200", "200")])
 def test_few_kernels_are_kept_unless_the_environment_says_otherwise(given: str | None, found: str):
     name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
     environ = {key: value for key, value in os.environ.items() if key != name}
