@@ -13,7 +13,7 @@ from components.artifact import digest_of
 from components.data import cycles, queries, snapshot
 from components.evaluation.plan import Mode
 from components.registry import versions
-from components.registry.bundle import open_bundle
+from components.registry.bundle import ID_TABLE, open_bundle
 from components.tokenizer.ids import read_ids
 from flows.asking import Contender
 from flows.cold import identify_cold
@@ -125,4 +125,4 @@ def _cold_ids(
 
 
 def _id_table(folder: Path) -> Path:
-    return next(iter(sorted(folder.rglob("semantic_ids.parquet"))))
+    return min(folder.rglob(ID_TABLE))

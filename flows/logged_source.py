@@ -34,5 +34,6 @@ def read_log(path: Path, target_policy: Path | None) -> LoggedRows:
     except LoggedFeedbackError as error:
         is_of_policy = str(error).startswith("target policy")
         where = target_policy if is_of_policy and target_policy else path
-        raise LoggedFeedbackError(f"{where}: {error} Rows are counted from 0, below a header.") from error
+        counted = " Rows are counted from 0, below a header." if "row " in str(error) else ""
+        raise LoggedFeedbackError(f"{where}: {error}{counted}") from error
     return logged
