@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from prefect import flow
 
-from components.artifact import digest_of
-from components.data import cycles, queries, snapshot
+from components.artifact import ArtifactRef, digest_of
+from components.data import cycles, queries
+from components.evaluation.contenders import Contender, Incumbent
+from components.evaluation.evidence import ReplayEvidence
 from components.evaluation.plan import Mode
-from components.registry import versions
-from components.registry.bundle import ID_TABLE, open_bundle
+from components.registry import tracking, versions
+from components.registry.bundle import Bundle, open_bundle
+from components.tokenizer.id_table import IDS_FILE, read_id_table
 from components.tokenizer.ids import read_ids
-from flows.asking import Contender
-from flows.cold import identify_cold
-from flows.console import warning_line
-from flows.replay import replay, report_page
+from flows.local.console import warning_line
+from flows.record import CarriedIds, read_record
+from flows.release import incumbent
+from flows.replay import replay
+from flows.replay_window import ReplayWindow
+from flows.semantic_ids import identify_cold
 from flows.settings import load_settings
-from flows.state import warehouse
+from flows.snapshots import Snapshots, freeze
 from flows.tracked_replay import track_replay
-from flows.training import train_baselines
+from flows.training import count_popularity
+from flows.warehouse import warehouse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What there is to tell of a comparison."""
+
+    evidence: ReplayEvidence
+    report: Path
+    mlflow: str  # address of the run; "" where it could not be made
 
 
 @flow(name="compare-versions", flow_run_name="compare-{challenger}-with-{champion}")
@@ -34,95 +49,79 @@ def compare_versions(
     profile: str = "small",
     mode: Mode = "rolling",
     filter_seen: bool = True,
-) -> tuple[dict[str, Any], str, str]:
+) -> Compared:
     """Replay `challenger` against `champion` (default: the champion of now) on [start, end).
 
     The window begins where the challenger's training ended, unless told otherwise, and reaches to the last
     event. The baselines are counted anew before it; cold items are asked for in a second pass, as a cycle does.
-    Returns the evidence, the path of the report, and the address of its run in MLflow.
     """
     settings = load_settings()
+    tracking.configure(settings.mlflow_tracking_uri)
     against = champion or versions.require_champion(settings.model_name).version
-    contenders = [_contender("challenger", challenger), _contender("champion", against)]
-    cut = start or datetime.fromisoformat(contenders[0].train_end)
-    until = end or queries.event_time_quantile(warehouse(), 1.0)
-    train = snapshot.take_snapshot(warehouse(), settings.artifacts, end=cut)
-    window = snapshot.take_snapshot(warehouse(), settings.artifacts, start=cut, end=until or cut)
-    run = digest_of(["compare", train.digest, window.digest, challenger, against, profile, mode, filter_seen])
-    counted = train_baselines(run, train.to_dict()).output
+    both = [_version(challenger), _version(against)]
+    cut = start or both[0].train_end
+    snapshots = freeze(cut, end or queries.event_time_quantile(warehouse(), 1.0) or cut)
+    run = digest_of(
+        ["compare", snapshots.train.digest, snapshots.window.digest, challenger, against, profile, mode, filter_seen]
+    )
+    counted = count_popularity(run, snapshots).output
+    contenders = [_contender(name, one) for name, one in zip(("challenger", "champion"), both, strict=True)]
     contenders += [
-        Contender(name=name, arm=arm, folder="", train_end=cut.isoformat(), digest=arm["digest"])
-        for name, arm in counted.items()
+        Contender(name=name, artifact=arm, train_end=cut) for name, arm in counted.arms.items()
     ]
     finished = cycles.cycles(warehouse())
-    replayed = replay(
-        run,
-        train.to_dict(),
-        window.to_dict(),
-        contenders,
-        "challenger",
-        "champion",
-        profile,
-        mode,
-        filter_seen,
-        cold_ids=_cold_ids(run, contenders[:2], cut, window.to_dict()),
-        source=finished[-1].summary["told"]["source"] if finished else None,
-    )
-    judged = replayed[-1]
-    published, verdict = judged.output["replay"], judged.output["verdict"]
-    evidence = json.loads((Path(published["path"]) / "evidence.json").read_text())
+    window = ReplayWindow(
+        snapshots=snapshots, profile=profile, mode=mode, filter_seen=filter_seen,
+        cold_ids=_cold_ids(run, both, snapshots),
+    )  # fmt: skip
+    source = read_record(finished[-1]).told.source if finished else None
+    replayed = replay(run, window, tuple(contenders), "challenger", "champion", source)
+    evidence, judged = replayed.evidence, replayed.judged.output
     tracked = track_replay(
-        published,
-        name=f"{challenger} with {against}: {verdict}",
-        verdict=verdict,
-        metrics={f"{arm['arm']}/{arm['metric']}": arm["mean"] for arm in evidence["arms"]},
+        judged.replay,
+        replayed.rendered.output.report,
+        name=f"{challenger} with {against}: {judged.verdict}",
+        verdict=judged.verdict,
+        metrics={f"{mean.arm}/{mean.metric}": mean.mean for mean in evidence.arms},
     )
-    return evidence, str(report_page(published)), tracked
+    return Compared(evidence=evidence, report=replayed.page, mlflow=tracked)
 
 
-def _contender(name: str, version: str) -> Contender:
+def _version(version: str) -> Incumbent:
     settings = load_settings()
-    bundle = versions.download_bundle(settings.model_name, version, settings.artifacts)
-    facts = open_bundle(bundle.path).facts
+    return incumbent(version, versions.download_bundle(settings.model_name, version, settings.artifacts))
+
+
+def _contender(name: str, version: Incumbent) -> Contender:
     return Contender(
-        name=name,
-        arm=bundle.to_dict(),
-        folder="arm",
-        train_end=facts.train_end,
-        digest=bundle.digest,
-        reads_cold_ids=facts.tokenizer is not None,
-    )
+        name=name, artifact=version.bundle, folder="arm", train_end=version.train_end,
+        reads_cold_ids=version.tokenizer is not None,
+    )  # fmt: skip
 
 
-def _cold_ids(
-    run: str, contenders: list[Contender], cut: datetime, window: dict[str, str]
-) -> dict[str, str] | None:
+def _cold_ids(run: str, versions: Sequence[Incumbent], snapshots: Snapshots) -> ArtifactRef | None:
     """IDs of what appeared in the window, for the second pass; None where the two could not be told of them alike.
 
     They stand beside the latest table that was made before the cut and holds every ID that either was trained on.
     """
-    if any(datetime.fromisoformat(contender.train_end) > cut for contender in contenders):
+    if any(version.has_seen(snapshots.cut) for version in versions):
         return None  # invalid already
-    readers = [
-        b for b in (open_bundle(contender.arm["path"]) for contender in contenders) if b.facts.tokenizer
-    ]
-    trained_on = [read_ids(_id_table(bundle.path)) for bundle in readers]
+    readers = [open_bundle(version.bundle.path) for version in versions if version.tokenizer]
     for cycle in reversed(cycles.cycles(warehouse())):
-        carried = cycle.summary["carried"]
-        is_theirs = all(bundle.facts.tokenizer == carried["tokenizer"]["digest"] for bundle in readers)
-        is_here = all(Path(ref["path"]).exists() for ref in carried.values())
-        if cycle.train_cutoff > cut or not is_theirs or not is_here:
-            continue
-        table = read_ids(_id_table(Path(carried["ids"]["path"])))
-        if all(table.holds(own) for own in trained_on):
-            source = cycle.summary["told"]["source"]
-            ref: dict[str, str] = identify_cold(run, source, window, carried).output["cold_ids"]
-            return ref
+        kept = read_record(cycle)
+        if cycle.train_cutoff <= snapshots.cut and _holds_all(kept.carried, readers):
+            return identify_cold(run, kept.told.source, snapshots, kept.carried).output.ids
     warning_line(
         "cold items have no pass of their own: no ID table from before the cut is here that both share"
     )
     return None
 
 
-def _id_table(folder: Path) -> Path:
-    return min(folder.rglob(ID_TABLE))
+def _holds_all(carried: CarriedIds, readers: Sequence[Bundle]) -> bool:
+    """Whether this table is here, of the tokenizer of all readers, and holds every ID that they were trained on."""
+    if any(bundle.facts.tokenizer != carried.tokenizer.digest for bundle in readers):
+        return False
+    if not all(Path(ref.path).exists() for ref in (carried.encoders, carried.tokenizer, carried.ids)):
+        return False
+    table = read_id_table(carried.ids)
+    return all(table.holds(read_ids(min(bundle.path.rglob(IDS_FILE)))) for bundle in readers)

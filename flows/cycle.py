@@ -6,199 +6,162 @@ again. What a cycle is compared with, and whose IDs it carries on, is settled wh
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from typing import cast
 
-from prefect import flow, runtime, tags, task
+from prefect import flow, task
 
-from components.data import lease, snapshot
-from components.registry import tracking
-from flows.cold import identify_cold
-from flows.contenders import CHAMPION, REFERENCE, can_be_told_of_cold_items, contenders_of, recipe_to_refit
-from flows.features import features
-from flows.ingest import ingest
-from flows.record import carried_into, cycle_id, keep_cycle
-from flows.release import champion_now, open_tracking, promote, register
-from flows.replay import replay, report_page
-from flows.request import CycleRequest
-from flows.settings import load_settings
-from flows.stages import Outcome, run_once
-from flows.state import warehouse
-from flows.summary import CycleSummary, StageFigure, arm_figures
-from flows.sweep import sweep_dead_runs, warehouse_tag
-from flows.training import bundle_challenger, extend_ids, fit_tokenizer, train_arm, train_baselines
-
-
-def run_cycle(request: CycleRequest) -> CycleSummary:
-    """Run one cycle as a flow that carries this warehouse's tag, alone among the cycles of the warehouse.
-
-    Raises LeaseHeld if another retraining is going on.
-    """
-    with (
-        lease.hold_lease(warehouse(), "retraining", owner=lease.this_process()),
-        tags(warehouse_tag(load_settings())),
-    ):
-        return retraining_cycle(request)
+from components.evaluation.contenders import CHAMPION, FittedArm, Incumbent, arms_to_train, line_up
+from components.recommender.arm import ArmName
+from components.registry.tracking import TrackingRun
+from flows.cycle_parts import CycleParts, OpenedCycle, summarise
+from flows.features import Features, features
+from flows.ingest import CheckedBatch, ingest
+from flows.record import carried_into, keep_cycle
+from flows.release import champion_now, promote, register, tracked_cycle
+from flows.replay import Replayed, replay
+from flows.replay_window import ReplayWindow
+from flows.request import CycleRequest, SettledCycle, settle_cycle
+from flows.retraining_lease import only_retraining
+from flows.semantic_ids import ColdIds, IdentifiedItems, extend_ids, fit_tokenizer, identify_cold
+from flows.snapshots import Snapshots, take_snapshots
+from flows.stages import StageResult, key_of, run_once, say_in_prefect
+from flows.summary import CycleSummary
+from flows.training import BundledChallenger, CountedArms, TrainedArm, bundle_challenger, count_popularity, train_arm
 
 
-@flow(name="retraining-cycle", flow_run_name="cycle-until-{request.as_of:%Y-%m-%d}")
+@flow(name="retraining-cycle", flow_run_name="retrain-on-{request.source}")
 def retraining_cycle(request: CycleRequest) -> CycleSummary:
-    """Ingest, train, replay, decide, register, promote. Returns what there is to tell."""
+    """Ingest, train, replay, decide, register, promote. Returns what there is to tell.
+
+    Alone among the retrainings of its warehouse: raises LeaseHeld if another one goes on. Raises BadRequest
+    for a request that cannot be settled.
+    """
     begin = time.perf_counter()
-    sweep_dead_runs(load_settings(), alive=runtime.flow_run.id)
-    run = cycle_id(request)
-    tracked = open_tracking(run, f"until {request.as_of:%Y-%m-%d}")
+    with only_retraining():
+        cycle = settle(request)
+        with tracked_cycle(cycle) as tracked:
+            parts = _run(cycle, tracked)
+            told = summarise(cycle, parts, tracked, seconds=time.perf_counter() - begin)
+            _keep(cycle, parts, told)
+    say_in_prefect(f"{told.verdict}: version {told.version}; champion is version {told.champion_after}")
+    return told
 
-    checked, landed = ingest(run, request)
-    opened = open_cycle(run, request, checked.output["batch"]["digest"])
-    champion, carried = opened.output["champion"], opened.output["carried"]
-    snapshots = take_snapshots(run, request, landed.output["result"]["batch_id"])
-    train, window = snapshots.output["train"], snapshots.output["window"]
 
-    prepared = features(run, request.source, train, window, carried and carried["encoders"])
-    feature_set, training_set = prepared[0].output["feature_set"], prepared[-1].output["training_set"]
-    if carried:
-        identified = extend_ids(run, training_set, feature_set, carried)
-    else:
-        previous = opened.output["previous"]
-        identified = fit_tokenizer(
-            run, train, training_set, feature_set, request.preset, request.seed, previous and previous["ids"]
+def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
+    """The stages in their order; each gives the next what it reads."""
+    run, request = cycle.id, cycle.request
+    checked, landed = ingest(request, run)
+    opened = open_cycle(cycle, checked.output)
+    champion, carried = opened.output.champion, opened.output.carried
+    snapshots = take_snapshots(run, cycle, landed.output)
+    prepared = features(run, request.source, snapshots.output, carried.encoders if carried else None)
+    identified = _identify(cycle, snapshots.output, prepared, opened.output)
+    cold = identify_cold(run, request.source, snapshots.output, identified.output.carried)
+    trained = tuple(
+        train_arm(
+            run, cast(ArmName, arm), prepared.rows.output, identified.output, request.preset, request.seed, tracked
         )
-    ids = identified.output
-    cold = identify_cold(run, request.source, window, ids)
-
-    again = recipe_to_refit(champion, request)
-    trained = [
-        train_arm(run, arm, training_set, ids["ids"], request.preset, request.seed, tracked)
-        for arm in dict.fromkeys((request.challenger, REFERENCE, *([again] if again else [])))
-    ]
-    counted = train_baselines(run, train)
-    arms = {outcome.output["name"]: outcome.output["arm"] for outcome in trained}
-    bundled = bundle_challenger(run, request, train, feature_set, ids, arms[request.challenger])
-
-    tokenizer = ids["tokenizer"]["digest"]
-    contenders = contenders_of(request, arms, counted.output, bundled.output["bundle"], champion, tokenizer)
-    is_fair = can_be_told_of_cold_items(champion, request, tokenizer)
-    replayed = replay(
-        run, train, window, contenders, request.challenger, CHAMPION if champion else None, request.profile,
-        request.mode, request.filter_seen, cold.output["cold_ids"] if is_fair else None, request.source,
-    )  # fmt: skip
-    judged = replayed[-1].output
-    registered = register(run, tracked, bundled.output["bundle"], judged)
-    promoted = promote(run, registered.output, judged, champion and champion["version"])
-
-    outcomes = [
-        checked, landed, opened, snapshots, *prepared, identified, cold, *trained, counted, bundled, *replayed,
-        registered, promoted,
-    ]  # fmt: skip
-    summary = _summarise(request, run, outcomes, tracked, time.perf_counter() - begin)
-    keep_cycle(
-        request,
-        summary,
-        received=checked.output["received_digest"],
-        carried={name: ids[name] for name in ("encoders", "tokenizer", "ids")},
-        bundle=bundled.output["bundle"],
+        for arm in arms_to_train(request.challenger, champion, cycle.train_cutoff)
     )
-    return summary
+    counted = count_popularity(run, snapshots.output)
+    (own,) = (done.output for done in trained if done.output.name == request.challenger)
+    bundled = bundle_challenger(
+        run, snapshots.output, prepared.encoded.output, identified.output, own, request.seed
+    )
+    replayed = _replay(
+        cycle, snapshots.output, identified.output, cold.output, trained, counted.output, bundled.output, champion
+    )
+    registered = register(run, tracked, bundled.output, replayed)
+    promoted = promote(run, registered.output, replayed, champion.version if champion else None)
+    return CycleParts(
+        checked=checked, landed=landed, opened=opened, snapshots=snapshots, prepared=prepared,
+        identified=identified, cold=cold, trained=trained, counted=counted, bundled=bundled, replayed=replayed,
+        registered=registered, promoted=promoted,
+    )  # fmt: skip
 
 
-@task
-def open_cycle(run: str, request: CycleRequest, batch: str) -> Outcome:
+def _identify(
+    cycle: SettledCycle, snapshots: Snapshots, prepared: Features, opened: OpenedCycle
+) -> StageResult[IdentifiedItems]:
+    """IDs by the tokenizer that is carried on, or by a new one."""
+    rows, encoded, request = prepared.rows.output, prepared.encoded.output, cycle.request
+    if opened.carried:
+        return extend_ids(cycle.id, rows, encoded, opened.carried)
+    return fit_tokenizer(
+        cycle.id, snapshots, rows, encoded, request.preset, request.seed, opened.previous_ids
+    )
+
+
+def _replay(
+    cycle: SettledCycle,
+    snapshots: Snapshots,
+    ids: IdentifiedItems,
+    cold: ColdIds,
+    trained: tuple[StageResult[TrainedArm], ...],
+    counted: CountedArms,
+    bundled: BundledChallenger,
+    champion: Incumbent | None,
+) -> Replayed:
+    """Everyone on the window; the second pass only if the champion can be told of cold items too."""
+    request, cut = cycle.request, cycle.train_cutoff
+    is_fair = champion is None or champion.shares_tokenizer(ids.tokenizer.digest, cut)
+    window = ReplayWindow(
+        snapshots=snapshots, profile=request.profile, mode=request.mode, filter_seen=request.filter_seen,
+        cold_ids=cold.ids if is_fair else None,
+    )  # fmt: skip
+    contenders = line_up(
+        challenger=request.challenger,
+        bundle=bundled.bundle,
+        trained={
+            done.output.name: FittedArm(artifact=done.output.arm, reads_ids=done.output.reads_ids)
+            for done in trained
+        },
+        baselines=counted.arms,
+        champion=champion,
+        tokenizer=ids.tokenizer.digest,
+        cut=cut,
+    )
+    rival = CHAMPION if champion else None
+    return replay(cycle.id, window, contenders, request.challenger, rival, request.source)
+
+
+@task(task_run_name="settle-request")
+def settle(request: CycleRequest) -> SettledCycle:
+    """Fill in what the request leaves open: "now", and the cut."""
+    cycle = settle_cycle(request)
+    say_in_prefect(f"train before {cycle.train_cutoff:%Y-%m-%d %H:%M}Z, replay until {cycle.as_of:%Y-%m-%d %H:%M}Z")
+    return cycle
+
+
+@task(task_run_name="open-cycle")
+def open_cycle(cycle: SettledCycle, checked: CheckedBatch) -> StageResult[OpenedCycle]:
     """Settle what this cycle is compared with and carries on: the champion of now, the last cycle's IDs.
 
     A cycle that refits its tokenizer carries nothing on, and still compares its IDs with the previous ones.
     """
-
-    def work() -> dict[str, Any]:
-        champion = champion_now()
-        previous = carried_into(request)
-        carried = previous if request.tokenizer == "reuse" else None
-        against = f"against version {champion['version']}" if champion else "no champion yet"
-        return {"champion": champion, "carried": carried, "previous": previous, "note": against}
-
-    return run_once(
-        "open cycle", run=run, inputs={"batch": batch, "run": run}, config={}, rooms=(), work=work
+    key = key_of(
+        open_cycle, "open cycle", run=cycle.id, reads={"batch": checked.batch}, facts={"cycle": cycle.id}
     )
 
+    def work() -> OpenedCycle:
+        previous = carried_into(cycle)
+        return OpenedCycle(
+            champion=champion_now(),
+            carried=previous if cycle.request.tokenizer == "reuse" else None,
+            previous_ids=previous.ids if previous else None,
+        )
 
-@task
-def take_snapshots(run: str, request: CycleRequest, watermark: int) -> Outcome:
-    """The events before the cut, and those of the replay window, frozen."""
-
-    def work() -> dict[str, Any]:
-        root = load_settings().artifacts
-        train = snapshot.take_snapshot(warehouse(), root, end=request.train_cutoff)
-        window = snapshot.take_snapshot(warehouse(), root, start=request.train_cutoff, end=request.as_of)
-        facts, later = snapshot.snapshot_facts(train), snapshot.snapshot_facts(window)
-        return {
-            "train": train.to_dict(),
-            "window": window.to_dict(),
-            "train_events": facts.num_events,
-            "note": f"{facts.num_events:,} events before the cut, {later.num_events:,} after it",
-        }
-
-    return run_once(
-        "take snapshots",
-        run=run,
-        inputs={"watermark": watermark},
-        config={"cut": request.train_cutoff.isoformat(), "end": request.as_of.isoformat()},
-        rooms=("data",),
-        work=work,
-    )
+    return run_once(key, OpenedCycle, work)
 
 
-def _summarise(
-    request: CycleRequest,
-    run: str,
-    outcomes: Iterable[Outcome],
-    tracked: tracking.TrackingRun,
-    seconds: float,
-) -> CycleSummary:
-    outcomes = list(outcomes)
-    found = {outcome.stage: outcome.output for outcome in outcomes}
-    settings = load_settings()
-    landed, opened, judged = found["land batch"], found["open cycle"], found["judge"]
-    identified = found.get("extend ids") or found["fit tokenizer"]
-    folder = Path(judged["replay"]["path"])
-    evidence = json.loads((folder / "evidence.json").read_text())
-    champion = opened["champion"]
-    return CycleSummary(
-        cycle_id=run,
-        source=request.source,
-        as_of=request.as_of.isoformat(),
-        train_cutoff=request.train_cutoff.isoformat(),
-        received=landed["result"]["received"],
-        accepted=landed["result"]["accepted"],
-        quarantined=landed["result"]["quarantined"],
-        duplicates=landed["result"]["duplicates"],
-        quarantine_reasons=landed["reasons"],
-        train_events=found["take snapshots"]["train_events"],
-        window_users=evidence["plan"]["users"],
-        window_requests=evidence["plan"]["requests"],
-        verdict=judged["verdict"],
-        reasons=tuple(evidence["measured"]["reasons"]),
-        version=found["register"]["version"],
-        champion_before=champion and champion["version"],
-        champion_after=found["promote"]["champion"],
-        tokenizer=identified["tokenizer"]["digest"],
-        tokenizer_reused="extend ids" in found,
-        new_ids=identified["new_ids"],
-        ids_note=identified["note"],
-        arms=tuple(arm_figures(evidence)),
-        stages=tuple(
-            StageFigure(stage=o.stage, seconds=o.seconds, peak_mb=o.peak_mb, reused=o.reused)
-            for o in outcomes
-        ),
-        seconds=seconds,
-        addresses={
-            "replay report": str(report_page(judged["replay"])),
-            "Prefect run": f"{settings.prefect_ui_url}/runs/flow-run/{runtime.flow_run.id}",
-            "MLflow run": tracked.url,
-            "MLflow version": f"{settings.mlflow_tracking_uri}/#/models/{settings.model_name}/versions/"
-            f"{found['register']['version']}",
-            "Data Docs": found["check batch"]["data_docs"],
-        },
+def _keep(cycle: SettledCycle, parts: CycleParts, told: CycleSummary) -> None:
+    """The cycle on record: what the next one carries on, and what code it went through."""
+    keep_cycle(
+        cycle,
+        told,
+        received=parts.checked.output.received_digest,
+        carried=parts.identified.output.carried,
+        bundle=parts.bundled.output.bundle,
+        codes=[stage.code for stage in parts.stages],
     )

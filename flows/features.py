@@ -5,8 +5,8 @@ Encoders are fitted once and stay for as long as the tokenizer does, since IDs l
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import pandas as pd
 from prefect import flow, task
@@ -16,6 +16,7 @@ from rich.markup import escape
 from components.artifact import ArtifactRef
 from components.data import snapshot
 from components.data.contracts.vector_check import VectorLimits, check_item_vectors
+from components.data.sources.opening import open_source
 from components.features import encoding
 from components.features.cache import VectorCache
 from components.features.featureset import load_feature_set, publish_feature_set
@@ -23,37 +24,105 @@ from components.features.graph import item_graph
 from components.features.sequences import training_spine, user_sequences
 from components.features.store import offline, online, opening, retrieval
 from components.features.trainingset import publish_training_set
-from flows.console import console, progress_bar
+from components.features.vectors import ModalityHealth, Unreadable
+from flows.local.console import console, progress_bar
 from flows.settings import load_settings
-from flows.source import open_source
-from flows.stages import Outcome, run_once
+from flows.snapshots import Snapshots
+from flows.stages import StageResult, key_of, run_once
 
 SEQUENCE_LENGTH = 512  # events of a user that training and scoring may read
 
 
-@flow(name="features")
-def features(
-    run: str, source: str, train: dict[str, str], window: dict[str, str], encoders: dict[str, str] | None
-) -> tuple[Outcome, ...]:
+@dataclass(frozen=True, kw_only=True)
+class EncodedItems:
+    """The published feature set: item vectors, graph, sequences, and the encoders that made them."""
+
+    feature_set: ArtifactRef
+    unreadable: tuple[Unreadable, ...]
+    health: dict[str, ModalityHealth]
+    num_items: int
+
+    @property
+    def note(self) -> str:
+        return f"{self.num_items:,} items: {', '.join(self.health)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedVectors:
+    data_docs: str
+    present: dict[str, int]  # modality → items that have it
+
+    @property
+    def note(self) -> str:
+        return ", ".join(f"{modality} {count:,}" for modality, count in self.present.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFeatures:
+    users: int
+    as_of: datetime
+
+    @property
+    def note(self) -> str:
+        return f"{self.users:,} users online as of {self.as_of:%Y-%m-%d}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRows:
+    training_set: ArtifactRef
+    num_users: int
+    cut: datetime
+
+    @property
+    def note(self) -> str:
+        return f"{self.num_users:,} users, point in time at {self.cut:%Y-%m-%d}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """What the flow gives on: the feature set and the training set that came back from Feast."""
+
+    encoded: StageResult[EncodedItems]
+    checked: StageResult[CheckedVectors]
+    stored: StageResult[StoredFeatures]
+    rows: StageResult[TrainingRows]
+
+    @property
+    def stages(self) -> tuple[StageResult, ...]:
+        return (self.encoded, self.checked, self.stored, self.rows)
+
+
+@flow(name="features", flow_run_name="features")
+def features(run: str, source: str, snapshots: Snapshots, encoders: ArtifactRef | None) -> Features:
     """Encode items, check the vectors, keep everything in Feast, read the training rows back from it."""
-    encoded = encode_items(run, source, train, encoders)
-    checked = check_vectors(run, encoded.output["feature_set"])
-    stored = store_features(run, train, window, encoded.output["feature_set"])
-    rows = read_training_rows(run, train, encoded.output["feature_set"])
-    return encoded, checked, stored, rows
+    encoded = encode_items(run, source, snapshots, encoders)
+    checked = check_vectors(run, encoded.output)
+    stored = store_features(run, snapshots, encoded.output)
+    return Features(
+        encoded=encoded,
+        checked=checked,
+        stored=stored,
+        rows=read_training_rows(run, snapshots, encoded.output),
+    )
 
 
-@task
-def encode_items(run: str, source: str, train: dict[str, str], encoders: dict[str, str] | None) -> Outcome:
+@task(task_run_name="encode-items")
+def encode_items(
+    run: str, source: str, snapshots: Snapshots, encoders: ArtifactRef | None
+) -> StageResult[EncodedItems]:
     """Text, image, audio and metadata vectors of the items known at the cut; graph and sequences beside them."""
     settings = load_settings()
+    key = key_of(
+        encode_items, "encode items", run=run,
+        reads={"snapshot": snapshots.train, "encoders": encoders},
+        facts={"sequence_length": SEQUENCE_LENGTH, **encoding.EncoderConfig().to_dict()},
+    )  # fmt: skip
 
-    def work() -> dict[str, Any]:
-        ref = ArtifactRef(**train)
-        items, events = snapshot.read_items(ref), snapshot.read_events(ref)
-        root = open_source(source, settings).media_root
+    def work() -> EncodedItems:
+        items, events = snapshot.read_items(snapshots.train), snapshot.read_events(snapshots.train)
+        root = open_source(source, home=settings.sources).media_root
         if encoders:
-            fitted = load_feature_set(ArtifactRef(**encoders)).encoders
+            fitted = load_feature_set(encoders).encoders
         else:
             fitted = encoding.fit_encoders(items, encoding.EncoderConfig(), root=root)
         with progress_bar("encode items") as on_step:
@@ -65,38 +134,38 @@ def encode_items(run: str, source: str, train: dict[str, str], encoders: dict[st
             vectors=vectors,
             graph=item_graph(events, vectors.item_ids),
             encoders=fitted,
-            sequences=user_sequences(events, cutoff=_end(train), max_length=SEQUENCE_LENGTH),
-            parents={"snapshot": ref.digest} | ({"encoders": encoders["digest"]} if encoders else {}),
+            sequences=user_sequences(events, cutoff=snapshots.cut, max_length=SEQUENCE_LENGTH),
+            parents=key.parents,
             config={"sequence_length": SEQUENCE_LENGTH},
         )
-        return {
-            "feature_set": published.to_dict(),
-            "unreadable": [vars(fault) for fault in vectors.unreadable],
-            "health": [{"modality": m} | h.to_dict() for m, h in vectors.health.items()],
-            "note": f"{len(vectors):,} items: {', '.join(vectors.modalities)}",
-        }
+        return EncodedItems(
+            feature_set=published,
+            unreadable=tuple(vectors.unreadable),
+            health=dict(vectors.health),
+            num_items=len(vectors),
+        )
 
-    outcome = run_once(
-        "encode items",
-        run=run,
-        inputs={"snapshot": train["digest"], "encoders": encoders["digest"] if encoders else None},
-        config={"sequence_length": SEQUENCE_LENGTH, **encoding.EncoderConfig().to_dict()},
-        rooms=("features",),
-        work=work,
+    encoded = run_once(key, EncodedItems, work, computes=True)
+    create_table_artifact(
+        key="modality-health",
+        table=[{"modality": m} | asdict(health) for m, health in encoded.output.health.items()],
+        description="Item vectors by modality: how many are missing, all zero, alike",
     )
-    create_table_artifact(key="modality-health", table=outcome.output["health"])
-    if unreadable := outcome.output["unreadable"]:
-        create_table_artifact(key="unreadable-files", table=unreadable)
-        _tell_unreadable(unreadable)
-    return outcome
+    if encoded.output.unreadable:
+        create_table_artifact(
+            key="unreadable-files", table=[asdict(fault) for fault in encoded.output.unreadable]
+        )
+        _tell_unreadable(encoded.output.unreadable)
+    return encoded
 
 
-@task
-def check_vectors(run: str, feature_set: dict[str, str]) -> Outcome:
+@task(task_run_name="check-vectors")
+def check_vectors(run: str, encoded: EncodedItems) -> StageResult[CheckedVectors]:
     """Great Expectations over the item vectors: finite, of one width, not all alike."""
+    key = key_of(check_vectors, "check vectors", run=run, reads={"feature_set": encoded.feature_set})
 
-    def work() -> dict[str, Any]:
-        vectors = load_feature_set(ArtifactRef(**feature_set)).vectors
+    def work() -> CheckedVectors:
+        vectors = load_feature_set(encoded.feature_set).vectors
         found = check_item_vectors(
             vectors.item_ids.tolist(),
             vectors.vectors,
@@ -104,96 +173,73 @@ def check_vectors(run: str, feature_set: dict[str, str]) -> Outcome:
             gx_root=load_settings().gx_root,
             limits=VectorLimits(),
         )
-        told = [f"{m} {report.num_present:,}" for m, report in found.modalities.items()]
-        return {"data_docs": found.data_docs, "note": ", ".join(told)}
+        present = {modality: report.num_present for modality, report in found.modalities.items()}
+        return CheckedVectors(data_docs=found.data_docs, present=present)
 
-    return run_once(
-        "check vectors",
-        run=run,
-        inputs={"feature_set": feature_set["digest"]},
-        config={},
-        rooms=("data",),
-        work=work,
-    )
+    return run_once(key, CheckedVectors, work)
 
 
-@task
-def store_features(
-    run: str, train: dict[str, str], window: dict[str, str], feature_set: dict[str, str]
-) -> Outcome:
+@task(task_run_name="store-features")
+def store_features(run: str, snapshots: Snapshots, encoded: EncodedItems) -> StageResult[StoredFeatures]:
     """Feast apply; sequences as of the cut and as of now; the latest of them online."""
+    key = key_of(
+        store_features, "store features", run=run,
+        reads={"feature_set": encoded.feature_set, "train": snapshots.train, "window": snapshots.window},
+        facts={"feast_home": str(load_settings().feast_home), "length": SEQUENCE_LENGTH},
+    )  # fmt: skip
 
-    def work() -> dict[str, Any]:
-        cut, now = _end(train), _end(window)
-        built = load_feature_set(ArtifactRef(**feature_set))
-        items = snapshot.read_items(ArtifactRef(**train)).set_index("item_id")
+    def work() -> StoredFeatures:
+        built = load_feature_set(encoded.feature_set)
+        items = snapshot.read_items(snapshots.train).set_index("item_id")
         opened = opening.open_store(load_settings().feast_home)
         opening.apply_definitions(opened, feature_set=built.digest)
         offline.write_user_sequences(opened.home, built.sequences)
-        events = pd.concat([snapshot.read_events(ArtifactRef(**ref)) for ref in (train, window)])
-        as_of_now = user_sequences(events, cutoff=now, max_length=SEQUENCE_LENGTH)
+        events = pd.concat([snapshot.read_events(ref) for ref in (snapshots.train, snapshots.window)])
+        as_of_now = user_sequences(events, cutoff=snapshots.end, max_length=SEQUENCE_LENGTH)
         offline.write_user_sequences(opened.home, as_of_now)
         offline.write_item_vectors(
             opened.home,
             built.vectors,
             available_at=items.loc[built.vectors.item_ids, "available_at"].tolist(),
-            known_at=cut,
+            known_at=snapshots.cut,
         )
-        online.materialize(opened, end=now)
-        return {"users": len(as_of_now), "note": f"{len(as_of_now):,} users online as of {now:%Y-%m-%d}"}
+        online.materialize(opened, end=snapshots.end)
+        return StoredFeatures(users=len(as_of_now), as_of=snapshots.end)
 
-    return run_once(
-        "store features",
-        run=run,
-        inputs={"feature_set": feature_set["digest"], "train": train["digest"], "window": window["digest"]},
-        config={"feast_home": str(load_settings().feast_home), "length": SEQUENCE_LENGTH},
-        rooms=("features",),
-        work=work,
-    )
+    return run_once(key, StoredFeatures, work)
 
 
-@task
-def read_training_rows(run: str, train: dict[str, str], feature_set: dict[str, str]) -> Outcome:
+@task(task_run_name="read-training-rows")
+def read_training_rows(run: str, snapshots: Snapshots, encoded: EncodedItems) -> StageResult[TrainingRows]:
     """The training set, from Feast: one row per user, as it was known at the cut, and the item vectors."""
+    key = key_of(
+        read_training_rows, "training rows", run=run,
+        reads={"feature_set": encoded.feature_set},
+        facts={"feast_home": str(load_settings().feast_home), "cut": snapshots.cut.isoformat()},
+    )  # fmt: skip
 
-    def work() -> dict[str, Any]:
-        cut = _end(train)
-        built = load_feature_set(ArtifactRef(**feature_set))
+    def work() -> TrainingRows:
+        built = load_feature_set(encoded.feature_set)
         opened = opening.open_store(load_settings().feast_home)
-        rows = retrieval.training_rows(opened, training_spine(built.sequences["user_id"].to_numpy(), cut))
+        spine = training_spine(built.sequences["user_id"].to_numpy(), snapshots.cut)
+        rows = retrieval.training_rows(opened, spine)
         vectors = retrieval.item_vector_rows(
             opened,
             built.vectors.item_ids,
-            at=cut - timedelta(microseconds=1),
+            at=snapshots.cut - timedelta(microseconds=1),
             encoders=built.vectors.encoders,
         )
-        ref = publish_training_set(
-            load_settings().artifacts, rows=rows, vectors=vectors, parents={"feature_set": built.digest}
-        )
-        return {
-            "training_set": ref.to_dict(),
-            "note": f"{len(rows):,} users, point in time at {cut:%Y-%m-%d}",
-        }
+        ref = publish_training_set(load_settings().artifacts, rows=rows, vectors=vectors, parents=key.parents)
+        return TrainingRows(training_set=ref, num_users=len(rows), cut=snapshots.cut)
 
-    return run_once(
-        "training rows",
-        run=run,
-        inputs={"feature_set": feature_set["digest"]},
-        config={"feast_home": str(load_settings().feast_home)},
-        rooms=("features",),
-        work=work,
-    )
+    return run_once(key, TrainingRows, work)
 
 
-def _tell_unreadable(faults: list[dict[str, str]]) -> None:
+def _tell_unreadable(faults: tuple[Unreadable, ...]) -> None:
     """Name the first of them; their items go without that modality."""
     first = faults[0]
     console.print(
         f"    [yellow]{len(faults)} files could not be read, and their items go without[/yellow]; first is "
-        f"{escape(first['path'])} of item {escape(first['item_id'])}: {escape(first['why'])}. Replace the file; "
+        f"{escape(first.path)} of item {escape(first.item_id)}: {escape(first.why)}. Replace the file; "
         "the next batch encodes it."
     )
-
-
-def _end(ref: dict[str, str]) -> datetime:
-    return snapshot.snapshot_facts(ArtifactRef(**ref)).end

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_table_artifact
@@ -14,32 +13,77 @@ from components.data import ingest as landing
 from components.data import queries
 from components.data.batch import read_checked, write_checked
 from components.data.contracts.batch_check import ContractConfig, TooMuchBad, batch_digest, check_batch
-from flows.request import CycleRequest
+from components.data.ingest import BatchResult
+from flows.request import BatchRequest, SettledBatch, settle_batch
 from flows.settings import load_settings
-from flows.source import read_batch
-from flows.stages import Outcome, run_once
-from flows.state import warehouse
+from flows.stages import StageResult, key_of, run_once
+from flows.warehouse import warehouse
 
 
-@flow(name="ingest", flow_run_name="ingest-until-{request.as_of:%Y-%m-%d}")
-def ingest(run: str, request: CycleRequest) -> tuple[Outcome, Outcome]:
-    """Check the batch [since, as_of) of the source, quarantine bad rows, land the rest."""
-    checked = check(run, request)
-    return checked, land(run, checked.output)
+@dataclass(frozen=True, kw_only=True)
+class CheckedBatch:
+    """A batch that has been held against its contracts, published with what is to be quarantined."""
+
+    batch: ArtifactRef
+    received_digest: str  # of the batch as it came from the source
+    data_docs: str  # path of its page
+    num_events: int
+    num_items: int
+    num_bad: int  # rows to quarantine
+
+    @property
+    def note(self) -> str:
+        return f"{self.num_events:,} events, {self.num_items:,} items; {self.num_bad} rows to quarantine"
 
 
-@task(task_run_name="check-{request.source}")
-def check(run: str, request: CycleRequest) -> Outcome:
+@dataclass(frozen=True, kw_only=True)
+class LandedBatch:
+    """What landed, and why the rest did not."""
+
+    result: BatchResult
+    reasons: dict[str, int]  # reason code → rows in quarantine
+
+    @property
+    def note(self) -> str:
+        return (
+            f"{self.result.received:,} events = {self.result.accepted:,} accepted + "
+            f"{self.result.quarantined} quarantined + {self.result.duplicates} duplicates"
+        )
+
+
+@flow(name="ingest", flow_run_name="ingest-{request.source}")
+def ingest(request: BatchRequest, run: str | None = None) -> tuple[StageResult[CheckedBatch], StageResult[LandedBatch]]:
+    """Check the batch [since, as_of) of the source, quarantine bad rows, land the rest.
+
+    `run` is the cycle that pays for it; on its own, an ingestion is a run of its own. Raises TooMuchBad.
+    """
+    batch = settle_batch(request)
+    paying = run or digest_of(["ingest", batch.request.model_dump(mode="json")])
+    checked = check(paying, batch)
+    return checked, land(paying, checked.output)
+
+
+@task(task_run_name="check-batch")
+def check(run: str, batch: SettledBatch) -> StageResult[CheckedBatch]:
     """Hold the batch against its contracts. A batch that is bad beyond the limit stops the run here."""
     settings = load_settings()
-    batch = read_batch(request)
+    received = batch.read()
     known_items = queries.item_ids(warehouse())
+    key = key_of(
+        check, "check batch", run=run,
+        facts={
+            "batch": batch_digest(received),
+            "known_items": digest_of(sorted(known_items - set(received.items["item_id"]))),
+            "as_of": batch.as_of.isoformat(),
+            "max_bad_share": batch.request.max_bad_share,
+        },
+    )  # fmt: skip
 
-    def work() -> dict[str, Any]:
-        config = ContractConfig(max_bad_event_share=request.max_bad_share)
+    def work() -> CheckedBatch:
+        config = ContractConfig(max_bad_event_share=batch.request.max_bad_share)
         try:
             found = check_batch(
-                batch, as_of=request.as_of, known_items=known_items, gx_root=settings.gx_root, config=config
+                received, as_of=batch.as_of, known_items=known_items, gx_root=settings.gx_root, config=config
             )
         except TooMuchBad as breaker:
             landing.stop_batch(warehouse(), breaker.checked, str(breaker))
@@ -49,58 +93,40 @@ def check(run: str, request: CycleRequest) -> Outcome:
             "checked_batch",
             lambda folder: write_checked(found, folder),
             parents={"received": found.digest},
-            config={"as_of": request.as_of.isoformat()},
+            config={"as_of": batch.as_of.isoformat()},
         )
-        bad = len(found.quarantined)
-        return {
-            "batch": ref.to_dict(),
-            "received_digest": found.digest,
-            "data_docs": found.data_docs,
-            "received": len(batch.events),
-            "note": f"{len(batch.events):,} events, {len(batch.items):,} items; {bad} rows to quarantine",
-        }
+        return CheckedBatch(
+            batch=ref,
+            received_digest=found.digest,
+            data_docs=found.data_docs,
+            num_events=len(received.events),
+            num_items=len(received.items),
+            num_bad=len(found.quarantined),
+        )
 
-    outcome = run_once(
-        "check batch",
-        run=run,
-        inputs={
-            "batch": batch_digest(batch),
-            "known_items": digest_of(sorted(known_items - set(batch.items["item_id"]))),
-        },
-        config={"as_of": request.as_of.isoformat(), "max_bad_share": request.max_bad_share},
-        rooms=("data",),
-        work=work,
-    )
+    checked = run_once(key, CheckedBatch, work)
+    page = settings.page_url(Path(checked.output.data_docs))
     create_link_artifact(
-        key="data-docs", link=outcome.output["data_docs"], link_text="Data Docs of this batch"
-    )
-    return outcome
+        key="data-docs", link=page, link_text="Data Docs of this batch",
+        description="What Great Expectations checked, while `recloop ui` serves the pages",
+    )  # fmt: skip
+    return checked
 
 
-@task
-def land(run: str, checked: dict[str, Any]) -> Outcome:
+@task(task_run_name="land-batch")
+def land(run: str, checked: CheckedBatch) -> StageResult[LandedBatch]:
     """Put the checked rows into the warehouse, in one transaction."""
+    key = key_of(land, "land batch", run=run, reads={"batch": checked.batch})
 
-    def work() -> dict[str, Any]:
-        ref = ArtifactRef(**checked["batch"])
-        verified(ref.path)
-        result = landing.land_batch(warehouse(), read_checked(Path(ref.path)))
+    def work() -> LandedBatch:
+        verified(checked.batch.path)
+        result = landing.land_batch(warehouse(), read_checked(Path(checked.batch.path)))
         reasons = queries.quarantine_reasons(warehouse(), batch_id=result.batch_id)
-        note = (
-            f"{result.received:,} events = {result.accepted:,} accepted + {result.quarantined} quarantined "
-            f"+ {result.duplicates} duplicates"
-        )
-        return {"result": asdict(result), "reasons": reasons, "note": note}
+        return LandedBatch(result=result, reasons=reasons)
 
-    outcome = run_once(
-        "land batch",
-        run=run,
-        inputs={"batch": checked["batch"]["digest"]},
-        config={},
-        rooms=("data",),
-        work=work,
-    )
+    landed = run_once(key, LandedBatch, work)
     create_table_artifact(
-        key="batch", table=[outcome.output["result"] | {"reasons": outcome.output["reasons"]}]
-    )
-    return outcome
+        key="batch", table=[asdict(landed.output.result) | {"reasons": landed.output.reasons}],
+        description="Rows received, accepted, quarantined and known already",
+    )  # fmt: skip
+    return landed

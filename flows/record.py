@@ -2,70 +2,83 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from components.artifact import digest_of, verified
+from pydantic import TypeAdapter
+
+from components.artifact import ArtifactRef, verified
 from components.data import cycles
 from components.data.contracts.batch_check import batch_digest
-from flows.request import CycleRequest
-from flows.source import read_batch
-from flows.stages import code_digest
-from flows.state import warehouse
+from flows.request import SettledCycle
+from flows.stage_code import StageCode, union
 from flows.summary import CycleSummary
+from flows.warehouse import warehouse
 
-_ROOMS = ("data", "evaluation", "features", "recommender", "registry", "serving", "tokenizer")
+
+@dataclass(frozen=True, kw_only=True)
+class CarriedIds:
+    """What a cycle hands to the next: the encoders' feature set, the tokenizer, and its ID table."""
+
+    encoders: ArtifactRef
+    tokenizer: ArtifactRef
+    ids: ArtifactRef
 
 
-def cycle_id(request: CycleRequest) -> str:
-    """A cycle is what was asked for: the same request is the same cycle, continued or told again."""
-    return digest_of(request.model_dump(mode="json"))
+@dataclass(frozen=True, kw_only=True)
+class CycleRecord:
+    """All that is kept of a finished cycle, beside its verdict."""
+
+    told: CycleSummary
+    carried: CarriedIds
+    bundle: ArtifactRef
+    received: str  # digest of the batch as it came from the source
+    code: StageCode  # of every stage
+
+
+_RECORD = TypeAdapter(CycleRecord)
 
 
 def keep_cycle(
-    request: CycleRequest,
+    cycle: SettledCycle,
     summary: CycleSummary,
     *,
     received: str,
-    carried: dict[str, Any],
-    bundle: dict[str, str],
+    carried: CarriedIds,
+    bundle: ArtifactRef,
+    codes: Iterable[StageCode],
 ) -> None:
     """Put a finished cycle on record. `received` is the digest of the batch as it came from the source."""
+    kept = CycleRecord(told=summary, carried=carried, bundle=bundle, received=received, code=union(codes))
     cycles.record_cycle(
         warehouse(),
-        cycle_id=cycle_id(request),
-        as_of=request.as_of,
-        train_cutoff=request.train_cutoff,
+        cycle_id=cycle.id,
+        as_of=cycle.as_of,
+        train_cutoff=cycle.train_cutoff,
         verdict=summary.verdict,
         versions={"challenger": summary.version, "champion": summary.champion_after},
-        summary={
-            "told": summary.to_dict(),
-            "carried": carried,
-            "bundle": bundle,
-            "received": received,
-            "code": _code(),
-        },
+        summary=_RECORD.dump_python(kept, mode="json"),
     )
 
 
-def carried_into(request: CycleRequest) -> dict[str, Any] | None:
+def read_record(cycle: cycles.Cycle) -> CycleRecord:
+    """What is kept of a cycle."""
+    return _RECORD.validate_python(cycle.summary)
+
+
+def carried_into(cycle: SettledCycle) -> CarriedIds | None:
     """Encoders, tokenizer and ID table of the latest cycle before this one; None if there is none."""
-    earlier = [cycle for cycle in cycles.cycles(warehouse()) if cycle.as_of < request.as_of]
-    return earlier[-1].summary["carried"] if earlier else None
+    earlier = [found for found in cycles.cycles(warehouse()) if found.as_of < cycle.as_of]
+    return read_record(earlier[-1]).carried if earlier else None
 
 
-def finished_cycle(request: CycleRequest) -> CycleSummary | None:
+def finished_cycle(cycle: SettledCycle) -> CycleSummary | None:
     """The summary on record, if this very batch went through this very code and the bundle is whole."""
-    found = [cycle for cycle in cycles.cycles(warehouse()) if cycle.cycle_id == cycle_id(request)]
-    if not found or found[0].summary["code"] != _code():
+    found = [kept for kept in cycles.cycles(warehouse()) if kept.cycle_id == cycle.id]
+    if not found:
         return None
-    kept = found[0].summary
-    if kept["received"] != batch_digest(read_batch(request)):
+    kept = read_record(found[0])
+    if not kept.code.is_current() or kept.received != batch_digest(cycle.batch.read()):
         return None
-    verified(kept["bundle"]["path"])
-    return CycleSummary.from_dict(kept["told"])
-
-
-@cache
-def _code() -> str:
-    return digest_of([code_digest(room) for room in _ROOMS])
+    verified(kept.bundle.path)
+    return kept.told

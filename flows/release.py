@@ -2,123 +2,156 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
-from components.artifact import digest_of
+from components.artifact import ArtifactRef, digest_of
+from components.evaluation.contenders import Incumbent
 from components.registry import promotion, tracking, versions
 from components.registry.bundle import open_bundle
 from components.registry.registration import register_bundle
+from flows.local.console import warning_line
+from flows.replay import Replayed, evidence_of
+from flows.request import SettledCycle
 from flows.settings import load_settings
-from flows.stages import Outcome, run_once
-from flows.state import warehouse
+from flows.stages import StageResult, key_of, run_once, say_in_prefect
+from flows.training import BundledChallenger
+from flows.warehouse import warehouse
 
 _ROOT = Path(__file__).resolve().parents[1]
 
 
-@task
+@dataclass(frozen=True, kw_only=True)
+class RegisteredChallenger:
+    version: str
+    verdict: str
+
+    @property
+    def note(self) -> str:
+        return f"version {self.version}, {self.verdict}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promoted:
+    """What became of the challenger; `champion` is what serves now."""
+
+    moved: bool
+    champion: str | None
+    reason: str
+
+    @property
+    def note(self) -> str:
+        return self.reason
+
+
+@task(task_run_name="register-version")
 def register(
-    run: str, tracked: tracking.TrackingRun, bundle: dict[str, str], judged: dict[str, Any]
-) -> Outcome:
+    run: str, tracked: tracking.TrackingRun, bundled: BundledChallenger, replayed: Replayed
+) -> StageResult[RegisteredChallenger]:
     """Log and register the bundle that was replayed, once, tagged with every id and the verdict."""
     settings = load_settings()
+    judged, report = replayed.judged.output, replayed.rendered.output.report
+    key = key_of(
+        register, "register", run=run,
+        reads={"bundle": bundled.bundle, "replay": judged.replay},
+        facts={"registry": _registry()},
+    )  # fmt: skip
 
-    def work() -> dict[str, Any]:
-        folder = Path(judged["replay"]["path"])
-        evidence = json.loads((folder / "evidence.json").read_text())
-        means = {a["metric"]: a["mean"] for a in evidence["arms"] if a["arm"] == evidence["challenger"]}
-        figures = evidence["list_figures"][evidence["challenger"]]
+    def work() -> RegisteredChallenger:
+        evidence, folder = evidence_of(judged.replay), Path(judged.replay.path)
         registered = register_bundle(
-            open_bundle(bundle["path"]),
+            open_bundle(bundled.bundle.path),
             run=tracked,
             model_name=settings.model_name,
-            verdict=judged["verdict"],
-            metrics={name: value for name, value in (means | figures).items() if value is not None},
+            verdict=judged.verdict,
+            metrics=evidence.figures_of(judged.challenger),
             tags={
-                "recloop.replay": judged["replay"]["digest"],
-                "recloop.gate": evidence["gate_hash"],
-                "recloop.window": evidence["data_digest"],
+                "recloop.replay": judged.replay.digest,
+                "recloop.gate": evidence.gate_hash,
+                "recloop.window": evidence.data_digest,
                 "recloop.commit": _commit(),
             },
-            reports=[folder / "report.html", folder / "evidence.json", folder / "arms.csv"],
+            reports=[Path(report.path) / "report.html", folder / "evidence.json", folder / "arms.csv"],
         )
-        return {"version": registered.version, "note": f"version {registered.version}, {judged['verdict']}"}
+        return RegisteredChallenger(version=registered.version, verdict=judged.verdict)
 
-    outcome = run_once(
-        "register",
-        run=run,
-        inputs={"bundle": bundle["digest"], "replay": judged["replay"]["digest"], "registry": _registry()},
-        config={},
-        rooms=("registry",),
-        work=work,
-    )
-    link = (
-        f"{settings.mlflow_tracking_uri}/#/models/{settings.model_name}/versions/{outcome.output['version']}"
-    )
-    create_link_artifact(key="model-version", link=link, link_text="the version in MLflow")
-    return outcome
+    registered = run_once(key, RegisteredChallenger, work)
+    create_link_artifact(
+        key="model-version", link=settings.version_url(registered.output.version),
+        link_text="the version in MLflow", description="Its card, its ids and its verdict",
+    )  # fmt: skip
+    return registered
 
 
-@task
-def promote(run: str, registered: dict[str, Any], judged: dict[str, Any], champion: str | None) -> Outcome:
+@task(task_run_name="promote-on-verdict")
+def promote(
+    run: str, registered: RegisteredChallenger, replayed: Replayed, champion: str | None
+) -> StageResult[Promoted]:
     """Move `champion` if the verdict is PROMOTE and the champion is still the one that was compared with."""
+    judged = replayed.judged.output
+    key = key_of(
+        promote, "promote", run=run,
+        reads={"replay": judged.replay},
+        facts={"version": registered.version, "champion": champion, "registry": _registry()},
+    )  # fmt: skip
 
-    def work() -> dict[str, Any]:
-        if judged["verdict"] != promotion.PROMOTE:
-            reason = f"{judged['verdict']}: the champion stays"
-            return {"moved": False, "champion": champion, "reason": reason, "note": reason}
+    def work() -> Promoted:
+        if judged.verdict != promotion.PROMOTE:
+            return Promoted(
+                moved=False, champion=champion, reason=f"{judged.verdict}: the champion stays"
+            )
         result = promotion.promote(
             warehouse(),
             model_name=load_settings().model_name,
-            version=registered["version"],
+            version=registered.version,
             expected_champion=champion,
-            verdict=judged["verdict"],
+            verdict=judged.verdict,
             actor="retraining-cycle",
-            reason=judged["note"],
-            evidence={"replay": judged["replay"]["digest"]},
+            reason=judged.note,
+            evidence={"replay": judged.replay.digest},
         )
-        return {
-            "moved": result.moved,
-            "champion": result.champion,
-            "reason": result.reason,
-            "note": result.reason,
-        }
+        return Promoted(moved=result.moved, champion=result.champion, reason=result.reason)
 
-    return run_once(
-        "promote",
-        run=run,
-        inputs={"version": registered["version"], "replay": judged["replay"]["digest"], "champion": champion,
-                "registry": _registry()},
-        config={},
-        rooms=("registry",),
-        work=work,
-    )  # fmt: skip
+    return run_once(key, Promoted, work)
 
 
-@flow(name="apply-approvals")
+@flow(name="apply-approvals", flow_run_name="apply-approvals")
 def apply_approvals() -> str:
     """Promote the newest version that a reviewer has approved in MLflow's UI."""
     tracking.configure(load_settings().mlflow_tracking_uri)
     result = promotion.apply_approvals(warehouse(), model_name=load_settings().model_name)
     told = result.reason if result else "no approval is pending"
+    say_in_prefect(told)
     create_markdown_artifact(key="approvals", markdown=told)
     return told
 
 
-def open_tracking(run: str, name: str) -> tracking.TrackingRun:
-    """This cycle's run in MLflow, made or found."""
+@contextmanager
+def tracked_cycle(cycle: SettledCycle) -> Iterator[tracking.TrackingRun]:
+    """This cycle's run in MLflow, made or found, with the request as parameters; it ends as the block ends."""
     settings = load_settings()
     tracking.configure(settings.mlflow_tracking_uri)
-    return tracking.open_run(experiment=settings.model_name, cycle=run, name=name, tags={})
+    name = f"until {cycle.as_of:%Y-%m-%d}"
+    run = tracking.open_run(experiment=settings.model_name, cycle=cycle.id, name=name, tags={})
+    asked = cycle.request.model_dump(mode="json")
+    tracking.log_facts(run, params={name: str(value) for name, value in asked.items()})
+    try:
+        yield run
+    except BaseException:
+        _end(run, "FAILED")
+        raise
+    _end(run, "FINISHED")
 
 
-def champion_now() -> dict[str, str] | None:
-    """Version and bundle of the champion, fetched to this machine; None while there is none."""
+def champion_now() -> Incumbent | None:
+    """The champion, its bundle fetched to this machine and checked; None while there is none."""
     settings = load_settings()
     tracking.configure(settings.mlflow_tracking_uri)
     promotion.reconcile(warehouse(), settings.model_name)
@@ -126,7 +159,24 @@ def champion_now() -> dict[str, str] | None:
     if found is None:
         return None
     bundle = versions.download_bundle(settings.model_name, found.version, settings.artifacts)
-    return {"version": found.version, **bundle.to_dict()}
+    return incumbent(found.version, bundle)
+
+
+def incumbent(version: str, bundle: ArtifactRef) -> Incumbent:
+    """A registered version as its bundle describes itself, every byte checked."""
+    facts = open_bundle(bundle.path).facts
+    return Incumbent(
+        version=version, bundle=bundle, arm=facts.arm,
+        train_end=datetime.fromisoformat(facts.train_end), tokenizer=facts.tokenizer,
+    )  # fmt: skip
+
+
+def _end(run: tracking.TrackingRun, status: tracking.EndStatus) -> None:
+    """MLflow's word on how the cycle ended; an outage is said and costs nothing else."""
+    try:
+        tracking.end_run(run, status)
+    except tracking.TrackingUnreachable as error:
+        warning_line(f"MLflow does not know that the cycle is {status.lower()}: {error}")
 
 
 def _registry() -> str:

@@ -1,20 +1,34 @@
-"""What one retraining cycle is asked to do: the form that Prefect's UI draws, and the CLI fills."""
+"""What a batch or a retraining cycle is asked to do: the form that Prefect's UI draws, and the CLI fills.
+
+A request may leave "now" and the cut open. `settle_batch` and `settle_cycle` fill them in, as the first thing
+that a flow does, so that a schedule, a form and the command line come to the same answer.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from components.recommender.arm import ChallengerName
+from components.artifact import digest_of
+from components.data import cycles
+from components.data.batch import Batch
+from components.data.sources.arrival import end_of_events
+from components.data.sources.opening import open_source
+from components.data.sources.poison import poisoned
+from components.recommender.arm import ArmName
+from flows.settings import load_settings
+from flows.warehouse import warehouse
 
 
-class CycleRequest(BaseModel):
-    """One turn of the loop: take in what has arrived, train before the cut, replay after it, decide.
+class BadRequest(Exception):
+    """What was asked for contradicts itself; the message says what to ask instead."""
 
-    Times are UTC and half-open: the batch is [since, as_of), training is before train_cutoff, the replay
-    window is [train_cutoff, as_of).
-    """
+
+class BatchRequest(BaseModel):
+    """What has arrived: the events of [since, as_of) of a source."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,9 +38,30 @@ class CycleRequest(BaseModel):
     since: AwareDatetime | None = Field(
         default=None, description="the batch starts here; none: from the first event"
     )
-    as_of: AwareDatetime = Field(description="now, for this cycle; later events have not arrived")
-    train_cutoff: AwareDatetime = Field(description="train on what is earlier, replay on what is later")
-    challenger: ChallengerName = Field(default="mmgrec", description="the arm that may become champion")
+    as_of: AwareDatetime | None = Field(
+        default=None, description="now; later events have not arrived. None: the data's own end"
+    )
+    max_bad_share: float = Field(
+        default=0.05, ge=0, le=1, description="circuit breaker: more bad rows stop the run"
+    )
+    poisoned_rows: int = Field(
+        default=0, ge=0, description="rows spoiled on purpose, to see them quarantined"
+    )
+    seed: int = Field(default=7, ge=0)
+
+
+class CycleRequest(BatchRequest):
+    """One turn of the loop: take in what has arrived, train before the cut, replay after it, decide.
+
+    Times are UTC and half-open: the batch is [since, as_of), training is before train_cutoff, the replay
+    window is [train_cutoff, as_of).
+    """
+
+    train_cutoff: AwareDatetime | None = Field(
+        default=None,
+        description="train on what is earlier, replay on what is later. None: where the last cycle's replay ended",
+    )
+    challenger: ArmName = Field(default="mmgrec", description="the arm that may become champion")
     profile: Literal["small", "production"] = Field(
         default="small", description="gate profile, sized to the data"
     )
@@ -43,19 +78,85 @@ class CycleRequest(BaseModel):
     tokenizer: Literal["reuse", "refit"] = Field(
         default="reuse", description="reuse keeps every ID that exists"
     )
-    seed: int = Field(default=7, ge=0)
-    poisoned_rows: int = Field(
-        default=0, ge=0, description="rows spoiled on purpose, to see them quarantined"
-    )
-    max_bad_share: float = Field(
-        default=0.05, ge=0, le=1, description="circuit breaker: more bad rows stop the run"
-    )
 
     @model_validator(mode="after")
     def _ordered(self) -> CycleRequest:
-        if self.train_cutoff >= self.as_of:
+        if self.train_cutoff and self.as_of and self.train_cutoff >= self.as_of:
             raise ValueError(
                 f"train_cutoff {self.train_cutoff:%Y-%m-%dT%H:%MZ} is not before as_of {self.as_of:%Y-%m-%dT%H:%MZ}: "
                 "nothing would be left to replay on. Pass an earlier --train-cutoff."
             )
         return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettledBatch:
+    """A batch whose end is known."""
+
+    request: BatchRequest
+    as_of: datetime
+
+    def read(self) -> Batch:
+        """What has arrived, spoiled on purpose where the request says so."""
+        source = open_source(self.request.source, home=load_settings().sources)
+        batch = source.read(since=self.request.since, until=self.as_of)
+        if self.request.poisoned_rows:
+            return poisoned(batch, seed=self.request.seed, count=self.request.poisoned_rows, as_of=self.as_of)
+        return batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettledCycle:
+    """A cycle whose "now" and cut are known: `request` holds both."""
+
+    request: CycleRequest
+    as_of: datetime
+    train_cutoff: datetime
+
+    @property
+    def id(self) -> str:
+        """A cycle is what was asked for: the same request is the same cycle, continued or told again."""
+        return digest_of(self.request.model_dump(mode="json"))
+
+    @property
+    def batch(self) -> SettledBatch:
+        return SettledBatch(request=self.request, as_of=self.as_of)
+
+
+def settle_batch(request: BatchRequest) -> SettledBatch:
+    """Fill in "now": the end of the source's own data, never later than the clock."""
+    if request.as_of is not None:
+        return SettledBatch(request=request, as_of=request.as_of)
+    source = open_source(request.source, home=load_settings().sources)
+    end = end_of_events(source.read(since=request.since, until=None).events, clock=datetime.now(UTC))
+    return SettledBatch(request=request.model_copy(update={"as_of": end}), as_of=end)
+
+
+def settle_cycle(request: CycleRequest) -> SettledCycle:
+    """Fill in "now" and the cut, which is where the last cycle's replay ended.
+
+    Raises BadRequest if there is no earlier cycle to go on from, or the cut is not before "now".
+    """
+    as_of = settle_batch(request).as_of
+    cut = request.train_cutoff or _last_as_of(as_of)
+    if cut is None:
+        raise BadRequest(
+            "there is no earlier cycle to go on from. Say where training ends and the replay begins: "
+            "--train-cutoff 1998-01-01T00:00Z"
+        )
+    settled = cycle_request(**request.model_dump() | {"as_of": as_of, "train_cutoff": cut})
+    return SettledCycle(request=settled, as_of=as_of, train_cutoff=cut)
+
+
+def cycle_request(**fields: Any) -> CycleRequest:
+    """The request, or BadRequest in the words of its checks."""
+    try:
+        return CycleRequest(**fields)
+    except ValidationError as error:
+        told = [f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors()]
+        raise BadRequest("; ".join(told)) from None
+
+
+def _last_as_of(now: datetime) -> datetime | None:
+    earlier = [cycle.as_of for cycle in cycles.cycles(warehouse()) if cycle.as_of < now]
+    return earlier[-1] if earlier else None

@@ -108,6 +108,27 @@ class Settings(BaseSettings):
         return self.gx_root / "gx" / "uncommitted" / "data_docs" / "local_site" / "index.html"
 
     @property
+    def sources(self) -> Path:
+        """Folder of what sources fetch or make themselves."""
+        return self.home / "sources"
+
+    def page_url(self, page: Path) -> str:
+        """Address of a page of Data Docs or of a report, while `recloop ui` serves them."""
+        for name, folder in self.page_folders.items():
+            if page.is_relative_to(folder):
+                return f"http://{LOOPBACK}:{self.docs_port}/{name}/{page.relative_to(folder).as_posix()}"
+        raise ValueError(f"{page} lies in no folder that is served")
+
+    @property
+    def page_folders(self) -> dict[str, Path]:
+        """What `recloop ui` serves: first part of the address → folder."""
+        return {"data-docs": self.data_docs.parent, "reports": self.reports}
+
+    def version_url(self, version: str) -> str:
+        """Address of a registered version in MLflow's UI."""
+        return f"{self.mlflow_tracking_uri}/#/models/{self.model_name}/versions/{version}"
+
+    @property
     def reports(self) -> Path:
         """Folder of replay reports, one HTML page each."""
         return self.home / "reports"
@@ -186,9 +207,9 @@ _SAFETY = {
 }
 
 _COMFORT = {
-    # An outage of tracking costs seconds; MLflow's own settings hang 250 s a call.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    # An outage of tracking costs seconds; MLflow's own settings hang 250 s a call. Nobody else sets these.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "7",
     "PREFECT_LOGGING_LEVEL": "INFO",  # what the Prefect UI shows of a run …
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",  # … and what the terminal shows
     "MLFLOW_LOGGING_LEVEL": "WARNING",

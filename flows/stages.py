@@ -1,104 +1,145 @@
 """A stage runs once: its key is the hash of all it depends on, and a finished key is never worked again.
 
-The key covers the stage's inputs (digests), its config, and the code of the component folders it calls.
-The warehouse's journal maps the key to what came out. A killed run therefore continues where it stopped:
-the same request reaches the same keys.
+The key covers the artifacts that the stage reads, the facts that steer it, and the code that it runs (see
+`stage_code`). The warehouse's journal maps the key to what came out. A killed run therefore continues where
+it stopped: the same request reaches the same keys.
 """
 
 from __future__ import annotations
 
-import hashlib
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
-from components.artifact import digest_of, verified
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+
+from components.artifact import ArtifactRef, digest_of, verified
 from components.data import journal
 from components.faults import crash_point
-from flows.console import stage_line
-from flows.resources import Meter
-from flows.state import warehouse
+from flows.local.console import stage_line
+from flows.local.meter import Meter
+from flows.stage_code import StageCode, code_of
+from flows.warehouse import warehouse
 
-_ROOT = Path(__file__).resolve().parents[1]
+
+class Noted(Protocol):
+    """What a stage gives: a frozen dataclass of JSON values and artifact references that can say itself in a line."""
+
+    @property
+    def note(self) -> str: ...
+
+
+T = TypeVar("T", bound=Noted)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class StageKey:
+    """All that a stage's result depends on. Its journal key, the parents of what it publishes and the name of
+    its checkpoint come from here and nowhere else.
+    """
+
+    stage: str  # as it stands in the journal and on the terminal
+    run: str  # the cycle or replay that pays for the work; no part of the key
+    reads: Mapping[str, ArtifactRef | None] = field(default_factory=dict)  # role → artifact
+    facts: Mapping[str, Any] = field(default_factory=dict)  # JSON values
+    code: StageCode
+
+    @property
+    def parents(self) -> dict[str, str]:
+        """Role → digest of each artifact that is read, for the manifest of what is published."""
+        return {role: ref.digest for role, ref in self.reads.items() if ref is not None}
+
+    @property
+    def digest(self) -> str:
+        return digest_of(
+            {
+                "stage": self.stage,
+                "reads": self.parents,
+                "facts": dict(self.facts),
+                "code": self.code.digest,
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult(Generic[T]):
     """What a stage gave, and what it cost this time (nothing, if it had been done before)."""
 
     stage: str
-    output: dict[str, Any]
+    output: T
     seconds: float
     peak_mb: float
     reused: bool
+    computes: bool  # encodes, trains or replays; the others are work of the engines
+    code: StageCode
 
 
-def run_once(
+def key_of(
+    task: Callable[..., Any],
     stage: str,
     *,
     run: str,
-    inputs: Mapping[str, Any],
-    config: Mapping[str, Any],
-    rooms: tuple[str, ...],
-    work: Callable[[], dict[str, Any]],
-) -> Outcome:
-    """Return the journal's output for this key, or do `work` and record it.
+    reads: Mapping[str, ArtifactRef | None] | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> StageKey:
+    """The key of a stage, with the code that its task runs."""
+    function = getattr(task, "fn", task)
+    code = code_of(function.__module__, function.__qualname__)
+    return StageKey(stage=stage, run=run, reads=reads or {}, facts=facts or {}, code=code)
 
-    `run` labels the cycle that pays for the work; `rooms` are the component folders whose code the result
-    depends on. Outputs are JSON; artifact references among them are checked byte by byte before reuse.
+
+def run_once(
+    key: StageKey, result: type[T], work: Callable[[], T], *, computes: bool = False
+) -> StageResult[T]:
+    """Return what the journal has under this key, or do `work` and record it.
+
+    Artifacts that a recorded result names are checked byte by byte before it is used again: one that was
+    cleared away is made anew, one that is not what was published raises ArtifactDamaged.
     """
     engine = warehouse()
-    key = digest_of(
-        {
-            "stage": stage,
-            "inputs": dict(inputs),
-            "config": dict(config),
-            "code": [code_digest(r) for r in rooms],
-        }
-    )
     with Meter() as meter:
-        output = journal.find(engine, key)
-        reused = output is not None and _still_there(output)
+        found = journal.find(engine, key.digest, result)
+        reused = found is not None and all_there(found)
         if not reused:
-            crash_point(f"{stage}:start")
-            output = work()
-            crash_point(f"{stage}:before-record")
-    assert output is not None
+            crash_point(f"{key.stage}:start")
+            found = work()
+            crash_point(f"{key.stage}:before-record")
+    assert found is not None
     if not reused:
         journal.record(
-            engine, key=key, stage=stage, output=output, seconds=meter.seconds, peak_mb=meter.peak_mb, run=run
-        )
-        crash_point(f"{stage}:after-record")
-    outcome = Outcome(stage=stage, output=output, seconds=meter.seconds, peak_mb=meter.peak_mb, reused=reused)
-    stage_line(outcome.stage, outcome.seconds, outcome.reused, str(output.get("note", "")))
-    return outcome
+            engine, key=key.digest, stage=key.stage, output=found,
+            seconds=meter.seconds, peak_mb=meter.peak_mb, run=key.run,
+        )  # fmt: skip
+        crash_point(f"{key.stage}:after-record")
+    say_in_prefect(f"{key.stage}: {'reused, ' if reused else ''}{found.note}")
+    stage_line(key.stage, meter.seconds, reused, found.note)
+    return StageResult(
+        stage=key.stage, output=found, seconds=meter.seconds, peak_mb=meter.peak_mb, reused=reused,
+        computes=computes, code=key.code,
+    )  # fmt: skip
 
 
-@cache
-def code_digest(room: str) -> str:
-    """SHA-256 over the sources of one component folder, pages and styles too, and the pinned versions it runs with."""
-    digest = hashlib.sha256()
-    within = (_ROOT / "components" / room).rglob("*")
-    sources = sorted(
-        path
-        for path in within
-        if path.is_file() and path.parent.name != "__pycache__" and not path.name.startswith(".")
-    )
-    for path in [*sources, _ROOT / "infra" / "constraints.txt"]:
-        digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
+def say_in_prefect(text: str, level: int = logging.INFO) -> None:
+    """A line in the log of the run that this is part of; outside of a run, nothing."""
+    try:
+        get_run_logger().log(level, text)
+    except MissingContextError:
+        return
 
 
-def _still_there(output: Mapping[str, Any]) -> bool:
-    """False if an artifact has been cleared away; raises ArtifactDamaged if one is not what was published."""
-    for value in output.values():
-        if isinstance(value, Mapping):
-            if {"kind", "digest", "path"} <= value.keys():
-                if not Path(value["path"]).exists():
-                    return False
-                verified(value["path"])
-            elif not _still_there(value):
-                return False
+def all_there(value: object) -> bool:
+    """False if an artifact that `value` refers to has been cleared away.
+
+    Raises ArtifactDamaged if one is not what was published.
+    """
+    if isinstance(value, ArtifactRef):
+        if not Path(value.path).exists():
+            return False
+        verified(value.path)
+        return True
+    if is_dataclass(value):
+        return all(all_there(getattr(value, part.name)) for part in fields(value))
     return True

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-COMPUTE_STAGES = (
-    "encode items",
-    "fit tokenizer",
-    "extend ids",
-    "identify cold items",
-    "train ",
-    "rank",
-    "judge",
-)
+from components.evaluation.evidence import ReplayEvidence
+from flows.stages import StageResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,15 +26,18 @@ class ArmFigure:
 
 @dataclass(frozen=True, kw_only=True)
 class StageFigure:
+    """What one stage cost."""
+
     stage: str
     seconds: float
     peak_mb: float
     reused: bool
+    computes: bool  # encodes, trains or replays; the others are work of the engines
 
 
 @dataclass(frozen=True, kw_only=True)
 class CycleSummary:
-    """JSON values only; `from_dict(to_dict(s)) == s`."""
+    """JSON values only: it is kept in the warehouse."""
 
     cycle_id: str
     source: str
@@ -73,42 +68,37 @@ class CycleSummary:
     @property
     def engine_seconds(self) -> float:
         """All that is not encoding, training or replay."""
-        compute = sum(s.seconds for s in self.stages if s.stage.startswith(COMPUTE_STAGES))
-        return self.seconds - compute
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return self.seconds - sum(stage.seconds for stage in self.stages if stage.computes)
 
     def all_reused(self) -> CycleSummary:
         """The same story when nothing had to be done again."""
         stages = tuple(replace(stage, seconds=0.0, reused=True) for stage in self.stages)
         return replace(self, stages=stages, seconds=0.0)
 
-    @classmethod
-    def from_dict(cls, stored: dict[str, Any]) -> CycleSummary:
-        nested = {
-            "reasons": tuple(stored["reasons"]),
-            "arms": tuple(ArmFigure(**arm) for arm in stored["arms"]),
-            "stages": tuple(StageFigure(**stage) for stage in stored["stages"]),
-        }
-        return cls(**{**stored, **nested})
+
+def stage_figures(stages: Sequence[StageResult]) -> tuple[StageFigure, ...]:
+    """What each stage cost, in the order in which they ran."""
+    return tuple(
+        StageFigure(
+            stage=done.stage, seconds=done.seconds, peak_mb=done.peak_mb, reused=done.reused,
+            computes=done.computes,
+        )
+        for done in stages
+    )  # fmt: skip
 
 
-def arm_figures(evidence: Mapping[str, Any]) -> Iterator[ArmFigure]:
+def arm_figures(evidence: ReplayEvidence) -> Iterator[ArmFigure]:
     """Every arm of a replay's evidence, challenger first."""
-    means = {(arm["arm"], arm["metric"]): arm for arm in evidence["arms"]}
-    leads = {c["baseline"]: c for c in evidence["comparisons"] if c["metric"] == "ndcg@10"}
-    roles = {evidence["challenger"]: "challenger", evidence["champion"]: "champion"}
-    for arm in dict.fromkeys(arm["arm"] for arm in evidence["arms"]):
-        ndcg, lead = means[arm, "ndcg@10"], leads.get(arm)
+    for arm in dict.fromkeys(mean.arm for mean in evidence.arms):
+        ndcg, lead = evidence.mean(arm, "ndcg@10"), evidence.lead_over(arm, "ndcg@10")
         yield ArmFigure(
             arm=arm,
-            role=roles.get(arm, "baseline"),
-            ndcg=ndcg["mean"],
-            ndcg_low=ndcg["lower"],
-            ndcg_high=ndcg["upper"],
-            hit_rate=means[arm, "hr@10"]["mean"],
-            challenger_lead=lead and lead["delta"],
-            lead_low=lead and lead["lower"],
-            lead_high=lead and lead["upper"],
+            role=evidence.role_of(arm),
+            ndcg=ndcg.mean,
+            ndcg_low=ndcg.lower,
+            ndcg_high=ndcg.upper,
+            hit_rate=evidence.mean(arm, "hr@10").mean,
+            challenger_lead=lead.delta if lead else None,
+            lead_low=lead.lower if lead else None,
+            lead_high=lead.upper if lead else None,
         )

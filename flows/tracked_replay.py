@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from prefect import task
 from prefect.artifacts import create_link_artifact
 
+from components.artifact import ArtifactRef
 from components.registry import tracking
-from flows.console import warning_line
+from flows.local.console import warning_line
 from flows.settings import load_settings
-from flows.stages import run_once
+from flows.stages import key_of, run_once
 
-_FILES = ("report.html", "evidence.json")
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedReplay:
+    url: str
+    experiment: str
+
+    @property
+    def note(self) -> str:
+        return f"experiment {self.experiment}"
 
 
 @task(task_run_name="track-{name}")
 def track_replay(
-    replay: Mapping[str, str], *, name: str, verdict: str, metrics: Mapping[str, float | None]
+    replay: ArtifactRef,
+    report: ArtifactRef,
+    *,
+    name: str,
+    verdict: str,
+    metrics: Mapping[str, float | None],
 ) -> str:
     """The address of the replay's run, which is made once; figures without a value are left out.
 
@@ -28,30 +42,31 @@ def track_replay(
     """
     settings = load_settings()
     experiment = f"{settings.model_name}-replays"
+    key = key_of(
+        track_replay, "track replay", run=replay.digest,
+        reads={"replay": replay, "report": report},
+        facts={"tracking": settings.mlflow_tracking_uri, "experiment": experiment},
+    )  # fmt: skip
 
-    def work() -> dict[str, Any]:
+    def work() -> TrackedReplay:
         tracking.configure(settings.mlflow_tracking_uri)
-        tags = {"recloop.replay": replay["digest"], "recloop.verdict": verdict}
-        run = tracking.open_run(experiment=experiment, cycle=replay["digest"], name=name, tags=tags)
+        tags = {"recloop.replay": replay.digest, "recloop.verdict": verdict}
+        run = tracking.open_run(experiment=experiment, cycle=replay.digest, name=name, tags=tags)
         finite = {key: value for key, value in metrics.items() if value is not None and math.isfinite(value)}
+        files = [Path(report.path) / "report.html", Path(replay.path) / "evidence.json"]
         with tracking.active_run(run):
             tracking.log_facts(run, metrics=finite)
-            tracking.log_files(run, [Path(replay["path"]) / file for file in _FILES], folder="replay")
-        return {"url": run.url, "note": f"experiment {experiment}"}
+            tracking.log_files(run, files, folder="replay")
+        return TrackedReplay(url=run.url, experiment=experiment)
 
     try:
-        outcome = run_once(
-            "track replay",
-            run=replay["digest"],
-            inputs={"replay": replay["digest"], "tracking": settings.mlflow_tracking_uri},
-            config={"experiment": experiment},
-            rooms=("registry",),
-            work=work,
-        )
+        tracked = run_once(key, TrackedReplay, work)
     except tracking.TrackingUnreachable as error:
         warning_line(f"the replay is not in MLflow: {error}")
         return ""
-    url = str(outcome.output["url"])
-    if url:
-        create_link_artifact(key="replay-run", link=url, link_text="the replay in MLflow")
-    return url
+    if tracked.output.url:
+        create_link_artifact(
+            key="replay-run", link=tracked.output.url, link_text="the replay in MLflow",
+            description="Verdict, figures, evidence and report as a run",
+        )  # fmt: skip
+    return tracked.output.url

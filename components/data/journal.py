@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Engine, RowMapping, delete, insert, select
 
 from components.data.moments import Clock, from_micros, to_micros, utc_now
@@ -19,9 +21,12 @@ from components.data.warehouse import reading, writing
 from components.faults import crash_point
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, kw_only=True)
 class FinishedStage:
-    """One entry: what a stage gave, and what it cost."""
+    """One entry: what a stage gave, as JSON values, and what it cost."""
 
     key: str
     stage: str
@@ -32,11 +37,17 @@ class FinishedStage:
     finished_at: datetime
 
 
-def find(engine: Engine, key: str) -> dict[str, Any] | None:
-    """The output recorded under this key, or None if no stage has finished with it."""
+def find(engine: Engine, key: str, of: type[T]) -> T | None:
+    """What is recorded under this key, as the type that a stage gives; None if no stage has finished with it.
+
+    An entry that does not fit the type is of a stage that gave something else, and counts as none.
+    """
     with reading(engine) as connection:
         output = connection.execute(select(stage_journal.c.output).where(stage_journal.c.key == key)).scalar()
-    return None if output is None else json.loads(output)
+    try:
+        return None if output is None else _adapter(of).validate_json(output)
+    except ValidationError:
+        return None
 
 
 def record(
@@ -44,7 +55,7 @@ def record(
     *,
     key: str,
     stage: str,
-    output: dict[str, Any],
+    output: object,
     seconds: float,
     peak_mb: float,
     run: str,
@@ -52,10 +63,12 @@ def record(
 ) -> None:
     """Note that a stage has finished. Done again (its artifact was lost, say), the last entry stands.
 
-    Raises TypeError or ValueError if the output is not JSON (NaN is not).
+    `output` is a frozen dataclass of values that JSON holds. Raises TypeError or ValueError if it holds others
+    (NaN is one).
     """
     row = {"key": key, "stage": stage, "run": run, "seconds": seconds, "peak_mb": peak_mb}
-    row |= {"output": json.dumps(output, sort_keys=True, allow_nan=False), "finished_at": to_micros(now())}
+    values = _adapter(type(output)).dump_python(output, mode="json")
+    row |= {"output": json.dumps(values, sort_keys=True, allow_nan=False), "finished_at": to_micros(now())}
     crash_point("journal:before-record")
     with writing(engine, "journal") as connection:
         connection.execute(delete(stage_journal).where(stage_journal.c.key == key))
@@ -73,3 +86,8 @@ def stages_of(engine: Engine, run: str) -> list[FinishedStage]:
 def _entry(row: RowMapping) -> FinishedStage:
     decoded = {"output": json.loads(row["output"]), "finished_at": from_micros(row["finished_at"])}
     return FinishedStage(**{**row, **decoded})
+
+
+@cache
+def _adapter(of: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(of)

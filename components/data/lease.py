@@ -105,6 +105,14 @@ def hold_lease(
         lease.give_back()
 
 
+def refuse_if_held(engine: Engine, name: str, *, now: Clock = utc_now) -> None:
+    """Raise LeaseHeld, as a taker would, if somebody holds this lease now. Takes nothing."""
+    with reading(engine) as connection:
+        row = _row(connection, name)
+    if row is not None and row["expires_at"] is not None and not _is_over(row, to_micros(now())):
+        raise LeaseHeld(_who_holds(row))
+
+
 def stale_leases(engine: Engine, *, now: Clock = utc_now) -> list[LeaseRecord]:
     """Leases whose holder never gave them back: expired, or of a dead process. The next taker mends them."""
     with reading(engine) as connection:
@@ -119,11 +127,7 @@ def _take(engine: Engine, name: str, owner: str, ttl_seconds: float, now: Clock)
         at = to_micros(now())
         row = _row(connection, name)
         if row is not None and row["expires_at"] is not None and not _is_over(row, at):
-            held = _record(row)
-            raise LeaseHeld(
-                f"{name!r} is held by {held.owner} since {held.acquired_at:%Y-%m-%d %H:%M:%S} UTC. Wait for "
-                f"it to end; if it has died, the lease is free at {held.expires_at:%H:%M:%S} UTC."
-            )
+            raise LeaseHeld(_who_holds(row))
         fence = 1 if row is None else row["fence"] + 1
         connection.execute(delete(leases).where(leases.c.name == name))
         taken = {"name": name, "owner": owner, "fence": fence, "acquired_at": at}
@@ -145,6 +149,14 @@ def _renew(lease: Lease, done: threading.Event) -> None:
 
 def _row(connection: Connection, name: str) -> RowMapping | None:
     return connection.execute(select(leases).where(leases.c.name == name)).mappings().one_or_none()
+
+
+def _who_holds(row: RowMapping) -> str:
+    held = _record(row)
+    return (
+        f"{held.name!r} is held by {held.owner} since {held.acquired_at:%Y-%m-%d %H:%M:%S} UTC. Wait for "
+        f"it to end; if it has died, the lease is free at {held.expires_at:%H:%M:%S} UTC."
+    )
 
 
 def _record(row: RowMapping) -> LeaseRecord:

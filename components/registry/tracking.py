@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import mlflow
 import mlflow.utils.plugins
@@ -33,12 +34,11 @@ _SAFETY = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
 }
 _COMFORT = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
 OnStep = Callable[[int, int, dict[str, float]], None]
+EndStatus = Literal["FINISHED", "FAILED"]
 
 
 class TrackingUnreachable(Exception):
@@ -115,6 +115,12 @@ def active_run(run: TrackingRun) -> Iterator[None]:
     """Make this the run that Feast and MLflow's own calls log to; then FINISHED, or FAILED if it raised."""
     with reaching_tracking(), mlflow.start_run(run_id=run.run_id):
         yield
+
+
+@reaching_tracking()
+def end_run(run: TrackingRun, status: EndStatus) -> None:
+    """Say how the run ended; said again, the last word stands. Raises TrackingUnreachable."""
+    MlflowClient().set_terminated(run.run_id, status)
 
 
 @reaching_tracking()

@@ -6,14 +6,13 @@ from datetime import datetime
 
 from rich.table import Table
 
-from flows.console import console
-from flows.settings import load_settings
 
-
-def show() -> None:
-    """Print where things stand; says what to run first on an empty home."""
+def status() -> None:
+    """Champion, challenger, last cycles, freshness, quarantine; on an empty home, what to run first."""
     from components.data import queries
-    from flows.state import warehouse
+    from flows.local.console import console
+    from flows.settings import load_settings
+    from flows.warehouse import warehouse
 
     settings = load_settings()
     console.print(f"[bold]state[/bold]      {settings.home}")
@@ -36,7 +35,8 @@ def show() -> None:
 def _show_registry() -> None:
     from components.registry import versions
     from components.registry.tracking import TrackingUnreachable
-    from flows.commands import NothingRegistered, registry
+    from flows.cli.registry import NothingRegistered, registry
+    from flows.local.console import console
 
     try:
         with registry() as model_name:
@@ -64,8 +64,9 @@ def _version(model_name: str, version: str) -> str:
 
 def _show_cycles() -> None:
     from components.data import cycles
-    from flows.state import warehouse
-    from flows.summary import CycleSummary
+    from flows.local.console import console
+    from flows.record import read_record
+    from flows.warehouse import warehouse
 
     recorded = cycles.cycles(warehouse())
     if not recorded:
@@ -75,7 +76,7 @@ def _show_cycles() -> None:
         "as of", "trained before", "verdict", "version", "NDCG@10", "seconds", box=None, pad_edge=False
     )
     for cycle in recorded[-5:]:
-        told = CycleSummary.from_dict(cycle.summary["told"])
+        told = read_record(cycle).told
         challenger = next(arm for arm in told.arms if arm.role == "challenger")
         table.add_row(
             f"{cycle.as_of:%Y-%m-%d %H:%M}Z",

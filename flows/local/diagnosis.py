@@ -1,4 +1,4 @@
-"""`recloop doctor`: what could keep the loop from running on this machine, and how to mend each.
+"""What could keep the loop from running on this machine, and how to fix each.
 
 Every check looks and changes nothing, but for the warehouse, whose schema is brought up when it is opened.
 """
@@ -19,13 +19,12 @@ from pathlib import Path
 
 import psutil
 
-from flows.console import console
-from flows.process import port_taken, read_record, who_listens
-from flows.servers import LocalServer, healthy, local_servers, record_path
-from flows.settings import LOOPBACK, Settings, load_settings, usable_cores
-from flows.site import is_our_site
+from flows.local.process import port_taken, read_record, who_listens
+from flows.local.server import LocalServer, healthy, local_servers
+from flows.settings import LOOPBACK, Settings, usable_cores
+from flows.local.site import is_our_site
 
-CONSTRAINTS = Path(__file__).resolve().parents[1] / "infra" / "constraints.txt"
+CONSTRAINTS = Path(__file__).resolve().parents[2] / "infra" / "constraints.txt"
 
 _NEEDED_DISK_GB = 2.0
 _NEEDED_MEMORY_GB = 4.0  # the demo's ceiling, all processes summed
@@ -33,12 +32,12 @@ _NEEDED_MEMORY_GB = 4.0  # the demo's ceiling, all processes summed
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing looked at. `mend` says what to do if it is not well."""
+    """One thing looked at. `fix` says what to do if it is not well."""
 
     name: str
     ok: bool
     detail: str
-    mend: str = ""
+    fix: str = ""
 
 
 def diagnose(settings: Settings) -> list[Finding]:
@@ -58,25 +57,13 @@ def diagnose(settings: Settings) -> list[Finding]:
     return [*findings, _source_wheel(settings), _data_docs(settings)]
 
 
-def report() -> bool:
-    """Print every finding; True if all is well."""
-    findings = diagnose(load_settings())
-    for finding in findings:
-        sign = "[green]✓[/green]" if finding.ok else "[red]✗[/red]"
-        console.print(f"  {sign} {finding.name:<16}", end=" ")
-        console.print(finding.detail, markup=False)
-        if not finding.ok:
-            console.print(f"    {'':<16} mend: {finding.mend}", markup=False, style="yellow")
-    return all(finding.ok for finding in findings)
-
-
 def _python() -> Finding:
     found = ".".join(map(str, sys.version_info[:3]))
     return Finding(
         name="Python",
         ok=sys.version_info[:2] == (3, 11),
         detail=found,
-        mend="recloop runs on Python 3.11: remove .venv, then make install PYTHON=/path/to/python3.11",
+        fix="recloop runs on Python 3.11: remove .venv, then make install PYTHON=/path/to/python3.11",
     )
 
 
@@ -102,18 +89,18 @@ def _packages(constraints: Path) -> Finding:
         name="packages",
         ok=not wrong,
         detail="; ".join(wrong[:5]) or f"{len(pins)} pins in infra/constraints.txt, none broken",
-        mend=f"{sys.executable} -m pip install -c infra/constraints.txt -e '.[dev]'",
+        fix=f"{sys.executable} -m pip install -c infra/constraints.txt -e '.[dev]'",
     )
 
 
 def _home(settings: Settings) -> Finding:
     folder = _nearest_existing(settings.home)
-    mend = "give this user the right to write there, or set RECLOOP_HOME to another folder"
+    fix = "give this user the right to write there, or set RECLOOP_HOME to another folder"
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        return Finding(name="home", ok=False, detail=f"{settings.home}: {error.strerror}", mend=mend)
+        return Finding(name="home", ok=False, detail=f"{settings.home}: {error.strerror}", fix=fix)
     made = "" if settings.home.exists() else " (made by the first run)"
     return Finding(name="home", ok=True, detail=f"{settings.home}{made}")
 
@@ -124,7 +111,7 @@ def _disk(settings: Settings) -> Finding:
         name="disk",
         ok=free_gb >= _NEEDED_DISK_GB,
         detail=f"{free_gb:.1f} GB free, {_NEEDED_DISK_GB:.0f} wanted",
-        mend="free some space, or set RECLOOP_HOME to a folder on a larger disk",
+        fix="free some space, or set RECLOOP_HOME to a folder on a larger disk",
     )
 
 
@@ -134,7 +121,7 @@ def _memory() -> Finding:
         name="memory",
         ok=free_gb >= _NEEDED_MEMORY_GB,
         detail=f"{free_gb:.1f} GB available, {_NEEDED_MEMORY_GB:.0f} wanted",
-        mend="close other programs, or run on a larger machine",
+        fix="close other programs, or run on a larger machine",
     )
 
 
@@ -144,13 +131,13 @@ def _threads(settings: Settings) -> Finding:
         name="threads",
         ok=settings.threads <= cores,
         detail=f"torch will use {settings.threads} of {cores} cores",
-        mend=f"more threads than cores slow each other down: unset RECLOOP_THREADS, or set it to {cores}",
+        fix=f"more threads than cores slow each other down: unset RECLOOP_THREADS, or set it to {cores}",
     )
 
 
 def _server_port(settings: Settings, server: LocalServer) -> Finding:
     name = f"port {server.port}"
-    record = read_record(record_path(settings, server.name))
+    record = read_record(server.record)
     ours = record is not None and record.alive and record.port == server.port
     if not port_taken(LOOPBACK, server.port):
         return Finding(name=name, ok=True, detail=f"free for {server.title}")
@@ -161,25 +148,25 @@ def _server_port(settings: Settings, server: LocalServer) -> Finding:
             name=name,
             ok=False,
             detail=f"our {server.title} listens and does not answer",
-            mend="wait a minute if it is just starting; recloop ui stops it and starts another",
+            fix="wait a minute if it is just starting; recloop ui stops it and starts another",
         )
     return Finding(
         name=name,
         ok=False,
         detail=f"meant for {server.title}, in use by {who_listens(server.port)}",
-        mend=f"end that, or choose another port: {server.port_variable}={server.port + 1}",
+        fix=f"end that, or choose another port: {server.port_variable}={server.port + 1}",
     )
 
 
 def _stale_record(settings: Settings, server: LocalServer) -> Iterator[Finding]:
-    path = record_path(settings, server.name)
+    path = server.record
     record = read_record(path)
     if path.exists() and (record is None or not record.alive):
         yield Finding(
             name="process record",
             ok=False,
             detail=f"{path} names a {server.title} server that no longer runs; it was killed",
-            mend="any command that starts the servers clears it, such as recloop ui",
+            fix="any command that starts the servers clears it, such as recloop ui",
         )
 
 
@@ -193,7 +180,7 @@ def _docs_port(settings: Settings) -> Finding:
         name=name,
         ok=False,
         detail=f"meant for Data Docs and reports, in use by {who_listens(settings.docs_port)}",
-        mend=f"end that, or choose another port: RECLOOP_DOCS_PORT={settings.docs_port + 1}",
+        fix=f"end that, or choose another port: RECLOOP_DOCS_PORT={settings.docs_port + 1}",
     )
 
 
@@ -209,7 +196,7 @@ def _remote(title: str, address: str, variable: str) -> Finding:
         urllib.request.urlopen(f"{address}/health", timeout=5.0).close()
     except urllib.error.HTTPError as error:  # it answers, if only to ask for a login
         return Finding(
-            name=title, ok=error.code < 500, detail=f"{address} answers {error.code}", mend="see its log"
+            name=title, ok=error.code < 500, detail=f"{address} answers {error.code}", fix="see its log"
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
@@ -217,7 +204,7 @@ def _remote(title: str, address: str, variable: str) -> Finding:
             name=title,
             ok=False,
             detail=f"{address}: {reason}",
-            mend=f"check {variable} and the way there; unset, recloop runs a server of its own",
+            fix=f"check {variable} and the way there; unset, recloop runs a server of its own",
         )
     return Finding(name=title, ok=True, detail=f"{address} answers")
 
@@ -237,7 +224,7 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
         stale = stale_leases(engine)
         engine.dispose()
     except WarehouseUnreachable as error:
-        yield Finding(name="warehouse", ok=False, detail=str(error), mend="as it says")
+        yield Finding(name="warehouse", ok=False, detail=str(error), fix="as it says")
         return
     yield Finding(name="warehouse", ok=True, detail=f"{settings.warehouse_address}, newest schema")
     for lease in stale:
@@ -245,7 +232,7 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
             name="lease",
             ok=False,
             detail=f"{lease.name!r} of {lease.owner} was never given back; its holder was killed",
-            mend="the next run takes it over by itself: run the same command again",
+            fix="the next run takes it over by itself: run the same command again",
         )
 
 
@@ -266,7 +253,7 @@ def _embedded_databases(settings: Settings) -> Iterator[Finding]:
                 name="database",
                 ok=False,
                 detail=f"{path}: {error}",
-                mend="restore it from a backup, or move it away to begin anew (its history goes with it)",
+                fix="restore it from a backup, or move it away to begin anew (its history goes with it)",
             )
         else:
             yield Finding(
@@ -288,7 +275,7 @@ def _source_wheel(settings: Settings) -> Finding:
         name="MovieLens-100K",
         ok=whole,
         detail=f"{path} {'is whole' if whole else 'is not the file whose SHA-256 is pinned'}",
-        mend="remove it; the next demo fetches it anew",
+        fix="remove it; the next demo fetches it anew",
     )
 
 

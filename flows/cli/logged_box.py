@@ -13,34 +13,35 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from flows.closing import COLOURS
+from components.evaluation.counterfactual.evidence import LoggedEvidence
+from flows.cli.arms_table import COLOURS
 
 _MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "unproven": ("?", "yellow")}
 
 
-def logged_box(source: str, evidence: Mapping[str, Any], report: Path, mlflow: str = "") -> Panel:
+def logged_box(source: str, evidence: LoggedEvidence, report: Path, mlflow: str = "") -> Panel:
     """Everything a person needs to know of one log, on one screen."""
-    verdict, support = evidence["verdict"], evidence["support"]
-    outcome = verdict["outcome"]
+    verdict, support = evidence.verdict, evidence.support
+    outcome = verdict.outcome
     colour = COLOURS[outcome]
-    about = f"{evidence['target_policy']} judged from the log of {evidence['logging_policy']}"
+    about = f"{evidence.target_policy} judged from the log of {evidence.logging_policy}"
     slates: list[RenderableType] = []
-    level = f"{100 * (1 - 2 * evidence['profile']['alpha_one_sided']):g} %"
-    if evidence["slates"]:
-        slates = [Text("whole slates"), _estimates(evidence["slates"], level, "")]
+    level = f"{100 * (1 - 2 * evidence.profile.alpha_one_sided):g} %"
+    if evidence.slates:
+        slates = [Text("whole slates"), _estimates(evidence.slates, level, "")]
     return Panel(
         Group(
             Text.assemble((outcome, f"bold {colour}"), f"  {about}"),
-            *(Text(f"· {reason}") for reason in verdict["reasons"]),
+            *(Text(f"· {reason}") for reason in verdict.reasons),
             Text(),
             Text(
-                f"log  {support['rounds']:,} rounds in {support['clusters']:,} clusters, {support['rewarded']:,} "
-                f"rewarded; {evidence['logged_mean']:.5g} a round "
-                f"[{_figure(evidence['logged_lower'])}, {_figure(evidence['logged_upper'])}]"
+                f"log  {support.rounds:,} rounds in {support.clusters:,} clusters, {support.rewarded:,} "
+                f"rewarded; {evidence.logged_mean:.5g} a round "
+                f"[{_figure(evidence.logged_lower)}, {_figure(evidence.logged_upper)}]"
             ),
-            _estimates(evidence["estimates"], level, evidence["profile"]["estimator"]),
+            _estimates(evidence.estimates, level, evidence.profile.estimator),
             *slates,
-            _checks(verdict["checks"]),
+            _checks(verdict.checks),
             Text(),
             Text(f"report  {os.path.relpath(report)}", overflow="fold"),
             *([Text(f"MLflow  {mlflow}", overflow="fold")] if mlflow else []),
@@ -60,14 +61,14 @@ def _estimates(estimates: Iterable[Mapping[str, Any]], level: str, deciding: str
     table.add_column("minus the log", justify="right")
     table.add_column("", style="dim")
     for e in estimates:
-        told = "decides" if e["name"] == deciding else e["note"]
-        if e["threshold"] is not None:
-            told = f"threshold {e['threshold']:,.4g}"
+        told = "decides" if e.name == deciding else e.note
+        if e.threshold is not None:
+            told = f"threshold {e.threshold:,.4g}"
         table.add_row(
-            e["name"],
-            _figure(e["value"]),
-            _span(e["lower"], e["upper"]),
-            f"{_figure(e['delta'], '+.4f')} {_span(e['delta_lower'], e['delta_upper'], '+.4f')}",
+            e.name,
+            _figure(e.value),
+            _span(e.lower, e.upper),
+            f"{_figure(e.delta, '+.4f')} {_span(e.delta_lower, e.delta_upper, '+.4f')}",
             told,
         )
     return table
@@ -76,8 +77,8 @@ def _estimates(estimates: Iterable[Mapping[str, Any]], level: str, deciding: str
 def _checks(checks: Iterable[Mapping[str, Any]]) -> Table:
     table = Table.grid(padding=(0, 2))
     for check in checks:
-        mark, colour = _MARKS[check["result"]]
-        table.add_row(Text(mark, style=colour), check["name"], Text(check["reason"], style="dim"))
+        mark, colour = _MARKS[check.result]
+        table.add_row(Text(mark, style=colour), check.name, Text(check.reason, style="dim"))
     return table
 
 

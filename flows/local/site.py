@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import urllib.error
 import urllib.request
@@ -13,7 +14,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from flows.process import PortInUse
+from flows.local.process import PortInUse
 from flows.settings import LOOPBACK, Settings
 
 SERVER_NAME = "recloop"
@@ -22,7 +23,7 @@ SERVER_NAME = "recloop"
 @contextmanager
 def static_site(settings: Settings) -> Iterator[dict[str, str]]:
     """Serve the pages until the block ends; yields title → address. Raises PortInUse."""
-    folders = {"data-docs": settings.data_docs.parent, "reports": settings.reports}
+    folders = settings.page_folders
     try:
         server = ThreadingHTTPServer((LOOPBACK, settings.docs_port), partial(_Pages, folders))
     except OSError as error:
@@ -34,6 +35,17 @@ def static_site(settings: Settings) -> Iterator[dict[str, str]]:
             yield {"Data Docs": f"{base}/data-docs/index.html", "Replay reports": f"{base}/reports/"}
         finally:
             server.shutdown()
+
+
+def show_page(reports: Path, page: Path, name: str) -> Path:
+    """A published page among those of `reports`, under `name`; copied there if other bytes are, or none."""
+    shown = reports / name
+    if not shown.exists() or shown.read_bytes() != page.read_bytes():
+        shown.parent.mkdir(parents=True, exist_ok=True)
+        aside = shown.with_suffix(".part")
+        shutil.copyfile(page, aside)
+        aside.replace(shown)
+    return shown
 
 
 def is_our_site(port: int) -> bool:

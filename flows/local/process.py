@@ -36,11 +36,11 @@ class PortInUse(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Recorded:
-    """What is written down of a started process. It leads a process group of its own, of the same id."""
+    """What is written down of a process: a server leads a process group of its own, of the same id."""
 
     pid: int
     created: float  # epoch seconds, as the operating system tells it
-    port: int
+    port: int = 0  # that it listens on; 0: none
 
     @property
     def alive(self) -> bool:
@@ -53,12 +53,17 @@ class Recorded:
 
 
 def spawn(
-    command: Sequence[str], *, environ: Mapping[str, str], folder: Path, log: Path
+    command: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    folder: Path,
+    log: Path,
+    ends_with_parent: bool = True,
 ) -> subprocess.Popen[bytes]:
     """Start a process in its own group, its output appended to `log`.
 
-    On Linux it is told to end when the thread that calls this dies, so a killed parent leaks nothing: call
-    it from a thread that lives as long as the process should.
+    With `ends_with_parent`, on Linux, it is told to end when the thread that calls this dies, so a killed
+    parent leaks nothing: call it from a thread that lives as long as the process should.
     """
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -69,13 +74,13 @@ def spawn(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_end_with_parent(),
+            preexec_fn=_end_with_parent() if ends_with_parent else None,
         )
 
 
-def write_record(path: Path, process: subprocess.Popen[bytes], *, port: int) -> None:
-    """Write down a started process, whole or not at all."""
-    recorded = Recorded(pid=process.pid, created=psutil.Process(process.pid).create_time(), port=port)
+def write_record(path: Path, pid: int, *, port: int = 0) -> None:
+    """Write down a running process, whole or not at all."""
+    recorded = Recorded(pid=pid, created=psutil.Process(pid).create_time(), port=port)
     aside = path.with_suffix(".new")
     aside.write_text(json.dumps(asdict(recorded)))
     os.replace(aside, path)
@@ -89,18 +94,24 @@ def read_record(path: Path) -> Recorded | None:
         return None
 
 
-def stop_group(pid: int) -> None:
-    """End the process group `pid` and wait until it is gone: SIGTERM first, SIGKILL ten seconds later."""
-    for kind, patience in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _STOP_SECONDS)):
-        try:
-            os.killpg(pid, kind)
-        except (ProcessLookupError, PermissionError):  # macOS: a group of zombies refuses
-            return
+def stop_groups(pids: Sequence[int], *, patience_seconds: float = _STOP_SECONDS) -> None:
+    """End these process groups together and wait until they are gone: SIGTERM first, SIGKILL after that long."""
+    for kind, patience in ((signal.SIGTERM, patience_seconds), (signal.SIGKILL, _STOP_SECONDS)):
+        pids = [pid for pid in pids if _signalled(pid, kind)]
         deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            if not group_members(pid):
-                return
+        while (pids := [pid for pid in pids if group_members(pid)]) and time.monotonic() < deadline:
             time.sleep(0.05)
+        if not pids:
+            return
+
+
+def _signalled(pid: int, kind: signal.Signals) -> bool:
+    """Send a signal to a group; False if there is none any more."""
+    try:
+        os.killpg(pid, kind)
+    except (ProcessLookupError, PermissionError):  # macOS: a group of zombies refuses
+        return False
+    return True
 
 
 def group_members(pid: int) -> list[psutil.Process]:

@@ -22,6 +22,11 @@ def stage_line(stage: str, seconds: float, reused: bool, note: str) -> None:
     console.print(f"  [green]✓[/green] {stage:<20} {spent:>8}  [dim]{note}[/dim]")
 
 
+def dimmed(text: str) -> None:
+    """Something that need not be read."""
+    console.print(f"[dim]{escape(text)}[/dim]")
+
+
 def warning_line(text: str) -> None:
     """Something that a person should know before the work goes on."""
     console.print(f"  [yellow]![/yellow] [dim]{escape(text)}[/dim]")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -11,12 +10,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from flows.summary import ArmFigure, CycleSummary
+from flows.cli.arms_table import COLOURS, arms_table
+from flows.summary import CycleSummary
 
-COLOURS = {"PROMOTE": "green", "HOLD": "yellow", "REJECT": "red", "INVALID": "magenta"}
 
 
-def closing_box(title: str, summary: CycleSummary) -> Panel:
+def summary_box(title: str, summary: CycleSummary) -> Panel:
     """Everything a person needs to know of one cycle, on one screen."""
     colour = COLOURS[summary.verdict]
     parts: list[RenderableType] = [
@@ -63,30 +62,6 @@ def _data_line(summary: CycleSummary) -> Text:
         f"replay    {summary.window_users:,} users, {summary.window_requests:,} lists, "
         f"{summary.train_cutoff[:16]}Z to {summary.as_of[:16]}Z"
     )
-
-
-def arms_table(arms: Iterable[ArmFigure]) -> Table:
-    """NDCG@10 and HR@10 of each arm, and the challenger's paired lead over it."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("arm")
-    table.add_column("role", style="dim")
-    table.add_column("NDCG@10", justify="right")
-    table.add_column("95 % interval", justify="right", style="dim")
-    table.add_column("HR@10", justify="right")
-    table.add_column("challenger minus this", justify="right")
-    for arm in arms:
-        lead = ""
-        if arm.challenger_lead is not None:
-            lead = f"{arm.challenger_lead:+.4f} [{arm.lead_low:+.4f}, {arm.lead_high:+.4f}]"
-        table.add_row(
-            arm.arm,
-            arm.role,
-            f"{arm.ndcg:.4f}",
-            f"[{arm.ndcg_low:.4f}, {arm.ndcg_high:.4f}]",
-            f"{arm.hit_rate:.4f}",
-            lead,
-        )
-    return table
 
 
 def _stages_table(summary: CycleSummary) -> Table:

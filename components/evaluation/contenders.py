@@ -1,0 +1,108 @@
+"""Who stands in a replay, and as what: challenger, champion, reference, baselines.
+
+A champion that learned past the cut has seen the answers: its recipe is trained anew, up to the cut, and that
+stands for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from components.artifact import ArtifactRef
+from components.evaluation.result import Compared
+
+REFERENCE = "sasrec"  # the baseline that every challenger faces
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """An arm as it will be asked: the published artifact that holds it, and until when it learned."""
+
+    name: str  # as it stands in tables: mmgrec, champion, sasrec, popularity, …
+    artifact: ArtifactRef  # that would be promoted, or stands beside it
+    folder: str = ""  # of the arm within the artifact
+    train_end: datetime  # exclusive
+    compared: Compared = "registry artifact"  # or its recipe, refitted at the cut
+    reads_cold_ids: bool = False  # whether it can be told the IDs of cold items: they are its tokenizer's
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedArm:
+    """An arm that this cycle trained up to the cut."""
+
+    artifact: ArtifactRef
+    reads_ids: bool  # whether it ranks items by their semantic IDs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incumbent:
+    """The champion, as its bundle describes itself."""
+
+    version: str
+    bundle: ArtifactRef
+    arm: str
+    train_end: datetime
+    tokenizer: str | None  # digest; None for an arm without semantic IDs
+
+    def has_seen(self, cut: datetime) -> bool:
+        """Whether it learned past the cut."""
+        return self.train_end > cut
+
+    def shares_tokenizer(self, tokenizer: str, cut: datetime) -> bool:
+        """False for a champion on the IDs of another tokenizer: those of cold items would mean nothing to it.
+
+        One that is refitted at the cut is refitted on this cycle's IDs.
+        """
+        return self.has_seen(cut) or self.tokenizer in (None, tokenizer)
+
+
+def arms_to_train(challenger: str, champion: Incumbent | None, cut: datetime) -> tuple[str, ...]:
+    """The challenger, the reference, and the recipe of a champion that has seen the window; each once."""
+    again = [champion.arm] if champion and champion.has_seen(cut) else []
+    return tuple(dict.fromkeys((challenger, REFERENCE, *again)))
+
+
+def line_up(
+    *,
+    challenger: str,
+    bundle: ArtifactRef,
+    trained: Mapping[str, FittedArm],
+    baselines: Mapping[str, ArtifactRef],
+    champion: Incumbent | None,
+    tokenizer: str,
+    cut: datetime,
+) -> tuple[Contender, ...]:
+    """Everyone who is asked for lists. The challenger is asked out of the bundle that will be registered.
+
+    `trained` holds at least `arms_to_train`; `tokenizer` is the digest of the one whose IDs they were trained on.
+    """
+    own = trained[challenger]
+    contenders = [
+        Contender(
+            name=challenger, artifact=bundle, folder="arm", train_end=cut, reads_cold_ids=own.reads_ids
+        )
+    ]
+    if champion and champion.has_seen(cut):
+        again = trained[champion.arm]
+        contenders.append(
+            Contender(
+                name=CHAMPION, artifact=again.artifact, train_end=cut, compared="refit at the cut",
+                reads_cold_ids=again.reads_ids,
+            )
+        )  # fmt: skip
+    elif champion:
+        contenders.append(
+            Contender(
+                name=CHAMPION, artifact=champion.bundle, folder="arm", train_end=champion.train_end,
+                reads_cold_ids=champion.tokenizer == tokenizer,
+            )
+        )  # fmt: skip
+    beside = [(REFERENCE, trained[REFERENCE].artifact)] if challenger != REFERENCE else []
+    return (*contenders, *_plain([*beside, *baselines.items()], cut))
+
+
+def _plain(arms: Sequence[tuple[str, ArtifactRef]], cut: datetime) -> list[Contender]:
+    return [Contender(name=name, artifact=artifact, train_end=cut) for name, artifact in arms]

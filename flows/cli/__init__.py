@@ -1,0 +1,1 @@
+"""`recloop`, the command line: one file a command, and the boxes that they print."""

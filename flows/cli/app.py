@@ -1,0 +1,90 @@
+"""`recloop`: every stage of the loop from the terminal.
+
+Imports of engines stand inside the commands, so that `--help` answers at once. A known failure prints one
+message that names the thing and the fix, and exits with 1; anything else keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli import (
+    demo,
+    doctor,
+    ingest,
+    promote,
+    recommend,
+    replay,
+    retrain,
+    rollback,
+    status,
+    ui,
+    validate,
+)
+
+app = typer.Typer(
+    name="recloop",
+    help="A retraining loop for generative recommenders: validate, train, replay, promote.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (
+    demo.demo,
+    ingest.ingest,
+    validate.validate,
+    retrain.retrain,
+    replay.replay,
+    promote.promote,
+    rollback.rollback,
+    recommend.recommend,
+    status.status,
+    ui.ui,
+    doctor.doctor,
+):
+    app.command()(command)
+
+
+@app.callback()
+def _main(
+    home: Annotated[
+        Path | None, typer.Option(help="folder of all state", envvar="RECLOOP_HOME", show_default=".recloop")
+    ] = None,
+) -> None:
+    from flows.settings import apply_environment, load_settings
+
+    if home is not None:
+        os.environ["RECLOOP_HOME"] = str(home)
+    apply_environment(load_settings())
+    # what the engines warn each other's authors of is nothing that a user can fix
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore", DeprecationWarning)
+    # a failure reaches the terminal once, as itself; how it went through Prefect is told in Prefect's UI
+    for runs in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(runs).propagate = False
+
+
+def main() -> None:
+    """The console script: known failures become one message and exit code 1."""
+    try:
+        app()
+    except Exception as error:
+        if not _is_known(error):
+            raise
+        from flows.local.console import error_panel
+
+        error_panel(error)
+        sys.exit(1)
+
+
+def _is_known(error: Exception) -> bool:
+    """Whether the error was raised for a person: one of recloop's own exception classes."""
+    return type(error).__module__.split(".")[0] in {"components", "flows"}

@@ -1,0 +1,104 @@
+"""`recloop demo`: two retraining cycles over real data, told as a team would live them.
+
+Cycle 1 trains before the median event and replays up to the .7 quantile; there is no champion, so it has to
+beat popularity. Then the later events arrive, some of them spoiled, and cycle 2 trains a challenger before
+the .7 quantile and replays it against the champion on what came after.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.options import Preset
+
+if TYPE_CHECKING:
+    from flows.request import CycleRequest
+    from flows.settings import Settings
+    from flows.summary import CycleSummary
+
+POISONED_ROWS = 11  # one of each kind
+
+
+def demo(
+    data: Annotated[str, typer.Option(help="movielens, synthetic, or a folder")] = "movielens",
+    preset: Preset = "default",
+) -> None:
+    """Take real data through two retraining cycles and print the verdicts.
+
+    What is finished already is told, not done again.
+    """
+    from flows.cli.summary_box import summary_box
+    from flows.local.console import console
+    from flows.local.demo_home import enter_demo
+
+    settings = enter_demo(data)
+    requests = demo_requests(data, preset, settings)
+    from flows.record import finished_cycle
+    from flows.request import settle_cycle
+
+    told = [finished_cycle(settle_cycle(request)) for request in requests]
+    if all(told):
+        console.print("\nBoth cycles are finished and nothing has changed since: everything is reused.")
+        for number, summary in enumerate(filter(None, told), start=1):
+            console.print(summary_box(f"cycle {number}", summary.all_reused()))
+    else:
+        _run_cycles(requests, told, settings)
+    _say_goodbye(settings)
+
+
+def demo_requests(data: str, preset: str, settings: Settings) -> tuple[CycleRequest, CycleRequest]:
+    """The two cycles, cut by quantiles of the event times of the whole source."""
+    from components.data.sources.arrival import moments_at
+    from components.data.sources.opening import open_source
+    from flows.local.console import console
+    from flows.request import cycle_request
+
+    source = open_source(data, home=settings.sources)
+    if source.terms:
+        console.print(f"[dim]{source.terms}[/dim]\n")
+    middle, late, end = moments_at(source.read(since=None, until=None).events, (0.5, 0.7, 1.0))
+    first = cycle_request(source=data, as_of=late, train_cutoff=middle, preset=preset)
+    second = cycle_request(
+        source=data, since=late, as_of=end, train_cutoff=late, preset=preset, poisoned_rows=POISONED_ROWS
+    )
+    return first, second
+
+
+def _run_cycles(
+    requests: tuple[CycleRequest, ...], told: list[CycleSummary | None], settings: Settings
+) -> None:
+    """Run what is not finished yet; a finished cycle keeps the record of the run that did its work."""
+    from flows.cli.summary_box import summary_box
+    from flows.local.console import console, dimmed
+    from flows.local.servers import running_servers
+    from flows.retraining_lease import refuse_if_retraining
+
+    refuse_if_retraining()
+    with running_servers(settings, dimmed) as servers:
+        dimmed(f"servers ready after {servers.seconds:.0f} s, counted apart")
+        from flows.cycle import retraining_cycle
+
+        for number, (request, finished) in enumerate(zip(requests, told, strict=True), start=1):
+            if finished:
+                console.print(summary_box(f"cycle {number}", finished.all_reused()))
+                continue
+            console.print(
+                f"\n[bold]cycle {number}[/bold]: train before {request.train_cutoff:%Y-%m-%d %H:%M}, "
+                f"replay until {request.as_of:%Y-%m-%d %H:%M}"
+            )
+            console.print(summary_box(f"cycle {number}", retraining_cycle(request)))
+
+
+def _say_goodbye(settings: Settings) -> None:
+    from flows.local.console import console
+
+    shown = os.path.relpath(settings.home)
+    at = "" if shown == ".recloop" else f" --home {shown}"
+    console.print(
+        f"\nLook around: [bold]recloop{at} ui[/bold] opens the UIs on this state, "
+        f"[bold]recloop{at} status[/bold] tells where things stand,\n"
+        f"[bold]recloop{at} recommend --user ID[/bold] shows what the champion would recommend."
+    )

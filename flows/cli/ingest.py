@@ -1,0 +1,34 @@
+"""`recloop ingest`: check a batch, quarantine bad rows, land the rest."""
+
+from __future__ import annotations
+
+from flows.cli.options import AsOf, MaxBadShare, Since, Source
+
+
+def ingest(
+    source: Source = "movielens", since: Since = None, as_of: AsOf = None, max_bad_share: MaxBadShare = 0.05
+) -> None:
+    """Check a batch against its contracts, quarantine bad rows, land the rest."""
+    from flows.cli.arrival import say_what_is_left, say_reasons
+    from flows.local.console import console, dimmed
+    from flows.local.servers import running_servers
+    from flows.request import BatchRequest
+    from flows.settings import load_settings
+    from flows.warehouse import warehouse
+
+    settings = load_settings()
+    warehouse()  # a database that cannot be opened is told before servers are started
+    request = BatchRequest(source=source, since=since, as_of=as_of, max_bad_share=max_bad_share)
+    say_what_is_left(request)
+    with running_servers(settings, dimmed):
+        from flows.ingest import ingest as flow
+
+        _, landed = flow(request)
+    result = landed.output.result
+    known = "this batch had landed before, nothing changed: " if result.repeated or landed.reused else ""
+    console.print(
+        f"{known}{result.received:,} events = {result.accepted:,} accepted + {result.quarantined:,} quarantined "
+        f"+ {result.duplicates:,} duplicates; {result.items_new:,} new items, {result.items_updated:,} updated"
+    )
+    say_reasons(landed.output.reasons)
+    console.print(f"Data Docs: {result.data_docs}")

@@ -1,0 +1,57 @@
+"""Options that several commands share, and how a moment is read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import typer
+
+
+def moment(text: str) -> datetime:
+    """An ISO 8601 moment with its zone; refuses a naive one, since guessing a zone moves events."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not an ISO 8601 moment, such as 1998-04-01T00:00Z") from error
+    if found.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no time zone; write {text}Z if it is UTC")
+    return found
+
+
+def moment_option(help_: str) -> typer.models.OptionInfo:
+    """An option that takes a moment."""
+    option: typer.models.OptionInfo = typer.Option(help=help_, parser=moment, metavar="MOMENT")
+    return option
+
+
+Source = Annotated[
+    str, typer.Option("--source", "-s", help="movielens, synthetic, or a folder of events and items")
+]
+Since = Annotated[datetime | None, moment_option("take only events from this moment on")]
+AsOf = Annotated[
+    datetime | None,
+    moment_option("the moment that counts as now, ISO 8601 with zone; default: the data's end"),
+]
+MaxBadShare = Annotated[
+    float, typer.Option(min=0, max=1, help="circuit breaker: a larger share of bad events stops the batch")
+]
+Challenger = Annotated[
+    Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "ease"],
+    typer.Option(help="the arm that may become champion"),
+]
+Profile = Annotated[Literal["small", "production"], typer.Option(help="gate profile, sized to the data")]
+Mode = Annotated[
+    Literal["rolling", "batch"],
+    typer.Option(help="rolling (a list before every event) or batch (one list a user, at the cut)"),
+]
+FilterSeen = Annotated[
+    bool,
+    typer.Option(
+        "--filter-seen/--keep-seen",
+        help="keep where people take things again: what a user has had then counts, in lists and in truth",
+    ),
+]
+Preset = Annotated[
+    Literal["default", "quick"], typer.Option(help="model size: default, or quick (small, for a first look)")
+]

@@ -1,0 +1,55 @@
+"""The registry as the terminal reaches it: its server if that answers, else the local database itself."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from flows.local.console import console
+from flows.local.servers import mlflow_address
+from flows.settings import load_settings
+
+if TYPE_CHECKING:
+    from components.registry.promotion import PromotionResult
+
+
+class NothingRegistered(Exception):
+    """This home has no registry yet: nothing can be served, promoted or brought back."""
+
+
+class NotMoved(Exception):
+    """The promotion was refused, and says why."""
+
+
+@contextmanager
+def registry() -> Iterator[str]:
+    """Point MLflow's client at the registry; yields the model's name.
+
+    Raises NothingRegistered where the registry would be this home's own and no run has made it yet.
+    """
+    settings = load_settings()
+    if (address := mlflow_address(settings)) is None:
+        raise NothingRegistered(
+            f"there is no champion and no other version under {settings.home}: no model has been registered there "
+            "yet. `recloop demo` or `recloop retrain` trains, registers and promotes one; another --home may hold it."
+        )
+    from components.registry import tracking
+
+    tracking.configure(address)
+    yield settings.model_name
+
+
+def say_moved(result: PromotionResult, wanted: str | None = None) -> None:
+    """Print what serves now. Raises NotMoved if `wanted` (or anything) should have moved and did not."""
+    if not result.moved and result.champion != wanted:
+        raise NotMoved(result.reason)
+    console.print(result.reason)
+    if result.tokenizer and result.id_table:
+        console.print(f"tokenizer {result.tokenizer[:12]}, ID table {result.id_table[:12]}")
+
+
+def actor() -> str:
+    """Who acts from this terminal, for the ledger."""
+    return getpass.getuser()

@@ -1,0 +1,64 @@
+"""`recloop retrain`: one whole cycle."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import (
+    AsOf,
+    Challenger,
+    FilterSeen,
+    MaxBadShare,
+    Mode,
+    Preset,
+    Profile,
+    Since,
+    Source,
+    moment_option,
+)
+from datetime import datetime
+
+
+def retrain(
+    source: Source = "movielens",
+    since: Since = None,
+    as_of: AsOf = None,
+    train_cutoff: Annotated[
+        datetime | None, moment_option("train before, replay after; default: the last cycle's as-of")
+    ] = None,
+    challenger: Challenger = "mmgrec",
+    profile: Profile = "small",
+    mode: Mode = "rolling",
+    filter_seen: FilterSeen = True,
+    preset: Preset = "default",
+    refit_tokenizer: Annotated[bool, typer.Option(help="make new semantic IDs for all items")] = False,
+    max_bad_share: MaxBadShare = 0.05,
+) -> None:
+    """Run one whole cycle: ingest, train, replay, decide, register, and promote if the verdict says so."""
+    from flows.cli.summary_box import summary_box
+    from flows.local.console import console, dimmed
+    from flows.local.servers import running_servers
+    from flows.request import cycle_request
+    from flows.retraining_lease import refuse_if_retraining
+    from flows.settings import load_settings
+
+    request = cycle_request(
+        source=source,
+        since=since,
+        as_of=as_of,
+        train_cutoff=train_cutoff,
+        challenger=challenger,
+        profile=profile,
+        mode=mode,
+        filter_seen=filter_seen,
+        preset=preset,
+        tokenizer="refit" if refit_tokenizer else "reuse",
+        max_bad_share=max_bad_share,
+    )
+    refuse_if_retraining()  # whoever would be refused starts no servers
+    with running_servers(load_settings(), dimmed):
+        from flows.cycle import retraining_cycle
+
+        console.print(summary_box("cycle", retraining_cycle(request)))

@@ -1,0 +1,19 @@
+"""`recloop rollback`: bring the previous champion back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def rollback(reason: Annotated[str, typer.Option(help="why; written to the ledger")]) -> None:
+    """Bring the previous champion back, its tokenizer and ID table included."""
+    from flows.cli.registry import actor, registry, say_moved
+    from flows.warehouse import warehouse
+
+    with registry() as model_name:
+        from components.registry import promotion
+
+        result = promotion.rollback(warehouse(), model_name=model_name, actor=actor(), reason=reason)
+    say_moved(result)

@@ -1,0 +1,32 @@
+"""`recloop ui`: the real pages on what is there."""
+
+from __future__ import annotations
+
+import threading
+from typing import Annotated
+
+import typer
+
+
+def ui(
+    demo: Annotated[
+        bool, typer.Option("--demo", help="on what the last `recloop demo` under this home left")
+    ] = False,
+) -> None:
+    """Open the real UIs (Prefect, MLflow, Data Docs, replay reports) on what is there; Ctrl-C leaves them."""
+    from flows.local.console import console
+    from flows.local.demo_home import enter_last_demo
+    from flows.local.servers import running_servers
+    from flows.local.site import static_site
+    from flows.settings import load_settings
+
+    settings = enter_last_demo() if demo else load_settings()
+    with running_servers(settings, console.print) as servers, static_site(settings) as pages:
+        console.print(f"\n  {'state':<16} {settings.home}")
+        for title, url in {**servers.urls, **pages}.items():
+            console.print(f"  {title:<16} {url}")
+        console.print("\nCtrl-C ends this; the servers stop with the last who uses them.")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            console.print("stopping")

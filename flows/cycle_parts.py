@@ -1,0 +1,105 @@
+"""Every stage of one cycle as it came out, and the summary that is told of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prefect import runtime
+
+from components.artifact import ArtifactRef
+from components.evaluation.contenders import Incumbent
+from components.registry.tracking import TrackingRun
+from flows.features import Features
+from flows.ingest import CheckedBatch, LandedBatch
+from flows.record import CarriedIds
+from flows.release import Promoted, RegisteredChallenger
+from flows.replay import Replayed
+from flows.request import SettledCycle
+from flows.semantic_ids import ColdIds, IdentifiedItems
+from flows.settings import load_settings
+from flows.snapshots import Snapshots
+from flows.stages import StageResult
+from flows.summary import CycleSummary, arm_figures, stage_figures
+from flows.training import BundledChallenger, CountedArms, TrainedArm
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedCycle:
+    """What this cycle is compared with, and carries on."""
+
+    champion: Incumbent | None
+    carried: CarriedIds | None  # None: the tokenizer is fitted
+    previous_ids: ArtifactRef | None  # the ID table before, which a refit is held against
+
+    @property
+    def note(self) -> str:
+        return f"against version {self.champion.version}" if self.champion else "no champion yet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CycleParts:
+    """All stages of a finished cycle, in the order in which they ran."""
+
+    checked: StageResult[CheckedBatch]
+    landed: StageResult[LandedBatch]
+    opened: StageResult[OpenedCycle]
+    snapshots: StageResult[Snapshots]
+    prepared: Features
+    identified: StageResult[IdentifiedItems]
+    cold: StageResult[ColdIds]
+    trained: tuple[StageResult[TrainedArm], ...]
+    counted: StageResult[CountedArms]
+    bundled: StageResult[BundledChallenger]
+    replayed: Replayed
+    registered: StageResult[RegisteredChallenger]
+    promoted: StageResult[Promoted]
+
+    @property
+    def stages(self) -> tuple[StageResult, ...]:
+        return (
+            self.checked, self.landed, self.opened, self.snapshots, *self.prepared.stages, self.identified,
+            self.cold, *self.trained, self.counted, self.bundled, *self.replayed.stages, self.registered,
+            self.promoted,
+        )  # fmt: skip
+
+
+def summarise(
+    cycle: SettledCycle, parts: CycleParts, tracked: TrackingRun, *, seconds: float
+) -> CycleSummary:
+    """What a person is told of the cycle, and where to look."""
+    settings = load_settings()
+    landed, ids, evidence = parts.landed.output, parts.identified.output, parts.replayed.evidence
+    champion, version = parts.opened.output.champion, parts.registered.output.version
+    return CycleSummary(
+        cycle_id=cycle.id,
+        source=cycle.request.source,
+        as_of=cycle.as_of.isoformat(),
+        train_cutoff=cycle.train_cutoff.isoformat(),
+        received=landed.result.received,
+        accepted=landed.result.accepted,
+        quarantined=landed.result.quarantined,
+        duplicates=landed.result.duplicates,
+        quarantine_reasons=landed.reasons,
+        train_events=parts.snapshots.output.train_events,
+        window_users=evidence.plan.users,
+        window_requests=evidence.plan.requests,
+        verdict=evidence.measured.outcome,
+        reasons=tuple(evidence.measured.reasons),
+        version=version,
+        champion_before=champion.version if champion else None,
+        champion_after=parts.promoted.output.champion,
+        tokenizer=ids.tokenizer.digest,
+        tokenizer_reused=parts.opened.output.carried is not None,
+        new_ids=ids.new_ids,
+        ids_note=ids.note,
+        arms=tuple(arm_figures(evidence)),
+        stages=stage_figures(parts.stages),
+        seconds=seconds,
+        addresses={
+            "replay report": str(parts.replayed.page),
+            "Prefect run": f"{settings.prefect_ui_url}/runs/flow-run/{runtime.flow_run.id}",
+            "MLflow run": tracked.url,
+            "MLflow version": settings.version_url(version),
+            "Data Docs": parts.checked.output.data_docs,
+        },
+    )

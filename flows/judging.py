@@ -1,0 +1,173 @@
+"""Judging: the arms' lists are scored, compared and put before the gate; the evidence is published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+
+from components.artifact import ArtifactRef, publish
+from components.data import alpha, snapshot
+from components.evaluation import latency
+from components.evaluation.alpha_spending import Attempt
+from components.evaluation.beyond import categories_of
+from components.evaluation.contenders import Contender
+from components.evaluation.evidence import write_evidence
+from components.evaluation.replay import ArmLists, Trial, evaluate
+from components.evaluation.result import ReplayResult
+from components.recommender.arm import Arm
+from flows.ranking import COLD_LISTS, RankedLists, read_lists
+from flows.replay_window import PROFILES, ReplayWindow, histories_of, load_contender
+from flows.settings import load_settings
+from flows.stages import StageResult, key_of, run_once
+from flows.warehouse import warehouse
+
+_LATENCY_BATCHES = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedReplay:
+    """The verdict, and the published evidence behind it."""
+
+    replay: ArtifactRef
+    challenger: str
+    champion: str | None
+    verdict: str
+    reason: str  # the first
+    attempt: Attempt | None  # which challenger of the window, at which alpha
+
+    @property
+    def note(self) -> str:
+        return f"{self.verdict}: {self.reason}"
+
+
+@task(task_run_name="judge-{challenger}")
+def judge(
+    run: str,
+    window: ReplayWindow,
+    contenders: tuple[Contender, ...],
+    lists: tuple[RankedLists, ...],
+    challenger: str,
+    champion: str | None,
+) -> StageResult[JudgedReplay]:
+    """Score, compare, pass the gate; publish the evidence and the table of arms."""
+    by_name = {contender.name: contender for contender in contenders}
+    profile = PROFILES[window.profile]()
+    spent = _spend_alpha(window, by_name[challenger], by_name.get(champion or ""))
+    attempt = Attempt(number=spent.attempt, alpha_one_sided=spent.alpha_one_sided) if spent else None
+    key = key_of(
+        judge, "judge", run=run,
+        reads={ranked.arm: ranked.lists for ranked in lists},
+        facts={
+            "contenders": [
+                [c.name, c.artifact.digest, c.train_end.isoformat(), c.compared] for c in contenders
+            ],
+            "attempt": asdict(attempt) if attempt else None,
+            "challenger": challenger, "champion": champion, **window.config,
+        },
+    )  # fmt: skip
+
+    def work() -> JudgedReplay:
+        measured = _latency(window, [by_name[arm] for arm in (challenger, champion) if arm])
+        result = evaluated(window, contenders, lists, challenger, champion, attempt, measured)
+        published = publish(
+            load_settings().artifacts,
+            "replay",
+            lambda folder: _write_replay(folder, result),
+            parents=key.parents,
+            config={"challenger": challenger, "champion": champion, **window.config},
+        )
+        return JudgedReplay(
+            replay=published, challenger=challenger, champion=champion,
+            verdict=str(result.outcome), reason=result.reasons[0], attempt=attempt,
+        )  # fmt: skip
+
+    judged = run_once(key, JudgedReplay, work, computes=True)
+    if spent:
+        told = {"verdict": judged.output.verdict, "replay": judged.output.replay.digest}
+        alpha.record_verdict(warehouse(), spent, profile=profile.hash, **told)
+    return judged
+
+
+@lru_cache(maxsize=1)
+def evaluated(
+    window: ReplayWindow,
+    contenders: tuple[Contender, ...],
+    lists: tuple[RankedLists, ...],
+    challenger: str,
+    champion: str | None,
+    attempt: Attempt | None,
+    measured: tuple[tuple[str, latency.Latency], ...],
+) -> ReplayResult:
+    """All that the lists show. The report, drawn right after the verdict, need not evaluate them again."""
+    plan, cold = window.plan(), window.cold()
+    speed = dict(measured)
+    published = {ranked.arm: ranked.lists for ranked in lists}
+    by_name = {contender.name: contender for contender in contenders}
+    return evaluate(
+        plan,
+        [
+            ArmLists(
+                name=contender.name,
+                lists=read_lists(published[contender.name]),
+                train_end=contender.train_end,
+                digest=contender.artifact.digest,
+                latency=speed.get(contender.name),
+                cold_lists=read_lists(published[contender.name], COLD_LISTS) if cold else None,
+            )
+            for contender in contenders
+        ],
+        Trial(
+            challenger=challenger,
+            champion=champion,
+            profile=PROFILES[window.profile](),
+            attempt=attempt,
+            compared=by_name[champion].compared if champion else "registry artifact",
+        ),
+        categories=categories_of(snapshot.read_items(window.snapshots.window), plan.catalogue),
+        cold=cold,
+    )
+
+
+def _spend_alpha(
+    window: ReplayWindow, challenger: Contender, champion: Contender | None
+) -> alpha.AlphaEntry | None:
+    """What this challenger may use of the window's alpha; the champion's own artifact tries nothing."""
+    if champion and champion.artifact == challenger.artifact:
+        return None
+    profile = PROFILES[window.profile]()
+    return alpha.spend_alpha(
+        warehouse(),
+        window=window.snapshots.window.digest,
+        challenger=challenger.artifact.digest,
+        shares=profile.alpha_shares,
+        profile=profile.hash,
+    )
+
+
+def _latency(
+    window: ReplayWindow, contenders: Sequence[Contender]
+) -> tuple[tuple[str, latency.Latency], ...]:
+    """How fast each arm answers one request after the other, measured in turns."""
+    plan = window.plan()
+
+    def asked(arm: Arm) -> Any:
+        return lambda requests: arm.recommend(
+            histories_of(plan, requests), k=10, candidates=plan.candidates, exclude_seen=plan.filter_seen
+        )
+
+    measured = latency.measure_latency(
+        {contender.name: asked(load_contender(contender)) for contender in contenders},
+        num_requests=len(plan),
+        batches=_LATENCY_BATCHES,
+    )
+    return tuple(sorted(measured.items()))
+
+
+def _write_replay(folder: Path, result: ReplayResult) -> None:
+    write_evidence(result, folder)
+    result.metrics_table().to_csv(folder / "arms.csv", index=False)

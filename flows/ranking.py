@@ -1,0 +1,98 @@
+"""Ranking: each arm's lists for every request of a window, as a published artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from prefect import task
+
+from components.artifact import ArtifactRef, publish, verified
+from components.evaluation.contenders import Contender
+from components.recommender.arm import Arm, takes_ids
+from components.tokenizer.id_table import read_id_table
+from flows.local.console import progress_bar
+from flows.replay_window import PROFILES, ReplayWindow, histories_of, load_contender
+from flows.settings import load_settings
+from flows.stages import StageResult, key_of, run_once
+
+LISTS, COLD_LISTS = "lists.npy", "cold_lists.npy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedLists:
+    """An arm's lists on a window; under `cold_lists.npy`, where it stands, those of the second pass."""
+
+    arm: str
+    lists: ArtifactRef
+    num_lists: int
+
+    @property
+    def note(self) -> str:
+        return f"{self.num_lists:,} lists"
+
+
+@task(task_run_name="rank-{contender.name}")
+def rank(run: str, window: ReplayWindow, contender: Contender) -> StageResult[RankedLists]:
+    """The arm's list for every request of the window."""
+    key = key_of(
+        rank, f"rank {contender.name}", run=run,
+        reads={"arm": contender.artifact, **window.reads},
+        facts={**window.config, "reads_cold_ids": contender.reads_cold_ids},
+    )  # fmt: skip
+
+    def work() -> RankedLists:
+        arm = load_contender(contender)
+        lists = {LISTS: _lists(window, contender, arm)}
+        if window.cold_ids is not None:
+            lists[COLD_LISTS] = _cold_lists(window, window.cold_ids, contender, arm)
+        ref = publish(
+            load_settings().artifacts,
+            "lists",
+            lambda folder: _write_arrays(folder, lists),
+            parents=key.parents,
+            config={"arm": contender.name, **window.config},
+        )
+        return RankedLists(arm=contender.name, lists=ref, num_lists=len(window.plan()))
+
+    return run_once(key, RankedLists, work, computes=True)
+
+
+def read_lists(ref: ArtifactRef, name: str = LISTS) -> np.ndarray:
+    """An arm's lists [R k] out of its published folder, every byte checked."""
+    verified(ref.path)
+    return np.load(Path(ref.path) / name, allow_pickle=False)
+
+
+def _lists(window: ReplayWindow, contender: Contender, arm: Arm) -> np.ndarray:
+    plan = window.plan()
+    with progress_bar(f"rank {contender.name}") as bar:
+        return arm.recommend(
+            histories_of(plan, slice(None)),
+            k=PROFILES[window.profile]().list_length,
+            candidates=plan.candidates,
+            exclude_seen=plan.filter_seen,
+            on_step=lambda done, total: bar(done, total, {}),
+        ).items
+
+
+def _cold_lists(window: ReplayWindow, cold_ids: ArtifactRef, contender: Contender, arm: Arm) -> np.ndarray:
+    """The arm's lists for the second pass; an arm that reads IDs is told those of cold items."""
+    plan, cold = window.plan(), window.cold()
+    assert cold is not None
+    if contender.reads_cold_ids and takes_ids(arm):
+        table = read_id_table(cold_ids)
+        arm = arm.with_ids(table.item_ids, table.codes)
+    return arm.recommend(
+        histories_of(plan, cold.requests),
+        k=cold.list_length(PROFILES[window.profile]().list_length),
+        candidates=cold.candidates,
+        exclude_seen=plan.filter_seen,
+    ).items
+
+
+def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    for name, array in arrays.items():
+        np.save(folder / name, array, allow_pickle=False)

@@ -1,0 +1,89 @@
+"""A replay window: what is asked of the arms, the same of all, and the arms as they are asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.artifact import ArtifactRef, verified
+from components.data import snapshot
+from components.evaluation import gate
+from components.evaluation.cold import ColdPass, plan_cold
+from components.evaluation.contenders import Contender
+from components.evaluation.plan import Mode, ReplayPlan, plan_replay
+from components.recommender.arm import Arm, Histories
+from components.recommender.loading import load_arm
+from components.tokenizer.id_table import read_id_table
+from flows.snapshots import Snapshots
+
+PROFILES = {"small": gate.small, "production": gate.production}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayWindow:
+    """A window and how it is replayed."""
+
+    snapshots: Snapshots
+    profile: str
+    mode: Mode
+    filter_seen: bool
+    cold_ids: ArtifactRef | None = None  # IDs of items that appeared after the cut; None: no second pass
+
+    def plan(self) -> ReplayPlan:
+        """The requests of the window; built once in a process, whoever asks."""
+        return _plan(self.snapshots.train, self.snapshots.window, self.mode, self.filter_seen)
+
+    def cold(self) -> ColdPass | None:
+        """The second pass, over items whose content is known: those that have an ID."""
+        if self.cold_ids is None:
+            return None
+        items = snapshot.read_items(self.snapshots.window)
+        return plan_cold(self.plan(), items[items["item_id"].isin(read_id_table(self.cold_ids).item_ids)])
+
+    @property
+    def reads(self) -> dict[str, ArtifactRef | None]:
+        return {
+            "train": self.snapshots.train,
+            "window": self.snapshots.window,
+            "cold_ids": self.cold_ids,
+        }
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {"profile": self.profile, "mode": self.mode, "filter_seen": self.filter_seen}
+
+
+@lru_cache(maxsize=1)
+def _plan(train: ArtifactRef, window: ArtifactRef, mode: Mode, filter_seen: bool) -> ReplayPlan:
+    facts = snapshot.snapshot_facts(window)
+    assert facts.start is not None
+    return plan_replay(
+        snapshot.read_events(train),
+        snapshot.read_events(window),
+        snapshot.read_items(train),
+        cut=facts.start,
+        end=facts.end,
+        mode=mode,
+        filter_seen=filter_seen,
+    )
+
+
+def load_contender(contender: Contender) -> Arm:
+    """The arm out of its published folder, every byte checked."""
+    verified(contender.artifact.path)
+    return load_arm(Path(contender.artifact.path) / contender.folder)
+
+
+def histories_of(plan: ReplayPlan, requests: slice | np.ndarray) -> Histories:
+    """What an arm is shown for these requests of the plan."""
+    return Histories(
+        catalogue=plan.catalogue,
+        items=plan.items,
+        times=plan.times,
+        start=plan.start[requests],
+        end=plan.end[requests],
+    )

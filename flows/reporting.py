@@ -1,0 +1,71 @@
+"""The report of a replay: drawn from the evaluated lists, kept apart from the evidence.
+
+A page or a style that changed is drawn anew, and no arm is asked or judged again for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import task
+
+from components.artifact import ArtifactRef, publish
+from components.data import snapshot
+from components.data.sources.opening import item_images, open_source
+from components.evaluation.contenders import Contender
+from components.evaluation.evidence import read_evidence
+from components.report import render_report
+from flows.judging import JudgedReplay, evaluated
+from flows.ranking import RankedLists, read_lists
+from flows.replay_window import ReplayWindow
+from flows.settings import load_settings
+from flows.stages import StageResult, key_of, run_once
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderedReport:
+    report: ArtifactRef  # holds report.html
+
+    @property
+    def note(self) -> str:
+        return self.report.digest[:12]
+
+
+@task(task_run_name="draw-report")
+def render(
+    run: str,
+    window: ReplayWindow,
+    contenders: tuple[Contender, ...],
+    lists: tuple[RankedLists, ...],
+    judged: JudgedReplay,
+    source: str | None,
+) -> StageResult[RenderedReport]:
+    """Verdict, evidence as figures, and the lists of users, with titles and the items' own images."""
+    settings = load_settings()
+    key = key_of(render, "draw report", run=run, reads={"replay": judged.replay}, facts={"source": source})
+
+    def work() -> RenderedReport:
+        measured = tuple(sorted(read_evidence(Path(judged.replay.path)).measured.latency.items()))
+        result = evaluated(
+            window, contenders, lists, judged.challenger, judged.champion, judged.attempt, measured
+        )
+        items = snapshot.read_items(window.snapshots.window)
+        root = open_source(source, home=settings.sources).media_root if source else None
+        page = render_report(
+            result,
+            window.plan(),
+            {ranked.arm: read_lists(ranked.lists) for ranked in lists},
+            dict(zip(items["item_id"], items["title"].fillna(""), strict=True)),
+            images=item_images(items, root),
+        )
+        ref = publish(
+            settings.artifacts,
+            "report",
+            lambda folder: (folder / "report.html").write_text(page, encoding="utf-8"),
+            parents=key.parents,
+            config={},
+        )
+        return RenderedReport(report=ref)
+
+    return run_once(key, RenderedReport, work, computes=True)

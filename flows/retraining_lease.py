@@ -1,0 +1,76 @@
+"""One retraining at a time: the lease of a warehouse, held by the flow itself, and what follows from it.
+
+Whoever holds the lease is the only living retraining of this warehouse. So every other run that carries the
+warehouse's tag and still claims to run is dead: a killed flow stays RUNNING in Prefect for ever unless someone
+says that it crashed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from prefect import runtime, tags
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import StateType
+from prefect.states import Crashed
+
+from components.artifact import digest_of
+from components.data import lease
+from flows.settings import Settings, load_settings
+from flows.warehouse import warehouse
+
+LEASE = "retraining"
+_ALIVE = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+
+
+def refuse_if_retraining() -> None:
+    """Raise LeaseHeld, naming the holder, if a retraining of this warehouse goes on. Takes nothing."""
+    lease.refuse_if_held(warehouse(), LEASE)
+
+
+@contextmanager
+def only_retraining() -> Iterator[lease.Lease]:
+    """Hold the lease, carry the warehouse's tag, and mark runs that died as crashed. Call it in a flow.
+
+    Raises LeaseHeld if another retraining is going on.
+    """
+    settings, me = load_settings(), UUID(runtime.flow_run.id)
+    tag = warehouse_tag(settings)
+    with lease.hold_lease(warehouse(), LEASE, owner=lease.this_process()) as held:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(me, tags={*runtime.flow_run.tags, tag})
+            _sweep_dead_runs(client, tag, alive=me)
+        with tags(tag):  # of the flows and tasks that this one runs
+            yield held
+
+
+def warehouse_tag(settings: Settings) -> str:
+    """The tag of every retraining of this warehouse, and of what it runs."""
+    return f"warehouse:{digest_of(settings.warehouse_address)[:12]}"
+
+
+def _sweep_dead_runs(client: SyncPrefectClient, tag: str, *, alive: UUID) -> None:
+    """Mark every run with this tag that still claims to run, but the one `alive`, as crashed."""
+    message = "The process that ran this is gone; its finished stages are in the journal."
+    claims = FlowRunFilterState(type=FlowRunFilterStateType(any_=_ALIVE))
+    tagged = FlowRunFilter(tags=FlowRunFilterTags(all_=[tag]), state=claims)
+    task_filter = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_ALIVE)))
+    for run in client.read_flow_runs(flow_run_filter=tagged):
+        if run.id == alive:
+            continue
+        own = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+        for task in client.read_task_runs(flow_run_filter=own, task_run_filter=task_filter):
+            client.set_task_run_state(task.id, Crashed(message=message), force=True)
+        client.set_flow_run_state(run.id, Crashed(message=message), force=True)

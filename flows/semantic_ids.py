@@ -1,0 +1,198 @@
+"""Semantic IDs of a cycle: a tokenizer is fitted, or the one before gives IDs to new items, and to cold ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from prefect import task
+from prefect.artifacts import create_table_artifact
+
+from components.artifact import ArtifactRef, verified
+from components.compute import Compute
+from components.data import snapshot
+from components.data.sources.opening import open_source
+from components.features import encoding
+from components.features.cache import VectorCache
+from components.features.featureset import load_feature_set
+from components.features.trainingset import load_training_set
+from components.tokenizer import config as presets
+from components.tokenizer.cold import cold_table, publish_cold_ids
+from components.tokenizer.extension import extend_table
+from components.tokenizer.fit import fit_tokenizer as fit
+from components.tokenizer.health import HealthLimits
+from components.tokenizer.id_table import publish_id_table, read_id_table
+from components.tokenizer.tokenizer import Tokenizer, load_tokenizer
+from components.tokenizer.version import begin_version, publish_tokenizer
+from flows.features import EncodedItems, TrainingRows
+from flows.local.console import progress_bar
+from flows.record import CarriedIds
+from flows.settings import load_settings
+from flows.snapshots import Snapshots
+from flows.stages import StageResult, key_of, run_once
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentifiedItems:
+    """The ID table of this cycle, the tokenizer that gave it, and the encoders in whose space it lives."""
+
+    encoders: ArtifactRef  # a feature set
+    tokenizer: ArtifactRef
+    ids: ArtifactRef
+    new_ids: int
+    health: dict[str, float]  # of a new tokenizer; empty where the one before stays
+    told: str
+
+    @property
+    def carried(self) -> CarriedIds:
+        """What the next cycle carries on."""
+        return CarriedIds(encoders=self.encoders, tokenizer=self.tokenizer, ids=self.ids)
+
+    @property
+    def note(self) -> str:
+        return self.told
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColdIds:
+    """The ID table of the cut with, below it, IDs from content alone for what appeared after it."""
+
+    ids: ArtifactRef
+    num_cold: int
+    num_new: int  # items that appeared after the cut, with content or without
+
+    @property
+    def note(self) -> str:
+        return f"{self.num_cold} of {self.num_new} items that appeared after the cut have content"
+
+
+@task(task_run_name="fit-tokenizer")
+def fit_tokenizer(
+    run: str, snapshots: Snapshots, rows: TrainingRows, encoded: EncodedItems,
+    preset: Literal["default", "quick"], seed: int, previous: ArtifactRef | None,
+) -> StageResult[IdentifiedItems]:  # fmt: skip
+    """A new tokenizer, and the ID table that begins with it. A collapsed codebook stops the run here.
+
+    `previous` is the ID table of the version before, if there is one: how much of it is left is told.
+    """
+    settings = load_settings()
+    key = key_of(
+        fit_tokenizer, "fit tokenizer", run=run,
+        reads={
+            "training_set": rows.training_set, "feature_set": encoded.feature_set, "previous_ids": previous,
+        },
+        facts={"preset": preset, "seed": seed, "device": settings.device, "precision": settings.precision},
+    )  # fmt: skip
+
+    def work() -> IdentifiedItems:
+        data = load_training_set(rows.training_set)
+        graph = load_feature_set(encoded.feature_set).graph
+        edges = np.stack([graph.user_index, graph.item_index])
+        with progress_bar("fit tokenizer") as bar:
+            fitted = fit(
+                data.vectors,
+                data.present,
+                edges,
+                num_users=graph.num_users,
+                config=replace(presets.quick() if preset == "quick" else presets.default(), seed=seed),
+                on_step=lambda stage, step, steps, loss: bar(step + 1, steps, {stage: loss}),
+                categories=snapshot.read_categories(snapshots.train, data.item_ids),
+                compute=Compute(device=settings.device, precision=settings.precision),
+            )
+        before = read_id_table(previous) if previous else None
+        version = begin_version(fitted, data.item_ids, edges, previous=before, limits=HealthLimits())
+        config = {"preset": preset, "seed": seed}
+        tokenizer = publish_tokenizer(settings.artifacts, version, parents=key.parents, config=config)
+        return IdentifiedItems(
+            encoders=encoded.feature_set,
+            tokenizer=tokenizer,
+            ids=publish_id_table(
+                settings.artifacts, version.table, tokenizer=tokenizer, table_sizes=version.table_sizes
+            ),
+            new_ids=len(version.table),
+            health=version.figures,
+            told=version.note,
+        )
+
+    identified = run_once(key, IdentifiedItems, work, computes=True)
+    create_table_artifact(
+        key="codebook-health", table=[identified.output.health],
+        description="How the tokenizer uses its codes, and what they agree with",
+    )  # fmt: skip
+    return identified
+
+
+@task(task_run_name="extend-ids")
+def extend_ids(
+    run: str, rows: TrainingRows, encoded: EncodedItems, carried: CarriedIds
+) -> StageResult[IdentifiedItems]:
+    """The frozen tokenizer gives IDs to items that have none; every ID that exists stays as it is."""
+    key = key_of(
+        extend_ids, "extend ids", run=run,
+        reads={
+            "training_set": rows.training_set, "feature_set": encoded.feature_set,
+            "tokenizer": carried.tokenizer, "ids": carried.ids,
+        },
+    )  # fmt: skip
+
+    def work() -> IdentifiedItems:
+        data = load_training_set(rows.training_set)
+        graph = load_feature_set(encoded.feature_set).graph
+        known, tokenizer = read_id_table(carried.ids), _open(carried.tokenizer)
+        edges = np.stack([graph.user_index, graph.item_index])
+        extended = extend_table(
+            known, tokenizer, data.item_ids, data.vectors, data.present, edges, graph.num_users
+        )
+        table = extended.table
+        ids = publish_id_table(
+            load_settings().artifacts, table, tokenizer=carried.tokenizer, table_sizes=tokenizer.table_sizes(table)
+        )
+        return IdentifiedItems(
+            encoders=carried.encoders,
+            tokenizer=carried.tokenizer,
+            ids=ids,
+            new_ids=extended.num_new,
+            health={},
+            told=f"{extended.num_new} new IDs beside {len(known):,} that stay",
+        )
+
+    return run_once(key, IdentifiedItems, work, computes=True)
+
+
+@task(task_run_name="identify-cold-items")
+def identify_cold(run: str, source: str, snapshots: Snapshots, ids: CarriedIds) -> StageResult[ColdIds]:
+    """The frozen tokenizer reads what the window's new items are; those without any content get no ID.
+
+    They are for the replay's second pass. The bundle that is registered keeps the IDs of the cut; the next
+    cycle gives these items IDs of their own, when they have events.
+    """
+    settings = load_settings()
+    key = key_of(
+        identify_cold, "identify cold items", run=run,
+        reads={
+            "window": snapshots.window, "ids": ids.ids, "tokenizer": ids.tokenizer, "encoders": ids.encoders,
+        },
+    )  # fmt: skip
+
+    def work() -> ColdIds:
+        known, items = read_id_table(ids.ids), snapshot.read_items(snapshots.window)
+        new = items[~items["item_id"].isin(known.item_ids)]
+        vectors = encoding.encode(
+            load_feature_set(ids.encoders).encoders,
+            new,
+            root=open_source(source, home=settings.sources).media_root,
+            cache=VectorCache(settings.home / "vectors"),
+        )
+        cold = cold_table(known, _open(ids.tokenizer), vectors.item_ids, vectors.vectors, vectors.present)
+        ref = publish_cold_ids(settings.artifacts, cold, ids=ids.ids, window=snapshots.window)
+        return ColdIds(ids=ref, num_cold=cold.num_cold, num_new=len(new))
+
+    return run_once(key, ColdIds, work, computes=True)
+
+
+def _open(ref: ArtifactRef) -> Tokenizer:
+    """A published tokenizer, every byte checked."""
+    verified(ref.path)
+    return load_tokenizer(Path(ref.path))

@@ -1,0 +1,62 @@
+"""Snapshots of a cycle: the events before the cut, and those of the replay window, frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from prefect import task
+
+from components.artifact import ArtifactRef
+from components.data import snapshot
+from flows.ingest import LandedBatch
+from flows.request import SettledCycle
+from flows.settings import load_settings
+from flows.stages import StageResult, key_of, run_once
+from flows.warehouse import warehouse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshots:
+    """Two snapshots that meet at the cut."""
+
+    train: ArtifactRef  # events before the cut, items known by then
+    window: ArtifactRef  # events of [cut, end)
+    cut: datetime
+    end: datetime
+    train_events: int
+    window_events: int
+
+    @property
+    def note(self) -> str:
+        return f"{self.train_events:,} events before the cut, {self.window_events:,} after it"
+
+
+def freeze(cut: datetime, end: datetime) -> Snapshots:
+    """Take both snapshots from the warehouse. Raises SnapshotEmpty."""
+    root = load_settings().artifacts
+    train = snapshot.take_snapshot(warehouse(), root, end=cut)
+    window = snapshot.take_snapshot(warehouse(), root, start=cut, end=end)
+    return Snapshots(
+        train=train,
+        window=window,
+        cut=cut,
+        end=end,
+        train_events=snapshot.snapshot_facts(train).num_events,
+        window_events=snapshot.snapshot_facts(window).num_events,
+    )
+
+
+@task(task_run_name="take-snapshots")
+def take_snapshots(run: str, cycle: SettledCycle, landed: LandedBatch) -> StageResult[Snapshots]:
+    """Freeze what the cycle trains on and what it is replayed on, as of its batch: the ingestion watermark."""
+    cut, end = cycle.train_cutoff, cycle.as_of
+    key = key_of(
+        take_snapshots, "take snapshots", run=run,
+        facts={"watermark": landed.result.batch_id, "cut": cut.isoformat(), "end": end.isoformat()},
+    )  # fmt: skip
+
+    def work() -> Snapshots:
+        return freeze(cut, end)
+
+    return run_once(key, Snapshots, work)
