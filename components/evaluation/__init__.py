@@ -1,1 +1,1 @@
-"""Evaluation: replay, ranking metrics, statistics, the gate, and its report."""
+"""Evaluation: replay, ranking metrics, statistics, off-policy estimators, and the gate."""

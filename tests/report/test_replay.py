@@ -20,20 +20,20 @@ from PIL import Image
 
 from components.evaluation.plan import ReplayPlan
 from components.evaluation.replay import evaluate
-from components.evaluation.report import render_report
-from components.evaluation.report.exposure import lorenz
-from components.evaluation.report.figure import Plot, figure
-from components.evaluation.report.forest import Estimate, forest
-from components.evaluation.report.histogram import histogram
-from components.evaluation.report.people import draw_people
-from components.evaluation.report.power import ALONE, WHOLE_GATE
-from components.evaluation.report.replay import PLACES
-from components.evaluation.report.table import Column, figure_of, table, word
-from components.evaluation.report.text import number, safe, share, span
-from components.evaluation.report.thumbnails import thumbnail, thumbnails
 from components.evaluation.scores import canonical_for
-from tests.evaluation.reported import PROFILE, judged, page, picture, titles, world
+from components.report import render_report
+from components.report.exposure import lorenz
+from components.report.figure import Plot, figure
+from components.report.forest import Estimate, forest
+from components.report.histogram import histogram
+from components.report.people import draw_people
+from components.report.power import ALONE, WHOLE_GATE
+from components.report.replay import PLACES
+from components.report.table import Column, figure_of, table, word
+from components.report.text import number, safe, share, span
+from components.report.thumbnails import thumbnail, thumbnails
 from tests.evaluation.worlds import plan_of
+from tests.report.reported import PROFILE, judged, page, picture, titles, world
 
 DRAWN = re.compile(r'<script type="application/json">(.*?)</script>')
 RUNS = re.compile(r"<script>(.*?)</script>", re.S)
@@ -181,7 +181,7 @@ def test_figures_are_what_plotly_accepts():
 
 
 def test_colors_are_named_in_light_and_in_dark():
-    css = (files("components.evaluation.report") / "page.css").read_text()
+    css = (files("components.report") / "page.css").read_text()
     light, dark = (
         set(re.findall(r"--([a-z]+): [#r]", part)) for part in css.split("@media (prefers-color", 1)
     )

@@ -13,7 +13,7 @@ from components.evaluation.gate import GateProfile, small
 from components.evaluation.latency import Latency
 from components.evaluation.plan import ReplayPlan
 from components.evaluation.replay import ReplayResult, evaluate
-from components.evaluation.report import render_report
+from components.report import render_report
 from tests.evaluation.worlds import CUT, busy_world, lists_with_hits
 
 # the shipped profile with fewer resamples, and looks that count from the first hundred users on

@@ -10,12 +10,12 @@ from jaxtyping import Float
 from components.evaluation.comparison import Comparison
 from components.evaluation.power import gate_rules, required_effects
 from components.evaluation.profile import Primary
-from components.evaluation.report.curve import Line, curves
-from components.evaluation.report.figure import Mark, figure
-from components.evaluation.report.measures import name_of
-from components.evaluation.report.text import number
 from components.evaluation.result import ReplayResult
 from components.evaluation.statistics import power_at
+from components.report.curve import Line, curves
+from components.report.figure import Mark, figure
+from components.report.measures import name_of
+from components.report.text import number
 
 _POINTS = 121
 ALONE, WHOLE_GATE = "the primary's test", "the whole gate"

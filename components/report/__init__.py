@@ -4,7 +4,7 @@
 on it, the other files one section each. The one room that knows plotly.
 """
 
-from components.evaluation.report.logged import render_logged_report
-from components.evaluation.report.replay import render_report
+from components.report.logged import render_logged_report
+from components.report.replay import render_report
 
 __all__ = ["render_logged_report", "render_report"]

@@ -11,15 +11,15 @@ from jaxtyping import Float
 
 from components.evaluation.counterfactual.estimate import Estimate
 from components.evaluation.counterfactual.evaluation import LoggedResult
-from components.evaluation.report.figure import figure
-from components.evaluation.report.forest import Estimate as ForestRow
-from components.evaluation.report.forest import forest
-from components.evaluation.report.page import Section, page
-from components.evaluation.report.provenance import facts_list
-from components.evaluation.report.table import Cell, Column, figure_of, table, word
-from components.evaluation.report.text import NOT_KNOWN, number, safe, share, span
-from components.evaluation.report.verdict import MEANING
-from components.evaluation.report.weights import weight_figures
+from components.report.figure import figure
+from components.report.forest import Estimate as ForestRow
+from components.report.forest import forest
+from components.report.page import Section, page
+from components.report.provenance import facts_list
+from components.report.table import Cell, Column, figure_of, table, word
+from components.report.text import NOT_KNOWN, number, safe, share, span
+from components.report.verdict import MEANING
+from components.report.weights import weight_figures
 
 CLAIM = (
     "Counterfactual replay: what a policy would have earned, from what another one logged. It holds if the "

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from components.evaluation.report.text import number, safe
+from components.report.text import number, safe
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from components.evaluation.report.table import Column, figure_of, table, word
-from components.evaluation.report.text import safe
 from components.evaluation.result import ReplayResult
+from components.report.table import Column, figure_of, table, word
+from components.report.text import safe
 
 
 def latency_table(result: ReplayResult) -> str:

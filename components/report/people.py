@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Int
 
 from components.evaluation.plan import ReplayPlan
-from components.evaluation.report.text import safe, titled
-from components.evaluation.report.thumbnails import Thumbnails
+from components.report.text import safe, titled
+from components.report.thumbnails import Thumbnails
 
 HISTORY = 10  # items of a history shown, latest first
 _HIT = "✓ hit"

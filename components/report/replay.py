@@ -9,21 +9,21 @@ import numpy as np
 
 from components.evaluation.comparison import Comparison
 from components.evaluation.plan import ReplayPlan
-from components.evaluation.report.arms import arm_tables
-from components.evaluation.report.differences import forest_of, spread_of
-from components.evaluation.report.exposure import lorenz_of
-from components.evaluation.report.latency import latency_table
-from components.evaluation.report.live_test import rehearsal_table
-from components.evaluation.report.looks import sequential_path
-from components.evaluation.report.page import CLAIM, Section, page
-from components.evaluation.report.people import draw_people, people
-from components.evaluation.report.power import power_curve
-from components.evaluation.report.provenance import provenance
-from components.evaluation.report.slices import slice_table
-from components.evaluation.report.thumbnails import ReadImage, thumbnails
-from components.evaluation.report.verdict import checks, verdict_header
 from components.evaluation.result import ReplayResult
 from components.evaluation.scores import canonical_for
+from components.report.arms import arm_tables
+from components.report.differences import forest_of, spread_of
+from components.report.exposure import lorenz_of
+from components.report.latency import latency_table
+from components.report.live_test import rehearsal_table
+from components.report.looks import sequential_path
+from components.report.page import CLAIM, Section, page
+from components.report.people import draw_people, people
+from components.report.power import power_curve
+from components.report.provenance import provenance
+from components.report.slices import slice_table
+from components.report.thumbnails import ReadImage, thumbnails
+from components.report.verdict import checks, verdict_header
 
 T = TypeVar("T")
 PLACES = 10  # of a list that the page looks at

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from components.evaluation.report.text import clean, safe
+from components.report.text import clean, safe
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 _AXIS: dict[str, Any] = {

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from components.evaluation.report.measures import meaning_of, name_of
-from components.evaluation.report.table import Cell, Column, figure_of, table, word
-from components.evaluation.report.text import number
 from components.evaluation.result import ReplayResult
+from components.report.measures import meaning_of, name_of
+from components.report.table import Cell, Column, figure_of, table, word
+from components.report.text import number
 
 
 def arm_tables(result: ReplayResult) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from components.evaluation.rehearsal import Rehearsal
-from components.evaluation.report.measures import name_of
-from components.evaluation.report.table import Cell, Column, figure_of, table, word
-from components.evaluation.report.text import number, safe, share
+from components.report.measures import name_of
+from components.report.table import Cell, Column, figure_of, table, word
+from components.report.text import number, safe, share
 
 
 def rehearsal_table(found: Rehearsal) -> str:

@@ -7,13 +7,13 @@ from jaxtyping import Float
 
 from components.evaluation.comparison import Comparison
 from components.evaluation.gate import NonInferiority
-from components.evaluation.report.figure import Mark, Plot, figure
-from components.evaluation.report.forest import Estimate, forest
-from components.evaluation.report.histogram import histogram
-from components.evaluation.report.measures import name_of
-from components.evaluation.report.text import number, share
 from components.evaluation.result import ReplayResult
 from components.evaluation.statistics import TIE
+from components.report.figure import Mark, Plot, figure
+from components.report.forest import Estimate, forest
+from components.report.histogram import histogram
+from components.report.measures import name_of
+from components.report.text import number, share
 
 _BINS_A_SIDE = 20
 

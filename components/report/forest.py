@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from components.evaluation.report.figure import Plot, label
-from components.evaluation.report.text import number, span
+from components.report.figure import Plot, label
+from components.report.text import number, span
 
 _COLORS = {"passed": "good", "failed": "bad", "unproven": "wait", "": "accent"}
 _ROW = 25  # pixels

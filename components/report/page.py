@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from string import Template
 
-from components.evaluation.report.text import safe
+from components.report.text import safe
 
 CLAIM = "Offline replay: agreement with what users did, not lift."
 
@@ -63,7 +63,7 @@ def _plotly() -> str:
 
 @cache
 def _own(name: str) -> str:
-    return (files("components.evaluation.report") / name).read_text(encoding="utf-8")
+    return (files("components.report") / name).read_text(encoding="utf-8")
 
 
 def _digest(script: str) -> str:

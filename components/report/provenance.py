@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from components.evaluation.report.text import number, safe
 from components.evaluation.result import ReplayResult
+from components.report.text import number, safe
 
 _COUNTS = {
     "window_events": "events in the window",

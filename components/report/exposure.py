@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from components.evaluation.plan import ReplayPlan
-from components.evaluation.report.curve import Line, curves
-from components.evaluation.report.figure import figure
-from components.evaluation.report.text import number, share
 from components.evaluation.result import ReplayResult
+from components.report.curve import Line, curves
+from components.report.figure import figure
+from components.report.text import number, share
 
 _POINTS = 240
 _DASHES = ("dot", "dash", "dashdot", "longdash")

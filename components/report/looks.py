@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from components.evaluation.report.curve import Band, Line, curves
-from components.evaluation.report.figure import Mark, figure
-from components.evaluation.report.measures import name_of
-from components.evaluation.report.text import number, span
 from components.evaluation.sequential import SequentialPath
+from components.report.curve import Band, Line, curves
+from components.report.figure import Mark, figure
+from components.report.measures import name_of
+from components.report.text import number, span
 
 _NAMES = {"normal_mixture": "normal mixture", "empirical_bernstein": "empirical Bernstein"}
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from components.evaluation.comparison import Comparison
-from components.evaluation.report.measures import name_of, slice_meaning, slice_name
-from components.evaluation.report.table import Cell, Column, figure_of, table, word
-from components.evaluation.report.text import safe, span
 from components.evaluation.result import ReplayResult
+from components.report.measures import name_of, slice_meaning, slice_name
+from components.report.table import Cell, Column, figure_of, table, word
+from components.report.text import safe, span
 
 
 def slice_table(result: ReplayResult) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from components.evaluation.report.figure import Mark, figure
-from components.evaluation.report.histogram import histogram
-from components.evaluation.report.text import number, share
+from components.report.figure import Mark, figure
+from components.report.histogram import histogram
+from components.report.text import number, share
 
 _BINS = 36
 

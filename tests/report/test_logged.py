@@ -16,10 +16,10 @@ from playwright.sync_api import Browser, sync_playwright
 from components.evaluation.counterfactual.evaluation import LoggedResult, evaluate_logged
 from components.evaluation.counterfactual.logged import LoggedFeedback
 from components.evaluation.counterfactual.profile import small
-from components.evaluation.report import render_logged_report
-from components.evaluation.report.weights import weight_figures
+from components.report import render_logged_report
+from components.report.weights import weight_figures
 from tests.evaluation.counterfactual.worlds import draw_log, make_world
-from tests.evaluation.test_report_browser import CHROMIUM, FLAGS, opened
+from tests.report.test_browser import CHROMIUM, FLAGS, opened
 
 PROFILE = replace(small(), resamples=2_000)
 DRAWN = re.compile(r'<script type="application/json">(.*?)</script>')

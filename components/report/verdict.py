@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from components.evaluation.comparison import BOOTSTRAP, Comparison
 from components.evaluation.gate import Outcome
-from components.evaluation.report.measures import name_of
-from components.evaluation.report.table import Column, table, word
-from components.evaluation.report.text import number, safe, share, span
 from components.evaluation.result import ReplayResult
+from components.report.measures import name_of
+from components.report.table import Column, table, word
+from components.report.text import number, safe, share, span
 
 MEANING = {
     Outcome.PROMOTE: "every check passed: the evidence supports the challenger",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from components.evaluation.report.figure import Mark, Plot, label, marks
+from components.report.figure import Mark, Plot, label, marks
 
 
 def histogram(

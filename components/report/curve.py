@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from components.evaluation.report.figure import Mark, Plot, label, marks
+from components.report.figure import Mark, Plot, label, marks
 
 
 @dataclass(frozen=True, kw_only=True)
