@@ -23,7 +23,7 @@ from tests.benchmarks.arms import ARMS
 from tests.benchmarks.cold_items import content_scores, split_cold
 from tests.benchmarks.datasets import open_dataset
 from tests.benchmarks.leave_one_out import LeaveOneOut, TooShort, from_lists, hit_rate, ndcg, places
-from tests.benchmarks.results import Outcome, is_done, read_outcomes, write_outcome, write_part
+from tests.benchmarks.results import ArmRun, is_done, read_runs, write_part, write_run
 from tests.benchmarks.semantic_codes import Codes, random_codes, training_edges
 from tests.benchmarks.standing import UsersDiffer, best, comparisons, rows_of
 from tests.benchmarks.surroundings import shared_folder
@@ -187,9 +187,9 @@ def planted(
 ) -> None:
     role = figures.pop("role", "peer")
     costs = {"training_cpu_seconds": 2.0, "peak_mb": 800.0, "parameters": 10, "users_per_cpu_second": 50.0}
-    write_outcome(
+    write_run(
         results,
-        Outcome(
+        ArmRun(
             data=data,
             arm=arm,
             seed=seed,
@@ -213,8 +213,8 @@ def results(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_outcomes_come_back_as_they_went(results: Path) -> None:
-    found = read_outcomes(results)
+def test_runs_come_back_as_they_went(results: Path) -> None:
+    found = read_runs(results)
     assert [(one.arm, one.seed) for one in found][-2:] == [("sasrec", 1), ("sasrec", 2)]
     assert found[-1].fil.tolist() == [1, 1, 1, 1]
     assert is_done(results, "ml100k", "sasrec", 2)
@@ -222,7 +222,7 @@ def test_outcomes_come_back_as_they_went(results: Path) -> None:
 
 
 def test_rows_average_seeds_within_a_user(results: Path) -> None:
-    rows = {row.arm: row for row in rows_of(read_outcomes(results))}
+    rows = {row.arm: row for row in rows_of(read_runs(results))}
     assert next(iter(rows)) == "mmgrec_beam"
     assert rows["sasrec"].gains.tolist() == [1.0, 1.0, 0.5, 0.5]
     assert rows["sasrec"].ndcg.mean == 0.75
@@ -234,7 +234,7 @@ def test_rows_average_seeds_within_a_user(results: Path) -> None:
 
 def test_differences_are_paired(results: Path) -> None:
     """mmgrec_beam is 1 and ref_sasrec 1/2 for everybody: the difference is 1/2 without any spread."""
-    found = {one.what: one for one in comparisons(rows_of(read_outcomes(results)))}
+    found = {one.what: one for one in comparisons(rows_of(read_runs(results)))}
     gap = found["semantic IDs - best peer"]
     assert (gap.first, gap.second, gap.ratio) == ("mmgrec_beam", "ref_sasrec", 2.0)
     assert (gap.difference.mean, gap.difference.lower, gap.difference.upper) == (0.5, 0.5, 0.5)
@@ -246,7 +246,7 @@ def test_differences_are_paired(results: Path) -> None:
 def test_other_users_cannot_be_paired(results: Path) -> None:
     planted(results, "ease", 1, [1, 1, 1, 1], users="uvwy")
     with pytest.raises(UsersDiffer, match="was measured on other users than ease; remove"):
-        rows_of(read_outcomes(results))
+        rows_of(read_runs(results))
 
 
 def test_targets_met_missed_and_not_measured(results: Path) -> None:
@@ -256,7 +256,7 @@ def test_targets_met_missed_and_not_measured(results: Path) -> None:
         ("throughput", "beauty"): {"sasrec": 6000.0, "recbole_sasrec": 1000.0},
         ("cold_items", "films"): {"cold_candidates": {"mmgrec_beam": 0.3, "content_neighbours": 0.2}},
     }
-    found = {(one.what, one.data): one for one in targets(rows_of(read_outcomes(results)), parts)}
+    found = {(one.what, one.data): one for one in targets(rows_of(read_runs(results)), parts)}
     over_peer = found["NDCG@10, semantic IDs over best peer", "ml100k"]
     assert (over_peer.value, over_peer.verdict) == (2.0, "met")
     assert over_peer.note == "mmgrec_beam (1) / ref_sasrec (1)"
@@ -274,7 +274,7 @@ def test_targets_met_missed_and_not_measured(results: Path) -> None:
 def test_memory_is_at_most(tmp_path: Path) -> None:
     planted(tmp_path, "sasrec", 1, [1, 1, 1, 1], data="beauty", role="dense", training_peak_mb=1600.0)
     planted(tmp_path, "ease", 1, [1, 1, 1, 1], data="beauty", peak_mb=2900.0)
-    (memory,) = [one for one in targets(rows_of(read_outcomes(tmp_path)), {}) if "memory" in one.what]
+    (memory,) = [one for one in targets(rows_of(read_runs(tmp_path)), {}) if "memory" in one.what]
     assert (memory.value, memory.note, memory.verdict) == (1.6, "sasrec", "missed")
 
 
@@ -298,7 +298,7 @@ def test_decoding_is_held_against_hugging_face_at_both_sizes(results: Path) -> N
     parts = {
         ("tiger_decoding", "made-up"): {"small": {"wall_times_hf": 3.6}, "tiger": {"wall_times_hf": 9.0}}
     }
-    found = [one for one in targets(rows_of(read_outcomes(results)), parts) if "beams" in one.what]
+    found = [one for one in targets(rows_of(read_runs(results)), parts) if "beams" in one.what]
     assert [(one.value, one.verdict) for one in found] == [(3.6, "met"), (9.0, "missed")]
 
 
@@ -374,27 +374,27 @@ def test_a_peer_writes_what_our_arms_write(
     told = peers.run_peers([source], ["pop"], [1, 2], tmp_path / "out")
     assert told == {"made": 1, "found": 0, "failed": 0}  # fitted in closed form: one seed
     assert peers.run_peers([source], ["pop"], [1, 2], tmp_path / "out")["found"] == 1
-    [outcome] = read_outcomes(tmp_path / "out")
+    [run] = read_runs(tmp_path / "out")
     events = open_dataset(source, tmp_path).events
-    assert outcome.users.tolist() == events.user_ids.tolist()
+    assert run.users.tolist() == events.user_ids.tolist()
     arm = fit_popularity(events.item_ids[events.training().items])
     ours = places(arm.recommend(events.histories(), k=10, exclude_seen=False), events.test_items)
-    assert ndcg(outcome.unf).mean() == pytest.approx(ndcg(ours).mean())
-    assert outcome.figures["is_peer"]
-    assert outcome.figures["peak_mb"] > 10
+    assert ndcg(run.unf).mean() == pytest.approx(ndcg(ours).mean())
+    assert run.figures["is_peer"]
+    assert run.figures["peak_mb"] > 10
 
 
 # --- the parts -----------------------------------------------------------------------------------------
 
 
-def test_an_arm_leaves_an_outcome_and_is_not_run_again(tmp_path: Path) -> None:
+def test_an_arm_leaves_a_run_and_is_not_run_again(tmp_path: Path) -> None:
     (tmp_path / "few.txt").write_text("1 x y z\n2 z y x\n3 y x z\n")
     source = str(tmp_path / "few.txt")
     assert run_arms([source], ["popularity"], [1, 2], tmp_path)["made"] == 1  # the same for every seed
     assert run_arms([source], ["popularity"], [1, 2], tmp_path)["found"] == 1
-    [outcome] = read_outcomes(tmp_path)
-    assert (outcome.data, outcome.arm, outcome.users.tolist()) == ("few", "popularity", ["1", "2", "3"])
-    assert outcome.figures["parameters"] == 3
+    [run] = read_runs(tmp_path)
+    assert (run.data, run.arm, run.users.tolist()) == ("few", "popularity", ["1", "2", "3"])
+    assert run.figures["parameters"] == 3
 
 
 def test_an_unknown_arm_is_named(tmp_path: Path) -> None:

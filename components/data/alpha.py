@@ -26,7 +26,7 @@ class AlphaEntry:
     id: int
     entry: Literal["spent", "judged"]
     window_digest: str  # of the window's snapshot
-    challenger_digest: str  # of its artefact
+    challenger_digest: str  # of its artifact
     attempt: int  # 1 for the first challenger of the window
     alpha_one_sided: float
     profile: str

@@ -1,6 +1,6 @@
 """The gate: the verdict on what a challenger showed, as its profile asks.
 
-Order: identical artefact → validity → must beat → guardrails → primary. The verdict is a pure function of the
+Order: identical artifact → validity → must beat → guardrails → primary. The verdict is a pure function of the
 evidence and the profile; nothing measured with a clock enters it. "Not significant" is never a pass, and
 neither is a figure that is missing, NaN or infinite.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from components.evaluation.alpha_spending import Attempt
 from components.evaluation.comparison import BOOTSTRAP, Comparison
 from components.evaluation.profile import (
     LEAST_USERS,
@@ -24,11 +25,10 @@ from components.evaluation.profile import (
     production,
     small,
 )
-from components.evaluation.spending import Attempt
 
 __all__ = [
     "Check",
-    "Evidence",
+    "GateInput",
     "GateProfile",
     "LatencyRatio",
     "NonInferiority",
@@ -68,7 +68,7 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class GateInput:
     """What a replay showed. A comparison that is not here was not made."""
 
     challenger: str
@@ -78,9 +78,9 @@ class Evidence:
     temporal_cut: bool  # every arm was trained before the window
     comparisons: tuple[Comparison, ...]
     list_figures: Mapping[str, float]  # of the challenger: coverage@10, gini@10, …
-    digests: Mapping[str, str]  # artefact digest of an arm, where it has one
+    digests: Mapping[str, str]  # artifact digest of an arm, where it has one
     in_id_order: float = 0.5  # of the challenger's neighbouring places, those that ascend by item id
-    leaks: tuple[str, ...] = ()  # which arm has seen the answers, and the mend
+    leaks: tuple[str, ...] = ()  # which arm has seen the answers, and the fix
     attempt: Attempt | None = None  # the comparisons' alpha, where challengers of one window share it
 
 
@@ -92,29 +92,27 @@ class Verdict:
     gate_hash: str
 
 
-def decide(evidence: Evidence, profile: GateProfile) -> Verdict:
+def decide(shown: GateInput, profile: GateProfile) -> Verdict:
     """PROMOTE, REJECT, HOLD or INVALID, with reasons in words.
 
     Without a champion the `must_beat` arms stand in its place and guardrails relative to a champion do not
     apply.
     """
-    digest = evidence.digests.get(evidence.challenger)
-    if digest is not None and evidence.champion and digest == evidence.digests.get(evidence.champion):
-        same = (
-            f"{evidence.challenger} is the champion's artefact ({digest[:12]}): there is nothing to replace"
-        )
-        check = Check(name="identical artefact", result=Result.UNPROVEN, reason=same)
+    digest = shown.digests.get(shown.challenger)
+    if digest is not None and shown.champion and digest == shown.digests.get(shown.champion):
+        same = f"{shown.challenger} is the champion's artifact ({digest[:12]}): there is nothing to replace"
+        check = Check(name="identical artifact", result=Result.UNPROVEN, reason=same)
         return Verdict(outcome=Outcome.HOLD, reasons=(same,), checks=(check,), gate_hash=profile.hash)
 
-    validity = tuple(_validity(evidence, profile))
+    validity = tuple(_validity(shown, profile))
     if broken := [c.reason for c in validity if c.result is not Result.PASSED]:
         return Verdict(
             outcome=Outcome.INVALID, reasons=tuple(broken), checks=validity, gate_hash=profile.hash
         )
 
-    rivals = [*profile.must_beat, *([evidence.champion] if evidence.champion else [])]
-    beaten = [_beats(evidence, rival, profile) for rival in rivals]
-    guardrails = list(_guardrails(evidence, profile))
+    rivals = [*profile.must_beat, *([shown.champion] if shown.champion else [])]
+    beaten = [_beats(shown, rival, profile) for rival in rivals]
+    guardrails = list(_guardrails(shown, profile))
     ordered = (*beaten[: len(profile.must_beat)], *guardrails, *beaten[len(profile.must_beat) :])
     failed = [c.reason for c in ordered if c.result is Result.FAILED]
     unproven = [c.reason for c in ordered if c.result is Result.UNPROVEN]
@@ -124,36 +122,36 @@ def decide(evidence: Evidence, profile: GateProfile) -> Verdict:
         outcome, reasons = Outcome.HOLD, unproven
     else:
         outcome, reasons = Outcome.PROMOTE, [c.reason for c in ordered]
-    told = [_has_alpha_left(evidence.attempt, profile).reason] if evidence.attempt else []
+    told = [_has_alpha_left(shown.attempt, profile).reason] if shown.attempt else []
     return Verdict(
         outcome=outcome, reasons=(*reasons, *told), checks=(*validity, *ordered), gate_hash=profile.hash
     )
 
 
-def _validity(evidence: Evidence, profile: GateProfile) -> Iterable[Check]:
+def _validity(shown: GateInput, profile: GateProfile) -> Iterable[Check]:
     asked = max(profile.validity.min_users, LEAST_USERS)
     yield _passes(
-        "users", evidence.users >= asked,
-        f"{evidence.users} users are scored and profile {profile.name} asks for {asked}",
+        "users", shown.users >= asked,
+        f"{shown.users} users are scored and profile {profile.name} asks for {asked}",
     )  # fmt: skip
-    share, most = evidence.one_arm_only, profile.validity.max_one_arm_only
+    share, most = shown.one_arm_only, profile.validity.max_one_arm_only
     yield _passes(
         "one arm only", math.isfinite(share) and share <= most,
         f"{share:.1%} of users got no list from some arm; at most {most:.1%} may",
     )  # fmt: skip
     yield _passes(
-        "scores that differ", evidence.in_id_order <= profile.validity.max_in_id_order,
-        f"{evidence.in_id_order:.0%} of the challenger's neighbouring places are in the order of item ids, as where "
+        "scores that differ", shown.in_id_order <= profile.validity.max_in_id_order,
+        f"{shown.in_id_order:.0%} of the challenger's neighbouring places are in the order of item ids, as where "
         "all scores tie",
     )  # fmt: skip
     yield _passes(
-        "temporal cut", evidence.temporal_cut,
-        "every arm was trained before the window" if evidence.temporal_cut
-        else "; ".join(evidence.leaks) or "an arm was trained past the cut: it has seen the answers",
+        "temporal cut", shown.temporal_cut,
+        "every arm was trained before the window" if shown.temporal_cut
+        else "; ".join(shown.leaks) or "an arm was trained past the cut: it has seen the answers",
     )  # fmt: skip
-    if evidence.attempt:
-        yield _has_alpha_left(evidence.attempt, profile)
-    broken = [f"{c.metric} against {c.baseline}" for c in evidence.comparisons if c.n and not c.is_finite]
+    if shown.attempt:
+        yield _has_alpha_left(shown.attempt, profile)
+    broken = [f"{c.metric} against {c.baseline}" for c in shown.comparisons if c.n and not c.is_finite]
     yield _passes(
         "finite figures", not broken,
         f"figures are not finite: {', '.join(broken)}" if broken else "every figure is finite",
@@ -178,7 +176,7 @@ def _passes(name: str, is_passed: bool, reason: str) -> Check:
     return Check(name=name, result=Result.PASSED if is_passed else Result.FAILED, reason=reason)
 
 
-def _beats(evidence: Evidence, rival: str, profile: GateProfile) -> Check:
+def _beats(shown: GateInput, rival: str, profile: GateProfile) -> Check:
     """Whether the challenger is better than the rival on the primary metric.
 
     Against a baseline that must be beaten, no difference although one was detectable is a failure; against
@@ -186,7 +184,7 @@ def _beats(evidence: Evidence, rival: str, profile: GateProfile) -> Check:
     """
     primary = profile.primary
     name = f"{primary.metric} against {rival}"
-    found = _find(evidence.comparisons, rival, primary.metric, "all")
+    found = _find(shown.comparisons, rival, primary.metric, "all")
     if found is None or not found.is_finite:
         return Check(name=name, result=Result.UNPROVEN, reason=f"{name} was not measured")
     figures = _figures(found)
@@ -214,16 +212,16 @@ def _beats(evidence: Evidence, rival: str, profile: GateProfile) -> Check:
     )
 
 
-def _guardrails(evidence: Evidence, profile: GateProfile) -> Iterable[Check]:
+def _guardrails(shown: GateInput, profile: GateProfile) -> Iterable[Check]:
     for guard in profile.required:
         if isinstance(guard, Threshold):
-            yield _above(evidence.list_figures.get(guard.metric, math.nan), guard)
-        elif evidence.champion:
-            yield _not_inferior(evidence, evidence.champion, guard, least_users=profile.validity.min_users)
+            yield _above(shown.list_figures.get(guard.metric, math.nan), guard)
+        elif shown.champion:
+            yield _not_inferior(shown, shown.champion, guard, least_users=profile.validity.min_users)
     for guard in profile.if_evaluable:
-        if evidence.champion:
+        if shown.champion:
             least = profile.validity.min_slice_users
-            yield _not_inferior(evidence, evidence.champion, guard, least_users=least)
+            yield _not_inferior(shown, shown.champion, guard, least_users=least)
 
 
 def _above(value: float, guard: Threshold) -> Check:
@@ -234,10 +232,10 @@ def _above(value: float, guard: Threshold) -> Check:
     return Check(name=name, result=result, reason=f"{guard.metric} {value:.3f} {word} {guard.min_value:g}")
 
 
-def _not_inferior(evidence: Evidence, champion: str, guard: NonInferiority, *, least_users: int) -> Check:
+def _not_inferior(shown: GateInput, champion: str, guard: NonInferiority, *, least_users: int) -> Check:
     where = "" if guard.slice == "all" else f" of {guard.slice}"
     name = f"{guard.metric}{where} within {guard.margin:g} of {champion}"
-    found = _find(evidence.comparisons, champion, guard.metric, guard.slice)
+    found = _find(shown.comparisons, champion, guard.metric, guard.slice)
     if guard.slice != "all" and (found is None or found.n < least_users):
         have = 0 if found is None else found.n
         return Check(

@@ -163,7 +163,8 @@ def plan_replay(
     _check_times(train_events, window_events, cut, end)
     if window_events.empty:
         raise EmptyWindow(
-            f"no event in [{cut.isoformat()}, {end.isoformat()}); wait for events or move the cut"
+            f"no event in [{cut.isoformat()}, {end.isoformat()}); wait for events, or begin the window earlier "
+            "(--train-cutoff of recloop retrain, --start of recloop replay)"
         )
 
     catalogue = np.unique(
@@ -276,14 +277,17 @@ def check_train_end(name: str, train_end: datetime, cut: datetime) -> None:
     if train_end > cut:
         raise LeakageError(
             f"{name} was trained past the cut: on events up to {train_end.isoformat()}, and the window begins at "
-            f"{cut.isoformat()}; it has seen the answers. Refit it at the cut, or begin the window at "
-            f"{train_end.isoformat()} or later."
+            f"{cut.isoformat()}; it has seen the answers. Begin the window at "
+            f"{train_end.isoformat()} or later (--train-cutoff of recloop retrain, --start of recloop replay)."
         )
 
 
 def _check_times(train: pd.DataFrame, window: pd.DataFrame, cut: datetime, end: datetime) -> None:
     if cut >= end:
-        raise LeakageError(f"the window [{cut.isoformat()}, {end.isoformat()}) is empty or turned round")
+        raise LeakageError(
+            f"the window [{cut.isoformat()}, {end.isoformat()}) is empty or turned round; end it later (--as-of of "
+            "recloop retrain, --end of recloop replay)"
+        )
     if (late := train["timestamp"] >= cut).any():
         raise _leak(
             "training", train[late], f"{late.sum()} of {len(train)} events are not before the cut {cut}"

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from components.artifact import digest_of
-from components.evaluation import intervals, spending, statistics
+from components.evaluation import alpha_spending, intervals, statistics
 from components.evaluation.ranking import parse_metric
 
 LEAST_USERS = 30  # no profile may promote on fewer
@@ -101,10 +101,10 @@ class GateProfile:
         alpha, resamples = self.primary.alpha_one_sided, self.primary.resamples
         if not 0 < alpha < 0.5:
             raise ProfileError(f"{self.name}: alpha_one_sided is {alpha}; it lies between 0 and 0.5")
-        if resamples < spending.resamples_for(alpha):
+        if resamples < alpha_spending.resamples_for(alpha):
             raise ProfileError(
                 f"{self.name}: {resamples} resamples leave fewer than 50 beyond a tail of {alpha}; "
-                f"ask for {spending.resamples_for(alpha)}"
+                f"ask for {alpha_spending.resamples_for(alpha)}"
             )
         if self.primary.effect_of_interest <= 0:
             raise ProfileError(f"{self.name}: the effect of interest must be above 0")
@@ -147,7 +147,7 @@ class GateProfile:
     @property
     def alpha_shares(self) -> tuple[float, ...]:
         """One-sided alpha of the first, second, … challenger of one window; together `alpha_one_sided`."""
-        return spending.shares(self.primary.alpha_one_sided, self.challengers_a_window)
+        return alpha_spending.shares(self.primary.alpha_one_sided, self.challengers_a_window)
 
     def satisfiability(
         self,
@@ -201,7 +201,7 @@ class GateProfile:
         if promotion and promotion.ceiling < self.primary.power:
             held = (
                 f"the guardrails let at most {promotion.ceiling:.0%} of challengers pass that change nothing on "
-                f"them, however good ({promotion.hindrance}); widen the margin or the window"
+                f"them, however good ({promotion.hindrance}); take a longer window"
             )
         return Satisfiability(
             satisfiable=not never,

@@ -14,21 +14,21 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from components.artifact import digest_of
-from components.evaluation import spending, statistics
+from components.evaluation import alpha_spending, statistics
+from components.evaluation.alpha_spending import Attempt
 from components.evaluation.bootstrap import bootstrap_means, interval
 from components.evaluation.canonical import ListError
 from components.evaluation.cold import ColdPass
 from components.evaluation.comparison import Comparison, Pairing, compare_pairs
-from components.evaluation.gate import Evidence, GateProfile, decide
+from components.evaluation.gate import GateInput, GateProfile, decide
 from components.evaluation.latency import Latency, check_latency
-from components.evaluation.looks import at_every_look, path_of
 from components.evaluation.plan import LeakageError, ReplayPlan, check_train_end
 from components.evaluation.power import promotion_power
 from components.evaluation.rehearsal import Rehearsal, rehearse
 from components.evaluation.result import ArmMean, Compared, ReplayResult
 from components.evaluation.scores import METRICS, WHOLE, ReplayScores, canonical_for, score_replay
+from components.evaluation.sequential_gate import at_every_look, path_of
 from components.evaluation.slices import standard_slices
-from components.evaluation.spending import Attempt
 
 __all__ = [
     "METRICS",
@@ -70,7 +70,7 @@ def evaluate(
     digests: Mapping[str, str],
     latency: Mapping[str, Latency] | None = None,
     attempt: Attempt | None = None,
-    compared: Compared = "registry artefact",
+    compared: Compared = "registry artifact",
     categories: Bool[np.ndarray, "I F"] | None = None,
     cold: ColdPass | None = None,
     cold_lists: Mapping[str, Int[np.ndarray, "N k"]] | None = None,
@@ -79,9 +79,9 @@ def evaluate(
 
     `lists` holds every arm's lists, at least `profile.list_length` wide, the `must_beat` arms among them.
     `train_ends` says up to when (exclusive) each arm was trained: the challenger or the champion without one,
-    or any arm trained past the cut, makes the replay INVALID. `digests` are artefact digests of arms that
+    or any arm trained past the cut, makes the replay INVALID. `digests` are artifact digests of arms that
     have one. `attempt` is the challenger's place among those tried on this window: its alpha is what the
-    comparisons are made at. `compared` says whether the champion's lists are those of its artefact, or of the
+    comparisons are made at. `compared` says whether the champion's lists are those of its artifact, or of the
     same recipe refitted at the cut. `categories`, `cold`, `cold_lists` as for `score_replay`.
     Raises ListError for lists that do not fit the plan, and where an arm that was named has none.
     """
@@ -117,7 +117,7 @@ def evaluate(
     judged = [champion] if champion else list(profile.must_beat)
     leaks = _leaks(plan, train_ends, challenger, champion)
     verdict = decide(
-        Evidence(
+        GateInput(
             challenger=challenger,
             champion=champion,
             users=len(plan.users),
@@ -226,7 +226,7 @@ def _compare_all(
     return compare_pairs(
         [_pairing(scores, challenger, r, m, s) for s in slices for r in rivals for m in metrics],
         alpha_one_sided=alpha,
-        resamples=max(primary.resamples, spending.resamples_for(alpha)),
+        resamples=max(primary.resamples, alpha_spending.resamples_for(alpha)),
         seed=primary.seed,
         kind=primary.interval,
         power=primary.power,
@@ -268,9 +268,9 @@ def _share_one_arm_only(scores: ReplayScores, challenger: str, baselines: Iterab
 def _leaks(
     plan: ReplayPlan, train_ends: Mapping[str, datetime], challenger: str, champion: str | None
 ) -> tuple[str, ...]:
-    """Of each arm that may have seen the answers, why, and how to mend it."""
+    """Of each arm that may have seen the answers, why, and how to fix it."""
     told = [
-        f"up to when {arm} was trained is not known: pass its train_end"
+        f"up to when {arm} was trained is not known, so it may have seen the answers"
         for arm in (challenger, champion)
         if arm and arm not in train_ends
     ]

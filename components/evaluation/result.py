@@ -11,13 +11,13 @@ from typing import Any, Literal
 import pandas as pd
 
 from components.artifact import digest_of
+from components.evaluation.alpha_spending import Attempt
 from components.evaluation.comparison import Comparison
 from components.evaluation.gate import GateProfile, Outcome, Satisfiability, Verdict
 from components.evaluation.latency import Latency, LatencyCheck
 from components.evaluation.rehearsal import Rehearsal
 from components.evaluation.scores import ReplayScores
 from components.evaluation.sequential import SequentialPath
-from components.evaluation.spending import Attempt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +32,9 @@ class ArmMean:
     upper: float
 
 
-Compared = Literal["registry artefact", "refit at the cut"]
+Compared = Literal["registry artifact", "refit at the cut"]
 _REFIT = (
-    "the champion learned past the cut: its recipe was compared, refitted at the cut, and not its artefact"
+    "the champion learned past the cut: its recipe was compared, refitted at the cut, and not its artifact"
 )
 
 

@@ -10,7 +10,7 @@ from components.evaluation.gate import NonInferiority
 from components.evaluation.result import ReplayResult
 from components.evaluation.statistics import TIE
 from components.report.figure import Mark, Plot, figure
-from components.report.forest import Estimate, forest
+from components.report.forest import ForestRow, forest
 from components.report.histogram import histogram
 from components.report.measures import name_of
 from components.report.text import number, share
@@ -30,7 +30,7 @@ def forest_of(result: ReplayResult) -> str:
     }
     level = 100 * (1 - 2 * result.alpha_one_sided)
     rows = [
-        Estimate(
+        ForestRow(
             name=name_of(c.metric),
             group=f"minus {c.baseline}",
             count=f"{c.n:,} users",

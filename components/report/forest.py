@@ -15,7 +15,7 @@ _ROW = 25  # pixels
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimate:
+class ForestRow:
     """One row. `margin` is drawn as a stroke at that value; None draws none."""
 
     name: str
@@ -29,7 +29,7 @@ class Estimate:
 
 
 def forest(
-    rows: Sequence[Estimate],
+    rows: Sequence[ForestRow],
     *,
     axis: str,
     caption: str,
@@ -73,7 +73,7 @@ def forest(
     )
 
 
-def _points(placed: Sequence[tuple[float, Estimate]], tone: str, form: str) -> dict[str, Any]:
+def _points(placed: Sequence[tuple[float, ForestRow]], tone: str, form: str) -> dict[str, Any]:
     mine = [(y, row) for y, row in placed if row.tone == tone]
     return {
         "type": "scatter",
@@ -98,7 +98,7 @@ def _points(placed: Sequence[tuple[float, Estimate]], tone: str, form: str) -> d
     }
 
 
-def _columns(y: float, row: Estimate, form: str) -> list[dict[str, Any]]:
+def _columns(y: float, row: ForestRow, form: str) -> list[dict[str, Any]]:
     figures = f"{number(row.value, form)}  {span(row.lower, row.upper, form)}"
     return [
         _beside(y, row.name, "left", shift=-186),
@@ -131,7 +131,7 @@ def _beside(
     }
 
 
-def _margins(placed: Sequence[tuple[float, Estimate]]) -> list[dict[str, Any]]:
+def _margins(placed: Sequence[tuple[float, ForestRow]]) -> list[dict[str, Any]]:
     drawn = [(y, row.margin) for y, row in placed if row.margin is not None]
     return [_stroke(at, y - 0.38, y + 0.38, "bad", "solid", width=2) for y, at in drawn]
 

@@ -12,8 +12,7 @@ from jaxtyping import Float
 from components.evaluation.counterfactual.estimate import Estimate
 from components.evaluation.counterfactual.evaluation import LoggedResult
 from components.report.figure import figure
-from components.report.forest import Estimate as ForestRow
-from components.report.forest import forest
+from components.report.forest import ForestRow, forest
 from components.report.page import Section, page
 from components.report.provenance import facts_list
 from components.report.table import Cell, Column, figure_of, table, word

@@ -52,7 +52,7 @@ def provenance(result: ReplayResult) -> str:
             ("Gate profile", f"{result.profile.name} {result.gate_hash}", "name and digest"),
             ("Data digest", result.data_digest, "of requests, histories, truth and candidates"),
             ("Replay digest", result.digest, "of the reproducible part of the evidence"),
-            *((f"Artefact of {arm}", digest, "digest") for arm, digest in sorted(result.digests.items())),
+            *((f"Artifact of {arm}", digest, "digest") for arm, digest in sorted(result.digests.items())),
         ]
     )
 

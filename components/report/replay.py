@@ -16,11 +16,11 @@ from components.report.differences import forest_of, spread_of
 from components.report.exposure import lorenz_of
 from components.report.latency import latency_table
 from components.report.live_test import rehearsal_table
-from components.report.looks import sequential_path
 from components.report.page import CLAIM, Section, page
 from components.report.people import draw_people, people
 from components.report.power import power_curve
 from components.report.provenance import provenance
+from components.report.sequential_path import sequential_path
 from components.report.slices import slice_table
 from components.report.thumbnails import ReadImage, thumbnails
 from components.report.verdict import checks, verdict_header

@@ -44,7 +44,7 @@ def run_arms(
 
 
 def named(data: str) -> str:
-    """The name under which the outcomes of a data set stand."""
+    """The name under which the runs of a data set stand."""
     path = Path(data).expanduser()
     if data == "movielens":
         return "ml100k"

@@ -1,4 +1,4 @@
-"""Train one arm on one data set with one seed, rank every user, write the outcome of each of its views.
+"""Train one arm on one data set with one seed, rank every user, write what each of its views came to.
 
 A process of its own, so that its peak memory and CPU seconds are the arm's:
 
@@ -18,7 +18,7 @@ from tests.benchmarks.arms import ARMS
 from tests.benchmarks.datasets import Dataset, open_dataset
 from tests.benchmarks.leave_one_out import PLACES, places
 from tests.benchmarks.peak_memory import peak_mb
-from tests.benchmarks.results import Outcome, write_outcome
+from tests.benchmarks.results import ArmRun, write_run
 from tests.benchmarks.semantic_codes import Codes, random_codes, semantic_codes
 from tests.benchmarks.surroundings import results_folder
 
@@ -40,9 +40,9 @@ def main(data_name: str, arm_name: str, seed: int) -> None:
         fil = arm.recommend(histories, k=PLACES)
         ranking_cpu_seconds = time.process_time() - begin
         unf = arm.recommend(histories, k=PLACES, exclude_seen=False)
-        write_outcome(
+        write_run(
             results,
-            Outcome(
+            ArmRun(
                 data=events.name,
                 arm=name,
                 seed=seed,

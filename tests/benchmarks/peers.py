@@ -14,7 +14,7 @@ import numpy as np
 
 from tests.benchmarks.datasets import open_dataset
 from tests.benchmarks.leave_one_out import LeaveOneOut
-from tests.benchmarks.results import is_done, outcome_path, with_ending
+from tests.benchmarks.results import is_done, run_path, with_ending
 from tests.benchmarks.surroundings import peers_home, shared_folder, single_thread
 
 FITTED = ("pop", "itemknn", "ease", "implicit_bm25", "implicit_als")  # the same for every seed
@@ -96,7 +96,7 @@ def export(events: LeaveOneOut, folder: Path) -> None:
 
 def _run(events: LeaveOneOut, peer: str, seed: int, results: Path) -> int:
     data = events.name
-    path = outcome_path(results, data, peer, seed)
+    path = run_path(results, data, peer, seed)
     log = results / "log" / f"{peer}__{data}__{seed}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     budget = BUDGET_CPU_SECONDS.get((peer, data), 0)
@@ -116,7 +116,7 @@ def _run(events: LeaveOneOut, peer: str, seed: int, results: Path) -> int:
 
 
 def _name_users(path: Path, events: LeaveOneOut) -> None:
-    """Exported users are numbers in order; give them their own ids again, so that outcomes can be paired."""
+    """Exported users are numbers in order; give them their own ids again, so that runs can be paired."""
     with np.load(path) as arrays:
         columns = dict(arrays)
     if columns["users"].tolist() == [str(user + 1) for user in range(events.num_users)]:

@@ -1,4 +1,4 @@
-"""Outcomes on disk: where each user's test item stood, and what the run cost, one pair of files a run.
+"""Runs of arms on disk: where each user's test item stood, and what the run cost, one pair of files a run.
 
     RESULTS/accuracy/DATA/ARM__SEED.npz     users [user] str; fil, unf [user] place from 1, 0 beyond ten
     RESULTS/accuracy/DATA/ARM__SEED.json    figures
@@ -19,7 +19,7 @@ from jaxtyping import Int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
+class ArmRun:
     """One arm on one data set with one seed."""
 
     data: str
@@ -31,38 +31,36 @@ class Outcome:
     figures: dict[str, Any]  # role, training_cpu_seconds, peak_mb, parameters, users_per_cpu_second, …
 
 
-def outcome_path(results: Path, data: str, arm: str, seed: int) -> Path:
+def run_path(results: Path, data: str, arm: str, seed: int) -> Path:
     """Without its ending."""
     return results / "accuracy" / data / f"{arm}__{seed}"
 
 
 def is_done(results: Path, data: str, arm: str, seed: int) -> bool:
     """The figures are written last."""
-    return with_ending(outcome_path(results, data, arm, seed), ".json").is_file()
+    return with_ending(run_path(results, data, arm, seed), ".json").is_file()
 
 
 def with_ending(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
-def write_outcome(results: Path, outcome: Outcome) -> None:
-    path = outcome_path(results, outcome.data, outcome.arm, outcome.seed)
+def write_run(results: Path, run: ArmRun) -> None:
+    path = run_path(results, run.data, run.arm, run.seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
-        with_ending(path, ".npz"), users=outcome.users.astype(str), fil=outcome.fil, unf=outcome.unf
-    )
-    named = {"data": outcome.data, "arm": outcome.arm, "seed": outcome.seed}
-    with_ending(path, ".json").write_text(json.dumps(named | outcome.figures, indent=1))
+    np.savez_compressed(with_ending(path, ".npz"), users=run.users.astype(str), fil=run.fil, unf=run.unf)
+    named = {"data": run.data, "arm": run.arm, "seed": run.seed}
+    with_ending(path, ".json").write_text(json.dumps(named | run.figures, indent=1))
 
 
-def read_outcomes(results: Path) -> list[Outcome]:
+def read_runs(results: Path) -> list[ArmRun]:
     """Every finished run, by data, arm and seed."""
     found = []
     for path in sorted((results / "accuracy").glob("*/*.json")):
         figures = json.loads(path.read_text())
         with np.load(path.with_suffix(".npz")) as arrays:
             found.append(
-                Outcome(
+                ArmRun(
                     data=figures.pop("data"),
                     arm=figures.pop("arm"),
                     seed=figures.pop("seed"),
@@ -72,7 +70,7 @@ def read_outcomes(results: Path) -> list[Outcome]:
                     figures=figures,
                 )
             )
-    return sorted(found, key=lambda outcome: (outcome.data, outcome.arm, outcome.seed))
+    return sorted(found, key=lambda run: (run.data, run.arm, run.seed))
 
 
 def write_part(results: Path, part: str, data: str, figures: dict[str, Any]) -> None:

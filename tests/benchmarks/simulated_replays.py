@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from scipy import stats
 
 from components.evaluation.comparison import Comparison, Pairing, compare_pairs
-from components.evaluation.gate import Evidence, GateProfile, NonInferiority, Outcome, decide
+from components.evaluation.gate import GateInput, GateProfile, NonInferiority, Outcome, decide
 from components.evaluation.power import promotion_power
 from components.evaluation.profile import PromotionPower
 from components.evaluation.scores import WHOLE, ReplayScores
@@ -204,9 +204,9 @@ def _compared(pairings: Sequence[Pairing], profile: GateProfile) -> tuple[Compar
     )  # fmt: skip
 
 
-def _evidence(comparisons: tuple[Comparison, ...], num_users: int) -> Evidence:
+def _evidence(comparisons: tuple[Comparison, ...], num_users: int) -> GateInput:
     """Sound in all else: lists for everybody, trained before the cut, coverage enough."""
-    return Evidence(
+    return GateInput(
         challenger=CHALLENGER, champion=CHAMPION, users=num_users, one_arm_only=0.0, temporal_cut=True,
         comparisons=comparisons, list_figures={"coverage@10": 1.0}, digests={},
     )  # fmt: skip

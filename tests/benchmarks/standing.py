@@ -16,13 +16,13 @@ from jaxtyping import Float
 
 from components.evaluation.bootstrap import bootstrap_means, interval
 from tests.benchmarks.leave_one_out import hit_rate, ndcg
-from tests.benchmarks.results import Outcome
+from tests.benchmarks.results import ArmRun
 
 RESAMPLES, SEED = 2_000, 7
 
 
 class UsersDiffer(ValueError):
-    """Two outcomes on one data set are not about the same users in the same order."""
+    """Two runs on one data set are not about the same users in the same order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +68,10 @@ class Difference:
 _COSTS = ("training_cpu_seconds", "codes_cpu_seconds", "parameters", "users_per_cpu_second")
 
 
-def rows_of(outcomes: Sequence[Outcome]) -> list[Row]:
+def rows_of(runs: Sequence[ArmRun]) -> list[Row]:
     """One row an arm and data set, best first within a data set. Raises UsersDiffer."""
     rows = []
-    for data, group in groupby(sorted(outcomes, key=lambda one: one.data), key=lambda one: one.data):
+    for data, group in groupby(sorted(runs, key=lambda one: one.data), key=lambda one: one.data):
         chosen = list(group)
         for one in chosen[1:]:
             if one.users.tolist() != chosen[0].users.tolist():
@@ -79,7 +79,7 @@ def rows_of(outcomes: Sequence[Outcome]) -> list[Row]:
                     f"{data}: {one.arm} (seed {one.seed}) was measured on other users than {chosen[0].arm}; "
                     "remove the older files and run it again"
                 )
-        by_arm: dict[str, list[Outcome]] = {}
+        by_arm: dict[str, list[ArmRun]] = {}
         for one in chosen:
             by_arm.setdefault(one.arm, []).append(one)
         gains = {
@@ -148,7 +148,7 @@ def _with_random_codes(arm: str) -> str:
     return f"{family}_random_{view}" if view in ("beam", "hybrid", "exact") else f"{arm}_random"
 
 
-def _row(data: str, runs: Sequence[Outcome], gains: np.ndarray, interval_: Interval) -> Row:
+def _row(data: str, runs: Sequence[ArmRun], gains: np.ndarray, interval_: Interval) -> Row:
     figures = [one.figures for one in runs]
     costs = {
         name: float(np.mean([one[name] for one in figures]))

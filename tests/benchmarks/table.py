@@ -1,4 +1,4 @@
-"""The table of all outcomes: benchmarks.csv, benchmarks.png, and benchmarks.md between two markers.
+"""The table of all runs: benchmarks.csv, benchmarks.png, and benchmarks.md between two markers.
 
 Prose around the markers is kept. For a landed run the folder is `docs`.
 """
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.results import read_outcomes, read_parts
+from tests.benchmarks.results import read_parts, read_runs
 from tests.benchmarks.standing import Difference, Row, comparisons, rows_of
 from tests.benchmarks.targets import Parts, Target, targets
 from tests.benchmarks.verdict_table import PARTS as VERDICT
@@ -30,9 +30,9 @@ class MarkersMissing(ValueError):
 def write_table(results: Path, folder: Path) -> dict[str, Any]:
     """Write the three files and say what stands in them.
 
-    Raises MarkersMissing for a page without the two markers, UsersDiffer for outcomes that cannot be paired.
+    Raises MarkersMissing for a page without the two markers, UsersDiffer for runs that cannot be paired.
     """
-    rows, parts = rows_of(read_outcomes(results)), read_parts(results)
+    rows, parts = rows_of(read_runs(results)), read_parts(results)
     checked = targets(rows, parts)
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / f"{NAME}.md"

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from components.evaluation.alpha_spending import Attempt
 from components.evaluation.gate import Outcome
 from components.evaluation.plan import ReplayPlan
 from components.evaluation.profile import Sequential
-from components.evaluation.spending import Attempt
 from tests.evaluation.judging import PROFILE, judge, planted
 
 
@@ -21,7 +21,7 @@ def world() -> tuple[ReplayPlan, dict[str, np.ndarray]]:
 
 
 def test_a_refit_champion_is_told_of(world):
-    kinds = ("registry artefact", "refit at the cut")
+    kinds = ("registry artifact", "refit at the cut")
     told = [judge(*world, "better", "good", compared=kind) for kind in kinds]
     assert [result.compared for result in told] == list(kinds)
     assert "its recipe was compared" not in " ".join(told[0].reasons)

@@ -8,12 +8,12 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from components.evaluation.alpha_spending import Attempt
 from components.evaluation.canonical import ListError, order_by_score
 from components.evaluation.gate import Outcome
 from components.evaluation.plan import EmptyWindow, ReplayPlan
 from components.evaluation.profile import small
 from components.evaluation.replay import ReplayResult, evaluate, score_replay
-from components.evaluation.spending import Attempt
 from tests.evaluation.worlds import CUT, busy_world, lists_with_hits, plan_of
 
 BASELINES = ("popularity", "recent_popularity", "random")
@@ -140,7 +140,7 @@ def test_too_few_items_are_counted_and_unknown_ones_refused(world):
         judge(plan, {**lists, "new": lists["new"].astype(float)})
 
 
-def test_a_leak_names_the_arm_and_the_mend(world):
+def test_a_leak_names_the_arm_and_the_fix(world):
     """Any arm: a baseline that has seen the answers is no baseline."""
     plan, lists = world
     for arm in lists:
@@ -149,7 +149,7 @@ def test_a_leak_names_the_arm_and_the_mend(world):
         assert result.outcome is Outcome.INVALID
         (reason,) = result.verdict.reasons
         assert reason.startswith(f"{arm} was trained past the cut: on events up to 2024-01-03")
-        assert "begin the window at 2024-01-03" in reason
+        assert "Begin the window at 2024-01-03" in reason
 
 
 def test_a_window_whose_alpha_is_spent_promotes_nobody(world):

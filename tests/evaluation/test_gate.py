@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from components.evaluation.alpha_spending import Attempt
 from components.evaluation.comparison import Comparison
-from components.evaluation.gate import Evidence, Outcome, ProfileError, decide, production, small
+from components.evaluation.gate import GateInput, Outcome, ProfileError, decide, production, small
 from components.evaluation.profile import Sequential
-from components.evaluation.spending import Attempt
 
 PROFILE = small()
 
@@ -37,7 +37,7 @@ def evidence(
     mde=0.02,
     slices=(),
     **more,
-) -> Evidence:
+) -> GateInput:
     comparisons = (
         compared("popularity", "ndcg@10", *popularity, mde=mde),
         compared("recent_popularity", "ndcg@10", *recent, mde=mde),
@@ -55,10 +55,10 @@ def evidence(
         "list_figures": {"coverage@10": coverage},
         "digests": {"new": "aaa", "old": "bbb"},
     }
-    return Evidence(**(facts | more))
+    return GateInput(**(facts | more))
 
 
-def without_champion(facts: Evidence) -> Evidence:
+def without_champion(facts: GateInput) -> GateInput:
     kept = tuple(c for c in facts.comparisons if c.baseline != "old")
     return replace(facts, champion=None, comparisons=kept)
 
@@ -103,7 +103,7 @@ TABLE = [
     ("NaN", evidence(champion=(math.nan, math.nan)), Outcome.INVALID, "not finite"),
     ("infinite", evidence(champion=(0.01, math.inf)), Outcome.INVALID, "not finite"),
     (
-        "the same artefact",
+        "the same artifact",
         evidence(digests={"new": "aaa", "old": "aaa"}, users=0),
         Outcome.HOLD,
         "nothing to replace",
@@ -131,7 +131,7 @@ TABLE = [
 @pytest.mark.parametrize(
     ("facts", "outcome", "reason"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
 )
-def test_truth_table(facts: Evidence, outcome: Outcome, reason: str):
+def test_truth_table(facts: GateInput, outcome: Outcome, reason: str):
     verdict = decide(facts, PROFILE)
     said = " | ".join(verdict.reasons)
     assert verdict.outcome is outcome, said

@@ -41,7 +41,7 @@ def test_a_sabotaged_challenger_is_rejected(world):
     assert any("worse than good" in reason for reason in result.reasons)
 
 
-def test_the_same_artefact_is_held(world):
+def test_the_same_artifact_is_held(world):
     plan, lists = world
     lists = {**lists, "again": lists["good"]}
     result = judge(plan, lists, "again", "good", digests={"again": "same", "good": "same"})
@@ -49,7 +49,7 @@ def test_the_same_artefact_is_held(world):
     assert "nothing to replace" in result.reasons[0]
 
 
-def test_equal_lists_of_another_artefact_are_held(world):
+def test_equal_lists_of_another_artifact_are_held(world):
     plan, lists = world
     result = judge(plan, {**lists, "again": lists["good"]}, "again", "good")
     assert result.outcome is Outcome.HOLD

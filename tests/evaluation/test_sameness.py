@@ -15,7 +15,7 @@ import numpy as np
 from components.evaluation.cold import plan_cold
 from components.evaluation.profile import small
 from components.evaluation.replay import evaluate
-from components.evaluation.spending import Attempt
+from components.evaluation.alpha_spending import Attempt
 from tests.evaluation.worlds import CUT, busy_world, lists_with_hits
 
 plan, answers = busy_world(num_users=700)

@@ -24,7 +24,7 @@ from components.evaluation.scores import canonical_for
 from components.report import render_report
 from components.report.exposure import lorenz
 from components.report.figure import Plot, figure
-from components.report.forest import Estimate, forest
+from components.report.forest import ForestRow, forest
 from components.report.histogram import histogram
 from components.report.people import draw_people
 from components.report.power import ALONE, WHOLE_GATE
@@ -137,7 +137,7 @@ def test_user_and_arm_names_are_escaped_where_they_stand():
     people = draw_people(plan, {}, num_people=1, seed=1)
     assert people[0].user == "<i>"
     name = "</script><script>window.planted = true</script>"
-    row = Estimate(name=name, group=name, count="1", value=0.1, lower=0.0, upper=0.2)
+    row = ForestRow(name=name, group=name, count="1", value=0.1, lower=0.0, upper=0.2)
     assert "<script>window" not in figure(forest([row], axis=name, caption=name))
 
 

@@ -119,11 +119,11 @@ class LoggedFeedback:
             "A slate is shown to one user.",
         )  # fmt: skip
 
-    def _refuse(self, bad: np.ndarray, values: np.ndarray, what: str, fault: str, mend: str) -> None:
+    def _refuse(self, bad: np.ndarray, values: np.ndarray, what: str, fault: str, fix: str) -> None:
         if bad.any():
             row = int(np.argmax(bad))
             raise LoggedFeedbackError(
-                f"row {row}: {what} {values[row]} {fault} ({int(bad.sum())} of {len(bad)} rows). {mend}"
+                f"row {row}: {what} {values[row]} {fault} ({int(bad.sum())} of {len(bad)} rows). {fix}"
             )
 
     def _check_policy(self, policy: TargetPolicy) -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.evaluation.alpha_spending import Attempt, resamples_for, shares
 from components.evaluation.comparison import Pairing, compare_pairs
 from components.evaluation.profile import small
-from components.evaluation.spending import Attempt, resamples_for, shares
 
 
 def test_worked_example():

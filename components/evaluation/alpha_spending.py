@@ -3,7 +3,7 @@
 Retraining against the same window again and again is peeking. A window therefore has one alpha, divided among
 a declared number of challengers: the k-th gets a share proportional to 1/k^2, and the shares add up to alpha,
 so by the union bound the chance that any worthless one is promoted stays below it. The first keeps most; what
-is tried after the last has nothing left, and a later window is the mend. The same challenger again is no new
+is tried after the last has nothing left, and needs a later window. The same challenger again is no new
 attempt. Source: Tian & Ramdas 2021, Online control of the familywise error rate (alpha spending).
 """
 
