@@ -105,19 +105,6 @@ def cuped(before: Float[np.ndarray, "U"], after: Float[np.ndarray, "U"], arm: In
     return Cuped(theta=theta, raw=raw, adjusted=adjusted, variance_reduction=saved)
 
 
-def ratio_difference(
-    numerator: Float[np.ndarray, "U"], denominator: Float[np.ndarray, "U"], arm: Int[np.ndarray, "U"]
-) -> tuple[tuple[float, float], Unpaired]:
-    """Ratio of sums in each arm and their difference, each user linearised: (num - R den) / mean(den)."""
-    ratios, parts = [], []
-    for group in (0, 1):
-        num, den = numerator[arm == group], denominator[arm == group]
-        ratio = float(num.sum() / den.sum())
-        ratios.append(ratio)
-        parts.append(ratio + (num - ratio * den) / den.mean())
-    return (ratios[0], ratios[1]), welch(parts[0], parts[1])
-
-
 @dataclass(frozen=True, kw_only=True)
 class Rehearsal:
     """What a live test of these users, dealt half to each arm, would have shown; never the gate's test."""

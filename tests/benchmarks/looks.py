@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from components.evaluation.sequential import empirical_bernstein, mixture_rejects, naive_rejects
+from components.evaluation.sequential import empirical_bernstein
+from tests.evaluation.reference.peeking import mixture_rejects, naive_rejects
 
 STREAMS, USERS, ALPHA = 4_000, 3_000, 0.05
 BERNSTEIN_STREAMS = 1_000  # one at a time

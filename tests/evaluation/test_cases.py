@@ -1,6 +1,6 @@
 """Every reference case of the folder RECLOOP_CASES (default: ../shared/cases/replay) to its own tolerance.
 
-A kind that no checker here knows fails: each kind is answered by a public function.
+A kind that no checker here knows fails. Figures that no verdict or page reads are made by `reference`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from components.evaluation.canonical import canonical_lists
 from components.evaluation.permutation import sign_flip_p
 from components.evaluation.ranking import Relevant, rank_metrics
 from tests.evaluation.offpolicy_cases import OFF_POLICY_CHECKERS
+from tests.evaluation.reference import confidence_sequences, paired, peeking, ratio_metric
 
 Case = dict[str, Any]
 FOLDER = Path(
@@ -140,7 +141,7 @@ def check_permutation_exact(case: Case) -> None:
 def check_paired(case: Case) -> None:
     champion, challenger = np.array(case["champion"]), np.array(case["challenger"])
     differences, expected, tolerance = challenger - champion, case["expected"], case["tolerance"]
-    figures = statistics.paired_t(differences)
+    figures = paired.paired_t(differences)
     closed = {
         "mean_delta": figures.mean,
         "se": figures.se,
@@ -148,7 +149,7 @@ def check_paired(case: Case) -> None:
         "t_p_two_sided": figures.p,
         "t_ci95": [figures.lower, figures.upper],
         "cohen_dz": figures.dz,
-        "non_inferiority_p": statistics.non_inferiority_p(differences, expected["non_inferiority_margin"]),
+        "non_inferiority_p": paired.non_inferiority_p(differences, expected["non_inferiority_margin"]),
         "relative_lift": figures.mean / champion.mean(),
     }
     for name, value in closed.items():
@@ -242,7 +243,7 @@ def check_independence(case: Case) -> None:
 
 def check_ratio(case: Case) -> None:
     numerator, denominator = np.array(case["numerator"], float), np.array(case["denominator"], float)
-    ratios, found = rehearsal.ratio_difference(numerator, denominator, np.array(case["arm"]))
+    ratios, found = ratio_metric.ratio_difference(numerator, denominator, np.array(case["arm"]))
     values = {"ratio": ratios, "diff": found.difference, "se": found.se, "welch_p": found.p}
     for name, expected in case["expected"].items():
         near(values[name], expected, case["tolerance"])
@@ -258,7 +259,7 @@ def check_boundary(case: Case) -> None:
 
 
 def check_asymptotic(case: Case) -> None:
-    found = sequential.asymptotic_difference(
+    found = confidence_sequences.asymptotic_difference(
         tuple(case["mean"]),
         tuple(case["sd"]),
         case["n_per_arm"],
@@ -272,8 +273,12 @@ def check_asymptotic(case: Case) -> None:
 
 def check_bounded(case: Case) -> None:
     looks = np.array(case["at_n"]) - 1
+    made_by = {
+        "empirical_bernstein": sequential.empirical_bernstein,
+        "hedged_betting": confidence_sequences.hedged_betting,
+    }
     for name, expected in case["expected"].items():
-        bounds = getattr(sequential, name)(np.array(case["y"]), alpha=case["alpha"])
+        bounds = made_by[name](np.array(case["y"]), alpha=case["alpha"])
         near(bounds[looks], expected, case["tolerance"][name])
 
 
@@ -283,10 +288,10 @@ def check_false_positives(case: Case) -> None:
     rejected, peeked, final, reps = 0, 0, 0, 2_000
     for _ in range(0, reps, 200):
         streams = generator.choice([-1.0, 0.0, 1.0], p=[0.05, 0.9, 0.05], size=(200, case["n"]))
-        looks = sequential.mixture_rejects(
+        looks = peeking.mixture_rejects(
             streams, alpha=case["alpha"], v_opt=case["v_opt"], n_min=case["n_min"]
         )
-        naive = sequential.naive_rejects(streams, alpha=case["alpha"])
+        naive = peeking.naive_rejects(streams, alpha=case["alpha"])
         rejected += int(looks.any(axis=1).sum())
         peeked += int(naive[:, case["n_min"] :].any(axis=1).sum())
         final += int(naive[:, -1].sum())

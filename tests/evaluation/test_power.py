@@ -16,6 +16,7 @@ from components.evaluation.gate import GateProfile, NonInferiority, small
 from components.evaluation.power import Rule, promotion_power, required_effects
 from components.evaluation.profile import PromotionPower
 from components.evaluation.scores import ReplayScores
+from tests.evaluation.reference.paired import paired_t
 
 USERS = 400
 
@@ -32,7 +33,7 @@ def scores_of(**arms: dict[str, np.ndarray]) -> ReplayScores:
 
 def rule(differences: np.ndarray, *, floor: float = 0.0, ahead: float | None = 0.0) -> Rule:
     """Judged by Student's t."""
-    lower = statistics.paired_t(differences[~np.isnan(differences)]).lower
+    lower = paired_t(differences[~np.isnan(differences)]).lower
     half = float(np.nanmean(differences)) - lower
     return Rule(name="r", differences=differences, half_width=half, floor=floor, ahead=ahead)
 

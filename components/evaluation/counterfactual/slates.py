@@ -3,7 +3,7 @@
 Weights are pi_e / p_0 of: the item at its place alone (`slot`), the items down to that place (`cascade`), the
 whole slate (last column of `cascade`). Shapes: S slates, K places.
 Sources: Li et al. 2018 (IIPS), McInerney et al. 2020 (RIPS), Swaminathan et al. 2017 and Vlassis et al. 2021
-(pseudo-inverse), Kiyohara et al. 2022 (cascade-DR).
+(pseudo-inverse).
 """
 
 from __future__ import annotations
@@ -43,13 +43,3 @@ def pseudo_inverse(reward: Slots, slot_weight: Slots) -> Terms:
     need not be known by place.
     """
     return Terms(plain=(slot_weight.sum(axis=1) - slot_weight.shape[1] + 1) * reward.sum(axis=1))
-
-
-def cascade_dr(reward: Slots, cascade_weight: Slots, q: Slots, value: Slots) -> Terms:
-    """sum_k w_{1:k} (r_k - q_k) + w_{1:k-1} v_k.
-
-    q_k predicts the reward from place k on, given the items down to k; v_k is its mean over pi_e's item at k.
-    Right if the propensities or the predictions are, and users read from the top.
-    """
-    above = np.column_stack([np.ones(len(reward)), cascade_weight[:, :-1]])
-    return Terms(plain=(cascade_weight * (reward - q) + above * value).sum(axis=1))

@@ -169,23 +169,6 @@ def test_slate_estimators_on_a_world_of_known_value() -> None:
     assert slates.iips(read, drawn["slot"]).value == pytest.approx(0.6625, abs=0.008)
 
 
-def test_cascade_dr_worked_example() -> None:
-    """One slate, weights 2 then 3 down to the second place; rewards 1 0; q .5 .25; v .5 .5.
-
-    2 (1 - .5) + 1 · .5 + 3 (0 - .25) + 2 · .5 = 1.75.
-    """
-    found = slates.cascade_dr(
-        np.array([[1.0, 0.0]]), np.array([[2.0, 3.0]]), np.array([[0.5, 0.25]]), np.array([[0.5, 0.5]])
-    )
-    assert found.value == pytest.approx(1.75)
-
-
-def test_cascade_dr_without_a_model_is_rips() -> None:
-    drawn, nothing = slate_world(np.random.default_rng(2), 50), np.zeros((50, 2))
-    found = slates.cascade_dr(drawn["reward"], drawn["cascade"], nothing, nothing).value
-    assert found == pytest.approx(slates.rips(drawn["reward"], drawn["cascade"]).value)
-
-
 # --- thresholds ----------------------------------------------------------------------------------------
 
 
