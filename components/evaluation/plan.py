@@ -12,21 +12,38 @@ import hashlib
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int
 
 from components.artifact import digest_of
+from components.evaluation.leakage import LeakageError, check_times, check_train_end
 from components.evaluation.ranking import Relevant
+from components.evaluation.request_groups import (
+    Columns,
+    Mode,
+    Requests,
+    Truth,
+    choose_requests,
+    columns_of,
+    groups_of,
+    truth_of,
+)
+from components.evaluation.timeline import Timeline, catalogue_of, count_training, timeline_of
 
-Mode = Literal["rolling", "batch"]
+__all__ = [
+    "EmptyWindow",
+    "LeakageError",
+    "Mode",
+    "PlanCounts",
+    "ReplayPlan",
+    "check_train_end",
+    "plan_replay",
+]
+
+
 NOT_SEEN = np.iinfo(np.int64).max
-
-
-class LeakageError(Exception):
-    """Something that the replay may use comes from after the cut."""
 
 
 class EmptyWindow(Exception):
@@ -160,150 +177,63 @@ def plan_replay(
     Raises LeakageError when training reaches past the cut or the window leaves [cut, end), EmptyWindow when
     nothing happened in it.
     """
-    _check_times(train_events, window_events, cut, end)
+    check_times(train_events, window_events, cut, end)
+    _refuse_empty(window_events, cut, end)
+    catalogue = catalogue_of(items, train_events, window_events)
+    trained = count_training(train_events, catalogue)
+    timeline = timeline_of(train_events, window_events, catalogue)
+    groups = groups_of(timeline, cut=cut, mode=mode)
+    truth = truth_of(timeline, groups, filter_seen=filter_seen)
+    requests = choose_requests(timeline, groups, truth, max_per_user=max_groups_per_user)
+    asked = columns_of(timeline, groups, truth, requests, mode=mode)
+    candidates = _available(items, catalogue, trained.item_events, cut)
+    return ReplayPlan(
+        catalogue=catalogue,
+        candidates=candidates,
+        items=asked.items,
+        times=asked.times,
+        start=asked.start,
+        end=asked.end,
+        user=asked.user,
+        request_time=asked.request_time,
+        users=asked.users,
+        truth_offsets=asked.truth_offsets,
+        truth_items=asked.truth_items,
+        truth_is_repeat=asked.truth_is_repeat,
+        user_train_events=asked.user_train_events,
+        item_train_events=trained.item_events,
+        item_train_users=trained.item_users,
+        num_train_users=trained.num_users,
+        cut=cut,
+        window_end=end,
+        mode=mode,
+        filter_seen=filter_seen,
+        counts=_count(timeline, truth, requests, asked, candidates),
+    )
+
+
+def _refuse_empty(window_events: pd.DataFrame, cut: datetime, end: datetime) -> None:
     if window_events.empty:
         raise EmptyWindow(
             f"no event in [{cut.isoformat()}, {end.isoformat()}); wait for events, or begin the window earlier "
             "(--train-cutoff of recloop retrain, --start of recloop replay)"
         )
 
-    catalogue = np.unique(
-        np.concatenate([f["item_id"].to_numpy(dtype=object) for f in (items, train_events, window_events)])
-    )
-    train_items = pd.Index(catalogue).get_indexer(train_events["item_id"])
-    item_train_events = np.bincount(train_items, minlength=len(catalogue))
-    train_users, train_user = np.unique(train_events["user_id"].to_numpy(dtype=object), return_inverse=True)
-    pairs = np.unique(train_user.astype(np.int64) * len(catalogue) + train_items)
-    item_train_users = np.bincount(pairs % len(catalogue), minlength=len(catalogue))
 
-    # one sorted column of events of the users that the window knows
-    window_users = np.unique(window_events["user_id"].to_numpy(dtype=object))
-    known = train_events[train_events["user_id"].isin(window_users)]
-    events = pd.concat([known, window_events])[["user_id", "timestamp", "item_id", "event_id"]]
-    in_window = np.repeat([False, True], [len(known), len(window_events)])
-    order = events.reset_index(drop=True).sort_values(["user_id", "timestamp", "item_id", "event_id"]).index
-    events, in_window = events.iloc[order], in_window[order]
-    user = pd.Index(window_users).get_indexer(events["user_id"])
-    item = pd.Index(catalogue).get_indexer(events["item_id"])
-    time = _epoch_seconds(events["timestamp"])
-
-    # the first time a user met an item decides what is a repeat
-    _, first, pair = np.unique(user * len(catalogue) + item, return_index=True, return_inverse=True)
-    first_event = first[pair]
-
-    # groups: a user's window events of one second (rolling), or all of them (batch)
-    moment = time if mode == "rolling" else np.where(in_window, _seconds(cut), time)
-    same = (user[1:] == user[:-1]) & (moment[1:] == moment[:-1])
-    opens = np.concatenate([[True], ~same | (in_window[1:] != in_window[:-1])])
-    group = np.cumsum(opens) - 1
-    group_at = np.flatnonzero(opens)
-    group_user = user[group_at]
-    user_at = np.searchsorted(user, np.arange(len(window_users)))  # first event of the user
-    history_end = group_at
-    if mode == "rolling":  # a cut inside a second: what trained in that second is not strictly earlier
-        second_at = np.flatnonzero(np.concatenate([[True], ~same]))
-        history_end = second_at[np.searchsorted(second_at, group_at, side="right") - 1]
-
-    # truth: an item once a group; with filter_seen only what the user did not have before the group
-    relevant = in_window & (first_event >= history_end[group]) if filter_seen else in_window.copy()
-    _, once = np.unique(group * np.int64(len(catalogue)) + item, return_index=True)
-    distinct = np.zeros(len(user), dtype=bool)
-    distinct[once] = True
-    repeats = int((in_window & distinct & ~relevant).sum())
-    relevant &= distinct
-    positives = np.bincount(group[relevant], minlength=len(group_at))
-
-    is_asked = in_window[group_at]
-    has_history = history_end > user_at[group_user]
-    scorable = is_asked & has_history & (positives > 0)
-    upto = np.cumsum(scorable)
-    user_opens = np.searchsorted(group_user, np.arange(len(window_users)))
-    nth = upto - (upto - scorable)[user_opens][group_user]  # 1 for a user's first scorable group
-    within = scorable & (nth <= max_groups_per_user)
-
-    asked = np.flatnonzero(within)
-    taken = relevant & within[group]
-    truth_items = item[taken]
-    users_left, request_user = np.unique(group_user[asked], return_inverse=True)
-    candidates = _available(items, catalogue, item_train_events, cut)
-
-    # keep only the events that some request reads
-    is_read = np.isin(user, users_left)
-    if mode == "batch":
-        is_read &= ~in_window
-    place: np.ndarray = np.cumsum(is_read) - is_read
-    start: np.ndarray = place[user_at[group_user[asked]]]
-    stop: np.ndarray = place[history_end[asked]]
-    user_train = np.bincount(user[~in_window], minlength=len(window_users))[users_left]
-
-    return ReplayPlan(
-        catalogue=catalogue,
-        candidates=candidates,
-        items=item[is_read],
-        times=time[is_read],
-        start=start,
-        end=stop,
-        user=request_user,
-        request_time=moment[group_at[asked]],
-        users=window_users[users_left],
-        truth_offsets=np.concatenate([[0], np.cumsum(positives[asked])]),
-        truth_items=truth_items,
-        truth_is_repeat=(first_event < history_end[group])[taken],
-        user_train_events=user_train,
-        item_train_events=item_train_events,
-        item_train_users=item_train_users,
-        num_train_users=len(train_users),
-        cut=cut,
-        window_end=end,
-        mode=mode,
-        filter_seen=filter_seen,
-        counts=PlanCounts(
-            window_events=len(window_events),
-            window_users=len(window_users),
-            users=len(users_left),
-            requests=len(asked),
-            positives=len(truth_items),
-            uncovered_positives=int((~candidates[truth_items]).sum()),
-            repeats_removed=repeats,
-            groups_without_history=int((is_asked & ~has_history).sum()),
-            groups_without_positives=int((is_asked & has_history & (positives == 0)).sum()),
-            groups_beyond_limit=int((scorable & ~within).sum()),
-        ),
-    )
-
-
-def check_train_end(name: str, train_end: datetime, cut: datetime) -> None:
-    """Refuse an arm that was trained past the cut (`train_end` is exclusive). Raises LeakageError."""
-    if train_end > cut:
-        raise LeakageError(
-            f"{name} was trained past the cut: on events up to {train_end.isoformat()}, and the window begins at "
-            f"{cut.isoformat()}; it has seen the answers. Begin the window at "
-            f"{train_end.isoformat()} or later (--train-cutoff of recloop retrain, --start of recloop replay)."
-        )
-
-
-def _check_times(train: pd.DataFrame, window: pd.DataFrame, cut: datetime, end: datetime) -> None:
-    if cut >= end:
-        raise LeakageError(
-            f"the window [{cut.isoformat()}, {end.isoformat()}) is empty or turned round; end it later (--as-of of "
-            "recloop retrain, --end of recloop replay)"
-        )
-    if (late := train["timestamp"] >= cut).any():
-        raise _leak(
-            "training", train[late], f"{late.sum()} of {len(train)} events are not before the cut {cut}"
-        )
-    outside = (window["timestamp"] < cut) | (window["timestamp"] >= end)
-    if outside.any():
-        raise _leak(
-            "window", window[outside], f"{outside.sum()} of {len(window)} events lie outside [{cut}, {end})"
-        )
-
-
-def _leak(what: str, rows: pd.DataFrame, count: str) -> LeakageError:
-    first = rows.iloc[0]
-    return LeakageError(
-        f"{what} events: {count}; the first is event {first['event_id']} of user {first['user_id']} at "
-        f"{first['timestamp'].isoformat()}. Take both snapshots at the same cut."
+def _count(
+    timeline: Timeline, truth: Truth, requests: Requests, asked: Columns, candidates: Bool[np.ndarray, "I"]
+) -> PlanCounts:
+    return PlanCounts(
+        window_events=int(timeline.in_window.sum()),
+        window_users=len(timeline.users),
+        users=len(asked.users),
+        requests=len(requests.groups),
+        positives=len(asked.truth_items),
+        uncovered_positives=int((~candidates[asked.truth_items]).sum()),
+        repeats_removed=truth.repeats_removed,
+        groups_without_history=requests.without_history,
+        groups_without_positives=requests.without_positives,
+        groups_beyond_limit=requests.beyond_limit,
     )
 
 
@@ -323,11 +253,3 @@ def _look_up(table: tuple[np.ndarray, np.ndarray], keys: np.ndarray) -> np.ndarr
     known, values = table
     at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
     return np.where(known[at] == keys, values[at], NOT_SEEN)
-
-
-def _epoch_seconds(timestamps: pd.Series) -> Int[np.ndarray, "E"]:
-    return timestamps.dt.as_unit("s").astype("int64").to_numpy()
-
-
-def _seconds(moment: datetime) -> int:
-    return int(moment.timestamp() // 1)
