@@ -6,33 +6,21 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from components.artifact import digest_of
 from components.evaluation.alpha_spending import Attempt
+from components.evaluation.arm_means import ArmMean
 from components.evaluation.comparison import Comparison
 from components.evaluation.gate import GateProfile, Outcome, Satisfiability, Verdict
 from components.evaluation.latency import Latency, LatencyCheck
 from components.evaluation.rehearsal import Rehearsal
 from components.evaluation.scores import ReplayScores
 from components.evaluation.sequential import SequentialPath
+from components.evaluation.trial import Compared
 
-
-@dataclass(frozen=True, kw_only=True)
-class ArmMean:
-    """A macro mean over users, with its percentile bootstrap interval, which keeps to the metric's range."""
-
-    arm: str
-    metric: str
-    n: int
-    mean: float
-    lower: float
-    upper: float
-
-
-Compared = Literal["registry artifact", "refit at the cut"]
 _REFIT = (
     "the champion learned past the cut: its recipe was compared, refitted at the cut, and not its artifact"
 )

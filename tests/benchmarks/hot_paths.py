@@ -55,20 +55,19 @@ def bootstrap() -> dict[str, float]:
 def replay(cache: Path) -> dict[str, float]:
     """MovieLens-100K, window [.7, 1]: plan, then scores, comparisons, verdict of two arms and both popularity arms."""
     from components.evaluation.gate import small
-    from components.evaluation.replay import evaluate
+    from components.evaluation.replay import ArmLists, Trial, evaluate
     from tests.benchmarks.movielens_replay import open_replay, plan_of, read_split
 
     opened = open_replay(cache)
     split, plan = read_split(cache), opened.plan
-    lists = {name: opened.lists(arm) for name, arm in opened.arms.items()}
-    digests = {"ease": "a", "ease_weak": "b"}
-    ends = dict.fromkeys(lists, plan.cut)
+    arms = [
+        ArmLists(name=name, lists=opened.lists(arm), train_end=plan.cut, digest=name)
+        for name, arm in opened.arms.items()
+    ]
+    trial = Trial(challenger="ease", champion="ease_weak", profile=small())
 
     def judge() -> None:
-        evaluate(
-            plan_of(split), lists, challenger="ease", champion="ease_weak", profile=small(),
-            train_ends=ends, digests=digests,
-        )  # fmt: skip
+        evaluate(plan_of(split), arms, trial)
 
     planned = _cost(lambda: plan_of(split), runs=3)["cpu_seconds_median"]
     return _cost(judge, runs=3) | {

@@ -13,18 +13,19 @@ from components.evaluation.canonical import ListError, order_by_score
 from components.evaluation.gate import Outcome
 from components.evaluation.plan import EmptyWindow, ReplayPlan
 from components.evaluation.profile import small
-from components.evaluation.replay import ReplayResult, evaluate, score_replay
+from components.evaluation.replay import ReplayResult, score_replay
+from tests.evaluation import judging
 from tests.evaluation.worlds import CUT, busy_world, lists_with_hits, plan_of
 
 BASELINES = ("popularity", "recent_popularity", "random")
 
 
-def judge(plan: ReplayPlan, lists: dict[str, np.ndarray], **more) -> ReplayResult:
-    options = {
-        "challenger": "new", "champion": None, "profile": small(), "digests": {},
-        "train_ends": dict.fromkeys(lists, CUT),
-    }  # fmt: skip
-    return evaluate(plan, lists, **(options | more))
+def judge(
+    plan: ReplayPlan, lists: dict[str, np.ndarray], *, champion: str | None = None, **more
+) -> ReplayResult:
+    """By the shipped profile, with nothing measured and no artifact."""
+    nothing = {"profile": small(), "digests": {}, "latency": None}
+    return judging.judge(plan, lists, "new", champion, **(nothing | more))
 
 
 def same_for_all(plan: ReplayPlan, top: np.ndarray) -> dict[str, np.ndarray]:

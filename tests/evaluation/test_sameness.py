@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from components.evaluation.cold import plan_cold
 from components.evaluation.profile import small
-from components.evaluation.replay import evaluate
+from components.evaluation.replay import ArmLists, Trial, evaluate
 from components.evaluation.alpha_spending import Attempt
 from tests.evaluation.worlds import CUT, busy_world, lists_with_hits
 
@@ -26,10 +26,10 @@ lists = {
     )
 }
 categories = np.random.default_rng(0).random((len(plan.catalogue), 5)) < 0.3
-result = evaluate(
-    plan, lists, challenger="new", champion="old", profile=small(), train_ends=dict.fromkeys(lists, CUT),
-    digests={"new": "n", "old": "o"}, attempt=Attempt(number=2, alpha_one_sided=0.004), categories=categories,
-)
+arms = [ArmLists(name=name, lists=places, train_end=CUT, digest=name[0]) for name, places in lists.items()]
+attempt = Attempt(number=2, alpha_one_sided=0.004)
+trial = Trial(challenger="new", champion="old", profile=small(), attempt=attempt)
+result = evaluate(plan, arms, trial, categories=categories)
 told = json.dumps(result.to_dict(), allow_nan=False) + result.metrics_table().to_csv() + result.scores.table().to_csv()
 print(result.outcome, hashlib.sha256(told.encode()).hexdigest())
 """

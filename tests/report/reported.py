@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 
 from components.evaluation.gate import GateProfile, small
-from components.evaluation.latency import Latency
 from components.evaluation.plan import ReplayPlan
-from components.evaluation.replay import ReplayResult, evaluate
+from components.evaluation.replay import ReplayResult
 from components.report import render_report
-from tests.evaluation.worlds import CUT, busy_world, lists_with_hits
+from tests.evaluation.judging import judge
+from tests.evaluation.worlds import busy_world, lists_with_hits
 
 # the shipped profile with fewer resamples, and looks that count from the first hundred users on
 PROFILE = replace(
@@ -23,7 +23,6 @@ PROFILE = replace(
     sequential=replace(small().sequential, n_min=100),
 )
 RATES = {"good": 0.6, "better": 0.75, "bad": 0.2, "popularity": 0.3, "recent_popularity": 0.3}
-FAST = Latency(p50=1.0, p95=2.0, p99=3.0, batches=10, batch_size=1)
 PLANTED = "<script>window.planted = true</script><img src=x onerror='window.planted = true'>"
 
 
@@ -40,16 +39,7 @@ def judged(
     challenger: str = "better", champion: str | None = "good", profile: GateProfile = PROFILE
 ) -> ReplayResult:
     plan, lists = world()
-    return evaluate(
-        plan,
-        lists,
-        challenger=challenger,
-        champion=champion,
-        profile=profile,
-        train_ends=dict.fromkeys(lists, CUT),
-        digests={arm: f"digest of {arm}" for arm in (challenger, champion) if arm},
-        latency=dict.fromkeys(lists, FAST),
-    )
+    return judge(plan, lists, challenger, champion, profile=profile)
 
 
 def titles() -> dict[str, str]:

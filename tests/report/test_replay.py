@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from components.evaluation.plan import ReplayPlan
-from components.evaluation.replay import evaluate
 from components.evaluation.scores import canonical_for
 from components.report import render_report
 from components.report.exposure import lorenz
@@ -32,6 +31,7 @@ from components.report.replay import PLACES
 from components.report.table import Column, figure_of, table, word
 from components.report.text import number, safe, share, span
 from components.report.thumbnails import thumbnail, thumbnails
+from tests.evaluation.judging import judge
 from tests.evaluation.worlds import plan_of
 from tests.report.reported import PROFILE, judged, page, picture, titles, world
 
@@ -161,9 +161,7 @@ def test_without_a_champion_the_arms_to_beat_stand_in_its_place():
 def test_a_window_without_requests_still_makes_a_page():
     plan = plan_of([("a", "x", 5)])
     lists = {arm: np.zeros((0, 50), dtype=int) for arm in ("new", "popularity")}
-    result = evaluate(
-        plan, lists, challenger="new", champion=None, profile=PROFILE, train_ends={}, digests={}
-    )
+    result = judge(plan, lists, "new", None, profile=PROFILE, train_ends={}, digests={}, latency=None)
     text = render_report(result, plan, lists, {})
     assert "INVALID" in text
     assert "No user was asked for" in text
