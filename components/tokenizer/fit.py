@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,22 +11,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from components.compute import ON_CPU, Compute
-from components.tokenizer.agreement import (
-    Categories,
-    category_agreement,
-    check_categories,
-    co_interaction_agreement,
-    prefix_labels,
-)
-from components.tokenizer.collisions import spread_collisions
-from components.tokenizer.config import TokenizerConfig, codebook_size_for
-from components.tokenizer.factors import fit_taste_space
+from components.tokenizer.agreement import Categories, check_categories
+from components.tokenizer.coding import give_codes, latent_space
+from components.tokenizer.config import TokenizerConfig
+from components.tokenizer.factors import Evidence, TasteSpace, fit_taste_space
 from components.tokenizer.graph import Graph
 from components.tokenizer.graph_encoder import GraphEncoder, embed_items, train_graph_encoder
-from components.tokenizer.health import Health, collision_groups, usage_and_perplexity
-from components.tokenizer.kmeans import squared_distances
+from components.tokenizer.health import Health, measure_health
 from components.tokenizer.modalities import (
     Present,
+    Standard,
     TokenizerInputError,
     Vectors,
     check_edges,
@@ -34,10 +28,9 @@ from components.tokenizer.modalities import (
     fit_standards,
     standardize,
 )
-from components.tokenizer.quantizer import codewords, fit_codebooks, quantize
 from components.tokenizer.reproducible import reproducible
-from components.tokenizer.rqvae import Autoencoder, set_principal_components, train_rqvae
-from components.tokenizer.tokenizer import Tokenizer, hidden_dims, item_vectors
+from components.tokenizer.rqvae import Autoencoder
+from components.tokenizer.tokenizer import Tokenizer, item_vectors
 
 OnStep = Callable[[str, int, int, float], None]  # stage (graph, quantizer), step from 0, steps, loss
 
@@ -77,160 +70,131 @@ def fit_tokenizer(
     Raises TokenizerInputError for input that does not fit together, TrainingDiverged for a loss that is not
     a number, DeviceUnavailable. Does not judge its own health: `check_health` does.
     """
-    num_items = check_modalities(vectors, present)
-    if not num_items:
-        raise TokenizerInputError("there are no items to fit a tokenizer on; the training snapshot is empty")
-    edges = check_edges(edges, num_items, num_users)
-    if categories is not None:
-        check_categories(categories, num_items)
+    edges = _checked(vectors, present, edges, num_users, categories)
+    heard = _Heard(on_step)
     standards = fit_standards(vectors, present)
     content, bits = standardize(vectors, present, standards)
-    losses: dict[str, list[float]] = {"graph": [], "quantizer": []}
-
-    def report(stage: str, steps: int) -> Callable[[int, float], None]:
-        def step_done(step: int, loss: float) -> None:
-            losses[stage].append(loss)
-            if on_step is not None:
-                on_step(stage, step, steps, loss)
-
-        return step_done
-
+    # inside, weights and batches are drawn from one seed: the order of the steps is part of the IDs
     with reproducible(config.seed) as generator:
-        graph = Graph.of(edges, num_users, num_items)
-        inputs = torch.cat([content, bits], dim=1)
-        space, evidence = fit_taste_space(
-            graph, inputs, config.graph.factor_dim, config.graph.factor_smoothing, generator
-        )
-        encoder = GraphEncoder(inputs.shape[1], config.graph)
-        steps = config.graph.steps
-        train_graph_encoder(
-            encoder, inputs, space, evidence, graph, config.graph, generator, report("graph", steps), compute
-        )
-        z = embed_items(encoder, inputs, space, evidence, graph)
-        centre = z.mean(dim=0)
-        x = item_vectors(z, centre, content, config.content_weight)
-
-        autoencoder = Autoencoder(x.shape[1], hidden_dims(config), config.latent_dim)
-        full_size = config.codebook_size or codebook_size_for(num_items)
-        size = min(full_size, _distinct_rows(x))
-        if config.kind == "graph_rqvae":
-            start = train_rqvae(
-                autoencoder, x, size, config, generator, report("quantizer", config.steps), compute
-            )
-        else:
-            set_principal_components(autoencoder, x)
-            start = None
-        with torch.no_grad():
-            latent = autoencoder.encode(x)
-            if start is None or config.balance > 0:  # settle on the final latent space, evenly
-                start = fit_codebooks(
-                    latent, start, num_levels=config.num_levels, size=size, balance=config.balance, generator=generator
-                )  # fmt: skip
-            codebooks = _with_parked_codes(start, latent, full_size)
-            codes, moved = _codes_of(latent, codebooks, size, spread=config.spread_collisions)
-            decoded = autoencoder.decode(codewords(codes, codebooks).sum(dim=1))
-        health = _health(
-            codes.numpy(),
-            quantize(latent, codebooks).codes.numpy(),
-            reachable=_reachable(latent, codebooks, full_size),
-            moved=len(moved),
-            unexplained=_unexplained(x, decoded),
+        graph = Graph.of(edges, num_users, len(content))
+        placed = _place_items(content, bits, graph, config, generator, heard, compute)
+        quantizer_step = heard.of("quantizer", config.steps)
+        space = latent_space(placed.vectors, config, generator, quantizer_step, compute)
+        coded = give_codes(space, placed.vectors, config, generator)
+        health = measure_health(
+            coded.codes.numpy(),
+            coded.nearest.numpy(),
+            reachable=coded.reachable,
+            num_moved=coded.num_moved,
+            unexplained=_unexplained(placed.vectors, coded.decoded),
             edges=edges,
             categories=categories,
             seed=config.seed,
         )
+    return Fitted(
+        tokenizer=_frozen(config, standards, placed, space.autoencoder, coded.codebooks),
+        codes=coded.codes.numpy(),
+        health=health,
+        graph_losses=np.array(heard.losses["graph"]),
+        quantizer_losses=np.array(heard.losses["quantizer"]),
+    )
 
-    tokenizer = Tokenizer(
+
+@dataclass(frozen=True, kw_only=True)
+class _Placed:
+    """Where the graph encoder puts the items."""
+
+    encoder: GraphEncoder
+    space: TasteSpace
+    evidence: Evidence
+    centre: Float[Tensor, "dim"]  # mean embedding
+    vectors: Float[Tensor, "item both"]  # what is quantized, as `item_vectors` makes it
+
+
+class _Heard:
+    """The losses of both trainings, each told to `on_step` as well."""
+
+    def __init__(self, on_step: OnStep | None) -> None:
+        self.losses: dict[str, list[float]] = {"graph": [], "quantizer": []}
+        self._on_step = on_step
+
+    def of(self, stage: str, steps: int) -> Callable[[int, float], None]:
+        def step_done(step: int, loss: float) -> None:
+            self.losses[stage].append(loss)
+            if self._on_step is not None:
+                self._on_step(stage, step, steps, loss)
+
+        return step_done
+
+
+def _checked(
+    vectors: Vectors,
+    present: Present,
+    edges: Int[np.ndarray, "2 edge"],
+    num_users: int,
+    categories: Categories | None,
+) -> Int[np.ndarray, "2 edge"]:
+    """The distinct edges of an input that fits together. Raises TokenizerInputError."""
+    num_items = check_modalities(vectors, present)
+    if not num_items:
+        raise TokenizerInputError("there are no items to fit a tokenizer on; the training snapshot is empty")
+    distinct = check_edges(edges, num_items, num_users)
+    if categories is not None:
+        check_categories(categories, num_items)
+    return distinct
+
+
+def _place_items(
+    content: Float[Tensor, "item content"],
+    bits: Float[Tensor, "item modality"],
+    graph: Graph,
+    config: TokenizerConfig,
+    generator: torch.Generator,
+    heard: _Heard,
+    compute: Compute,
+) -> _Placed:
+    """Find taste space, train the graph encoder from there, and embed every item."""
+    inputs = torch.cat([content, bits], dim=1)
+    space, evidence = fit_taste_space(
+        graph, inputs, config.graph.factor_dim, config.graph.factor_smoothing, generator
+    )
+    encoder = GraphEncoder(inputs.shape[1], config.graph)
+    on_step = heard.of("graph", config.graph.steps)
+    train_graph_encoder(encoder, inputs, space, evidence, graph, config.graph, generator, on_step, compute)
+    z = embed_items(encoder, inputs, space, evidence, graph)
+    # directions are told around the mean: what all items have in common tells none of them from another
+    centre = z.mean(dim=0)
+    return _Placed(
+        encoder=encoder,
+        space=space,
+        evidence=evidence,
+        centre=centre,
+        vectors=item_vectors(z, centre, content, config.content_weight),
+    )
+
+
+def _frozen(
+    config: TokenizerConfig,
+    standards: Mapping[str, Standard],
+    placed: _Placed,
+    autoencoder: Autoencoder,
+    codebooks: Float[Tensor, "level code latent"],
+) -> Tokenizer:
+    return Tokenizer(
         config=config,
         standards=standards,
-        encoder=encoder.eval(),
-        centre=centre,
+        encoder=placed.encoder.eval(),
+        centre=placed.centre,
         autoencoder=autoencoder.eval(),
         codebooks=codebooks,
-        space=space,
-        factors=evidence.factors,
-        confidence=evidence.confidence,
+        space=placed.space,
+        factors=placed.evidence.factors,
+        confidence=placed.evidence.confidence,
     )
-    return Fitted(
-        tokenizer=tokenizer,
-        codes=codes.numpy(),
-        health=health,
-        graph_losses=np.array(losses["graph"]),
-        quantizer_losses=np.array(losses["quantizer"]),
-    )
-
-
-def _codes_of(
-    latent: Tensor, codebooks: Tensor, size: int, *, spread: bool
-) -> tuple[Int[Tensor, "item level"], Int[np.ndarray, "moved"]]:
-    """Nearest codes; with `spread`, items of one tuple on different last codes where there are free ones."""
-    found = quantize(latent, codebooks)
-    if not spread:
-        return found.codes, np.zeros(0, dtype=np.int64)
-    last_input = found.residual + codebooks[-1][found.codes[:, -1]]
-    distance = squared_distances(last_input, codebooks[-1][:size])
-    codes, moved = spread_collisions(found.codes.numpy(), distance.numpy())
-    return torch.from_numpy(codes), moved
-
-
-def _with_parked_codes(
-    codebooks: Float[Tensor, "level code dim"], latent: Tensor, full_size: int
-) -> Float[Tensor, "level full dim"]:
-    """Fill up to the full size with codewords so far out that no item is nearest to them."""
-    far = 1e3 * (1 + float(latent.abs().max()))
-    parked = torch.full((codebooks.shape[0], full_size - codebooks.shape[1], codebooks.shape[2]), far)
-    return torch.cat([codebooks, parked], dim=1)
-
-
-def _health(
-    codes: Int[np.ndarray, "item level"],
-    nearest: Int[np.ndarray, "item level"],
-    *,
-    reachable: list[int],
-    moved: int,
-    unexplained: float,
-    edges: Int[np.ndarray, "2 edge"],
-    categories: Categories | None,
-    seed: int,
-) -> Health:
-    """Of the codes that were given, beside those that every item's nearest codes would be."""
-    balance = [
-        usage_and_perplexity(level, max(most, len(np.unique(level))))
-        for level, most in zip(codes.T, reachable, strict=True)
-    ]
-    groups = collision_groups(codes)
-    labels = [prefix_labels(codes, depth) for depth in range(1, min(2, codes.shape[1]) + 1)]
-    return Health(
-        num_items=len(codes),
-        usage=tuple(used for used, _ in balance),
-        perplexity=tuple(even for _, even in balance),
-        collisions=float((groups > 1).mean()),
-        largest_collision=int(groups.max()),
-        collisions_unspread=float((collision_groups(nearest) > 1).mean()),
-        moved=moved / len(codes),
-        reconstruction_error=unexplained,
-        co_interaction=tuple(co_interaction_agreement(label, edges, seed=seed) for label in labels),
-        category=tuple(
-            category_agreement(label, categories, seed=seed) for label in labels if categories is not None
-        ),
-    )
-
-
-def _reachable(latent: Tensor, codebooks: Float[Tensor, "level code dim"], full_size: int) -> list[int]:
-    """Codes that each level could use: no more than distinct vectors reach it."""
-    residual, most = latent, []
-    codes = quantize(latent, codebooks).codes
-    for level, codebook in enumerate(codebooks):
-        most.append(min(full_size, _distinct_rows(residual)))
-        residual = residual - codebook[codes[:, level]]
-    return most
-
-
-def _distinct_rows(x: Float[Tensor, "item dim"]) -> int:
-    """Rows that differ by more than float32 rounding of vectors of about length 1."""
-    return len(torch.unique((x * 1e4).round(), dim=0))
 
 
 def _unexplained(x: Tensor, decoded: Tensor) -> float:
+    """Share of the variance of item vectors that their codes leave; 1 is what the mean of all items leaves."""
     variance = (x - x.mean(dim=0)).square().sum()
+    # items that are all alike have no variance to explain, and 0/0 is no figure
     return float((x - decoded).square().sum() / variance) if variance > 1e-12 else 0.0

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int
 
-from components.tokenizer.agreement import Agreement
+from components.tokenizer.agreement import (
+    Agreement,
+    Categories,
+    category_agreement,
+    co_interaction_agreement,
+    prefix_labels,
+)
 
 
 class CodebookCollapsed(Exception):
@@ -82,6 +89,44 @@ class HealthLimits:
     min_stability: float = 0.05  # adjusted Rand index of first codes with the version before
     min_agreement_z: float = 2.0  # of the better of co-interaction and category, at the first code
     enough_items: int = 200  # fewer prove nothing either way about reconstruction, agreement or stability
+
+
+def measure_health(
+    codes: Int[np.ndarray, "item level"],
+    nearest: Int[np.ndarray, "item level"],
+    *,
+    reachable: Sequence[int],
+    num_moved: int,
+    unexplained: float,
+    edges: Int[np.ndarray, "2 edge"],
+    categories: Categories | None,
+    seed: int,
+) -> Health:
+    """Figures of the codes that were given, beside those that every item's `nearest` codes would have.
+
+    `reachable` says how many codes each level could use, `edges` are distinct and sorted by user.
+    """
+    balance = [
+        # codes that moved items took may be more than vectors reach; usage is a share all the same
+        usage_and_perplexity(level, max(most, len(np.unique(level))))
+        for level, most in zip(codes.T, reachable, strict=True)
+    ]
+    groups = collision_groups(codes)
+    labels = [prefix_labels(codes, depth) for depth in range(1, min(2, codes.shape[1]) + 1)]
+    return Health(
+        num_items=len(codes),
+        usage=tuple(used for used, _ in balance),
+        perplexity=tuple(even for _, even in balance),
+        collisions=float((groups > 1).mean()),
+        largest_collision=int(groups.max()),
+        collisions_unspread=float((collision_groups(nearest) > 1).mean()),
+        moved=num_moved / len(codes),
+        reconstruction_error=unexplained,
+        co_interaction=tuple(co_interaction_agreement(label, edges, seed=seed) for label in labels),
+        category=tuple(
+            category_agreement(label, categories, seed=seed) for label in labels if categories is not None
+        ),
+    )
 
 
 def check_health(health: Health, limits: HealthLimits) -> None:
