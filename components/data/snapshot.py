@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -123,6 +124,16 @@ def read_items(ref: ArtifactRef) -> pd.DataFrame:
     """
     verified(ref.path)
     return pq.read_table(Path(ref.path) / "items.parquet").to_pandas()
+
+
+def read_categories(ref: ArtifactRef, item_ids: np.ndarray) -> list[tuple[str, ...]] | None:
+    """The categories of each of these items, in their order; () for one without, None where none has any.
+
+    Raises ArtifactDamaged.
+    """
+    stated = read_items(ref).set_index("item_id")["categories"].reindex(item_ids)
+    categories = [tuple(own.split("|")) if isinstance(own, str) else () for own in stated]
+    return categories if any(categories) else None
 
 
 def snapshot_facts(ref: ArtifactRef) -> SnapshotFacts:

@@ -19,6 +19,11 @@ class Catalogue:
     def inputs(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray, int]:
         return self.vectors, self.present, self.edges, self.num_users
 
+    def part(self, rows: slice | np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Vectors and masks of some items; the masks are copies."""
+        vectors = {name: block[rows] for name, block in self.vectors.items()}
+        return vectors, {name: mask[rows].copy() for name, mask in self.present.items()}
+
 
 def planted_catalogue(
     *, num_items: int = 160, num_clusters: int = 8, num_users: int = 120, noise: float = 0.5, seed: int = 0

@@ -23,15 +23,10 @@ def catalogue() -> Catalogue:
     return planted_catalogue()
 
 
-def _part(catalogue: Catalogue, rows: slice) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    vectors = {name: block[rows] for name, block in catalogue.vectors.items()}
-    return vectors, {name: mask[rows].copy() for name, mask in catalogue.present.items()}
-
-
 @pytest.fixture(scope="module")
 def fitted(catalogue: Catalogue) -> Fitted:
     old = catalogue.edges[:, catalogue.edges[1] < NEW.start]
-    return fit_tokenizer(*_part(catalogue, slice(0, NEW.start)), old, catalogue.num_users, quick())
+    return fit_tokenizer(*catalogue.part(slice(0, NEW.start)), old, catalogue.num_users, quick())
 
 
 def _cluster_agreement(new: np.ndarray, fitted: Fitted, clusters: np.ndarray) -> float:
@@ -46,7 +41,7 @@ def _cluster_agreement(new: np.ndarray, fitted: Fitted, clusters: np.ndarray) ->
 def test_known_items_keep_their_codes_but_for_those_that_were_moved(catalogue, fitted):
     old = catalogue.edges[:, catalogue.edges[1] < NEW.start]
     codes = fitted.tokenizer.assign(
-        *_part(catalogue, slice(0, NEW.start)), old, catalogue.num_users, fitted_rows=np.arange(NEW.start)
+        *catalogue.part(slice(0, NEW.start)), old, catalogue.num_users, fitted_rows=np.arange(NEW.start)
     )
     assert (codes[:, :-1] == fitted.codes[:, :-1]).all()
     changed = (codes[:, -1] != fitted.codes[:, -1]).mean()
@@ -54,13 +49,13 @@ def test_known_items_keep_their_codes_but_for_those_that_were_moved(catalogue, f
 
 
 def test_a_new_item_is_placed_by_its_content_alone(catalogue, fitted):
-    codes = fitted.tokenizer.assign(*_part(catalogue, NEW))
+    codes = fitted.tokenizer.assign(*catalogue.part(NEW))
     assert _cluster_agreement(codes, fitted, catalogue.clusters) > 0.6  # 1/8 by chance
 
 
 def test_edges_help_where_a_new_item_has_no_vector(catalogue, fitted):
     """Without content or edges all new items are one; over their users' known items they find their cluster."""
-    vectors, present = _part(catalogue, slice(0, NEW.stop))
+    vectors, present = catalogue.part(slice(0, NEW.stop))
     for mask in present.values():
         mask[NEW] = False
     blind = fitted.tokenizer.assign(vectors, present)[NEW]
@@ -73,16 +68,15 @@ def test_edges_help_where_a_new_item_has_no_vector(catalogue, fitted):
 
 
 def test_by_content_alone_an_item_is_placed_whoever_stands_beside_it(catalogue, fitted):
-    together = fitted.tokenizer.assign(*_part(catalogue, NEW))
+    together = fitted.tokenizer.assign(*catalogue.part(NEW))
     apart = [
-        fitted.tokenizer.assign(*_part(catalogue, slice(row, row + 1)))[0]
-        for row in range(NEW.start, NEW.stop)
+        fitted.tokenizer.assign(*catalogue.part(slice(row, row + 1)))[0] for row in range(NEW.start, NEW.stop)
     ]
     assert (together == np.array(apart)).all()
 
 
 def test_no_items_no_codes(catalogue, fitted):
-    assert fitted.tokenizer.assign(*_part(catalogue, slice(0, 0))).shape == (0, 3)
+    assert fitted.tokenizer.assign(*catalogue.part(slice(0, 0))).shape == (0, 3)
 
 
 def test_reload_gives_identical_codes(catalogue, fitted, tmp_path):
@@ -155,7 +149,7 @@ def test_a_checkpoint_of_another_version_is_refused(fitted, tmp_path):
 
 
 def test_items_without_any_modality_are_all_one_to_a_frozen_tokenizer(catalogue, fitted):
-    vectors, present = _part(catalogue, NEW)
+    vectors, present = catalogue.part(NEW)
     codes = fitted.tokenizer.assign(vectors, {name: np.zeros_like(mask) for name, mask in present.items()})
     assert len(np.unique(codes, axis=0)) == 1
     with pytest.raises(TokenizerInputError, match="give at least one modality"):
@@ -165,7 +159,7 @@ def test_items_without_any_modality_are_all_one_to_a_frozen_tokenizer(catalogue,
 
 
 def test_what_cannot_be_assigned_is_refused_by_name(catalogue, fitted):
-    vectors, present = _part(catalogue, NEW)
+    vectors, present = catalogue.part(NEW)
     spoiled = {**vectors, "text": vectors["text"].copy()}
     spoiled["text"][3] = np.inf
     with pytest.raises(TokenizerInputError, match=r"modality text: 1 of 40 vectors .* row 3"):
@@ -187,7 +181,7 @@ def test_table_sizes_hold_any_code_that_may_come(catalogue, fitted):
         assert tokenizer.table_sizes(table) == [16, 16, 16, tokens]
     table = _table(fitted.codes)
     names = np.array([f"new{row}" for row in range(40)], dtype=object)
-    longer = append(table, names, tokenizer.assign(*_part(catalogue, NEW)))
+    longer = append(table, names, tokenizer.assign(*catalogue.part(NEW)))
     assert (longer.codes < np.array(tokenizer.table_sizes(table))).all()
 
 
@@ -213,4 +207,4 @@ def test_a_table_of_another_tokenizer_has_no_sizes(fitted, codes, message):
 )
 def test_rows_that_were_not_in_the_fit_are_refused(catalogue, fitted, rows, message):
     with pytest.raises(TokenizerInputError, match=message):
-        fitted.tokenizer.assign(*_part(catalogue, NEW), fitted_rows=rows)
+        fitted.tokenizer.assign(*catalogue.part(NEW), fitted_rows=rows)
