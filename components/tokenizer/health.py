@@ -17,13 +17,22 @@ from components.tokenizer.agreement import (
     prefix_labels,
 )
 
+_OTHERWISE = (  # what is left where the data is as it should be
+    "If the vectors are sound, retrain with --preset default where this was quick; where semantic IDs stand already, "
+    "retrain without --refit-tokenizer keeps them"
+)
+
 
 class CodebookCollapsed(Exception):
-    """Codes that cannot tell items apart: names the level and what to try."""
+    """Codes that cannot tell items apart: names the level and what to do.
+
+    In a TokenizerConfig, what helps is a smaller `codebook_size`, `balance` above 0, `kmeans_start`, `revive_dead`
+    and `spread_collisions` on, a larger `latent_dim`, or one more level.
+    """
 
 
 class CodesMeaningless(Exception):
-    """Codes that tell items apart but say nothing of them: names the figure and what to try."""
+    """Codes that tell items apart but say nothing of them: names the figure and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,14 +150,15 @@ def check_health(health: Health, limits: HealthLimits) -> None:
             raise CodebookCollapsed(
                 f"level {level} of {len(health.usage)}: {usage:.0%} of its codes are used (limit "
                 f"{limits.min_usage:.0%}) at normalised perplexity {perplexity:.2f} (limit "
-                f"{limits.min_perplexity:.2f}). Try a smaller codebook_size, balance above 0, kmeans_start and "
-                "revive_dead on, a larger latent_dim, or look for a modality whose vectors are all alike"
+                f"{limits.min_perplexity:.2f}). Look for a modality that is nearly the same for every item (one text, "
+                f"one placeholder image), and leave it out of the source. {_OTHERWISE}"
             )
     if not health.collisions <= limits.max_collisions:
         raise CodebookCollapsed(
             f"{health.collisions:.0%} of {health.num_items} items share all codes with another (limit "
-            f"{limits.max_collisions:.0%}); the largest group has {health.largest_collision}. Try "
-            "spread_collisions, a larger codebook_size, one more level, or look for items without any vector"
+            f"{limits.max_collisions:.0%}); the largest group has {health.largest_collision}. "
+            "Look for items that stand in the source more than once under different ids, or that have neither content "
+            f"nor events; give them content or leave them out. {_OTHERWISE}"
         )
     error = health.reconstruction_error
     if math.isnan(error) or (
@@ -156,8 +166,8 @@ def check_health(health: Health, limits: HealthLimits) -> None:
     ):
         raise CodebookCollapsed(
             f"the codes leave {error:.0%} of the variance of the item vectors unexplained "
-            f"(limit {limits.max_reconstruction_error:.0%}). Try more steps, a lower learning_rate, a larger "
-            "latent_dim, or one more level"
+            f"(limit {limits.max_reconstruction_error:.0%}). Look for a few items whose content is far from all "
+            f"others', such as an image or a description of another kind, and correct it. {_OTHERWISE}"
         )
     measured = {
         name: by_depth[0]
@@ -171,8 +181,8 @@ def check_health(health: Health, limits: HealthLimits) -> None:
         )
         raise CodesMeaningless(
             f"a shared first code does not mean similar items: {told}; the limit is z {limits.min_agreement_z:g} in "
-            "one of them. Look for rows of vectors or edges in another order than the items, or for vectors that "
-            "are noise; then try more graph steps or another content_weight"
+            "one of them. Look in the source for titles, images or categories that stand beside the wrong item id, "
+            f"and for content that is noise. {_OTHERWISE}"
         )
 
 

@@ -19,7 +19,7 @@ Present = Mapping[str, Bool[np.ndarray, "item"]]
 
 
 class TokenizerInputError(ValueError):
-    """Vectors, masks or edges that cannot be tokenized: names the modality, the row, and the mend."""
+    """Vectors, masks or edges that cannot be tokenized: names the modality, the row, and the fix."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,9 +71,9 @@ def check_stability(found: Stability, limits: HealthLimits) -> None:
     if found.common >= limits.enough_items and not found.rand[0] >= limits.min_stability:
         raise IdsUnrelated(
             f"of {found.common:,} items with an ID before, the grouping by first code has an adjusted Rand index of "
-            f"{found.rand[0]:.3f} with the new one (limit {limits.min_stability:g}; 0 is chance). Look for encoders "
-            "that changed, or for rows in another order than their ids; to keep the IDs, run the cycle with "
-            "tokenizer reuse"
+            f"{found.rand[0]:.3f} with the new one (limit {limits.min_stability:g}; 0 is chance). Look for "
+            "content that stands beside the wrong item id, and for encoders that an update changed; to keep the IDs, "
+            "retrain without --refit-tokenizer"
         )
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from components.compute import Compute, DeviceUnavailable
-from components.tokenizer.config import GraphConfig, TokenizerConfig, codebook_size_for, kmeans, paper, quick
+from components.tokenizer.config import quick
 from components.tokenizer.fit import Fitted, fit_tokenizer
 from components.tokenizer.health import HealthLimits, check_health
 from components.tokenizer.modalities import TokenizerInputError
@@ -312,43 +312,3 @@ def test_vectors_of_extreme_size_end_in_finite_codes_or_a_named_stop(catalogue):
     fitted = fit_tokenizer(huge, catalogue.present, catalogue.edges, catalogue.num_users, quick())
     assert np.isfinite(list(fitted.health.metrics().values())).all()
     assert _purity(fitted.codes[:, 0], catalogue.clusters) > 0.9
-
-
-def test_codebook_size_follows_the_catalogue():
-    """1.5 √1,700 = 62 → 64; 1.5 √12,101 = 165 → 256."""
-    assert [codebook_size_for(n) for n in (0, 1, 1_700, 12_101, 10**9)] == [16, 16, 64, 256, 1024]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"num_levels": 0}, "num_levels is 0"),
-        ({"codebook_size": 1}, "codebook_size is 1"),
-        ({"kind": "fsq"}, "kind is 'fsq'"),
-        ({"balance": -1.0}, "balance is -1"),
-        ({"hidden_dims": (0,)}, "hidden_dims"),
-        ({"ema_decay": 1.0}, "ema_decay"),
-    ],
-)
-def test_a_config_that_cannot_run_is_not_built(changes, message):
-    with pytest.raises(ValueError, match=message):
-        TokenizerConfig(**changes)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"factor_dim": 65}, "factor_dim is 65"),
-        ({"edge_dropout": 1.0}, "edge_dropout is 1.0"),
-        ({"edge_dropout": 0.0}, "no edge would be left"),
-        ({"steps": 0}, "steps is 0"),
-    ],
-)
-def test_a_graph_config_that_cannot_run_is_not_built(changes, message):
-    with pytest.raises(ValueError, match=message):
-        GraphConfig(**changes)
-
-
-@pytest.mark.parametrize("preset", [quick(), kmeans(), paper()])
-def test_a_config_survives_json(preset):
-    assert TokenizerConfig.from_dict(preset.to_dict()) == preset

@@ -7,7 +7,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.tokenizer.kmeans import balanced_assignment, kmeans, spread_start, squared_distances
 from components.tokenizer.quantizer import MovingCodebooks, codewords, fit_codebooks, quantize
 
 
@@ -54,30 +53,6 @@ def test_every_level_picks_the_nearest_codeword(seed, size):
         own = far.gather(1, q.codes[:, level : level + 1])
         assert (own <= far.min(dim=1, keepdim=True).values + 1e-9).all()
         left = left - codebooks[level][q.codes[:, level]]
-
-
-def test_kmeans_finds_two_clumps():
-    """Means of (0, 2) and (10, 12) are 1 and 11, from any start in the data."""
-    x = torch.tensor([[0.0], [2.0], [10.0], [12.0]])
-    found = kmeans(x, spread_start(x, 2, torch.Generator().manual_seed(3)), balance=0.0)
-    assert sorted(found.flatten().tolist()) == [1.0, 11.0]
-
-
-def test_kmeans_gives_an_empty_code_to_the_item_farthest_from_its_own():
-    """Both codes start at 100, the lower takes all; the other must not stay empty."""
-    x = torch.tensor([[0.0], [0.0], [9.0]])
-    found = kmeans(x, torch.tensor([[100.0], [100.0]]), balance=0.0)
-    assert sorted(found.flatten().tolist()) == [0.0, 9.0]
-
-
-def test_balanced_assignment_halves_what_nearest_would_crowd():
-    """Nine items at 0, .1, … .8 and codes at 0 and 10: nearest gives all to one, balance gives 5 and 4."""
-    x, codes = torch.arange(9.0).unsqueeze(1) / 10, torch.tensor([[0.0], [10.0]])
-    distance = squared_distances(x, codes)
-    assert distance.argmin(dim=1).tolist() == [0] * 9
-    given_codes = balanced_assignment(distance, balance=0.01, rounds=200)
-    assert sorted(torch.bincount(given_codes, minlength=2).tolist()) == [4, 5]
-    assert (given_codes.diff() >= 0).all(), "the ones nearest to the far code go there"
 
 
 def test_balanced_codebooks_are_more_even_than_plain_ones():
