@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.recommender.arm import Ranked
-from components.recommender.popularity import fit_popularity
+from components.recommender.baselines.popularity import fit_popularity
 from tests.benchmarks import peers
 from tests.benchmarks.__main__ import fault_of
 from tests.benchmarks.accuracy import UnknownArm, run_arms

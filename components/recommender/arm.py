@@ -12,8 +12,8 @@ from typing import Literal, Protocol, TypeGuard
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-ChallengerName = Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "ease"]
-READ_CODES: frozenset[ChallengerName] = frozenset(("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec"))
+ArmName = Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "ease"]
+SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.recommender.arm import Arm
-from components.recommender.dense_arm import load_dense
-from components.recommender.ease import load_ease
-from components.recommender.mmgrec import load_mmgrec
-from components.recommender.popularity import load_popularity
-from components.recommender.random_order import load_random
-from components.recommender.tiger import load_tiger
+from components.recommender.arms.dense_arm import load_dense
+from components.recommender.arms.ease import load_ease
+from components.recommender.arms.mmgrec import load_mmgrec
+from components.recommender.arms.tiger import load_tiger
+from components.recommender.baselines.popularity import load_popularity
+from components.recommender.baselines.random_order import load_random
 from components.recommender.weights import ARM, CheckpointMismatch, read_arm
 
 

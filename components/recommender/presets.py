@@ -13,15 +13,15 @@ from typing import Literal
 
 import numpy as np
 
-from components.recommender.dense_arm import DenseConfig
-from components.recommender.ease import EASEConfig
-from components.recommender.encoder_decoder import EncoderDecoderConfig
-from components.recommender.mixer import MixerConfig
-from components.recommender.mmgrec import MMGRecConfig
+from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.ease import EASEConfig
+from components.recommender.arms.mmgrec import MMGRecConfig
+from components.recommender.arms.tiger import TigerConfig
+from components.recommender.networks.encoder_decoder import EncoderDecoderConfig
+from components.recommender.networks.mixer import MixerConfig
 from components.recommender.sequences import TrainingSequences
-from components.recommender.tiger import TigerConfig
-from components.recommender.tiger_training import TigerTraining
-from components.recommender.training import TrainingConfig
+from components.recommender.training.fit import TrainingConfig
+from components.recommender.training.tiger_training import TigerTraining
 
 Density = Literal["dense", "sparse"]
 DENSE_FROM = 20  # events of the median user

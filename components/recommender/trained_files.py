@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from components.recommender.vocabulary import Vocabulary
+from components.recommender.codes.vocabulary import Vocabulary
 from components.recommender.weights import read_items, write_arm, write_items, write_weights
 
 

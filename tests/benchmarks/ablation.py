@@ -31,8 +31,8 @@ from components.evaluation.bootstrap import bootstrap_means, interval
 from components.evaluation.canonical import canonical_lists
 from components.evaluation.ranking import Relevant, rank_metrics
 from components.recommender.arm import Histories
-from components.recommender.mixer import MixerConfig
-from components.recommender.mmgrec import MMGRecConfig, train_mmgrec
+from components.recommender.arms.mmgrec import MMGRecConfig, train_mmgrec
+from components.recommender.networks.mixer import MixerConfig
 from components.recommender.presets import default_mmgrec
 from components.recommender.sequences import TrainingSequences
 from components.tokenizer.config import TokenizerConfig, codebook_size_for, default

@@ -15,15 +15,15 @@ from jaxtyping import Int
 
 from components.recommender import presets
 from components.recommender.arm import Arm
-from components.recommender.dense_arm import DenseArm, DenseConfig
-from components.recommender.ease import fit_ease
-from components.recommender.hstu import train_hstu
-from components.recommender.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
-from components.recommender.popularity import fit_popularity
-from components.recommender.sasrec import train_sasrec
-from components.recommender.semantic_sasrec import train_semantic_sasrec
+from components.recommender.arms.dense_arm import DenseArm, DenseConfig
+from components.recommender.arms.ease import fit_ease
+from components.recommender.arms.hstu import train_hstu
+from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
+from components.recommender.arms.sasrec import train_sasrec
+from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
+from components.recommender.arms.tiger import TigerArm, TigerConfig, train_tiger
+from components.recommender.baselines.popularity import fit_popularity
 from components.recommender.sequences import TrainingSequences
-from components.recommender.tiger import TigerArm, TigerConfig, train_tiger
 
 Codes = Int[np.ndarray, "item token"]
 Sizes = Sequence[int] | None  # of the code tables; None: as large as the codes ask

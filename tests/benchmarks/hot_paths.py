@@ -82,7 +82,7 @@ def decoding() -> dict[str, float]:
     import torch
 
     from components.recommender.arm import Histories
-    from components.recommender.mmgrec import train_mmgrec
+    from components.recommender.arms.mmgrec import train_mmgrec
     from components.recommender.presets import default_mmgrec
     from components.recommender.sequences import TrainingSequences
 

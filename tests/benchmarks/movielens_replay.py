@@ -13,8 +13,8 @@ import pandas as pd
 from components.data.sources import movielens
 from components.evaluation.plan import ReplayPlan, plan_replay
 from components.recommender.arm import Arm, Histories
-from components.recommender.ease import EASEArm, EASEConfig, fit_ease
-from components.recommender.popularity import fit_popularity, fit_recent_popularity
+from components.recommender.arms.ease import EASEArm, EASEConfig, fit_ease
+from components.recommender.baselines.popularity import fit_popularity, fit_recent_popularity
 from components.recommender.sequences import TrainingSequences
 
 CUT = 0.7  # quantile of events; from there to the end 401 users return

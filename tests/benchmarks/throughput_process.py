@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 
 from components.recommender import presets
-from components.recommender.sasrec import train_sasrec
+from components.recommender.arms.sasrec import train_sasrec
 from tests.benchmarks.arms import in_order
 from tests.benchmarks.datasets import open_dataset
 from tests.benchmarks.surroundings import results_folder

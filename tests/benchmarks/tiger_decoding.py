@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from components.recommender.cached_beam import cached_beam_search
-from components.recommender.code_tokens import CodeTokens
-from components.recommender.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from components.recommender.codes.code_tokens import CodeTokens
+from components.recommender.codes.trie import build_trie
+from components.recommender.decoding.cached_beam import cached_beam_search
 from components.recommender.fast_matmul import fast_matmul
-from components.recommender.t5_weights import from_t5
-from components.recommender.trie import build_trie
+from components.recommender.networks.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from components.recommender.networks.t5_weights import from_t5
 
 SIZES = {
     "small": EncoderDecoderConfig(num_heads=4, head_dim=32, hidden=512),

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from components.recommender import presets
-from components.recommender.mmgrec import train_mmgrec
+from components.recommender.arms.mmgrec import train_mmgrec
 from tests.benchmarks.arms import in_order
 from tests.benchmarks.datasets import Dataset
 from tests.benchmarks.leave_one_out import PLACES

@@ -19,7 +19,7 @@ from scipy import stats
 from components.evaluation.gate import GateProfile, NonInferiority, production, small
 from components.evaluation.scores import ReplayScores, score_replay
 from components.evaluation.slices import standard_slices
-from components.recommender.ease import EASEArm
+from components.recommender.arms.ease import EASEArm
 from tests.benchmarks.movielens_replay import open_replay, perturbed
 from tests.benchmarks.simulated_replays import (
     Judged,

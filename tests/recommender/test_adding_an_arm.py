@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from components.recommender.arm import ChallengerName
+from components.recommender.arm import ArmName
 from flows.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +18,7 @@ SAID = sorted(set(re.findall(r"`([^`\n]+)`", PAGE)))
 def test_every_arm_stands_in_the_table():
     rows = [line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `")]
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert named == set(get_args(ChallengerName)) | {"popularity", "recent_popularity", "random"}
+    assert named == set(get_args(ArmName)) | {"popularity", "recent_popularity", "random"}
 
 
 @pytest.mark.parametrize("name", [one for one in SAID if re.fullmatch(r"[\w/]+\.py", one)])
@@ -42,8 +42,8 @@ def test_every_command_and_option_is_there():
     "name", [one for one in SAID if re.fullmatch(r"[A-Za-z]+_[A-Za-z_]+|[A-Z]\w+Name", one)]
 )
 def test_every_name_is_defined(name):
-    if name in get_args(ChallengerName) or name == "recent_popularity":
+    if name in get_args(ArmName) or name == "recent_popularity":
         return
     folders = (ROOT / "components" / "recommender", ROOT / "tests" / "recommender")
-    code = "\n".join(file.read_text() for folder in folders for file in sorted(folder.glob("*.py")))
+    code = "\n".join(file.read_text() for folder in folders for file in sorted(folder.rglob("*.py")))
     assert re.search(rf"^ *(def |class )?{name}( =|\(|:)", code, re.MULTILINE)

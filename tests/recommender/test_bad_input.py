@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from components.recommender.arm import READ_CODES, ChallengerName
-from components.recommender.challengers import train_challenger
-from components.recommender.ease import EASEConfig, fit_ease
+from components.recommender.arm import SEMANTIC_ID_ARMS, ArmName
+from components.recommender.arms.ease import EASEConfig, fit_ease
+from components.recommender.arms.mmgrec import train_mmgrec
+from components.recommender.arms.tiger import train_tiger
 from components.recommender.loading import load_arm
-from components.recommender.mmgrec import train_mmgrec
 from components.recommender.sequences import TrainingSequences
-from components.recommender.tiger import train_tiger
+from components.recommender.train_arm import train_challenger
 from components.recommender.weights import CheckpointMismatch
 from tests.recommender.examples import (
     SHORT,
@@ -29,7 +29,7 @@ from tests.recommender.examples import (
 SIZES = [16, 16, 8]  # tables of a tokenizer whose codebook is larger than the catalogues here
 
 
-@pytest.mark.parametrize("name", get_args(ChallengerName))
+@pytest.mark.parametrize("name", get_args(ArmName))
 @pytest.mark.parametrize(
     "lists",
     [[["a"]], [["a", "b"]], [["a"], ["b"], ["c"]]],
@@ -71,7 +71,7 @@ def test_a_user_of_a_hundred_thousand_events():
         assert (ranked.items[1] > 0).all()
 
 
-@pytest.mark.parametrize("name", sorted(READ_CODES | {"sasrec", "hstu"}))
+@pytest.mark.parametrize("name", sorted(SEMANTIC_ID_ARMS | {"sasrec", "hstu"}))
 def test_weights_of_another_shape_are_refused_by_name(name, tmp_path):
     """The same arm on more items, or with wider tables: the file and the first tensor that differs are named."""
     torch.set_num_threads(1)

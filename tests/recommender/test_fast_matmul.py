@@ -31,7 +31,11 @@ def test_few_kernels_are_kept_unless_the_environment_says_otherwise(given: str |
     name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
     environ = {key: value for key, value in os.environ.items() if key != name}
     done = subprocess.run(
-        [sys.executable, "-c", f"import os, components.recommender.training; print(os.environ['{name}'])"],
+        [
+            sys.executable,
+            "-c",
+            f"import os, components.recommender.training.fit; print(os.environ['{name}'])",
+        ],
         env=environ | ({name: given} if given else {}),
         capture_output=True,
         text=True,

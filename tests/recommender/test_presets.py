@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from components.recommender import presets
-from components.recommender.mmgrec import train_mmgrec
-from components.recommender.sasrec import train_sasrec
-from components.recommender.tiger import train_tiger
+from components.recommender.arms.mmgrec import train_mmgrec
+from components.recommender.arms.sasrec import train_sasrec
+from components.recommender.arms.tiger import train_tiger
 from tests.recommender.examples import circling, histories_of, tuples
 
 

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 
 from components.artifact import publish
 from components.data.warehouse import Engine, open_warehouse
-from components.recommender.popularity import fit_popularity
+from components.recommender.baselines.popularity import fit_popularity
 from components.registry import tracking
 from components.registry.bundle import Bundle, BundleFacts, build_bundle, open_bundle
 from components.registry.tracking import TrackingRun

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from components.artifact import ArtifactDamaged
-from components.recommender.popularity import fit_popularity
+from components.recommender.baselines.popularity import fit_popularity
 from components.recommender.weights import write_items
 from components.registry.bundle import BundleFacts, BundleMismatch, build_bundle, open_bundle
 from components.registry.card import model_card

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.recommender.popularity import fit_popularity
+from components.recommender.baselines.popularity import fit_popularity
 from components.registry.bundle import BundleFacts, build_bundle
 from components.serving.scorer import Scorer, load_scorer
 

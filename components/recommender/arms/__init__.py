@@ -1,0 +1,1 @@
+"""Arms that are trained: each a configuration, a training function, and a frozen model."""

@@ -1,0 +1,155 @@
+"""Arms that score every item by its vector: a mixer's state · item vector. SASRec, HSTU and others are presets.
+
+With codes, an item's vector is the sum of its code embeddings (and a free one, if asked): the control that
+tells what codes as input bring and what generation adds, and an arm that can rank items without any event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from components.compute import ON_CPU, Compute
+from components.recommender.arm import Histories, Ranked
+from components.recommender.codes.vocabulary import Vocabulary, extended
+from components.recommender.decoding.requests import (
+    CandidateItems,
+    RequestBatch,
+    rank_by_score,
+    vocabulary_rows,
+)
+from components.recommender.networks.item_embedding import ItemEmbedding, grown_free_vectors
+from components.recommender.networks.mixer import Mixer, MixerConfig
+from components.recommender.networks.mixer_networks import DenseNetwork
+from components.recommender.sequences import TrainingSequences
+from components.recommender.trained_files import read_vocabulary, write_trained
+from components.recommender.training.fit import OnStep, TrainingConfig, fit, seeded
+from components.recommender.weights import read_weights
+
+DenseName = Literal["sasrec", "semantic_sasrec", "hstu"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseConfig:
+    """A mixer, how it is trained, and what an item's vector is made of."""
+
+    mixer: MixerConfig = field(default_factory=lambda: MixerConfig(relation_dim=0))
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    num_negatives: int = 0  # drawn once a step for all targets; 0 is the full softmax
+    free_vectors: bool = True  # an item's own vector, beside its codes' where it has codes
+    free_dropout: float = 0.0  # share of items a step that are their codes alone; needs codes
+    start_length: float = (
+        1.0  # of item vectors at first, from the spectrum of who has what; 0 starts at noise
+    )
+
+
+def train_dense(
+    name: DenseName,
+    sequences: TrainingSequences,
+    vocabulary: Vocabulary,
+    config: DenseConfig,
+    *,
+    seed: int,
+    compute: Compute = ON_CPU,
+    on_step: OnStep | None = None,
+    checkpoint: Path | None = None,
+) -> DenseArm:
+    """Train on the items that occur. Raises TrainingDiverged when the loss is no number."""
+    with seeded(seed):
+        network = _network(vocabulary, config)
+        fit(
+            network,
+            sequences,
+            config.training,
+            max_length=config.mixer.max_length,
+            seed=seed,
+            compute=compute,
+            on_step=on_step,
+            checkpoint=checkpoint,
+        )
+    return DenseArm(name=name, vocabulary=vocabulary, config=config, network=network)
+
+
+def _network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
+    items = ItemEmbedding(
+        torch.from_numpy(vocabulary.read_codes),
+        vocabulary.num_codes,
+        config.mixer.dim,
+        free=config.free_vectors,
+        free_dropout=config.free_dropout,
+    )
+    trained = torch.from_numpy(np.flatnonzero(vocabulary.is_trained))
+    return DenseNetwork(items, Mixer(config.mixer), trained, num_negatives=config.num_negatives)
+
+
+class DenseArm:
+    """A trained dense arm. An item with neither a training event nor codes has no vector: never returned."""
+
+    def __init__(
+        self, *, name: DenseName, vocabulary: Vocabulary, config: DenseConfig, network: DenseNetwork
+    ) -> None:
+        self.name: str = name
+        self.vocabulary, self.config, self.network = vocabulary, config, network.eval()
+
+    @property
+    def has_vector(self) -> Bool[np.ndarray, "item"]:
+        return self.vocabulary.is_trained | (self.vocabulary.codes.shape[1] > 0)
+
+    def with_ids(self, item_ids: np.ndarray, codes: Int[np.ndarray, "new level"]) -> DenseArm:
+        """The same weights over more items, each of them its codes. Raises as `vocabulary.extended` does."""
+        grown = extended(self.vocabulary, item_ids, codes)
+        network = _network(grown.vocabulary, self.config)
+        network.load_state_dict(grown_free_vectors(self.network.state_dict(), "items.free", grown.row_before))
+        return DenseArm(
+            name=self.name,  # type: ignore[arg-type]
+            vocabulary=grown.vocabulary,
+            config=self.config,
+            network=network,
+        )
+
+    @torch.inference_mode()
+    def recommend(
+        self,
+        histories: Histories,
+        *,
+        k: int,
+        candidates: Bool[np.ndarray, "I"] | None = None,
+        exclude_seen: bool = True,
+    ) -> Ranked:
+        rows = vocabulary_rows(histories.catalogue, self.vocabulary.item_ids)
+        rows[~self.has_vector[rows]] = -1
+        vectors = self.network.items()
+
+        def score(batch: RequestBatch, usable: CandidateItems) -> Float[Tensor, "B C"]:
+            states = self.network.states(vectors, batch.items, batch.times)
+            return states[torch.arange(len(states)), batch.length] @ vectors[usable.rows].T
+
+        return rank_by_score(
+            score,
+            histories,
+            rows,
+            k=k,
+            candidates=candidates,
+            exclude_seen=exclude_seen,
+            max_length=self.config.mixer.max_length,
+        )
+
+    def save(self, folder: Path) -> None:
+        write_trained(folder, self.name, asdict(self.config), self.vocabulary, self.network)
+
+
+def load_dense(folder: Path, name: DenseName, config: dict[str, Any]) -> DenseArm:
+    """The arm that `save` wrote. Raises CheckpointMismatch."""
+    vocabulary = read_vocabulary(folder, config.pop("num_codes"))
+    parsed = DenseConfig(
+        **config | {"mixer": MixerConfig(**config["mixer"]), "training": TrainingConfig(**config["training"])}
+    )
+    network = _network(vocabulary, parsed)
+    read_weights(folder, network)
+    return DenseArm(name=name, vocabulary=vocabulary, config=parsed, network=network)

@@ -1,0 +1,236 @@
+"""The generative arm: a transformer over items whose inputs are their codes, and a head that writes tuples.
+
+Source: Liu et al. 2024, arXiv:2404.16555 (semantic tuples, relation-aware attention), with the tuple moved
+from the input sequence to a head on the last state: one position an item, faster and far better than
+flattening. The dense loss beside the tuple loss, and re-scoring of the beam by both, follow LIGER (Yang et
+al. 2024, arXiv:2411.18814).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from components.compute import ON_CPU, Compute
+from components.recommender.arm import Histories, Ranked
+from components.recommender.codes.trie import Trie, build_trie
+from components.recommender.codes.vocabulary import Vocabulary, extended, vocabulary_of
+from components.recommender.decoding.beam import beam_search
+from components.recommender.decoding.requests import (
+    CandidateItems,
+    RequestBatch,
+    rank_proposals,
+    vocabulary_rows,
+)
+from components.recommender.networks.item_embedding import ItemEmbedding, grown_free_vectors
+from components.recommender.networks.mixer import Mixer, MixerConfig
+from components.recommender.networks.mixer_networks import DenseNetwork, GenerativeNetwork, tuple_log_probs
+from components.recommender.networks.tuple_head import TupleHead
+from components.recommender.sequences import TrainingSequences
+from components.recommender.trained_files import read_vocabulary, write_trained
+from components.recommender.training.fit import OnStep, TrainingConfig, fit, seeded
+from components.recommender.weights import read_weights
+
+NAME = "mmgrec"
+DECODED_AT_ONCE = 64  # requests: their beams' scores stay near the cache
+
+
+@dataclass(frozen=True, kw_only=True)
+class MMGRecConfig:
+    """The generative arm. Scores are log P(tuple), or in hybrid a weighted sum with the dense score."""
+
+    mixer: MixerConfig = field(default_factory=MixerConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    free_vectors: bool = True  # an item's own vector beside its codes'
+    free_dropout: float = 0.0  # share of items a step that are their codes alone
+    start_length: float = (
+        1.0  # of item vectors at first, from the spectrum of who has what; 0 starts at noise
+    )
+    head_hidden: int = 64
+    tuple_weight: float = 1.0
+    dense_weight: float = 1.0
+    num_negatives: int = 0  # of the dense loss, drawn once a step for all targets; 0 is the full softmax
+    decode: Literal["beam", "hybrid", "exact"] = "beam"
+    beam_size: int = 80
+    first_beam_size: int | None = None  # first codes that are kept; None: as many as beams
+    hybrid_share: float = 0.8  # of the dense score in "hybrid"
+
+    def __post_init__(self) -> None:
+        if self.tuple_weight < 0 or self.dense_weight < 0 or self.tuple_weight + self.dense_weight == 0:
+            raise ValueError("tuple_weight and dense_weight are not negative, and one of them is positive")
+        if self.beam_size < 1 or (self.first_beam_size is not None and self.first_beam_size < 1):
+            raise ValueError(
+                f"beam_size is {self.beam_size}, first_beam_size {self.first_beam_size}; at least one beam is needed"
+            )
+
+
+def train_mmgrec(
+    sequences: TrainingSequences,
+    codes: Int[np.ndarray, "item level"],
+    config: MMGRecConfig,
+    *,
+    seed: int,
+    num_codes: Sequence[int] | None = None,
+    compute: Compute = ON_CPU,
+    on_step: OnStep | None = None,
+    checkpoint: Path | None = None,
+) -> MMGRecArm:
+    """Train the generative arm. `codes` are the items' full tuples (collision token last), unique.
+
+    `num_codes` are the tokenizer's table sizes, so that later items find their codes; without them the tables
+    hold what `codes` asks. Raises DuplicateTuple when two items share a tuple, CodeOutOfRange for a code beyond
+    its table, TrainingDiverged when the loss is no number.
+    """
+    vocabulary = vocabulary_of(sequences, codes, num_codes)
+    with seeded(seed):
+        network = _network(vocabulary, config)
+        fit(
+            network,
+            sequences,
+            config.training,
+            max_length=config.mixer.max_length,
+            seed=seed,
+            compute=compute,
+            on_step=on_step,
+            checkpoint=checkpoint,
+        )
+    return MMGRecArm(vocabulary=vocabulary, config=config, network=network)
+
+
+def _network(vocabulary: Vocabulary, config: MMGRecConfig) -> GenerativeNetwork:
+    num_codes = vocabulary.num_codes
+    items = ItemEmbedding(
+        torch.from_numpy(vocabulary.read_codes),
+        num_codes,
+        config.mixer.dim,
+        free=config.free_vectors,
+        free_dropout=config.free_dropout,
+    )
+    trained = torch.from_numpy(np.flatnonzero(vocabulary.is_trained))
+    return GenerativeNetwork(
+        DenseNetwork(items, Mixer(config.mixer), trained, num_negatives=config.num_negatives),
+        TupleHead(num_codes, config.mixer.dim, config.head_hidden, config.mixer.dropout),
+        build_trie(vocabulary.codes, vocabulary.is_trained),
+        tuple_weight=config.tuple_weight,
+        dense_weight=config.dense_weight,
+    )
+
+
+class MMGRecArm:
+    """A trained generative arm over a vocabulary of items with tuples."""
+
+    name = NAME
+
+    def __init__(self, *, vocabulary: Vocabulary, config: MMGRecConfig, network: GenerativeNetwork) -> None:
+        self.vocabulary = vocabulary
+        self.config, self.network = config, network.eval()
+        self.trie: Trie = build_trie(vocabulary.codes)  # of every item with a tuple, trained or new
+
+    def with_ids(self, item_ids: np.ndarray, codes: Int[np.ndarray, "new level"]) -> MMGRecArm:
+        """The same weights over more items: a new item is its codes, without a vector of its own.
+
+        Items that the arm has keep their codes, and may be passed again. Raises CodeOutOfRange for a code
+        beyond the trained tables (the last level, collisions, may grow), DuplicateTuple for a taken tuple,
+        ValueError when a known item comes with other codes.
+        """
+        grown = extended(self.vocabulary, item_ids, codes)
+        network = _network(grown.vocabulary, self.config)
+        weights = grown_free_vectors(self.network.state_dict(), "dense.items.free", grown.row_before)
+        network.load_state_dict(weights)
+        return MMGRecArm(vocabulary=grown.vocabulary, config=self.config, network=network)
+
+    def decoding(self, decode: Literal["beam", "hybrid", "exact"], **changes: Any) -> MMGRecArm:
+        """The same weights, decoded another way; `changes` may set the beam sizes and hybrid_share."""
+        return MMGRecArm(
+            vocabulary=self.vocabulary,
+            config=replace(self.config, decode=decode, **changes),
+            network=self.network,
+        )
+
+    @torch.inference_mode()
+    def recommend(
+        self,
+        histories: Histories,
+        *,
+        k: int,
+        candidates: Bool[np.ndarray, "I"] | None = None,
+        exclude_seen: bool = True,
+    ) -> Ranked:
+        rows = vocabulary_rows(histories.catalogue, self.vocabulary.item_ids)
+        vectors = self.network.items()
+        leaf_of_row = self.trie.leaf_of_item(len(self.vocabulary))
+
+        def propose(
+            batch: RequestBatch, usable: CandidateItems
+        ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
+            states = self.network.states(vectors, batch.items, batch.times)
+            states = states[torch.arange(len(states)), batch.length]
+            leaf_of_column = leaf_of_row[usable.rows]
+            column_of_leaf = torch.full((self.trie.num_leaves,), -1)
+            column_of_leaf[leaf_of_column] = torch.arange(len(leaf_of_column))
+            excluded = batch.excluded_row, leaf_of_column[batch.excluded_column]
+            leaf, score = self._decode(states, vectors, column_of_leaf >= 0, excluded, k)
+            return column_of_leaf[leaf.clamp(min=0)], score
+
+        return rank_proposals(
+            propose,
+            histories,
+            rows,
+            k=k,
+            candidates=candidates,
+            exclude_seen=exclude_seen,
+            max_length=self.config.mixer.max_length,
+            batch_size=DECODED_AT_ONCE,
+        )
+
+    def _decode(
+        self,
+        states: Float[Tensor, "B dim"],
+        vectors: Float[Tensor, "item dim"],
+        usable: Bool[Tensor, "leaf"],
+        excluded: tuple[Int[Tensor, "N"], Int[Tensor, "N"]],
+        k: int,
+    ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
+        """Leaves and scores of what the decoder finds, in no particular order; -inf where it finds none."""
+        if self.config.decode == "exact":
+            score = tuple_log_probs(self.network.head, self.trie, states).masked_fill(~usable, -torch.inf)
+            score[excluded] = -torch.inf
+            return torch.arange(self.trie.num_leaves).expand(len(states), -1), score
+        first = self.config.first_beam_size
+        leaf, score = beam_search(
+            self.network.head,
+            self.trie,
+            states,
+            width=max(self.config.beam_size, k),
+            first_width=None if first is None else max(first, k),
+            usable=usable,
+            excluded=excluded,
+        )
+        if self.config.decode == "hybrid":
+            found = self.trie.items[leaf.clamp(min=0)]
+            dense = (F.embedding(found, vectors) @ states[:, :, None])[..., 0]
+            share = self.config.hybrid_share
+            score = ((1 - share) * score + share * dense).masked_fill(leaf < 0, -torch.inf)
+        return leaf, score
+
+    def save(self, folder: Path) -> None:
+        write_trained(folder, self.name, asdict(self.config), self.vocabulary, self.network)
+
+
+def load_mmgrec(folder: Path, config: dict[str, Any]) -> MMGRecArm:
+    """The arm that `save` wrote. Raises CheckpointMismatch."""
+    vocabulary = read_vocabulary(folder, config.pop("num_codes"))
+    parsed = MMGRecConfig(
+        **config | {"mixer": MixerConfig(**config["mixer"]), "training": TrainingConfig(**config["training"])}
+    )
+    network = _network(vocabulary, parsed)
+    read_weights(folder, network)
+    return MMGRecArm(vocabulary=vocabulary, config=parsed, network=network)

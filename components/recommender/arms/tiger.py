@@ -1,0 +1,187 @@
+"""TIGER: the history as a flat sequence of code tokens, an encoder-decoder writes the tuple of the next item.
+
+Source: Rajput et al. 2023, arXiv:2305.05065, section 3.2, without the hashed user token (as published it
+stands for 2,000 buckets of users, and a user who comes later has none).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from components.compute import ON_CPU, Compute
+from components.recommender.arm import Histories, Ranked
+from components.recommender.codes.code_tokens import CodeTokens
+from components.recommender.codes.trie import build_trie
+from components.recommender.codes.vocabulary import Vocabulary, extended, vocabulary_of
+from components.recommender.decoding.cached_beam import cached_beam_search
+from components.recommender.decoding.requests import (
+    CandidateItems,
+    RequestBatch,
+    rank_proposals,
+    vocabulary_rows,
+)
+from components.recommender.networks.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from components.recommender.networks.tuple_likelihood import Normalize, leaf_log_probs
+from components.recommender.sequences import TrainingSequences
+from components.recommender.trained_files import read_vocabulary, write_trained
+from components.recommender.training.fit import OnStep, seeded
+from components.recommender.training.tiger_training import TigerTraining, fit_tiger
+from components.recommender.weights import read_weights
+
+NAME = "tiger"
+BATCH_SIZE = 64  # requests decoded at once
+
+
+@dataclass(frozen=True, kw_only=True)
+class TigerConfig:
+    """The generative arm as published. Scores are log P(tuple)."""
+
+    network: EncoderDecoderConfig = field(default_factory=EncoderDecoderConfig)
+    training: TigerTraining = field(default_factory=TigerTraining)
+    max_items: int = 20  # of a history, the latest
+    normalize: Normalize = "children"
+    decode: Literal["beam", "exact"] = "beam"
+    beam_size: int = 80
+
+    def __post_init__(self) -> None:
+        if min(self.max_items, self.beam_size) < 1:
+            raise ValueError("max_items and beam_size must be at least 1")
+
+
+def train_tiger(
+    sequences: TrainingSequences,
+    codes: Int[np.ndarray, "item L"],
+    config: TigerConfig,
+    *,
+    seed: int,
+    num_codes: Sequence[int] | None = None,
+    compute: Compute = ON_CPU,
+    on_step: OnStep | None = None,
+    checkpoint: Path | None = None,
+) -> TigerArm:
+    """Train TIGER. `codes` are the items' full tuples (collision token last), unique.
+
+    Items without events are no negatives: while training, the trie holds the others only.
+
+    Raises DuplicateTuple when two items share a tuple, CodeOutOfRange for a code beyond its table,
+    TrainingDiverged when the loss is no number, ValueError when there is not one row of codes an item.
+    """
+    vocabulary = vocabulary_of(sequences, codes, num_codes)
+    build_trie(codes)  # refuses tuples that name two items before anything is trained
+    tokens = CodeTokens(vocabulary.num_codes)
+    with seeded(seed):
+        network = EncoderDecoder(config.network, tokens.vocabulary)
+        fit_tiger(
+            network,
+            tokens,
+            build_trie(codes, vocabulary.is_trained),
+            tokens.of_codes(torch.from_numpy(codes)),
+            sequences,
+            config.training,
+            max_items=config.max_items,
+            normalize=config.normalize,
+            seed=seed,
+            compute=compute,
+            on_step=on_step,
+            checkpoint=checkpoint,
+        )
+    return TigerArm(vocabulary=vocabulary, config=config, network=network)
+
+
+class TigerArm:
+    """A trained TIGER over a vocabulary of items with tuples."""
+
+    name = NAME
+
+    def __init__(self, *, vocabulary: Vocabulary, config: TigerConfig, network: EncoderDecoder) -> None:
+        self.vocabulary, self.config, self.network = vocabulary, config, network.eval()
+        self.tokens = CodeTokens(vocabulary.num_codes)
+        self.trie = build_trie(vocabulary.codes)
+
+    def with_ids(self, item_ids: np.ndarray, codes: Int[np.ndarray, "new L"]) -> TigerArm:
+        """The same weights over more items. Raises as `vocabulary.extended` does, DuplicateTuple for a taken tuple."""
+        grown = extended(self.vocabulary, item_ids, codes).vocabulary
+        return TigerArm(vocabulary=grown, config=self.config, network=self.network)
+
+    def decoding(self, decode: Literal["beam", "exact"], **changes: Any) -> TigerArm:
+        """The same weights, decoded another way; `changes` may set beam_size."""
+        return TigerArm(
+            vocabulary=self.vocabulary,
+            config=replace(self.config, decode=decode, **changes),
+            network=self.network,
+        )
+
+    @torch.inference_mode()
+    def recommend(
+        self,
+        histories: Histories,
+        *,
+        k: int,
+        candidates: Bool[np.ndarray, "I"] | None = None,
+        exclude_seen: bool = True,
+    ) -> Ranked:
+        item_tokens = self.tokens.of_codes(torch.from_numpy(self.vocabulary.read_codes))
+        leaf_of_row = self.trie.leaf_of_item(len(self.vocabulary))
+
+        def propose(
+            batch: RequestBatch, usable: CandidateItems
+        ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
+            leaf_of_column = leaf_of_row[usable.rows]
+            column_of_leaf = torch.full((self.trie.num_leaves,), -1)
+            column_of_leaf[leaf_of_column] = torch.arange(len(leaf_of_column))
+            live = (column_of_leaf >= 0).repeat(len(batch.requests), 1)
+            live[batch.excluded_row, leaf_of_column[batch.excluded_column]] = False
+            read = self.tokens.of_histories(item_tokens, batch.items, batch.length)
+            leaf, score = self._decode(read, live, k)
+            return column_of_leaf[leaf.clamp(min=0)], score
+
+        return rank_proposals(
+            propose,
+            histories,
+            vocabulary_rows(histories.catalogue, self.vocabulary.item_ids),
+            k=k,
+            candidates=candidates,
+            exclude_seen=exclude_seen,
+            max_length=self.config.max_items,
+            batch_size=BATCH_SIZE,
+        )
+
+    def _decode(
+        self, read: Int[Tensor, "B T"], live: Bool[Tensor, "B leaf"], k: int
+    ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
+        """Leaves and scores of what the decoder finds, in no particular order; -inf where it finds none."""
+        memory = self.network.encode(read)
+        normalize = self.config.normalize
+        if self.config.decode == "exact":
+            score = leaf_log_probs(self.network, self.tokens, self.trie, memory, normalize)
+            return torch.arange(self.trie.num_leaves).expand(len(read), -1), score.masked_fill(
+                ~live, -torch.inf
+            )
+        width = max(self.config.beam_size, k)
+        return cached_beam_search(
+            self.network, self.tokens, self.trie, memory, width=width, live=live, normalize=normalize
+        )
+
+    def save(self, folder: Path) -> None:
+        write_trained(folder, self.name, asdict(self.config), self.vocabulary, self.network)
+
+
+def load_tiger(folder: Path, config: dict[str, Any]) -> TigerArm:
+    """The arm that `save` wrote. Raises CheckpointMismatch."""
+    vocabulary = read_vocabulary(folder, config.pop("num_codes"))
+    parts = {
+        "network": EncoderDecoderConfig(**config["network"]),
+        "training": TigerTraining(**config["training"]),
+    }
+    parsed = TigerConfig(**config | parts)
+    network = EncoderDecoder(parsed.network, CodeTokens(vocabulary.num_codes).vocabulary)
+    read_weights(folder, network)
+    return TigerArm(vocabulary=vocabulary, config=parsed, network=network)

@@ -1,0 +1,1 @@
+"""Arms that only count, or draw: what every replay holds the others against."""

@@ -1,0 +1,1 @@
+"""From states and scores to ranked lists."""

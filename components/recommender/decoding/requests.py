@@ -1,0 +1,187 @@
+"""From the caller's histories to ranked lists: what every arm does alike, around its own scoring.
+
+Shapes: R requests, E events, I items of the caller's catalogue, V rows of the arm's vocabulary, C usable
+items (known to both), in the catalogue's order; B requests of a batch, W items that a model proposes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from components.recommender.arm import Histories, Ranked
+from components.recommender.decoding.stable_topk import stable_topk
+from components.recommender.fast_matmul import fast_matmul
+from components.recommender.training.windows import pad_runs
+
+SCORE_CELLS = 50_000_000  # of a [request item] block: 200 MB of float32
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateItems:
+    """The items that an arm may return for these histories, in catalogue order."""
+
+    rows: Int[Tensor, "C"]  # in the arm's vocabulary
+    positions: Int[np.ndarray, "C"]  # in the caller's catalogue
+    column: Int[np.ndarray, "I"]  # column of a catalogue item, -1 if it may not be returned
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestBatch:
+    """Some requests, with the latest known events of each, padded on the right."""
+
+    requests: Int[np.ndarray, "B"]  # which
+    items: Int[Tensor, "B P-1"]  # rows of the arm's vocabulary
+    times: Int[Tensor, "B P-1"]
+    length: Int[Tensor, "B"]  # known events read; the state to use is at this place
+    excluded_row: Int[
+        Tensor, "N"
+    ]  # with excluded_column: pairs of a request of the batch and a usable item that
+    excluded_column: Int[Tensor, "N"]  # it may not get; no pair twice
+
+
+Score = Callable[[RequestBatch, CandidateItems], Float[Tensor, "B C"]]
+Propose = Callable[[RequestBatch, CandidateItems], tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]]
+
+
+def rank_by_score(
+    score: Score,
+    histories: Histories,
+    rows: Int[np.ndarray, "I"],
+    *,
+    k: int,
+    candidates: Bool[np.ndarray, "I"] | None,
+    exclude_seen: bool,
+    max_length: int = 0,
+) -> Ranked:
+    """The best k of a model that scores every usable item; `score` gives a block that may be written into."""
+
+    def best(batch: RequestBatch, usable: CandidateItems) -> tuple[np.ndarray, np.ndarray]:
+        scores = score(batch, usable)
+        scores[batch.excluded_row, batch.excluded_column] = -torch.inf
+        return stable_topk(scores, k)
+
+    return _ranked(best, histories, rows, k, candidates, exclude_seen, max_length, batch_size=256)
+
+
+def rank_proposals(
+    propose: Propose,
+    histories: Histories,
+    rows: Int[np.ndarray, "I"],
+    *,
+    k: int,
+    candidates: Bool[np.ndarray, "I"] | None,
+    exclude_seen: bool,
+    max_length: int,
+    batch_size: int,
+) -> Ranked:
+    """The best k of a model that finds its items itself, none excluded; a place without one has score -inf."""
+
+    def best(batch: RequestBatch, usable: CandidateItems) -> tuple[np.ndarray, np.ndarray]:
+        column, score = propose(batch, usable)
+        by_column = column.argsort(dim=1, stable=True)  # columns ascend with the catalogue: ties in its order
+        at, values = stable_topk(score.gather(1, by_column), k)
+        found = np.take_along_axis(column.gather(1, by_column).numpy(), np.maximum(at, 0), axis=1)
+        return np.where(at < 0, -1, found), values
+
+    return _ranked(best, histories, rows, k, candidates, exclude_seen, max_length, batch_size)
+
+
+def _ranked(
+    best: Callable[[RequestBatch, CandidateItems], tuple[np.ndarray, np.ndarray]],
+    histories: Histories,
+    rows: Int[np.ndarray, "I"],
+    k: int,
+    candidates: Bool[np.ndarray, "I"] | None,
+    exclude_seen: bool,
+    max_length: int,
+    batch_size: int,
+) -> Ranked:
+    usable = usable_items(rows, candidates)
+    items = np.full((len(histories), k), -1, dtype=np.int64)
+    scores = np.full((len(histories), k), -np.inf, dtype=np.float32)
+    num_columns = len(usable.positions)
+    if not num_columns or not k:
+        return Ranked(items=items, scores=scores)
+    size = max(1, min(batch_size, SCORE_CELLS // num_columns))
+    batches = request_batches(
+        histories, rows, usable, max_length=max_length, batch_size=size, exclude_seen=exclude_seen
+    )
+    with fast_matmul():
+        for batch in batches:
+            at, values = best(batch, usable)
+            items[batch.requests] = np.where(at < 0, -1, usable.positions[at])
+            scores[batch.requests] = values
+    return Ranked(items=items, scores=scores)
+
+
+def vocabulary_rows(catalogue: np.ndarray, item_ids: np.ndarray) -> Int[np.ndarray, "I"]:
+    """Row of each catalogue item in the vocabulary `item_ids`, -1 for a stranger."""
+    place = {item: at for at, item in enumerate(item_ids)}
+    return np.array([place.get(item, -1) for item in catalogue], dtype=np.int64)
+
+
+def usable_items(rows: Int[np.ndarray, "I"], candidates: Bool[np.ndarray, "I"] | None) -> CandidateItems:
+    """Catalogue items with a row in the vocabulary, and among the candidates."""
+    may = rows >= 0
+    if candidates is not None:
+        may = may & candidates
+    positions = np.flatnonzero(may)
+    column = np.full(len(rows), -1, dtype=np.int64)
+    column[positions] = np.arange(len(positions))
+    return CandidateItems(rows=torch.from_numpy(rows[positions]), positions=positions, column=column)
+
+
+def request_batches(
+    histories: Histories,
+    rows: Int[np.ndarray, "I"],
+    usable: CandidateItems,
+    *,
+    max_length: int,
+    batch_size: int,
+    exclude_seen: bool,
+) -> Iterator[RequestBatch]:
+    """All requests, shortest history first, so that little is padded."""
+    known = rows[histories.items] if len(histories.items) else np.zeros(0, dtype=np.int64)
+    is_known = known >= 0
+    items, times = known[is_known], histories.times[is_known].astype(np.int64)
+    place = np.concatenate([[0], np.cumsum(is_known)])
+    start, end = place[histories.start], place[histories.end]
+    start = np.maximum(start, end - max_length)
+    order = np.argsort(end - start, kind="stable")
+    for chosen in np.split(order, range(batch_size, len(order), batch_size)):
+        if not len(chosen):
+            continue
+        padded_items, padded_times = pad_runs(items, times, start[chosen], end[chosen])
+        row, column = _seen(histories, chosen, usable) if exclude_seen else (_NONE, _NONE)
+        yield RequestBatch(
+            requests=chosen,
+            items=torch.from_numpy(padded_items),
+            times=torch.from_numpy(padded_times),
+            length=torch.from_numpy(end[chosen] - start[chosen]),
+            excluded_row=torch.from_numpy(row),
+            excluded_column=torch.from_numpy(column),
+        )
+
+
+_NONE = np.zeros(0, dtype=np.int64)
+
+
+def _seen(
+    histories: Histories, requests: Int[np.ndarray, "B"], usable: CandidateItems
+) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
+    """Every usable item of each request's whole history, once."""
+    start, end = histories.start[requests], histories.end[requests]
+    counts = end - start
+    row = np.repeat(np.arange(len(requests)), counts)
+    event = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + start[row]
+    column = usable.column[histories.items[event]]
+    kept = column >= 0
+    width = np.int64(len(usable.positions))
+    pair = np.unique(row[kept] * width + column[kept])
+    return pair // width, pair % width

@@ -1,0 +1,1 @@
+"""What is trained: torch modules, their losses and likelihoods."""

@@ -1,0 +1,190 @@
+"""The two trained networks: a mixer with a dense softmax over items, and with a tuple head beside it.
+
+Dense score of an item = state · item vector (the vector it has as input). Tuple score = sum over levels of
+log P(code | state, codes so far), where the softmax of a level runs over the children that the prefix has in
+the trie of trained items: no probability is spent on tuples that name nothing, a level with one child costs
+nothing, and P over tuples sums to one over the trained items. Items without training events take part in
+neither softmax as negatives: nothing teaches the network against them.
+
+Shapes: B histories, P places, N states, T targets, L levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from components.recommender.codes.trie import Trie, TrieLevel
+from components.recommender.networks.full_softmax import full_softmax_loss, sampled_softmax_loss
+from components.recommender.networks.item_embedding import ItemEmbedding
+from components.recommender.networks.mixer import Mixer
+from components.recommender.networks.tuple_head import TupleHead
+
+
+class DenseNetwork(nn.Module):
+    """States scored against every trained item by a full softmax."""
+
+    trained: Int[Tensor, "trained"]  # rows of items with a training event
+    place: Int[Tensor, "item"]  # place of an item among the trained, -1 for the others
+
+    def __init__(
+        self, items: ItemEmbedding, mixer: Mixer, trained: Int[Tensor, "trained"], *, num_negatives: int = 0
+    ) -> None:
+        super().__init__()
+        self.items, self.mixer, self.num_negatives = items, mixer, num_negatives
+        self.register_buffer("trained", trained, persistent=False)
+        place = torch.full((items.num_items,), -1)
+        place[trained] = torch.arange(len(trained))
+        self.register_buffer("place", place, persistent=False)
+
+    def begin_at(self, vectors: Float[Tensor, "item dim"]) -> None:
+        """Start from these item vectors."""
+        self.items.begin_at(vectors)
+
+    def states(
+        self,
+        vectors: Float[Tensor, "item dim"],
+        items: Int[Tensor, "B P-1"],
+        times: Int[Tensor, "B P-1"],
+    ) -> Float[Tensor, "B P dim"]:
+        return self.mixer(vectors[items], times)
+
+    def loss(
+        self, states: Float[Tensor, "T dim"], vectors: Float[Tensor, "item dim"], targets: Int[Tensor, "T"]
+    ) -> Float[Tensor, ""]:
+        softmax, place = vectors[self.trained], self.place[targets]
+        if 0 < self.num_negatives < len(softmax):
+            return sampled_softmax_loss(states, softmax, place, num_negatives=self.num_negatives)
+        return full_softmax_loss(states, softmax, place)
+
+    def log_scores(
+        self, states: Float[Tensor, "N dim"], vectors: Float[Tensor, "item dim"]
+    ) -> Float[Tensor, "N trained"]:
+        """What ranks the trained items on validation."""
+        return states @ vectors[self.trained].T
+
+
+class GenerativeNetwork(nn.Module):
+    """A dense network with a tuple head on the same states, trained by the weighted sum of both losses."""
+
+    def __init__(
+        self, dense: DenseNetwork, head: TupleHead, trie: Trie, *, tuple_weight: float, dense_weight: float
+    ) -> None:
+        super().__init__()
+        self.dense, self.head, self.trie = dense, head, trie
+        self.tuple_weight, self.dense_weight = tuple_weight, dense_weight
+        self.validate_dense_share = dense_weight / (dense_weight + tuple_weight)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GenerativeNetwork:
+        self.trie = self.trie.mapped(fn)  # goes where the weights go
+        super()._apply(fn, recurse)
+        return self
+
+    def begin_at(self, vectors: Float[Tensor, "item dim"]) -> None:
+        """Start from these item vectors, and score codes by what they are made of."""
+        self.dense.begin_at(vectors)
+        self.head.begin_at(self.items.code_vectors())
+
+    @property
+    def items(self) -> ItemEmbedding:
+        return self.dense.items
+
+    @property
+    def trained(self) -> Int[Tensor, "trained"]:
+        return self.dense.trained
+
+    @property
+    def place(self) -> Int[Tensor, "item"]:
+        return self.dense.place
+
+    def states(
+        self,
+        vectors: Float[Tensor, "item dim"],
+        items: Int[Tensor, "B P-1"],
+        times: Int[Tensor, "B P-1"],
+    ) -> Float[Tensor, "B P dim"]:
+        return self.dense.states(vectors, items, times)
+
+    def loss(
+        self, states: Float[Tensor, "T dim"], vectors: Float[Tensor, "item dim"], targets: Int[Tensor, "T"]
+    ) -> Float[Tensor, ""]:
+        total = states.new_zeros(())
+        if self.dense_weight:
+            total = total + self.dense_weight * self.dense.loss(states, vectors, targets)
+        if self.tuple_weight:
+            total = total + self.tuple_weight * self.tuple_loss(states, targets)
+        return total
+
+    def tuple_loss(self, states: Float[Tensor, "T dim"], targets: Int[Tensor, "T"]) -> Float[Tensor, ""]:
+        """Mean over targets of -log P(tuple | state): teacher forced, every level at once."""
+        total = states.new_zeros(())
+        for depth, level in enumerate(self.trie.levels):
+            if level.child.shape[1] == 1:
+                continue  # one child everywhere: its probability is one
+            node, slot = self.trie.node_of_item[targets, depth], self.trie.slot_of_item[targets, depth]
+            hidden = self.head.state(states, depth) + self.head.prefix(level.prefix[node], depth)
+            direct = self.head.direct(states, depth)
+            total = total + F.nll_loss(child_log_probs(self.head, level, depth, hidden, direct, node), slot)
+        return total
+
+    def log_scores(
+        self, states: Float[Tensor, "N dim"], vectors: Float[Tensor, "item dim"]
+    ) -> Float[Tensor, "N trained"]:
+        share = self.validate_dense_share
+        dense = self.dense.log_scores(states, vectors) if share else states.new_zeros(())
+        if share == 1.0:
+            return dense
+        # leaves stand in tuple order; the validation looks items up by their place among the trained
+        exact = tuple_log_probs(self.head, self.trie, states)[
+            :, self.trie.leaf_of_item(len(self.place))[self.trained]
+        ]
+        return share * dense + (1 - share) * exact
+
+
+Network = DenseNetwork | GenerativeNetwork
+GATHERED_PER_PRODUCT = 8  # gathering a code's weights costs about as much as multiplying by eight codes'
+
+
+def child_log_probs(
+    head: TupleHead,
+    level: TrieLevel,
+    depth: int,
+    hidden: Float[Tensor, "* hidden"],
+    direct: Float[Tensor, "* code"],
+    node: Int[Tensor, "*"],
+) -> Float[Tensor, "* width"]:
+    """log P of each child of `node`; -inf where there is none.
+
+    `direct` may be one row for many nodes, and `node` the same nodes for many rows of `hidden`.
+
+    A code beyond the head's table (a collision token that came after training) is scored as the last one.
+    """
+    width, size = level.child.shape[1], head.num_codes[depth]
+    codes = level.code[node].clamp(max=size - 1)
+    places = (*hidden.shape[:-1], width)
+    if width * GATHERED_PER_PRODUCT < size:
+        scores = head.logits_of(hidden, codes, depth)
+    else:
+        scores = head.logits(hidden, depth).gather(-1, codes.expand(places))
+    scores = scores + direct.expand(*hidden.shape[:-1], size).gather(-1, codes.expand(places))
+    return scores.masked_fill(level.child[node] < 0, -torch.inf).log_softmax(dim=-1)
+
+
+def tuple_log_probs(head: TupleHead, trie: Trie, states: Float[Tensor, "N dim"]) -> Float[Tensor, "N leaf"]:
+    """Exact log P of every leaf's tuple: all prefixes of the trie, no search."""
+    total = states.new_zeros(len(states), 1)  # of the one root
+    for depth, level in enumerate(trie.levels):
+        is_child = level.child >= 0
+        children = is_child.sum(dim=1)
+        total = total.repeat_interleave(children, dim=1)  # children stand in the order of their nodes
+        node = torch.nonzero(children > 1)[:, 0]  # an only child has probability one
+        if len(node):
+            hidden = head.state(states, depth)[:, None] + head.prefix(level.prefix[node], depth)
+            direct = head.direct(states, depth)[:, None]
+            log_probs = child_log_probs(head, level, depth, hidden, direct, node)
+            total[:, level.child[node][is_child[node]]] += log_probs[:, is_child[node]]
+    return total

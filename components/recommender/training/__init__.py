@@ -1,0 +1,1 @@
+"""How a network is trained: sequences in, weights out."""

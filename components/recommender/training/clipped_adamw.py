@@ -1,0 +1,67 @@
+"""One optimizer step as every network here takes it: AdamW, warm-up and half a cosine, clipped, finite or stopped."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class TrainingDiverged(Exception):
+    """The loss is no number any more."""
+
+
+class OptimizerConfig(Protocol):
+    """The fields of a training's configuration that a step reads."""
+
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def warmup_share(self) -> float: ...
+    @property
+    def clip_norm(self) -> float: ...
+
+
+class ClippedAdamW:
+    """AdamW over a network's weights, and how many steps it has taken."""
+
+    def __init__(self, network: nn.Module, config: OptimizerConfig) -> None:
+        self.network, self.config, self.steps = network, config, 0
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(),
+            lr=config.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+
+    def step(self, loss: Tensor, *, num_steps: int, epoch: int) -> float:
+        """Follow the gradient of `loss` and return its value. Raises TrainingDiverged naming the step."""
+        share = schedule(self.steps, num_steps, self.config.warmup_share)
+        self.steps += 1
+        if not math.isfinite(value := loss.item()):
+            raise TrainingDiverged(
+                f"loss is {value} at step {self.steps} of {num_steps} (epoch {epoch + 1}); lower learning_rate "
+                f"(now {self.config.learning_rate:g}) or clip_norm (now {self.config.clip_norm:g}), or lengthen "
+                "warmup_share"
+            )
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * share
+        self.optimizer.zero_grad(set_to_none=True)
+        if loss.requires_grad:  # a single item's tuple is certain, and its loss a constant
+            loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        return value
+
+
+def schedule(step: int, num_steps: int, warmup_share: float) -> float:
+    """Share of the learning rate at a step (from 0): linear up, then half a cosine down to nothing."""
+    warmup = max(1, round(warmup_share * num_steps))
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, num_steps - warmup))))

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+from components.recommender.arms.ease import EASEConfig, fit_ease
+from components.recommender.loading import load_arm
+from components.recommender.sequences import TrainingSequences
+from components.recommender.weights import CheckpointMismatch
+from tests.recommender.examples import circling, histories_of
+
+
+def test_weights_solve_the_constrained_least_squares():
+    """Against Steck's equation 8, by an ordinary inverse."""
+    sequences = circling(25, 12, 6, seed=1)
+    arm = fit_ease(sequences, EASEConfig(regularization=2.0))
+    has = np.zeros((sequences.num_users, 12))
+    has[sequences.user_of_event(), sequences.items] = 1
+    inverse = np.linalg.inv(has.T @ has + 2.0 * np.eye(12))
+    expected = -inverse / np.diag(inverse)
+    np.fill_diagonal(expected, 0)
+    np.testing.assert_allclose(arm.weights, expected, atol=1e-4)
+
+
+def test_worked_example():
+    """Two users have (a, b), one has c alone; lambda 1.
+
+    G of a, b is [[3, 2], [2, 3]], its inverse [[3, -2], [-2, 3]] / 5.
+    So the weight between a and b is -(-2/5) / (3/5) = 2/3, and c has none.
+    """
+    arm = fit_ease(
+        TrainingSequences.from_lists([["a", "b"], ["b", "a"], ["c"]]), EASEConfig(regularization=1.0)
+    )
+    np.testing.assert_allclose(arm.weights, [[0, 2 / 3, 0], [2 / 3, 0, 0], [0, 0, 0]], atol=1e-6)
+    ranked = arm.recommend(histories_of(arm.item_ids, [[0], [0, 0]]), k=1)
+    assert ranked.items.tolist() == [[1], [1]]
+    np.testing.assert_allclose(ranked.scores, 2 / 3, atol=1e-6)  # an item twice in a history counts once
+
+
+def test_files_that_do_not_belong_together(tmp_path):
+    fit_ease(circling(9, 6, 4, seed=0), EASEConfig()).save(tmp_path / "six")
+    fit_ease(circling(9, 5, 4, seed=0), EASEConfig()).save(tmp_path / "five")
+    (tmp_path / "six" / "item_ids.parquet").replace(tmp_path / "five" / "item_ids.parquet")
+    with pytest.raises(CheckpointMismatch, match=r"weights are \(5, 5\) for 6 items"):
+        load_arm(tmp_path / "five")
+
+
+def test_regularization_is_checked():
+    with pytest.raises(ValueError, match="regularization is 0; it is above 0"):
+        EASEConfig(regularization=0)

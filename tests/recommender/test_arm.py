@@ -1,0 +1,192 @@
+"""What every arm promises, tried on each: the Arm protocol's invariants, and saving."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.recommender.arm import Arm, Histories
+from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.ease import EASEConfig, fit_ease
+from components.recommender.arms.hstu import train_hstu
+from components.recommender.arms.sasrec import train_sasrec
+from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
+from components.recommender.arms.tiger import train_tiger
+from components.recommender.baselines.popularity import fit_popularity, fit_recent_popularity
+from components.recommender.baselines.random_order import RandomArm
+from components.recommender.loading import load_arm
+from components.recommender.weights import CheckpointMismatch
+from tests.recommender.examples import (
+    SHORT,
+    SMALL_MIXER,
+    SMALL_TIGER,
+    circling,
+    histories_of,
+    item_names,
+    trained_arm,
+    tuples,
+)
+
+NUM_ITEMS = 40
+CATALOGUE = np.concatenate([["stranger"], item_names(NUM_ITEMS)[::-1]]).astype(object)  # not the arms' order
+
+
+def make_arms() -> dict[str, Arm]:
+    torch.set_num_threads(1)
+    sequences = circling(30, NUM_ITEMS, 12, seed=0)
+    events = sequences.item_ids[sequences.items]
+    generative = trained_arm(NUM_ITEMS)
+    return {
+        "beam": generative,
+        "hybrid": generative.decoding("hybrid"),
+        "exact": generative.decoding("exact"),
+        "sasrec": train_sasrec(sequences, DenseConfig(mixer=SMALL_MIXER, training=SHORT), seed=0),
+        "semantic_sasrec": train_semantic_sasrec(
+            sequences,
+            tuples(NUM_ITEMS, width=4, seed=0),
+            DenseConfig(mixer=SMALL_MIXER, training=SHORT, free_dropout=0.5),
+            seed=0,
+        ),
+        "hstu": train_hstu(
+            sequences,
+            DenseConfig(
+                mixer=replace(SMALL_MIXER, block="hstu", relation_dim=0, time_gaps=True), training=SHORT
+            ),
+            seed=0,
+        ),
+        "tiger": train_tiger(sequences, tuples(NUM_ITEMS, width=4, seed=0), SMALL_TIGER, seed=0),
+        "ease": fit_ease(sequences, EASEConfig(regularization=1.0)),
+        "popularity": fit_popularity(events),
+        "recent": fit_recent_popularity(
+            events, sequences.times, cutoff=int(sequences.times.max()) + 1, days=0.1
+        ),
+        "random": RandomArm(seed=3),
+    }
+
+
+ARMS = make_arms()
+lists_of_items = st.lists(st.lists(st.integers(0, NUM_ITEMS), max_size=25), min_size=1, max_size=6)
+
+
+@pytest.mark.parametrize("name", ARMS)
+@settings(max_examples=25, deadline=None)
+@given(lists=lists_of_items, k=st.integers(1, 45), exclude_seen=st.booleans(), seed=st.integers(0, 99))
+def test_lists_keep_the_promise(name, lists, k, exclude_seen, seed):
+    """No item twice, none outside the candidates, none seen; best first; full as long as items remain."""
+    candidates = np.random.default_rng(seed).random(NUM_ITEMS + 1) < 0.7
+    ranked = ARMS[name].recommend(
+        histories_of(CATALOGUE, lists), k=k, candidates=candidates, exclude_seen=exclude_seen
+    )
+    assert ranked.items.shape == ranked.scores.shape == (len(lists), k)
+    assert ranked.scores.dtype == np.float32
+    may = candidates.copy()
+    if name != "random":
+        may[0] = False  # the stranger
+    for history, items, scores in zip(lists, ranked.items, ranked.scores, strict=True):
+        found = items[items >= 0]
+        allowed = set(np.flatnonzero(may)) - (set(history) if exclude_seen else set())
+        assert len(found) == len(set(found)) == min(k, len(allowed))
+        assert set(found) <= allowed
+        assert (items[len(found) :] == -1).all()
+        assert np.isneginf(scores[len(found) :]).all()
+        assert (np.diff(scores[: len(found)]) <= 0).all()
+        ties = np.diff(scores[: len(found)]) == 0
+        assert (np.diff(found)[ties] > 0).all()
+
+
+@pytest.mark.parametrize("name", ARMS)
+@settings(max_examples=15, deadline=None)
+@given(lists=lists_of_items, seed=st.integers(0, 99))
+def test_a_list_does_not_depend_on_its_neighbours(name, lists, seed):
+    histories = histories_of(CATALOGUE, lists)
+    order = np.random.default_rng(seed).permutation(len(lists))
+    shuffled = Histories(
+        catalogue=CATALOGUE,
+        items=histories.items,
+        times=histories.times,
+        start=histories.start[order],
+        end=histories.end[order],
+    )
+    whole, mixed = ARMS[name].recommend(histories, k=10), ARMS[name].recommend(shuffled, k=10)
+    np.testing.assert_array_equal(whole.items[order], mixed.items)
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_saved_and_loaded_lists_are_identical(name, tmp_path):
+    rng = np.random.default_rng(0)
+    histories = histories_of(CATALOGUE, [rng.integers(0, NUM_ITEMS + 1, n).tolist() for n in (0, 1, 5, 30)])
+    ARMS[name].save(tmp_path)
+    loaded = load_arm(tmp_path)
+    before, after = ARMS[name].recommend(histories, k=12), loaded.recommend(histories, k=12)
+    assert loaded.name == ARMS[name].name
+    np.testing.assert_array_equal(before.items, after.items)
+    np.testing.assert_array_equal(before.scores, after.scores)
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_nothing_to_return(name):
+    """No candidate at all, no request, everything seen: lists are empty, not wrong."""
+    everything = histories_of(CATALOGUE, [list(range(NUM_ITEMS + 1))])
+    none = np.zeros(NUM_ITEMS + 1, dtype=bool)
+    assert (ARMS[name].recommend(everything, k=3).items == -1).all()
+    assert (ARMS[name].recommend(everything, k=3, candidates=none, exclude_seen=False).items == -1).all()
+    assert ARMS[name].recommend(histories_of(CATALOGUE, []), k=3).items.shape == (0, 3)
+
+
+def test_only_the_latest_items_are_read_but_all_are_seen():
+    """A history of 25 with a window of 8: the first 17 do not move the scores, and are not recommended."""
+    rng = np.random.default_rng(1)
+    old, recent = rng.permutation(np.arange(1, 18)).tolist(), rng.permutation(np.arange(18, 26)).tolist()
+    for name in ("exact", "sasrec", "tiger"):
+        ranked = ARMS[name].recommend(
+            histories_of(CATALOGUE, [old + recent, old[::-1] + recent, recent]), k=10
+        )
+        np.testing.assert_array_equal(ranked.items[0], ranked.items[1])
+        assert not set(ranked.items[0]) & set(old)
+        alone = dict(zip(ranked.items[2].tolist(), ranked.scores[2].tolist(), strict=True))
+        for item, score in zip(ranked.items[0].tolist(), ranked.scores[0].tolist(), strict=True):
+            assert alone.get(item, score) == pytest.approx(score, abs=1e-5)
+
+
+def test_growing_histories_share_events():
+    """Requests that are prefixes of one run get what they would get alone."""
+    run = [3, 7, 1, 9, 12]
+    shared = Histories(
+        catalogue=CATALOGUE,
+        items=np.array(run),
+        times=np.arange(5) * 60,
+        start=np.zeros(5, dtype=np.int64),
+        end=np.arange(1, 6),
+    )
+    for arm in ARMS.values():
+        alone = arm.recommend(histories_of(CATALOGUE, [run[:n] for n in range(1, 6)]), k=5)
+        np.testing.assert_array_equal(arm.recommend(shared, k=5).items, alone.items)
+
+
+def test_a_changed_arm_is_refused(tmp_path):
+    ARMS["beam"].save(tmp_path)
+    saved = json.loads((tmp_path / "arm.json").read_text())
+
+    def written(change: dict) -> None:
+        (tmp_path / "arm.json").write_text(json.dumps(saved | change))
+
+    written({"config": saved["config"] | {"head_hidden": 5}})
+    with pytest.raises(CheckpointMismatch, match=r"head\.from_prefix\.0 is \(0, 16\), .* ask for \(0, 5\)"):
+        load_arm(tmp_path)
+    written({"config": saved["config"] | {"wings": 2}})
+    with pytest.raises(CheckpointMismatch, match="does not fit this version"):
+        load_arm(tmp_path)
+    written({"name": "oracle"})
+    with pytest.raises(CheckpointMismatch, match="'oracle' is not one that"):
+        load_arm(tmp_path)
+    written({})
+    (tmp_path / "weights.safetensors").write_bytes(b"short")
+    with pytest.raises(CheckpointMismatch, match="cannot be read"):
+        load_arm(tmp_path)
+    (tmp_path / "arm.json").unlink()
+    with pytest.raises(CheckpointMismatch, match="not a saved arm"):
+        load_arm(tmp_path)
