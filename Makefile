@@ -49,7 +49,7 @@ check: $(INSTALLED) ## lint, format, types, layer contracts
 	$(BIN)/lint-imports
 
 ui: $(INSTALLED) ## Prefect, MLflow, Data Docs and reports on what the demo left; Ctrl-C ends it
-	$(BIN)/recloop ui
+	$(BIN)/recloop ui --demo
 
 bench: $(INSTALLED) ## speed and quality against the figures in the docs
 	$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only "$(ONLY)") $(if $(SEEDS),--seeds "$(SEEDS)") \

@@ -62,13 +62,20 @@ def compare_versions(
     cut = start or both[0].train_end
     snapshots = freeze(cut, end or queries.event_time_quantile(warehouse(), 1.0) or cut)
     run = digest_of(
-        ["compare", snapshots.train.digest, snapshots.window.digest, challenger, against, profile, mode, filter_seen]
+        [
+            "compare",
+            snapshots.train.digest,
+            snapshots.window.digest,
+            challenger,
+            against,
+            profile,
+            mode,
+            filter_seen,
+        ]
     )
     counted = count_popularity(run, snapshots).output
     contenders = [_contender(name, one) for name, one in zip(("challenger", "champion"), both, strict=True)]
-    contenders += [
-        Contender(name=name, artifact=arm, train_end=cut) for name, arm in counted.arms.items()
-    ]
+    contenders += [Contender(name=name, artifact=arm, train_end=cut) for name, arm in counted.arms.items()]
     finished = cycles.cycles(warehouse())
     window = ReplayWindow(
         snapshots=snapshots, profile=profile, mode=mode, filter_seen=filter_seen,

@@ -27,7 +27,14 @@ from flows.semantic_ids import ColdIds, IdentifiedItems, extend_ids, fit_tokeniz
 from flows.snapshots import Snapshots, take_snapshots
 from flows.stages import StageResult, key_of, run_once, say_in_prefect
 from flows.summary import CycleSummary
-from flows.training import BundledChallenger, CountedArms, TrainedArm, bundle_challenger, count_popularity, train_arm
+from flows.training import (
+    BundledChallenger,
+    CountedArms,
+    TrainedArm,
+    bundle_challenger,
+    count_popularity,
+    train_arm,
+)
 
 
 @flow(name="retraining-cycle", flow_run_name="retrain-on-{request.source}")
@@ -60,7 +67,13 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     cold = identify_cold(run, request.source, snapshots.output, identified.output.carried)
     trained = tuple(
         train_arm(
-            run, cast(ArmName, arm), prepared.rows.output, identified.output, request.preset, request.seed, tracked
+            run,
+            cast(ArmName, arm),
+            prepared.rows.output,
+            identified.output,
+            request.preset,
+            request.seed,
+            tracked,
         )
         for arm in arms_to_train(request.challenger, champion, cycle.train_cutoff)
     )
@@ -70,7 +83,14 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
         run, snapshots.output, prepared.encoded.output, identified.output, own, request.seed
     )
     replayed = _replay(
-        cycle, snapshots.output, identified.output, cold.output, trained, counted.output, bundled.output, champion
+        cycle,
+        snapshots.output,
+        identified.output,
+        cold.output,
+        trained,
+        counted.output,
+        bundled.output,
+        champion,
     )
     registered = register(run, tracked, bundled.output, replayed)
     promoted = promote(run, registered.output, replayed, champion.version if champion else None)
@@ -130,7 +150,9 @@ def _replay(
 def settle(request: CycleRequest) -> SettledCycle:
     """Fill in what the request leaves open: "now", and the cut."""
     cycle = settle_cycle(request)
-    say_in_prefect(f"train before {cycle.train_cutoff:%Y-%m-%d %H:%M}Z, replay until {cycle.as_of:%Y-%m-%d %H:%M}Z")
+    say_in_prefect(
+        f"train before {cycle.train_cutoff:%Y-%m-%d %H:%M}Z, replay until {cycle.as_of:%Y-%m-%d %H:%M}Z"
+    )
     return cycle
 
 

@@ -52,7 +52,9 @@ class LandedBatch:
 
 
 @flow(name="ingest", flow_run_name="ingest-{request.source}")
-def ingest(request: BatchRequest, run: str | None = None) -> tuple[StageResult[CheckedBatch], StageResult[LandedBatch]]:
+def ingest(
+    request: BatchRequest, run: str | None = None
+) -> tuple[StageResult[CheckedBatch], StageResult[LandedBatch]]:
     """Check the batch [since, as_of) of the source, quarantine bad rows, land the rest.
 
     `run` is the cycle that pays for it; on its own, an ingestion is a run of its own. Raises TooMuchBad.

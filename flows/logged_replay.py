@@ -63,7 +63,9 @@ class ToldLog:
 @flow(name="logged-replay", flow_run_name="logged-replay-{path.stem}")
 def logged_replay(path: Path, target_policy: Path | None, profile: str) -> tuple[ToldLog, ...]:
     """Judge every log at `path`: a file, or a folder of the Open Bandit sample."""
-    return tuple(_told(judge_logged(load_logged(log, target_policy), profile).output) for log in logs_at(path))
+    return tuple(
+        _told(judge_logged(load_logged(log, target_policy), profile).output) for log in logs_at(path)
+    )
 
 
 @task(task_run_name="load-{path.stem}")

@@ -104,9 +104,7 @@ def promote(
 
     def work() -> Promoted:
         if judged.verdict != promotion.PROMOTE:
-            return Promoted(
-                moved=False, champion=champion, reason=f"{judged.verdict}: the champion stays"
-            )
+            return Promoted(moved=False, champion=champion, reason=f"{judged.verdict}: the champion stays")
         result = promotion.promote(
             warehouse(),
             model_name=load_settings().model_name,

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from prefect import flow, task
+from prefect import flow
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from components.artifact import ArtifactRef, publish
+from components.artifact import ArtifactRef
 from components.evaluation.contenders import Contender
 from components.evaluation.evidence import ReplayEvidence, read_evidence
 from components.evaluation.underpowered import why_underpowered

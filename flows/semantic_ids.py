@@ -147,7 +147,10 @@ def extend_ids(
         )
         table = extended.table
         ids = publish_id_table(
-            load_settings().artifacts, table, tokenizer=carried.tokenizer, table_sizes=tokenizer.table_sizes(table)
+            load_settings().artifacts,
+            table,
+            tokenizer=carried.tokenizer,
+            table_sizes=tokenizer.table_sizes(table),
         )
         return IdentifiedItems(
             encoders=carried.encoders,

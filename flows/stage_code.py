@@ -22,7 +22,13 @@ from components.artifact import digest_of
 ROOT = Path(__file__).resolve().parents[1]
 CONSTRAINTS = "infra/constraints.txt"  # the pinned versions that everything runs with
 _PACKAGES = ("components", "feature_repo")  # counted by file; `flows` is counted by definition
-_NOT_PART_OF_A_RESULT = ("flows.settings", "flows.local", "flows.stages", "flows.warehouse", "flows.stage_code")
+_NOT_PART_OF_A_RESULT = (
+    "flows.settings",
+    "flows.local",
+    "flows.stages",
+    "flows.warehouse",
+    "flows.stage_code",
+)
 _RUN_BY_PATH = "RUNS_BY_PATH"  # a module's constant: folder or file of the repository that it runs or reads
 
 
@@ -82,13 +88,17 @@ def _code_of(root: Path, module: str, function: str) -> StageCode:
         for target, attribute in _imported(node, flows):
             if target.split(".")[0] in _PACKAGES:
                 files |= _closure(root, _file_of(root, target, attribute))
-            elif target.startswith("flows.") and not target.startswith(_NOT_PART_OF_A_RESULT):
-                if attribute in _read(root, target).definitions:
-                    waiting.append((target, attribute))
+            elif _counts(target) and attribute in _read(root, target).definitions:
+                waiting.append((target, attribute))
     return StageCode(
         definitions=definitions,
         files={path.relative_to(root).as_posix(): _file_digest(path) for path in sorted(files)},
     )
+
+
+def _counts(module: str) -> bool:
+    """Whether a module's definitions are part of a result: those of `flows`, but for where and how to show."""
+    return module.startswith("flows.") and not module.startswith(_NOT_PART_OF_A_RESULT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +121,9 @@ def _read(root: Path, module: str) -> _Module:
             definitions[node.name] = node
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            definitions |= {t.id: node for target in targets for t in ast.walk(target) if isinstance(t, ast.Name)}
+            definitions |= {
+                t.id: node for target in targets for t in ast.walk(target) if isinstance(t, ast.Name)
+            }
     return _Module(definitions=definitions, imports=dict(_bindings(tree.body)))
 
 
@@ -132,9 +144,7 @@ def _that_counts(node: ast.stmt) -> ast.AST:
     _drop_docstrings(kept)
     (outer,) = kept.body
     if isinstance(outer, ast.FunctionDef):
-        calls = [
-            place for place, statement in enumerate(outer.body) if _calls(statement, "run_once")
-        ]
+        calls = [place for place, statement in enumerate(outer.body) if _calls(statement, "run_once")]
         outer.body = outer.body[: calls[0] + 1] if calls else outer.body
     return kept
 
@@ -199,7 +209,11 @@ def _beside(path: Path) -> list[Path]:
     """Pages, styles and other files that lie in a module's folder: it may read them."""
     if path.suffix != ".py":
         return []
-    return [p for p in path.parent.iterdir() if p.is_file() and p.suffix not in {".py", ".pyc"} and p.name[0] != "."]
+    return [
+        p
+        for p in path.parent.iterdir()
+        if p.is_file() and p.suffix not in {".py", ".pyc"} and p.name[0] != "."
+    ]
 
 
 @cache
@@ -236,7 +250,7 @@ def _file_digest(path: Path) -> str:
 
 def _drop_docstrings(tree: ast.AST) -> None:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(
-            node, clean=False
-        ):
+        if isinstance(
+            node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+        ) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:] or [ast.Pass()]

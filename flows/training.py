@@ -19,11 +19,11 @@ from components.compute import Compute
 from components.data import snapshot
 from components.features.trainingset import load_training_set
 from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
-from components.recommender.baselines import BASELINES, count_baselines
+from components.recommender.baselines import count_baselines
 from components.recommender.challengers import train_challenger
 from components.recommender.training import Step
 from components.registry import bundle, tracking
-from components.tokenizer.id_table import read_id_table, table_sizes_of
+from components.tokenizer.id_table import read_id_table
 from flows.features import EncodedItems, TrainingRows
 from flows.local.console import progress_bar
 from flows.semantic_ids import IdentifiedItems

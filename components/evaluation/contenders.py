@@ -81,9 +81,7 @@ def line_up(
     """
     own = trained[challenger]
     contenders = [
-        Contender(
-            name=challenger, artifact=bundle, folder="arm", train_end=cut, reads_cold_ids=own.reads_ids
-        )
+        Contender(name=challenger, artifact=bundle, folder="arm", train_end=cut, reads_cold_ids=own.reads_ids)
     ]
     if champion and champion.has_seen(cut):
         again = trained[champion.arm]

@@ -22,9 +22,7 @@ def why_underpowered(
     How far differences of users spread is guessed by popularity minus random, whose lists are among `lists`:
     two good arms that agree half (correlation .5) spread as wide as one of them alone.
     """
-    scores = score_replay(
-        plan, {arm: lists[arm] for arm in _GUESSED_FROM}, metrics=(profile.primary.metric,)
-    )
+    scores = score_replay(plan, {arm: lists[arm] for arm in _GUESSED_FROM}, metrics=(profile.primary.metric,))
     guess = compare(scores, *_GUESSED_FROM, metric=profile.primary.metric, resamples=2_000)
     found = profile.satisfiability(
         users=len(plan.users), sd=guess.sd, candidates=int(plan.candidates.sum()), requests=len(plan)

@@ -9,10 +9,10 @@ def ingest(
     source: Source = "movielens", since: Since = None, as_of: AsOf = None, max_bad_share: MaxBadShare = 0.05
 ) -> None:
     """Check a batch against its contracts, quarantine bad rows, land the rest."""
-    from flows.cli.arrival import say_what_is_left, say_reasons
+    from flows.cli.arrival import say_reasons, say_what_is_left
     from flows.local.console import console, dimmed
     from flows.local.servers import running_servers
-    from flows.request import BatchRequest
+    from flows.request import BatchRequest, settle_batch
     from flows.settings import load_settings
     from flows.warehouse import warehouse
 
@@ -20,7 +20,8 @@ def ingest(
     warehouse()  # a database that cannot be opened is told before servers are started
     request = BatchRequest(source=source, since=since, as_of=as_of, max_bad_share=max_bad_share)
     say_what_is_left(request)
-    with running_servers(settings, dimmed):
+    request = settle_batch(request).request  # a source that cannot be read is told before servers are started
+    with running_servers(settings, dimmed, needed=("prefect",)):
         from flows.ingest import ingest as flow
 
         _, landed = flow(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -18,7 +19,6 @@ from flows.cli.options import (
     Source,
     moment_option,
 )
-from datetime import datetime
 
 
 def retrain(
@@ -40,7 +40,7 @@ def retrain(
     from flows.cli.summary_box import summary_box
     from flows.local.console import console, dimmed
     from flows.local.servers import running_servers
-    from flows.request import cycle_request
+    from flows.request import cycle_request, settle_cycle
     from flows.retraining_lease import refuse_if_retraining
     from flows.settings import load_settings
 
@@ -57,7 +57,8 @@ def retrain(
         tokenizer="refit" if refit_tokenizer else "reuse",
         max_bad_share=max_bad_share,
     )
-    refuse_if_retraining()  # whoever would be refused starts no servers
+    refuse_if_retraining()  # whoever would be refused, or asks for what cannot be, starts no servers
+    request = settle_cycle(request).request
     with running_servers(load_settings(), dimmed):
         from flows.cycle import retraining_cycle
 

@@ -14,7 +14,6 @@ from flows.cli.arms_table import COLOURS, arms_table
 from flows.summary import CycleSummary
 
 
-
 def summary_box(title: str, summary: CycleSummary) -> Panel:
     """Everything a person needs to know of one cycle, on one screen."""
     colour = COLOURS[summary.verdict]

@@ -19,10 +19,11 @@ from pathlib import Path
 
 import psutil
 
+from flows.local.engine_servers import local_servers
 from flows.local.process import port_taken, read_record, who_listens
-from flows.local.server import LocalServer, healthy, local_servers
-from flows.settings import LOOPBACK, Settings, usable_cores
+from flows.local.server import LocalServer, healthy
 from flows.local.site import is_our_site
+from flows.settings import LOOPBACK, Settings, usable_cores
 
 CONSTRAINTS = Path(__file__).resolve().parents[2] / "infra" / "constraints.txt"
 

@@ -1,100 +1,90 @@
-"""The keeper: a small process that holds a home's servers up for as long as anybody uses them.
+"""The keeper: a small process that holds one server of a home up for as long as anybody uses the home.
 
-It starts the servers it is told of, starts one anew that ends though it had been well, and stops them all
-when the last user has left or died. The servers end with the keeper even if it is killed (Linux), so nothing
-is left behind.
+It starts the server, starts it anew if it ends though it had been well, and stops it when the last user has
+left or died. The server ends with the keeper even if that is killed (Linux), so nothing is left behind.
 """
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from pydantic import TypeAdapter
+from typing import Any
 
 from flows.local.process import spawn, stop_groups, write_record
-from flows.local.server import LocalServer, healthy, python
+from flows.local.server import LocalServer, healthy
 from flows.local.users import in_use
 
 _POLL_SECONDS = 0.5
-_RESTARTS = 3  # of one server, in a keeper's life: one that keeps dying has a reason
+_RESTARTS = 3  # in a keeper's life: a server that keeps dying has a reason
 
 
 @dataclass(frozen=True, kw_only=True)
 class Keeping:
-    """What a keeper is told: its servers, the folder they run in, and where users sign in."""
+    """What a keeper is told: its server, the folder it runs in, and where users sign in."""
 
-    servers: tuple[LocalServer, ...]
+    server: LocalServer
     folder: Path
     users: Path
 
     @property
     def command(self) -> tuple[str, ...]:
-        """The command line of a keeper of these; nothing secret is on it."""
-        return python("flows.local.keeper", TypeAdapter(Keeping).dump_json(self).decode())
+        """The command line of a keeper of this server; nothing secret is on it."""
+        told = json.dumps(asdict(self), default=str)
+        return (sys.executable, "-m", "flows.local.keeper", told)
 
 
-@dataclass
-class _Kept:
-    """A server and the process that runs it now."""
-
-    server: LocalServer
-    process: subprocess.Popen[bytes]
-    was_well: bool = False
-    restarts: int = 0
+def told(text: str) -> Keeping:
+    """What a keeper's command line says."""
+    fields: Mapping[str, Any] = json.loads(text)
+    server = fields["server"]
+    paths = {name: Path(server[name]) for name in ("record", "log")}
+    tuples = {name: tuple(server[name]) for name in ("command", "without")}
+    return Keeping(
+        server=LocalServer(**server | paths | tuples),
+        folder=Path(fields["folder"]),
+        users=Path(fields["users"]),
+    )
 
 
 def keep(keeping: Keeping, done: threading.Event) -> int:
-    """Hold the servers up until `done` is set or nobody uses them. Returns the exit code: 1 if one failed."""
-    kept: list[_Kept] = []
+    """Hold the server up until `done` is set or nobody uses it. Returns the exit code: 1 if the server failed."""
+    server, was_well, restarts = keeping.server, False, 0
+    server.log.unlink(missing_ok=True)
+    process = _start(keeping)
     try:
-        for server in keeping.servers:
-            server.log.unlink(missing_ok=True)
-            kept.append(_Kept(server=server, process=_start(server, keeping.folder)))
-        while not done.wait(_POLL_SECONDS):
-            if not in_use(keeping.users):
-                return 0
-            if not all(_is_up(one, keeping.folder) for one in kept):
+        while not done.wait(_POLL_SECONDS) and in_use(keeping.users):
+            if process.poll() is None:
+                was_well = was_well or healthy(server.health)
+                continue
+            with server.log.open("a") as log:
+                print(
+                    f"{server.title} ended with code {process.returncode} at {time.strftime('%H:%M:%S')}",
+                    file=log,
+                )
+            stop_groups([process.pid])  # children that outlived it
+            if not was_well or restarts == _RESTARTS:
                 return 1
+            restarts += 1
+            process = _start(keeping)
         return 0
     finally:
-        _stop(kept)
+        stop_groups([process.pid])
+        process.wait()
+        server.record.unlink(missing_ok=True)
 
 
-def _start(server: LocalServer, folder: Path) -> subprocess.Popen[bytes]:
-    process = spawn(server.command, environ=server.environ, folder=folder, log=server.log)
+def _start(keeping: Keeping) -> subprocess.Popen[bytes]:
+    server = keeping.server
+    process = spawn(server.command, environ=server.environ, folder=keeping.folder, log=server.log)
     write_record(server.record, process.pid, port=server.port)
     return process
-
-
-def _is_up(one: _Kept, folder: Path) -> bool:
-    """Whether the server runs, started anew if need be; False for one that ends before it was ever well."""
-    code = one.process.poll()
-    if code is None:
-        one.was_well = one.was_well or healthy(one.server.health)
-        return True
-    with one.server.log.open("a") as log:
-        print(f"{one.server.title} ended with code {code} at {time.strftime('%H:%M:%S')}", file=log)
-    stop_groups([one.process.pid])  # children that outlived it
-    if not one.was_well or one.restarts == _RESTARTS:
-        return False
-    one.restarts += 1
-    one.process = _start(one.server, folder)
-    return True
-
-
-def _stop(kept: Iterable[_Kept]) -> None:
-    kept = list(kept)
-    stop_groups([one.process.pid for one in kept])
-    for one in kept:
-        one.process.wait()
-        one.server.record.unlink(missing_ok=True)
 
 
 def main() -> None:
@@ -102,7 +92,7 @@ def main() -> None:
     done = threading.Event()
     signal.signal(signal.SIGTERM, lambda _signal, _frame: done.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever uses the servers
-    sys.exit(keep(TypeAdapter(Keeping).validate_json(sys.argv[1]), done))
+    sys.exit(keep(told(sys.argv[1]), done))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from flows.local.server import LocalServer, last_lines, mlflow_database, python
+from flows.local.engine_servers import mlflow_database, python
+from flows.local.server import LocalServer, last_lines
 from flows.settings import Settings
 
 

@@ -1,7 +1,7 @@
 """The real local servers, shared by all who work on one home: up while anybody uses them.
 
-Nobody owns them: a use is signed in (see `users`), a keeper holds the servers up (see `keeper`), and the last
-user to leave stops it.
+Nobody owns them: a use is signed in (see `users`), a keeper holds each server up (see `keeper`), and the last
+user to leave stops them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
+from flows.local.engine_servers import local_servers, mlflow_database, run_folder
 from flows.local.keeper import Keeping
 from flows.local.mlflow_schema import ServerFailed, prepare_mlflow_database, stamp_mlflow_database
 from flows.local.process import (
@@ -31,7 +32,7 @@ from flows.local.process import (
     stop_groups,
     write_record,
 )
-from flows.local.server import LocalServer, healthy, local_servers, mlflow_database, run_folder
+from flows.local.server import LocalServer, healthy
 from flows.local.users import in_use, sign_in, sign_out
 from flows.settings import LOOPBACK, Settings, engine_environment
 
@@ -53,8 +54,13 @@ class Servers:
 
 
 @contextmanager
-def running_servers(settings: Settings, on_progress: OnProgress | None = None) -> Iterator[Servers]:
-    """Let Prefect and MLflow answer inside the block; whoever leaves last stops them.
+def running_servers(
+    settings: Settings,
+    on_progress: OnProgress | None = None,
+    *,
+    needed: Collection[str] = ("prefect", "mlflow"),
+) -> Iterator[Servers]:
+    """Let the servers that are needed answer inside the block; whoever leaves last stops them.
 
     Servers of the same `home` that already run are used. Call it from the main thread: there SIGTERM leaves
     the block in order too. A process that is killed counts as gone, and the servers stop without it.
@@ -69,7 +75,7 @@ def running_servers(settings: Settings, on_progress: OnProgress | None = None) -
         with _lock(settings):
             use = sign_in(_users(settings))
             try:
-                started = _ensure_running(settings, tell, begin)
+                started = _ensure_running(settings, needed, tell, begin)
             except BaseException:
                 _leave(settings, use)
                 raise
@@ -98,33 +104,38 @@ def mlflow_address(settings: Settings) -> str | None:
     return f"sqlite:///{database}" if database.exists() else None
 
 
-def _ensure_running(settings: Settings, tell: OnProgress, begin: float) -> tuple[str, ...]:
+def _ensure_running(
+    settings: Settings, needed: Collection[str], tell: OnProgress, begin: float
+) -> tuple[str, ...]:
     """Start what does not answer. Under the lock, so two recloops never start the same server."""
-    servers = local_servers(settings)
-    if not servers or all(_answers(server) for server in servers):
+    missing = [s for s in local_servers(settings) if s.name in needed and not _answers(s)]
+    if not missing:
         return ()
-    _stop_keeper(settings)
-    for server in servers:
+    for server in missing:
         _clear_away(server, settings)
-    tell(f"starting {' and '.join(server.title for server in servers)}")
-    for server in servers:
+    tell(f"starting {' and '.join(server.title for server in missing)}")
+    keepers = {server.name: _start(server, settings) for server in missing}
+    for server in missing:
+        _await(server, keepers[server.name])
+        tell(f"{server.title} answers after {time.perf_counter() - begin:.0f} s")
         if server.name == "mlflow":
-            prepare_mlflow_database(settings, server)
-    keeping = Keeping(servers=tuple(servers), folder=settings.home, users=_users(settings))
+            stamp_mlflow_database(settings)
+    return tuple(server.name for server in missing)
+
+
+def _start(server: LocalServer, settings: Settings) -> subprocess.Popen[bytes]:
+    """Start the keeper of one server, which starts the server."""
+    if server.name == "mlflow":
+        prepare_mlflow_database(settings, server)
     keeper = spawn(
-        keeping.command,
+        Keeping(server=server, folder=settings.home, users=_users(settings)).command,
         environ=os.environ | engine_environment(settings),
         folder=_CHECKOUT,  # where `flows` is found
-        log=settings.home / "logs" / "keeper.log",
+        log=settings.home / "logs" / "keepers.log",
         ends_with_parent=False,
     )
-    write_record(_keeper_record(settings), keeper.pid)
-    for server in servers:
-        _await(server, keeper)
-        tell(f"{server.title} answers after {time.perf_counter() - begin:.0f} s")
-    if settings.mlflow_is_local:
-        stamp_mlflow_database(settings)
-    return tuple(server.name for server in servers)
+    write_record(_keeper_of(server), keeper.pid)
+    return keeper
 
 
 def _answers(server: LocalServer) -> bool:
@@ -136,6 +147,7 @@ def _answers(server: LocalServer) -> bool:
 
 def _clear_away(server: LocalServer, settings: Settings) -> None:
     """Stop what is left of a server that does not answer. Raises PortInUse if a stranger has its port."""
+    _stop_keepers([server])
     record = read_record(server.record)
     if record is not None and _is_ours(record, settings):
         stop_groups([record.pid])
@@ -173,19 +185,21 @@ def _leave(settings: Settings, use: Path) -> None:
     """Sign out; the last one stops the servers. Under the lock, so nobody can sign in meanwhile."""
     sign_out(use)
     if not in_use(_users(settings)):
-        _stop_keeper(settings)
+        _stop_keepers(local_servers(settings))
 
 
-def _stop_keeper(settings: Settings) -> None:
-    """End the keeper, which ends its servers; it may need both waits for stubborn ones."""
-    record = read_record(_keeper_record(settings))
-    if record is not None and record.alive:
-        stop_groups([record.pid], patience_seconds=_KEEPER_STOP_SECONDS)
-    _keeper_record(settings).unlink(missing_ok=True)
+def _stop_keepers(servers: Iterable[LocalServer]) -> None:
+    """End the keepers, which end their servers; they may need both waits for stubborn ones."""
+    records = [_keeper_of(server) for server in servers]
+    living = [found.pid for path in records if (found := read_record(path)) is not None and found.alive]
+    stop_groups(living, patience_seconds=_KEEPER_STOP_SECONDS)
+    for path in records:
+        path.unlink(missing_ok=True)
 
 
-def _keeper_record(settings: Settings) -> Path:
-    return run_folder(settings) / "keeper.json"
+def _keeper_of(server: LocalServer) -> Path:
+    """The record of the keeper of a server."""
+    return server.record.with_name(f"{server.name}-keeper.json")
 
 
 def _users(settings: Settings) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.data.sources.synthetic import write_synthetic
-from flows.servers import running_servers
+from flows.local.servers import running_servers
 from flows.settings import LOOPBACK, Settings
 from tests.flows.worlds import WORLD, Home
 

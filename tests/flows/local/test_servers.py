@@ -20,21 +20,23 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.process import (
+from flows.local.engine_servers import run_folder
+from flows.local.mlflow_schema import ServerFailed
+from flows.local.process import (
     PortInUse,
     Recorded,
     group_members,
     port_taken,
     read_record,
     spawn,
-    stop_group,
+    stop_groups,
     write_record,
 )
-from flows.servers import ServerFailed, Servers, record_path, running_servers
+from flows.local.servers import Servers, running_servers
+from flows.local.site import static_site
 from flows.settings import LOOPBACK, Settings, engine_environment
-from flows.site import static_site
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SLEEPER = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)")
 
 
@@ -57,8 +59,13 @@ def settings_in(home: Path) -> Settings:
     )
 
 
+def recorded(settings: Settings, name: str) -> Recorded | None:
+    """What is written down of a server, or of the keeper."""
+    return read_record(run_folder(settings) / f"{name}.json")
+
+
 def recorded_pid(settings: Settings, name: str) -> int:
-    record = read_record(record_path(settings, name))
+    record = recorded(settings, name)
     assert record is not None
     return record.pid
 
@@ -94,7 +101,7 @@ def servers(settings: Settings) -> Iterator[Servers]:
     settings.home.joinpath("run").mkdir()
     environ = os.environ | engine_environment(settings)
     hanging = spawn(SLEEPER, environ=environ, folder=settings.home, log=settings.home / "hanging.log")
-    write_record(record_path(settings, "mlflow"), hanging, port=settings.mlflow_port)
+    write_record(run_folder(settings) / "mlflow.json", hanging.pid, port=settings.mlflow_port)
     said: list[str] = []
     with running_servers(settings, said.append) as running:
         assert said[0] == "starting Prefect and MLflow"
@@ -175,11 +182,11 @@ def test_a_flow_run_reaches_the_server(settings: Settings, servers: Servers, tmp
 
 
 def test_the_second_user_neither_starts_nor_stops(settings: Settings, servers: Servers) -> None:
-    before = {name: read_record(record_path(settings, name)) for name in servers.started}
+    before = {name: recorded(settings, name) for name in servers.started}
     with running_servers(settings) as second:
         assert second.started == ()
         assert second.seconds < 5
-    assert {name: read_record(record_path(settings, name)) for name in servers.started} == before
+    assert {name: recorded(settings, name) for name in servers.started} == before
     assert answer(f"{settings.mlflow_tracking_uri}/health")[0] == 200
 
 
@@ -192,7 +199,7 @@ def test_another_home_does_not_take_them_for_its_own(
     assert answer(f"{settings.prefect_api_url}/health")[0] == 200
 
 
-def test_a_port_in_use_names_who_listens_and_the_mend(tmp_path: Path) -> None:
+def test_a_port_in_use_names_who_listens_and_the_fix(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
     with socket.socket() as stranger:
         stranger.bind((LOOPBACK, settings.mlflow_port))
@@ -232,13 +239,13 @@ def test_servers_elsewhere_are_left_alone(tmp_path: Path) -> None:
 def test_a_record_knows_its_process_and_no_other(tmp_path: Path) -> None:
     child = spawn(SLEEPER, environ=os.environ, folder=tmp_path, log=tmp_path / "log")
     path = tmp_path / "sleeper.json"
-    write_record(path, child, port=1)
+    write_record(path, child.pid, port=1)
     record = read_record(path)
     assert record is not None
     assert record.alive
     # the same id, used again by a later process
     assert not Recorded(pid=record.pid, created=record.created - 100, port=1).alive
-    stop_group(child.pid)
+    stop_groups([child.pid])
     assert not record.alive
     child.wait()
 
@@ -250,12 +257,12 @@ def test_a_damaged_record_is_no_record(tmp_path: Path, content: str) -> None:
 
 
 def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.process._STOP_SECONDS", 1.0)
+    monkeypatch.setattr("flows.local.process._STOP_SECONDS", 1.0)
     stubborn = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPER[-1]}"
     log = tmp_path / "log"
     child = spawn((sys.executable, "-c", stubborn), environ=os.environ, folder=tmp_path, log=log)
     assert until(lambda: log.read_text() == "up\n")
-    stop_group(child.pid)
+    stop_groups([child.pid])
     assert child.wait() == -signal.SIGKILL
 
 
@@ -266,7 +273,7 @@ def test_a_killed_parent_leaks_nothing(tmp_path: Path) -> None:
         f"""
         import os, time
         from pathlib import Path
-        from flows.process import spawn
+        from flows.local.process import spawn
         folder = Path({str(tmp_path)!r})
         print(spawn({SLEEPER!r}, environ=os.environ, folder=folder, log=folder / "log").pid, flush=True)
         time.sleep(600)
@@ -287,7 +294,7 @@ def test_sigterm_stops_what_was_started(tmp_path: Path) -> None:
     code = textwrap.dedent(
         """
         import sys, time
-        from flows.servers import running_servers
+        from flows.local.servers import running_servers
         from flows.settings import Settings
         home, address = sys.argv[1:]
         settings = Settings(home=home, prefect_api_url=address, mlflow_tracking_uri=address)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.doctor import Finding, diagnose, report
-from flows.process import spawn, stop_group, write_record
-from flows.servers import record_path
+from flows.local.diagnosis import Finding, diagnose
+from flows.local.engine_servers import run_folder
+from flows.local.process import spawn, stop_groups, write_record
+from flows.local.site import static_site
 from flows.settings import LOOPBACK, Settings
-from flows.site import static_site
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def found(settings: Settings, name: str) -> Finding:
 
 
 def amiss(settings: Settings) -> list[str]:
-    """What is not well, but for memory and disk, which are the machine's; each must say how to mend it."""
+    """What is not well, but for memory and disk, which are the machine's; each must say how to fix it."""
     findings = [one for one in diagnose(settings) if not one.ok and one.name not in {"memory", "disk"}]
-    assert all(finding.mend for finding in findings)
+    assert all(finding.fix for finding in findings)
     return [finding.name for finding in findings]
 
 
@@ -63,7 +63,7 @@ def test_a_port_in_use_is_named_with_its_variable(settings: Settings) -> None:
         finding = found(settings, f"port {settings.mlflow_port}")
     assert not finding.ok
     assert f"process {os.getpid()}" in finding.detail
-    assert f"RECLOOP_MLFLOW_PORT={settings.mlflow_port + 1}" in finding.mend
+    assert f"RECLOOP_MLFLOW_PORT={settings.mlflow_port + 1}" in finding.fix
 
 
 def test_our_own_pages_are_no_stranger(settings: Settings) -> None:
@@ -74,12 +74,12 @@ def test_our_own_pages_are_no_stranger(settings: Settings) -> None:
 
 
 def test_a_record_of_a_dead_server_is_stale(settings: Settings) -> None:
-    record_path(settings, "prefect").parent.mkdir(parents=True)
+    (run_folder(settings) / "prefect.json").parent.mkdir(parents=True)
     sleep = (sys.executable, "-c", "import time; time.sleep(600)")
     child = spawn(sleep, environ=os.environ, folder=settings.home, log=settings.home / "log")
-    write_record(record_path(settings, "prefect"), child, port=settings.prefect_port)
+    write_record(run_folder(settings) / "prefect.json", child.pid, port=settings.prefect_port)
     assert amiss(settings) == []
-    stop_group(child.pid)
+    stop_groups([child.pid])
     child.wait()
     assert amiss(settings) == ["process record"]
 
@@ -89,7 +89,7 @@ def test_a_package_off_its_pin_is_named(
 ) -> None:
     constraints = tmp_path / "constraints.txt"
     constraints.write_text("prefect==0.0.1\npsutil==7.2.2\nnot-installed-and-not-needed==1\n")
-    monkeypatch.setattr("flows.doctor.CONSTRAINTS", constraints)
+    monkeypatch.setattr("flows.local.diagnosis.CONSTRAINTS", constraints)
     finding = found(settings, "packages")
     assert not finding.ok
     assert finding.detail.startswith("prefect is 3.")
@@ -154,23 +154,10 @@ def test_a_home_that_cannot_be_written(settings: Settings) -> None:
     away = Settings(**{**settings.model_dump(), "home": Path("/proc/recloop")})
     finding = found(away, "home")
     assert not finding.ok
-    assert "RECLOOP_HOME" in finding.mend
+    assert "RECLOOP_HOME" in finding.fix
 
 
 def test_too_little_disk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     free_gb = shutil.disk_usage(settings.home.parent).free / 2**30
-    monkeypatch.setattr("flows.doctor._NEEDED_DISK_GB", free_gb + 100)
+    monkeypatch.setattr("flows.local.diagnosis._NEEDED_DISK_GB", free_gb + 100)
     assert not found(settings, "disk").ok
-
-
-def test_the_report_says_what_is_wrong_and_how_to_mend_it(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("flows.doctor._NEEDED_MEMORY_GB", 0.0)
-    monkeypatch.setattr("flows.doctor._NEEDED_DISK_GB", 0.0)
-    monkeypatch.setattr("flows.doctor.load_settings", lambda: settings)
-    assert report()
-    assert "mend:" not in capsys.readouterr().out
-    monkeypatch.setattr("flows.doctor._NEEDED_MEMORY_GB", 1e9)
-    assert not report()
-    assert "mend: close other programs" in capsys.readouterr().out

@@ -1,0 +1,1 @@
+"""One machine: its servers, pages and terminal, and what a stage costs there."""
