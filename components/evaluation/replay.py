@@ -6,7 +6,7 @@ Observational: it measures agreement with what users did under the recommender t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -23,6 +23,7 @@ from components.evaluation.plan import ReplayPlan
 from components.evaluation.power import promotion_power
 from components.evaluation.profile import Satisfiability
 from components.evaluation.rehearsal import Rehearsal, rehearse
+from components.evaluation.replay_evidence import ReplayedWindow
 from components.evaluation.result import ReplayResult
 from components.evaluation.scores import METRICS, WHOLE, ReplayScores, canonical_for, score_replay
 from components.evaluation.sequential_gate import path_of
@@ -86,13 +87,9 @@ def evaluate(
         latency=latency,
         latency_check=_check_latency(latency, trial),
         profile=profile,
-        plan_counts=asdict(plan.counts),
+        window=_window(plan),
         dropped_places=scores.dropped_places,
         digests=_digests(arms),
-        cut=plan.cut,
-        window_end=plan.window_end,
-        mode=plan.mode,
-        filter_seen=plan.filter_seen,
         data_digest=plan.digest,
         gate_hash=profile.hash,
     )
@@ -203,12 +200,23 @@ def _leaks(plan: ReplayPlan, arms: Sequence[ArmLists], trial: Trial) -> tuple[st
     return tuple(told)
 
 
-def _digests(arms: Iterable[ArmLists]) -> dict[str, str]:
-    return {arm.name: arm.digest for arm in arms if arm.digest is not None}
+def _window(plan: ReplayPlan) -> ReplayedWindow:
+    return ReplayedWindow(
+        **asdict(plan.counts),
+        cut=plan.cut,
+        window_end=plan.window_end,
+        mode=plan.mode,
+        filter_seen=plan.filter_seen,
+    )
 
 
-def _latency(arms: Iterable[ArmLists]) -> dict[str, Latency] | None:
-    return {arm.name: arm.latency for arm in arms if arm.latency} or None
+def _digests(arms: Sequence[ArmLists]) -> dict[str, str]:
+    """By name, so that the order in which arms are given leaves no trace."""
+    return {arm.name: arm.digest for arm in sorted(arms, key=lambda a: a.name) if arm.digest is not None}
+
+
+def _latency(arms: Sequence[ArmLists]) -> dict[str, Latency] | None:
+    return {arm.name: arm.latency for arm in sorted(arms, key=lambda a: a.name) if arm.latency} or None
 
 
 def _check_latency(latency: dict[str, Latency] | None, trial: Trial) -> LatencyCheck | None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from components.artifact import digest_of
 from components.evaluation.alpha_spending import Attempt
 from components.evaluation.arm_means import ArmMean
 from components.evaluation.comparison import Comparison
 from components.evaluation.gate import GateProfile, Outcome, Satisfiability, Verdict
 from components.evaluation.latency import Latency, LatencyCheck
 from components.evaluation.rehearsal import Rehearsal
+from components.evaluation.replay_evidence import Measured, ReplayedWindow, ReplayEvidence
 from components.evaluation.scores import ReplayScores
 from components.evaluation.sequential import SequentialPath
 from components.evaluation.trial import Compared
@@ -37,9 +37,7 @@ class ReplayResult:
     list_figures: Mapping[str, Mapping[str, float]]
     comparisons: tuple[Comparison, ...]  # over the whole
     slices: tuple[Comparison, ...]
-    slice_users: Mapping[
-        str, int
-    ]  # users with a value in each slice; below `min_slice_users` it decides nothing
+    slice_users: Mapping[str, int]  # with a value in it; below `min_slice_users` a slice decides nothing
     adjusted_p: Mapping[str, float]  # "metric against baseline": Holm over secondaries, BH over slices
     verdict: Verdict
     satisfiability: Satisfiability
@@ -51,13 +49,9 @@ class ReplayResult:
     latency: Mapping[str, Latency] | None
     latency_check: LatencyCheck | None  # None where no champion or no rule asks for one
     profile: GateProfile
-    plan_counts: Mapping[str, int]
+    window: ReplayedWindow
     dropped_places: Mapping[str, int]
     digests: Mapping[str, str]
-    cut: datetime
-    window_end: datetime
-    mode: str
-    filter_seen: bool
     data_digest: str
     gate_hash: str
 
@@ -85,20 +79,50 @@ class ReplayResult:
         least = self.profile.validity.min_slice_users
         return tuple(name for name, users in self.slice_users.items() if users < least)
 
+    @cached_property
+    def evidence(self) -> ReplayEvidence:
+        """What is published of it."""
+        found = ReplayEvidence(
+            verdict=self.verdict,
+            challenger=self.challenger,
+            champion=self.champion,
+            arms=self.arms,
+            list_figures=self.list_figures,
+            comparisons=self.comparisons,
+            slices=self.slices,
+            adjusted_p=self.adjusted_p,
+            slice_users=self.slice_users,
+            slices_not_evaluable=self.slices_not_evaluable,
+            satisfiability=self.satisfiability,
+            sequential=self.sequential,
+            rehearsal=self.rehearsal,
+            attempt=self.attempt,
+            alpha_one_sided=self.alpha_one_sided,
+            compared=self.compared,
+            profile=self.profile,
+            plan=self.window,
+            dropped_places=self.dropped_places,
+            digests=self.digests,
+            data_digest=self.data_digest,
+            gate_hash=self.gate_hash,
+            digest="",
+            measured=Measured(
+                outcome=self.outcome,
+                reasons=self.reasons,
+                latency=self.latency or {},
+                latency_check=self.latency_check,
+            ),
+        )
+        return replace(found, digest=found.digest_of_content())
+
     @property
     def digest(self) -> str:
         """SHA-256 of the reproducible part."""
-        return digest_of(self._reproducible())
+        return self.evidence.digest
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values (NaN is null); the same bytes from the same inputs, but for the key `measured`."""
-        measured = {
-            "outcome": str(self.outcome),
-            "reasons": list(self.reasons),
-            "latency": {arm: asdict(figures) for arm, figures in sorted((self.latency or {}).items())},
-            "latency_check": asdict(self.latency_check) if self.latency_check else None,
-        }
-        return {**self._reproducible(), "digest": self.digest, "measured": _json(measured)}
+        """The evidence as JSON values."""
+        return self.evidence.to_dict()
 
     def metrics_table(self) -> pd.DataFrame:
         """One row an arm: each metric's mean with bounds, then the figures of its lists."""
@@ -113,49 +137,3 @@ class ReplayResult:
         for arm, row in rows.items():
             row |= self.list_figures[arm]
         return pd.DataFrame(list(rows.values()))
-
-    def _reproducible(self) -> dict[str, Any]:
-        return _json(
-            {
-                "kind": "offline replay",
-                "verdict": asdict(self.verdict),
-                "challenger": self.challenger,
-                "champion": self.champion,
-                "arms": [asdict(arm) for arm in self.arms],
-                "list_figures": self.list_figures,
-                "comparisons": [asdict(c) for c in self.comparisons],
-                "slices": [asdict(c) for c in self.slices],
-                "adjusted_p": self.adjusted_p,
-                "slice_users": self.slice_users,
-                "slices_not_evaluable": self.slices_not_evaluable,
-                "satisfiability": asdict(self.satisfiability),
-                "sequential": asdict(self.sequential) if self.sequential else None,
-                "rehearsal": asdict(self.rehearsal) if self.rehearsal else None,
-                "attempt": asdict(self.attempt) if self.attempt else None,
-                "alpha_one_sided": self.alpha_one_sided,
-                "compared": self.compared,
-                "profile": asdict(self.profile),
-                "plan": {
-                    "cut": self.cut.isoformat(),
-                    "window_end": self.window_end.isoformat(),
-                    "mode": self.mode,
-                    "filter_seen": self.filter_seen,
-                    **self.plan_counts,
-                },
-                "dropped_places": self.dropped_places,
-                "digests": self.digests,
-                "data_digest": self.data_digest,
-                "gate_hash": self.gate_hash,
-            }
-        )
-
-
-def _json(value: Any) -> Any:
-    """JSON values: no tuples, no enums, null for what is not finite."""
-    if isinstance(value, Mapping):
-        return {str(key): _json(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json(entry) for entry in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return str(value) if isinstance(value, str) else value

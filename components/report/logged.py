@@ -81,7 +81,7 @@ def _header(result: LoggedResult, source: str) -> str:
 
 def _key_figures(result: LoggedResult) -> str:
     support, level = result.support, f"{100 * (1 - 2 * result.profile.alpha_one_sided):g} %"
-    deciding = next(e for e in result.estimates if e.name == result.profile.estimator)
+    deciding = result.deciding
     figures = [
         (
             f"{NAMES[deciding.name]}, minus the log",

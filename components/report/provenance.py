@@ -33,14 +33,18 @@ def provenance(result: ReplayResult) -> str:
     found = result.satisfiability.detectable_effect
     return facts_list(
         [
-            ("Cut", result.cut.isoformat(), "weights, features and popularity come from before it"),
-            ("Window ends", result.window_end.isoformat(), "exclusive"),
-            ("Mode", result.mode, "rolling: histories grow as events come; batch: one list a user"),
+            ("Cut", result.window.cut.isoformat(), "weights, features and popularity come from before it"),
+            ("Window ends", result.window.window_end.isoformat(), "exclusive"),
+            ("Mode", result.window.mode, "rolling: histories grow as events come; batch: one list a user"),
             *(
-                (name.replace("_", " ").capitalize(), f"{value:,}", _COUNTS.get(name, ""))
-                for name, value in result.plan_counts.items()
+                (name.replace("_", " ").capitalize(), f"{getattr(result.window, name):,}", meaning)
+                for name, meaning in _COUNTS.items()
             ),
-            ("Seen items", "filtered" if result.filter_seen else "kept", "out of lists and truth alike"),
+            (
+                "Seen items",
+                "filtered" if result.window.filter_seen else "kept",
+                "out of lists and truth alike",
+            ),
             *_champion(result),
             *_attempt(result),
             ("Detectable effect", number(found), "by this profile on this window"),

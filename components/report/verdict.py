@@ -19,14 +19,15 @@ MEANING = {
 
 def verdict_header(result: ReplayResult, primary: Comparison | None) -> str:
     """The page's head. `primary` is the comparison that decides, None if there was none."""
+    window = result.window
     against = f"against {safe(result.champion)}" if result.champion else "with no champion yet"
     reasons = "".join(f"<li>{safe(reason, 600)}</li>" for reason in result.reasons)
     return (
         f'<div id="verdict" class="{result.outcome}">'
         f'<p class="outcome">{result.outcome} <span>– {MEANING[result.outcome]}</span></p>'
         f"<h1>{safe(result.challenger)} {against}</h1>"
-        f'<p class="meta">Replayed {result.cut:%d %b %Y %H:%M} to {result.window_end:%d %b %Y %H:%M} UTC, '
-        f"{safe(result.mode)} mode, gate profile {safe(result.profile.name)}</p>"
+        f'<p class="meta">Replayed {window.cut:%d %b %Y %H:%M} to {window.window_end:%d %b %Y %H:%M} UTC, '
+        f"{safe(window.mode)} mode, gate profile {safe(result.profile.name)}</p>"
         f'<ul class="reasons" aria-label="Reasons">{reasons}</ul></div>{_key_figures(result, primary)}'
     )
 
@@ -81,8 +82,7 @@ def _key_figures(result: ReplayResult, primary: Comparison | None) -> str:
         (
             "Users",
             f"{primary.n:,}",
-            f"{result.plan_counts['requests']:,} requests; {share(primary.zero_share)} of users see "
-            "no difference",
+            f"{result.window.requests:,} requests; {share(primary.zero_share)} of users see no difference",
         ),
     ]
     entries = "".join(

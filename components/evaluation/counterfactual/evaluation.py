@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from components.evaluation.counterfactual.suite import ORDER, estimator_suite
 from components.evaluation.counterfactual.support import Support, describe_support
 from components.evaluation.counterfactual.verdict import decide
 from components.evaluation.gate import Verdict
+from components.evaluation.typed_json import to_json
 
 _LOG = "log"  # the logging policy's own mean, among the estimators
 
@@ -43,21 +43,22 @@ class LoggedResult:
 
     @property
     def digest(self) -> str:
-        return digest_of(self._json())
+        return digest_of(to_json(self))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; what is undefined is null."""
-        return {**self._json(), "digest": self.digest}
+        return {**to_json(self), "digest": self.digest}
+
+    @property
+    def deciding(self) -> Estimate:
+        """That of the estimator which the profile lets decide."""
+        return next(e for e in self.estimates if e.name == self.profile.estimator)
 
     def table(self) -> pd.DataFrame:
         """One row an estimator; `of` says whether its value is a round's or a slate's."""
         rows = [{"of": "round", **asdict(found)} for found in self.estimates]
         rows += [{"of": "slate", **asdict(found)} for found in self.slates or ()]
         return pd.DataFrame(rows)
-
-    def _json(self) -> dict[str, Any]:
-        told: dict[str, Any] = _without_nan(asdict(self))
-        return told
 
 
 def evaluate_logged(
@@ -115,13 +116,3 @@ def _digest(feedback: LoggedFeedback) -> str:
         digest.update(np.ascontiguousarray(column).tobytes())
     digest.update("\0".join(map(str, feedback.actions)).encode())
     return digest.hexdigest()
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
