@@ -83,7 +83,7 @@ def summarise(
         train_events=parts.snapshots.output.train_events,
         window_users=evidence.plan.users,
         window_requests=evidence.plan.requests,
-        verdict=evidence.measured.outcome,
+        verdict=str(evidence.measured.outcome),
         reasons=tuple(evidence.measured.reasons),
         version=version,
         champion_before=champion.version if champion else None,

@@ -17,8 +17,9 @@ from components.evaluation.alpha_spending import Attempt
 from components.evaluation.beyond import categories_of
 from components.evaluation.contenders import Contender
 from components.evaluation.evidence import write_evidence
-from components.evaluation.replay import ArmLists, Trial, evaluate
+from components.evaluation.replay import evaluate
 from components.evaluation.result import ReplayResult
+from components.evaluation.trial import ArmLists, Trial
 from components.recommender.arm import Arm
 from flows.ranking import COLD_LISTS, RankedLists, read_lists
 from flows.replay_window import PROFILES, ReplayWindow, histories_of, load_contender

@@ -89,8 +89,8 @@ def evidence_of(replayed: ArtifactRef) -> ReplayEvidence:
 def shown_report(replayed: ArtifactRef, report: ArtifactRef) -> Path:
     """The report among the pages that `recloop ui` shows, copied there if it is not yet."""
     evidence = evidence_of(replayed)
-    until, outcome = evidence.plan.window_end[:10], evidence.measured.outcome.lower()
-    name = f"{until}-{evidence.challenger}-{outcome}-{replayed.digest[:8]}.html"
+    outcome = evidence.measured.outcome.lower()
+    name = f"{evidence.plan.window_end:%Y-%m-%d}-{evidence.challenger}-{outcome}-{replayed.digest[:8]}.html"
     return show_page(load_settings().reports, Path(report.path) / "report.html", name)
 
 

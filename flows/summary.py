@@ -89,7 +89,7 @@ def stage_figures(stages: Sequence[StageResult]) -> tuple[StageFigure, ...]:
 
 def arm_figures(evidence: ReplayEvidence) -> Iterator[ArmFigure]:
     """Every arm of a replay's evidence, challenger first."""
-    for arm in dict.fromkeys(mean.arm for mean in evidence.arms):
+    for arm in evidence.arm_names:
         ndcg, lead = evidence.mean(arm, "ndcg@10"), evidence.lead_over(arm, "ndcg@10")
         yield ArmFigure(
             arm=arm,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from components.artifact import ArtifactRef
-from components.evaluation.result import Compared
+from components.evaluation.trial import Compared
 
 REFERENCE = "sasrec"  # the baseline that every challenger faces
 CHAMPION = "champion"
