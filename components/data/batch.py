@@ -24,7 +24,7 @@ QUARANTINE_COLUMNS = ("kind", "source_row", "payload", "reasons")
 
 
 class DataContractError(Exception):
-    """Input that breaks a contract as a whole: names the file, the row, the value, and the mend."""
+    """Input that breaks a contract as a whole: names the file, the row, the value, and the fix."""
 
 
 @dataclass(frozen=True, kw_only=True)

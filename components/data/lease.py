@@ -114,7 +114,7 @@ def refuse_if_held(engine: Engine, name: str, *, now: Clock = utc_now) -> None:
 
 
 def stale_leases(engine: Engine, *, now: Clock = utc_now) -> list[LeaseRecord]:
-    """Leases whose holder never gave them back: expired, or of a dead process. The next taker mends them."""
+    """Leases whose holder never gave them back: expired, or of a dead process. The next taker clears them."""
     with reading(engine) as connection:
         rows = connection.execute(
             select(leases).where(leases.c.expires_at.is_not(None)).order_by(leases.c.name)

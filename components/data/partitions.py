@@ -160,12 +160,12 @@ def read(folder: Path, sha256: str, *, snapshot: Path) -> pa.Table:
     Raises ArtifactDamaged if the file is gone or not the bytes it is named after.
     """
     path = folder / f"{sha256}.parquet"
-    mend = f"Remove it and {snapshot}, and run again: both are written anew from the warehouse."
+    fix = f"Remove it and {snapshot}, and run again: both are written anew from the warehouse."
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
-        raise ArtifactDamaged(f"{path}: missing. {mend}") from error
+        raise ArtifactDamaged(f"{path}: missing. {fix}") from error
     if (found := hashlib.sha256(content).hexdigest()) != sha256:
-        raise ArtifactDamaged(f"{path}: SHA-256 is {found[:12]}…, its name says {sha256[:12]}…. {mend}")
+        raise ArtifactDamaged(f"{path}: SHA-256 is {found[:12]}…, its name says {sha256[:12]}…. {fix}")
     # not pq.read_table, whose dataset machinery takes three times as long on a small file
     return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)

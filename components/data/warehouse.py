@@ -7,7 +7,6 @@ however long it waits. On PostgreSQL a transaction-long advisory lock takes the 
 
 from __future__ import annotations
 
-import fcntl
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from filelock import FileLock
 from sqlalchemy import URL, Column, Connection, Engine, Row, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
@@ -29,7 +29,7 @@ _BUSY_SECONDS = 60.0  # a landing of a large batch holds the write lock for seco
 
 
 class WarehouseUnreachable(Exception):
-    """The database cannot be opened or used: names the URL (without its password) and the mend."""
+    """The database cannot be opened or used: names the URL (without its password) and the fix."""
 
 
 def open_warehouse(url: str) -> Engine:
@@ -142,6 +142,5 @@ def _alone(address: URL) -> Iterator[None]:
         return
     path = Path(address.database)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f"{path.name}.opening").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(path.with_name(f"{path.name}.opening")):
         yield

@@ -9,6 +9,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -19,7 +20,14 @@ from components.artifact import ArtifactDamaged, ArtifactRef
 from components.data.ingest import land_batch
 from components.data.moments import NaiveMoment
 from components.data.schema import events, snapshots
-from components.data.snapshot import SnapshotEmpty, read_events, read_items, snapshot_facts, take_snapshot
+from components.data.snapshot import (
+    SnapshotEmpty,
+    read_categories,
+    read_events,
+    read_items,
+    snapshot_facts,
+    take_snapshot,
+)
 from components.data.warehouse import open_warehouse, reading, writing
 from tests.data.landing import NOON, batch, event, item
 
@@ -241,3 +249,12 @@ def test_killed_while_taking_it_a_rerun_completes(tmp_path: Path, point: str):
     path = take().stdout.strip()
     assert len(read_events(ArtifactRef(kind="snapshot", digest="", path=path))) == 3
     assert [p.name for p in (tmp_path / "snapshot").iterdir()] == [Path(path).name]
+
+
+def test_categories_come_in_the_order_that_is_asked_for(engine: Engine, tmp_path: Path):
+    """i1 has two, i2 none, x is in no snapshot; where nobody has any there is nothing to read."""
+    told = (item("i1") | {"categories": "A|B"}, item("i2"))
+    land_batch(engine, batch(event("a"), items=told))
+    ref = take_snapshot(engine, tmp_path, end=at(1))
+    assert read_categories(ref, np.array(["i2", "x", "i1"], dtype=object)) == [(), (), ("A", "B")]
+    assert read_categories(ref, np.array(["i2"], dtype=object)) is None

@@ -32,6 +32,10 @@ Reasons = dict[int, tuple[str, ...]]  # position of a bad row -> its reason code
 
 _REQUIRED_OF_EVENTS = ("user_id", "item_id", "event_type", "timestamp")  # not null throughout
 _REQUIRED_OF_ITEMS = ("item_id", "title")
+_FIXES = {  # of a batch with too many bad rows, by their kind
+    "event": "Fix the source, or pass a higher --max-bad-share: then they go to quarantine, and the rest lands.",
+    "item": "Fix these items in the source.",
+}
 _MAX_PAYLOAD_TEXT = 4096  # characters of one value kept in quarantine
 
 
@@ -102,18 +106,18 @@ def _refuse_misshapen(batch: Batch, config: ContractConfig) -> None:
     if batch.events.empty and batch.items.empty:
         raise DataContractError(
             f"{batch.source}: the batch is empty: no event and no item. "
-            "Check the path and the time span asked for."
+            "Check the path and the time span asked for (--since, --as-of)."
         )
     for what, frame, columns, required, least in parts:
         if lacking := [name for name in (*columns, "source_row") if name not in frame.columns]:
             raise DataContractError(
                 f"{batch.source}: {what} have no column {lacking[0]!r}; found "
-                f"{', '.join(map(repr, frame.columns))}. Mend the source that made this batch."
+                f"{', '.join(map(repr, frame.columns))}. Fix the source that made this batch."
             )
         if len(frame) < least:
             raise DataContractError(
                 f"{batch.source}: {len(frame):,} {what}, at least {least:,} expected. "
-                "Check the path and the time span asked for, or lower the minimum."
+                "Check the path and the time span asked for (--since, --as-of)."
             )
         if empty := [name for name in required if len(frame) and frame[name].isna().all()]:
             raise DataContractError(
@@ -128,7 +132,7 @@ def _refuse_misshapen(batch: Batch, config: ContractConfig) -> None:
 
 
 def _check_items(batch: Batch, as_of: datetime, gx_root: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    from components.data.contracts.suites import item_suite
+    from components.data.contracts.expectations import item_suite
     from components.data.contracts.validation import validate
 
     received = batch.items.reset_index(drop=True)
@@ -145,7 +149,7 @@ def _check_items(batch: Batch, as_of: datetime, gx_root: Path) -> tuple[pd.DataF
 def _check_events(
     batch: Batch, as_of: datetime, known_items: set[str], gx_root: Path, config: ContractConfig
 ) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    from components.data.contracts.suites import event_suite
+    from components.data.contracts.expectations import event_suite
     from components.data.contracts.validation import validate
 
     received = batch.events.reset_index(drop=True)
@@ -209,8 +213,7 @@ def _break_circuit(batch: Batch, checked: CheckedBatch, config: ContractConfig) 
         raise TooMuchBad(
             f"{batch.source}: {len(rows):,} of {received[kind]:,} {kind}s are bad ({share:.1%}, limit "
             f"{limits[kind]:.1%}): {reasons}; first is row {first['source_row']} "
-            f"({first['reasons']}: {first['payload'][:300]}). Nothing was landed. "
-            "Mend the source, or raise the limit.",
+            f"({first['reasons']}: {first['payload'][:300]}). Nothing was landed. {_FIXES[kind]}",
             checked=checked,
             shares=shares,
             limits=limits,

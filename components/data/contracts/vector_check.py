@@ -16,10 +16,12 @@ from jaxtyping import Bool, Float
 
 from components.data.batch import DataContractError
 
-_MENDS = {  # reason code, worst first -> what to do
-    "non-finite": "Look at what the encoder was given for this item, or mask the item out.",
-    "zero": "Mask out items that have nothing to encode, or raise max_zero_share.",
-    "duplicates": "The encoder says one thing of everything: check its input, or raise max_duplicate_share.",
+_FIXES = {  # reason code, worst first -> what to do
+    "non-finite": "Replace this item's content in the source, or leave it out there.",
+    "zero": "The encoder knows nothing in their content: give these items words or pictures that say something, or "
+    "leave the field empty, so that they count as missing.",
+    "duplicates": "The encoder says one thing of nearly everything: give items content of their own, or leave out of "
+    "the source what is the same for all.",
 }
 
 
@@ -64,11 +66,13 @@ def check_item_vectors(
 
     Raises DataContractError naming modality and item.
     """
-    from components.data.contracts.suites import vector_suite
+    from components.data.contracts.expectations import vector_suite
     from components.data.contracts.validation import validate
 
     if not vectors:
-        raise DataContractError("no item has a vector of any modality. Encode at least one modality first.")
+        raise DataContractError(
+            "no item has a vector of any modality. Give items a title, categories, an image or a sound."
+        )
     modalities = sorted(vectors)
     for modality in modalities:
         _refuse_misshapen(modality, item_ids, vectors[modality], masks.get(modality), dims, limits)
@@ -114,7 +118,8 @@ def _refuse_misshapen(
     if (num_present := int(mask.sum())) < limits.min_present:
         raise DataContractError(
             f"{modality}: {num_present:,} of {len(item_ids):,} items have a vector, at least "
-            f"{limits.min_present:,} expected. Check the encoder's input, or leave the modality out."
+            f"{limits.min_present:,} expected. Check that the source's {modality} can be read, "
+            "or leave it out there."
         )
 
 
@@ -134,7 +139,7 @@ def _facts(modality: str, item_ids: Sequence[str], vectors: np.ndarray, mask: np
 
 def _refuse(facts: pd.DataFrame, reasons: Mapping[int, tuple[str, ...]]) -> None:
     """Raise for the worst kind of fault, naming its first vector."""
-    for code in _MENDS:
+    for code in _FIXES:
         positions = [position for position, codes in reasons.items() if code in codes]
         if positions:
             first = facts.iloc[positions[0]]
@@ -142,7 +147,7 @@ def _refuse(facts: pd.DataFrame, reasons: Mapping[int, tuple[str, ...]]) -> None
             of = int((facts["modality"] == first["modality"]).sum())
             raise DataContractError(
                 f"{first['modality']}: {same:,} of {of:,} vectors are {code}; first is item "
-                f"{first['item_id']!r}. {_MENDS[code]}"
+                f"{first['item_id']!r}. {_FIXES[code]}"
             )
 
 

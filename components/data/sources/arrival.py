@@ -7,7 +7,7 @@ with the first slice, so that it is quarantined once and not lost.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pandas as pd
 
@@ -29,6 +29,20 @@ def items_arrived(items: pd.DataFrame, *, until: datetime | None) -> pd.DataFram
     A catalogue is a state, so every slice carries all of it that is known by then.
     """
     return _between(items, "available_at", None, until)
+
+
+def end_of_events(events: pd.DataFrame, *, clock: datetime) -> datetime:
+    """The first whole second after the last readable event: "now", for data of any year.
+
+    Never later than the second after `clock`, the moment that it is, since an event of tomorrow is in the future
+    and not the data's end. Without any readable event up to then it is the clock: what is amiss is for the contracts
+    to say. Raises NaiveMoment for a clock without a zone.
+    """
+    now = from_micros(to_micros(clock))
+    moments = read_timestamps(events["timestamp"]).moments
+    past = moments[moments <= now]
+    # events are read up to "now" exclusively, so it lies behind the last of them
+    return now if past.empty else past.max().floor("s").to_pydatetime() + timedelta(seconds=1)
 
 
 def _between(

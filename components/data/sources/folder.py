@@ -144,10 +144,6 @@ def _items(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     return table.reindex(columns=[*ITEM_COLUMNS, "source_row"])
 
 
-def _joined(tokens: pd.Series | None, more: pd.Series) -> pd.Series:
-    return more if tokens is None else (tokens + "|" + more).fillna(tokens).fillna(more)
-
-
 def _id_text(ids: pd.Series) -> pd.Series:
     """Ids as text; whole numbers that parquet keeps as floats lose their `.0`."""
     if pd.api.types.is_float_dtype(ids) and (ids.dropna() % 1 == 0).all():

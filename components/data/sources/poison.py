@@ -34,10 +34,13 @@ KINDS = {
 
 
 def poisoned(batch: Batch, *, seed: int, count: int, as_of: datetime) -> Batch:
-    """The batch with `count` bad rows after its own, each a spoiled copy of one of its readable events."""
+    """The batch with `count` bad rows after its own, each a spoiled copy of one of its readable events.
+
+    With a count of 0, or nothing readable, it is the batch itself.
+    """
     times = read_timestamps(batch.events["timestamp"])
     readable = np.flatnonzero((times.moments <= from_micros(to_micros(as_of))).to_numpy())
-    if not len(readable):
+    if not len(readable) or not count:
         return batch
     victims = np.random.default_rng(seed).choice(readable, size=count)
     kinds = list(KINDS)

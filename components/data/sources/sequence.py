@@ -43,7 +43,7 @@ def read_sequences(path: Path, attributes: Path | None = None) -> Sequences:
         if not sequence:
             raise DataContractError(
                 f"{path}: line {number} is {line[:80]!r}; a line is a user id and at least one item id, "
-                "separated by blanks. Remove the line or mend it."
+                "separated by blanks. Remove the line or fix it."
             )
         users.append(user)
         items.extend(sequence)

@@ -14,11 +14,6 @@ LIMITS = VectorLimits()
 IDS = [f"i{n}" for n in range(10)]
 
 
-@pytest.fixture(scope="module")
-def gx_root(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("vectors")
-
-
 def vectors() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(10, 4)).astype(np.float32)
 

