@@ -17,11 +17,11 @@ from components.recommender.arms.dense_arm import DenseConfig
 from components.recommender.arms.ease import EASEConfig
 from components.recommender.arms.mmgrec import MMGRecConfig
 from components.recommender.arms.tiger import TigerConfig
-from components.recommender.networks.encoder_decoder import EncoderDecoderConfig
 from components.recommender.networks.mixer import MixerConfig
+from components.recommender.networks.t5_layers import EncoderDecoderConfig
 from components.recommender.sequences import TrainingSequences
-from components.recommender.training.fit import TrainingConfig
 from components.recommender.training.tiger_training import TigerTraining
+from components.recommender.training.training_config import TrainingConfig
 
 Density = Literal["dense", "sparse"]
 DENSE_FROM = 20  # events of the median user

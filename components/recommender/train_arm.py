@@ -18,7 +18,7 @@ from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.sequences import TrainingSequences
-from components.recommender.training.fit import OnStep
+from components.recommender.training.step import OnStep
 
 
 def train_challenger(

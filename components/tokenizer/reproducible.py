@@ -13,6 +13,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from components.divergence import TrainingDiverged
+
 
 @contextmanager
 def reproducible(seed: int = 0) -> Iterator[torch.Generator]:
@@ -31,10 +33,6 @@ def reproducible(seed: int = 0) -> Iterator[torch.Generator]:
     finally:
         torch.set_num_threads(threads)
         torch.set_float32_matmul_precision(precision)
-
-
-class TrainingDiverged(ArithmeticError):
-    """A loss is no longer a number."""
 
 
 def finite_loss(loss: Tensor, stage: str, step: int) -> float:

@@ -11,7 +11,7 @@ import pytest
 
 from components.data.sources.synthetic import SyntheticConfig, write_synthetic
 from components.recommender.presets import quick_mmgrec
-from components.recommender.training.fit import TrainingConfig
+from components.recommender.training.training_config import TrainingConfig
 from components.tokenizer.config import quick
 from tests.benchmarks import ablation
 from tests.benchmarks.ablation import Plan, rows, run, split_by_user

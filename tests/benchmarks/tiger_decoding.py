@@ -26,7 +26,8 @@ from components.recommender.codes.code_tokens import CodeTokens
 from components.recommender.codes.trie import build_trie
 from components.recommender.decoding.cached_beam import cached_beam_search
 from components.recommender.fast_matmul import fast_matmul
-from components.recommender.networks.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from components.recommender.networks.encoder_decoder import EncoderDecoder
+from components.recommender.networks.t5_layers import EncoderDecoderConfig
 from components.recommender.networks.t5_weights import from_t5
 
 SIZES = {

@@ -8,11 +8,11 @@ import torch
 from components.recommender.arm import Histories
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
 from components.recommender.arms.tiger import TigerConfig
-from components.recommender.networks.encoder_decoder import EncoderDecoderConfig
 from components.recommender.networks.mixer import MixerConfig
+from components.recommender.networks.t5_layers import EncoderDecoderConfig
 from components.recommender.sequences import TrainingSequences
-from components.recommender.training.fit import TrainingConfig
 from components.recommender.training.tiger_training import TigerTraining
+from components.recommender.training.training_config import TrainingConfig
 
 SMALL_MIXER = MixerConfig(dim=16, num_layers=1, num_heads=2, max_length=8, dropout=0.0, relation_dim=8)
 SHORT = TrainingConfig(

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from components.recommender.networks.encoder_decoder import EncoderDecoderConfig
+from components.recommender.networks.t5_layers import EncoderDecoderConfig
 
 
 def random_t5_weights(config: EncoderDecoderConfig, vocabulary: int, seed: int) -> dict[str, torch.Tensor]:

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from components.compute import Compute, DeviceUnavailable
+from components.divergence import TrainingDiverged
 from components.tokenizer.config import quick
 from components.tokenizer.fit import Fitted, fit_tokenizer
 from components.tokenizer.health import HealthLimits, check_health
 from components.tokenizer.modalities import TokenizerInputError
-from components.tokenizer.reproducible import TrainingDiverged
 from tests.tokenizer.planted import Catalogue, planted_catalogue
 
 

@@ -29,7 +29,9 @@ from components.recommender.networks.mixer import Mixer, MixerConfig
 from components.recommender.networks.mixer_networks import DenseNetwork
 from components.recommender.sequences import TrainingSequences
 from components.recommender.trained_files import read_vocabulary, write_trained
-from components.recommender.training.fit import OnStep, TrainingConfig, fit, seeded
+from components.recommender.training.fit import fit, seeded
+from components.recommender.training.step import OnStep
+from components.recommender.training.training_config import TrainingConfig
 from components.recommender.weights import read_weights
 
 DenseName = Literal["sasrec", "semantic_sasrec", "hstu"]
@@ -44,9 +46,6 @@ class DenseConfig:
     num_negatives: int = 0  # drawn once a step for all targets; 0 is the full softmax
     free_vectors: bool = True  # an item's own vector, beside its codes' where it has codes
     free_dropout: float = 0.0  # share of items a step that are their codes alone; needs codes
-    start_length: float = (
-        1.0  # of item vectors at first, from the spectrum of who has what; 0 starts at noise
-    )
 
 
 def train_dense(
@@ -147,6 +146,7 @@ class DenseArm:
 def load_dense(folder: Path, name: DenseName, config: dict[str, Any]) -> DenseArm:
     """The arm that `save` wrote. Raises CheckpointMismatch."""
     vocabulary = read_vocabulary(folder, config.pop("num_codes"))
+    config.pop("start_length", None)  # older files say it here too; what counts stands in "training"
     parsed = DenseConfig(
         **config | {"mixer": MixerConfig(**config["mixer"]), "training": TrainingConfig(**config["training"])}
     )

@@ -11,7 +11,7 @@ from components.compute import ON_CPU, Compute
 from components.recommender.arms.dense_arm import DenseArm, DenseConfig, train_dense
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.sequences import TrainingSequences
-from components.recommender.training.fit import OnStep
+from components.recommender.training.step import OnStep
 
 
 def train_hstu(

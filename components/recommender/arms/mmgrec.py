@@ -36,7 +36,9 @@ from components.recommender.networks.mixer_networks import DenseNetwork, Generat
 from components.recommender.networks.tuple_head import TupleHead
 from components.recommender.sequences import TrainingSequences
 from components.recommender.trained_files import read_vocabulary, write_trained
-from components.recommender.training.fit import OnStep, TrainingConfig, fit, seeded
+from components.recommender.training.fit import fit, seeded
+from components.recommender.training.step import OnStep
+from components.recommender.training.training_config import TrainingConfig
 from components.recommender.weights import read_weights
 
 NAME = "mmgrec"
@@ -51,9 +53,6 @@ class MMGRecConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     free_vectors: bool = True  # an item's own vector beside its codes'
     free_dropout: float = 0.0  # share of items a step that are their codes alone
-    start_length: float = (
-        1.0  # of item vectors at first, from the spectrum of who has what; 0 starts at noise
-    )
     head_hidden: int = 64
     tuple_weight: float = 1.0
     dense_weight: float = 1.0
@@ -228,6 +227,7 @@ class MMGRecArm:
 def load_mmgrec(folder: Path, config: dict[str, Any]) -> MMGRecArm:
     """The arm that `save` wrote. Raises CheckpointMismatch."""
     vocabulary = read_vocabulary(folder, config.pop("num_codes"))
+    config.pop("start_length", None)  # older files say it here too; what counts stands in "training"
     parsed = MMGRecConfig(
         **config | {"mixer": MixerConfig(**config["mixer"]), "training": TrainingConfig(**config["training"])}
     )

@@ -28,11 +28,13 @@ from components.recommender.decoding.requests import (
     rank_proposals,
     vocabulary_rows,
 )
-from components.recommender.networks.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from components.recommender.networks.encoder_decoder import EncoderDecoder
+from components.recommender.networks.t5_layers import EncoderDecoderConfig
 from components.recommender.networks.tuple_likelihood import Normalize, leaf_log_probs
 from components.recommender.sequences import TrainingSequences
 from components.recommender.trained_files import read_vocabulary, write_trained
-from components.recommender.training.fit import OnStep, seeded
+from components.recommender.training.fit import seeded
+from components.recommender.training.step import OnStep
 from components.recommender.training.tiger_training import TigerTraining, fit_tiger
 from components.recommender.weights import read_weights
 

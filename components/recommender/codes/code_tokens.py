@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from components.recommender.networks.encoder_decoder import PADDING
+PADDING = 0  # also the token that starts the decoder, as in T5
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from components.recommender.codes.code_tokens import CodeTokens
+from components.recommender.codes.code_tokens import PADDING, CodeTokens
 from components.recommender.codes.trie import Trie
 from components.recommender.decoding.stable_topk import stable_topk
-from components.recommender.networks.encoder_decoder import PADDING, EncoderDecoder, Memory
-from components.recommender.networks.tuple_likelihood import Normalize, child_log_probs
+from components.recommender.networks.encoder_decoder import EncoderDecoder
+from components.recommender.networks.t5_layers import Memory
+from components.recommender.networks.tuple_likelihood import Normalize, child_token_log_probs
 
 
 def cached_beam_search(
@@ -45,7 +46,7 @@ def cached_beam_search(
     steps_back = torch.zeros(1, dtype=torch.long)
     for depth, level in enumerate(trie.levels):
         states = network.extend(memory, cache, token, is_ancestor, steps_back)
-        scores = child_log_probs(network, tokens, level, depth, states, node, normalize)
+        scores = child_token_log_probs(network, tokens, level, depth, states, node, normalize)
         scores = total[:, :, None] + scores.masked_fill(
             ~_has_live(trie, depth, level.child[node], alive), -torch.inf
         )

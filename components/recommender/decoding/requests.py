@@ -16,8 +16,8 @@ from torch import Tensor
 
 from components.recommender.arm import Histories, Ranked
 from components.recommender.decoding.stable_topk import stable_topk
+from components.recommender.event_runs import flat_runs, pad_runs
 from components.recommender.fast_matmul import fast_matmul
-from components.recommender.training.windows import pad_runs
 
 SCORE_CELLS = 50_000_000  # of a [request item] block: 200 MB of float32
 
@@ -176,10 +176,7 @@ def _seen(
     histories: Histories, requests: Int[np.ndarray, "B"], usable: CandidateItems
 ) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
     """Every usable item of each request's whole history, once."""
-    start, end = histories.start[requests], histories.end[requests]
-    counts = end - start
-    row = np.repeat(np.arange(len(requests)), counts)
-    event = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + start[row]
+    row, event = flat_runs(histories.start[requests], histories.end[requests])
     column = usable.column[histories.items[event]]
     kept = column >= 0
     width = np.int64(len(usable.positions))

@@ -15,14 +15,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from components.recommender.codes.code_tokens import CodeTokens
+from components.recommender.codes.code_tokens import PADDING, CodeTokens
 from components.recommender.codes.trie import Trie, TrieLevel
-from components.recommender.networks.encoder_decoder import PADDING, EncoderDecoder, Memory
+from components.recommender.networks.encoder_decoder import EncoderDecoder
+from components.recommender.networks.t5_layers import Memory
 
 Normalize = Literal["vocabulary", "children"]
 
 
-def child_log_probs(
+def child_token_log_probs(
     network: EncoderDecoder,
     tokens: CodeTokens,
     level: TrieLevel,
@@ -65,7 +66,7 @@ def path_log_probs(
     states = network.decode(memory, torch.cat([start, path[..., :-1]], dim=-1))
     for depth in depths:
         node, slot = trie.node_of_item[items, depth], trie.slot_of_item[items, depth]
-        scores = child_log_probs(
+        scores = child_token_log_probs(
             network, tokens, trie.levels[depth], depth, states[..., depth, :], node, normalize
         )
         total = total + scores.gather(-1, slot[..., None])[..., 0]

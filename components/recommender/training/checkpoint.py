@@ -6,12 +6,16 @@ its key names data, config, seed and shapes.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
 
+from components.recommender.sequences import TrainingSequences
 from components.recommender.weights import CheckpointMismatch
 
 
@@ -46,3 +50,21 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
         )
     torch.set_rng_state(random)
     return state
+
+
+def training_key(network: nn.Module, sequences: TrainingSequences, settings: object) -> str:
+    """Digest of what a training's result depends on: data, settings, and the network's own, codes included."""
+    content = hashlib.sha256(repr((settings, torch.get_num_threads())).encode())
+    content.update(repr([(name, tuple(w.shape)) for name, w in network.state_dict().items()]).encode())
+    for name, module in network.named_modules():
+        own = {
+            key: value
+            for key, value in sorted(vars(module).items())
+            if key == "config" or (key != "training" and isinstance(value, (int, float, str, tuple)))
+        }
+        content.update(repr((name, type(module).__name__, own)).encode())
+    for buffer in network.buffers():
+        content.update(buffer.cpu().numpy().tobytes())
+    for column in (sequences.items, sequences.times, sequences.offsets):
+        content.update(np.ascontiguousarray(column).tobytes())
+    return content.hexdigest()[:16]

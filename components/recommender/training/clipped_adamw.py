@@ -8,9 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-
-class TrainingDiverged(Exception):
-    """The loss is no number any more."""
+from components.divergence import TrainingDiverged
 
 
 class OptimizerConfig(Protocol):
@@ -31,7 +29,7 @@ class ClippedAdamW:
 
     def __init__(self, network: nn.Module, config: OptimizerConfig) -> None:
         self.network, self.config, self.steps = network, config, 0
-        self.optimizer = torch.optim.AdamW(
+        self.adamw = torch.optim.AdamW(
             network.parameters(),
             lr=config.learning_rate,
             betas=(0.9, 0.98),
@@ -45,17 +43,17 @@ class ClippedAdamW:
         self.steps += 1
         if not math.isfinite(value := loss.item()):
             raise TrainingDiverged(
-                f"loss is {value} at step {self.steps} of {num_steps} (epoch {epoch + 1}); lower learning_rate "
-                f"(now {self.config.learning_rate:g}) or clip_norm (now {self.config.clip_norm:g}), or lengthen "
-                "warmup_share"
+                f"loss is {value} at step {self.steps} of {num_steps} (epoch {epoch + 1}, learning rate "
+                f"{self.config.learning_rate:g}, gradients clipped at {self.config.clip_norm:g}). Where "
+                "RECLOOP_PRECISION is bf16, set it to fp32; else train another arm with --challenger"
             )
-        for group in self.optimizer.param_groups:
+        for group in self.adamw.param_groups:
             group["lr"] = self.config.learning_rate * share
-        self.optimizer.zero_grad(set_to_none=True)
+        self.adamw.zero_grad(set_to_none=True)
         if loss.requires_grad:  # a single item's tuple is certain, and its loss a constant
             loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
-        self.optimizer.step()
+        self.adamw.step()
         return value
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,13 +20,14 @@ from torch import Tensor
 from components.compute import ON_CPU, Compute
 from components.recommender.codes.code_tokens import CodeTokens
 from components.recommender.codes.trie import Trie
+from components.recommender.event_runs import pad_runs
 from components.recommender.networks.encoder_decoder import EncoderDecoder
 from components.recommender.networks.tuple_likelihood import Normalize, path_log_probs
 from components.recommender.sequences import TrainingSequences
-from components.recommender.training.checkpoint import read_checkpoint, write_checkpoint
+from components.recommender.training.checkpoint import read_checkpoint, training_key, write_checkpoint
 from components.recommender.training.clipped_adamw import ClippedAdamW
-from components.recommender.training.fit import OnStep, Step, training_key
-from components.recommender.training.windows import SHUFFLE_BATCHES, known_before, pad_runs
+from components.recommender.training.step import OnStep, Step
+from components.recommender.training.windows import SHUFFLE_BATCHES, known_before
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,43 +110,87 @@ def fit_tiger(
 
     Raises TrainingDiverged naming the step, DeviceUnavailable, CheckpointMismatch.
     """
-    rng = np.random.default_rng(seed)
-    device = compute.usable_device()
-    descent = ClippedAdamW(network.to(device), config)
-    encode = torch.compile(network.encode, dynamic=True) if compute.compile else network.encode
-    trie, item_tokens = trie.mapped(lambda tensor: tensor.to(device)), item_tokens.to(device)
+    training = _Training(
+        network, tokens, trie, item_tokens, sequences, config,
+        max_items=max_items, normalize=normalize, seed=seed, compute=compute,
+    )  # fmt: skip
     settings = (config, compute, max_items, normalize, seed, tokens, item_tokens.tolist())
     key = "" if checkpoint is None else training_key(network, sequences, settings)
-    finished = 0  # epochs
     if checkpoint is not None and (saved := read_checkpoint(checkpoint, key)) is not None:
-        network.load_state_dict(saved["network"])
-        descent.optimizer.load_state_dict(saved["optimizer"])
-        rng.bit_generator.state = saved["rng"]
-        descent.steps, finished = saved["steps"], saved["epoch"]
+        training.go_on_from(saved)
     network.train()
-    for epoch in range(finished, config.epochs):
-        batches = list(target_batches(sequences, config, max_items=max_items, rng=rng))
-        num_steps = config.epochs * len(batches)
-        for batch in batches:
-            batch = batch.to(device)
-            with compute.autocast():
-                memory = encode(tokens.of_histories(item_tokens, batch.items, batch.length))
-                log_p = path_log_probs(network, tokens, trie, memory, batch.targets, normalize)
-                loss = -log_p[batch.is_target].mean()
-            value = descent.step(loss, num_steps=num_steps, epoch=epoch)
-            if on_step is not None:
-                done = descent.steps
-                on_step(Step(step=done, num_steps=num_steps, epoch=epoch, loss=value, validation_ndcg=None))
+    while training.epoch < config.epochs:
+        training.run_epoch(on_step)
         if checkpoint is not None:
-            state = {
-                "network": network.state_dict(),
-                "optimizer": descent.optimizer.state_dict(),
-                "steps": descent.steps,
-                "rng": rng.bit_generator.state,
-                "epoch": epoch + 1,
-            }
-            write_checkpoint(checkpoint, key, state)
+            write_checkpoint(checkpoint, key, training.state())
     network.to("cpu").eval()
+
+
+class _Training:
+    """A network in training: what it learns from, by which steps, and how far it is."""
+
+    def __init__(
+        self,
+        network: EncoderDecoder,
+        tokens: CodeTokens,
+        trie: Trie,
+        item_tokens: Int[Tensor, "item L"],
+        sequences: TrainingSequences,
+        config: TigerTraining,
+        *,
+        max_items: int,
+        normalize: Normalize,
+        seed: int,
+        compute: Compute,
+    ) -> None:
+        self.network, self.tokens, self.sequences, self.config = network, tokens, sequences, config
+        self.max_items, self.normalize, self.compute = max_items, normalize, compute
+        self.rng = np.random.default_rng(seed)
+        self.device = compute.usable_device()
+        # weights move first: an optimizer keeps its moments where its weights are
+        self.optimizer = ClippedAdamW(network.to(self.device), config)
+        self.encode = torch.compile(network.encode, dynamic=True) if compute.compile else network.encode
+        self.trie = trie.mapped(lambda tensor: tensor.to(self.device))
+        self.item_tokens = item_tokens.to(self.device)
+        self.epoch = 0  # finished
+
+    def run_epoch(self, on_step: OnStep | None) -> None:
+        """One drawing of histories, and a step for each batch of them."""
+        batches = list(target_batches(self.sequences, self.config, max_items=self.max_items, rng=self.rng))
+        num_steps = self.config.epochs * len(batches)
+        for batch in batches:
+            loss = self._loss(batch.to(self.device))
+            value = self.optimizer.step(loss, num_steps=num_steps, epoch=self.epoch)
+            if on_step is not None:
+                done, epoch = self.optimizer.steps, self.epoch
+                on_step(Step(step=done, num_steps=num_steps, epoch=epoch, loss=value, validation_ndcg=None))
+        self.epoch += 1
+
+    def _loss(self, batch: TargetBatch) -> Tensor:
+        """Mean over the targets that exist: a user's last events have fewer than `horizon` after them."""
+        with self.compute.autocast():
+            read = self.tokens.of_histories(self.item_tokens, batch.items, batch.length)
+            log_p = path_log_probs(
+                self.network, self.tokens, self.trie, self.encode(read), batch.targets, self.normalize
+            )
+            return -log_p[batch.is_target].mean()
+
+    def state(self) -> dict[str, Any]:
+        """All that the rest of the training depends on."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.adamw.state_dict(),
+            "steps": self.optimizer.steps,
+            "rng": self.rng.bit_generator.state,
+            "epoch": self.epoch,
+        }
+
+    def go_on_from(self, saved: dict[str, Any]) -> None:
+        """Continue where `state` was taken."""
+        self.network.load_state_dict(saved["network"])
+        self.optimizer.adamw.load_state_dict(saved["optimizer"])
+        self.optimizer.steps, self.epoch = saved["steps"], saved["epoch"]
+        self.rng.bit_generator.state = saved["rng"]
 
 
 def _drawn(

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from components.recommender.event_runs import flat_runs, pad_runs
 from components.recommender.sequences import TrainingSequences
 
 SHUFFLE_BATCHES = 32  # windows are sorted by length within this many batches: little padding, mixed users
@@ -121,9 +122,7 @@ def _batch(
 ) -> WindowBatch:
     first, begin, end = windows.first[chosen], windows.begin[chosen], windows.end[chosen]
     items, times = pad_runs(sequences.items, sequences.times, first, end - 1)
-    counts = end - begin
-    row = np.repeat(np.arange(len(chosen)), counts)
-    event = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + begin[row]
+    row, event = flat_runs(begin, end)
     state = known[event] - first[row]
     # a window that opens inside a user has no true start: a target without any event before it is dropped
     kept = is_target[event] & ((state > 0) | windows.opens[chosen][row]) & (state >= 0)
@@ -133,20 +132,3 @@ def _batch(
         state_at=torch.from_numpy(row[kept] * (items.shape[1] + 1) + state[kept]),
         targets=torch.from_numpy(sequences.items[event[kept]].astype(np.int64)),
     )
-
-
-def pad_runs(
-    items: Int[np.ndarray, "event"],
-    times: Int[np.ndarray, "event"],
-    start: Int[np.ndarray, "W"],
-    end: Int[np.ndarray, "W"],
-) -> tuple[Int[np.ndarray, "W P-1"], Int[np.ndarray, "W P-1"]]:
-    """items[start:end] and times[start:end] of every run as rows, filled on the right."""
-    width = int((end - start).max(initial=0))
-    if width == 0:
-        return np.zeros((len(start), 0), dtype=np.int64), np.zeros((len(start), 0), dtype=np.int64)
-    place = start[:, None] + np.arange(width)
-    is_real = place < end[:, None]
-    last = np.clip(end - 1, 0, len(items) - 1)
-    place = np.where(is_real, place, last[:, None])
-    return np.where(is_real, items[place], 0).astype(np.int64), times[place]

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.compute import ON_CPU, Compute, DeviceUnavailable
+from components.divergence import TrainingDiverged
 from components.recommender.arms.tiger import TigerConfig, train_tiger
 from components.recommender.codes.trie import DuplicateTuple
 from components.recommender.networks.tuple_likelihood import path_log_probs
 from components.recommender.sequences import TrainingSequences
-from components.recommender.training.clipped_adamw import TrainingDiverged
-from components.recommender.training.fit import Step
+from components.recommender.training.step import Step
 from components.recommender.training.tiger_training import TigerTraining, target_batches
 from components.recommender.weights import CheckpointMismatch
 from tests.recommender.examples import SMALL_TIGER, circling, histories_of, item_names, tuples

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from components.recommender.codes.code_tokens import CodeTokens
 from components.recommender.codes.trie import build_trie
 from components.recommender.decoding.cached_beam import cached_beam_search
-from components.recommender.networks.encoder_decoder import EncoderDecoder, EncoderDecoderConfig
+from components.recommender.networks.encoder_decoder import EncoderDecoder
+from components.recommender.networks.t5_layers import EncoderDecoderConfig
 from components.recommender.networks.t5_weights import from_t5
 from components.recommender.networks.tuple_likelihood import leaf_log_probs
 from tests.recommender.examples import tuples

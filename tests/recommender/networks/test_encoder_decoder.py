@@ -7,11 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.recommender.networks.encoder_decoder import (
-    EncoderDecoder,
-    EncoderDecoderConfig,
-    position_bucket,
-)
+from components.recommender.networks.encoder_decoder import EncoderDecoder
+from components.recommender.networks.relative_position import position_bucket
+from components.recommender.networks.t5_layers import EncoderDecoderConfig
 from components.recommender.networks.t5_weights import from_t5
 from tests.recommender.naive_t5 import naive_logits, random_t5_weights
 

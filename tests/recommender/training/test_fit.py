@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from components.compute import ON_CPU, Compute, DeviceUnavailable
+from components.divergence import TrainingDiverged
 from components.recommender.arms.dense_arm import DenseConfig
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
 from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.networks.fast_dropout import fast_dropout
 from components.recommender.sequences import TrainingSequences
-from components.recommender.training.clipped_adamw import TrainingDiverged, schedule
-from components.recommender.training.fit import Step, TrainingConfig, held_out
+from components.recommender.training.clipped_adamw import schedule
+from components.recommender.training.step import Step
+from components.recommender.training.training_config import TrainingConfig
+from components.recommender.training.validation import held_out
 from components.recommender.training.windows import cut_windows, window_batches
 from components.recommender.weights import CheckpointMismatch
 from tests.recommender.examples import SHORT, SMALL, SMALL_MIXER, circling, tuples
