@@ -89,8 +89,10 @@ def judge(
 
     judged = run_once(key, JudgedReplay, work, computes=True)
     if spent:
-        told = {"verdict": judged.output.verdict, "replay": judged.output.replay.digest}
-        alpha.record_verdict(warehouse(), spent, profile=profile.hash, **told)
+        told = judged.output
+        alpha.record_verdict(
+            warehouse(), spent, profile=profile.hash, verdict=told.verdict, replay=told.replay.digest
+        )
     return judged
 
 

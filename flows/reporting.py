@@ -62,10 +62,14 @@ def render(
         ref = publish(
             settings.artifacts,
             "report",
-            lambda folder: (folder / "report.html").write_text(page, encoding="utf-8"),
+            lambda folder: _write(folder, page),
             parents=key.parents,
             config={},
         )
         return RenderedReport(report=ref)
 
     return run_once(key, RenderedReport, work, computes=True)
+
+
+def _write(folder: Path, page: str) -> None:
+    (folder / "report.html").write_text(page, encoding="utf-8")

@@ -156,7 +156,7 @@ def _calls(node: ast.AST, name: str) -> bool:
     )
 
 
-def _names(node: ast.AST) -> set[str]:
+def _names(node: ast.stmt) -> set[str]:
     return {inner.id for inner in ast.walk(_that_counts(node)) if isinstance(inner, ast.Name)}
 
 

@@ -139,8 +139,8 @@ def bundle_challenger(
             train_end=snapshots.cut.isoformat(),
             snapshot=snapshots.train.digest,
             feature_set=encoded.feature_set.digest,
-            tokenizer=tokenizer and tokenizer.digest,
-            id_table=table and table.digest,
+            tokenizer=tokenizer.digest if tokenizer else None,
+            id_table=table.digest if table else None,
             seed=seed,
             code=arm.code,
         )

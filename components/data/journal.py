@@ -7,6 +7,7 @@ artifact. Whoever finds an entry still has to look whether the artifact lies whe
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -89,5 +90,5 @@ def _entry(row: RowMapping) -> FinishedStage:
 
 
 @cache
-def _adapter(of: type[T]) -> TypeAdapter[T]:
+def _adapter(of: Hashable) -> TypeAdapter[Any]:
     return TypeAdapter(of)

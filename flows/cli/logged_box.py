@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -13,7 +12,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from components.evaluation.counterfactual.estimate import Estimate
 from components.evaluation.counterfactual.evidence import LoggedEvidence
+from components.evaluation.counterfactual.verdict import Check
 from flows.cli.arms_table import COLOURS
 
 _MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "unproven": ("?", "yellow")}
@@ -53,7 +54,7 @@ def logged_box(source: str, evidence: LoggedEvidence, report: Path, mlflow: str 
     )
 
 
-def _estimates(estimates: Iterable[Mapping[str, Any]], level: str, deciding: str) -> Table:
+def _estimates(estimates: Iterable[Estimate], level: str, deciding: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("estimator")
     table.add_column("value", justify="right")
@@ -74,7 +75,7 @@ def _estimates(estimates: Iterable[Mapping[str, Any]], level: str, deciding: str
     return table
 
 
-def _checks(checks: Iterable[Mapping[str, Any]]) -> Table:
+def _checks(checks: Iterable[Check]) -> Table:
     table = Table.grid(padding=(0, 2))
     for check in checks:
         mark, colour = _MARKS[check.result]

@@ -3,42 +3,39 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
-from components.recommender.popularity import fit_popularity
-from components.registry.bundle import BundleFacts, build_bundle
-from flows.asking import Contender
-from flows.contenders import can_be_told_of_cold_items, contenders_of, recipe_to_refit
-from flows.request import CycleRequest
+from components.artifact import ArtifactRef
+from components.evaluation.contenders import Contender, FittedArm, Incumbent, arms_to_train, line_up
 
 CUT = datetime(2024, 1, 1, tzinfo=UTC)
-REQUEST = CycleRequest(as_of=CUT + timedelta(days=30), train_cutoff=CUT)
-ARMS = {
-    name: {"kind": "arm", "digest": f"{name} refitted", "path": name} for name in ("mmgrec", "sasrec", "hstu")
-}
 BASELINES = ("popularity", "recent_popularity", "random")
-COUNTED = {name: {"kind": "arm", "digest": name, "path": name} for name in BASELINES}
-BUNDLE = {"kind": "bundle", "digest": "the challenger's", "path": "bundle"}
 
 
-def champion_of(root: Path, *, train_end: datetime) -> dict[str, str]:
-    """A published bundle whose facts say that an hstu learned until then."""
-    arm = fit_popularity(np.array(["x", "y"], dtype=object))
-    facts = BundleFacts(
-        arm="hstu", train_end=train_end.isoformat(), snapshot="5" * 64, feature_set="f" * 64, tokenizer=None,
-        id_table=None, seed=7, code="c" * 64,
+def artifact(digest: str) -> ArtifactRef:
+    return ArtifactRef(kind="arm", digest=digest, path=digest)
+
+
+TRAINED = {
+    "mmgrec": FittedArm(artifact=artifact("mmgrec fitted"), reads_ids=True),
+    "sasrec": FittedArm(artifact=artifact("sasrec fitted"), reads_ids=False),
+    "hstu": FittedArm(artifact=artifact("hstu refitted"), reads_ids=False),
+}
+BUNDLE = ArtifactRef(kind="bundle", digest="the challenger's", path="bundle")
+
+
+def champion(*, train_end: datetime, tokenizer: str | None = None) -> Incumbent:
+    return Incumbent(
+        version="3", bundle=artifact("the champion's"), arm="hstu", train_end=train_end, tokenizer=tokenizer
+    )
+
+
+def stand(held: Incumbent | None, challenger: str = "mmgrec") -> dict[str, Contender]:
+    found = line_up(
+        challenger=challenger, bundle=BUNDLE, trained=TRAINED, champion=held, tokenizer="the tokenizer", cut=CUT,
+        baselines={name: artifact(name) for name in BASELINES},
     )  # fmt: skip
-    items = pd.DataFrame({"item_id": ["x", "y"], "title": ["X", "Y"], "categories": ["A", "B"]})
-    ref = build_bundle(root, write_arm=arm.save, write_tokenizer=None, items=items, facts=facts)
-    return {"version": "3", **ref.to_dict()}
-
-
-def stand(champion: dict[str, str] | None) -> dict[str, Contender]:
-    found = contenders_of(REQUEST, ARMS, COUNTED, BUNDLE, champion, "the tokenizer")
     assert len({contender.name for contender in found}) == len(found)
     return {contender.name: contender for contender in found}
 
@@ -47,29 +44,50 @@ def test_both_popularities_and_random_always_stand():
     assert set(stand(None)) == {"mmgrec", "sasrec", *BASELINES}
 
 
+def test_the_challenger_is_asked_out_of_its_bundle():
+    own = stand(None)["mmgrec"]
+    assert (own.artifact, own.folder, own.train_end) == (BUNDLE, "arm", CUT)
+
+
+def test_a_reference_that_challenges_stands_once():
+    assert set(stand(None, "sasrec")) == {"sasrec", *BASELINES}
+
+
 @pytest.mark.parametrize("late", [timedelta(seconds=1), timedelta(days=20)])
-def test_a_champion_past_the_cut_stands_as_its_recipe_refitted(tmp_path: Path, late: timedelta):
-    champion = champion_of(tmp_path, train_end=CUT + late)
-    assert recipe_to_refit(champion, REQUEST) == "hstu"
-    found = stand(champion)["champion"]
-    assert (found.compared, found.digest) == ("refit at the cut", "hstu refitted")
-    assert found.train_end == CUT.isoformat()
-    assert "hstu" not in stand(champion)  # once, as the champion
+def test_a_champion_past_the_cut_stands_as_its_recipe_refitted(late: timedelta):
+    held = champion(train_end=CUT + late)
+    assert arms_to_train("mmgrec", held, CUT) == ("mmgrec", "sasrec", "hstu")
+    found = stand(held)["champion"]
+    assert (found.compared, found.artifact.digest) == ("refit at the cut", "hstu refitted")
+    assert found.train_end == CUT
+    assert "hstu" not in stand(held)  # once, as the champion
 
 
 @pytest.mark.parametrize("early", [timedelta(0), timedelta(days=20)])
-def test_a_champion_that_learned_in_time_stands_as_its_artefact(tmp_path: Path, early: timedelta):
-    champion = champion_of(tmp_path, train_end=CUT - early)
-    assert recipe_to_refit(champion, REQUEST) is None
-    found = stand(champion)["champion"]
-    assert (found.compared, found.digest) == ("registry artefact", champion["digest"])
-    assert found.train_end == (CUT - early).isoformat()
+def test_a_champion_that_learned_in_time_stands_as_its_artifact(early: timedelta):
+    held = champion(train_end=CUT - early)
+    assert arms_to_train("mmgrec", held, CUT) == ("mmgrec", "sasrec")
+    found = stand(held)["champion"]
+    assert (found.compared, found.artifact) == ("registry artifact", held.bundle)
+    assert found.train_end == CUT - early
 
 
-def test_arms_that_read_ids_are_told_those_of_cold_items(tmp_path: Path):
+def test_arms_that_read_ids_are_told_those_of_cold_items():
     told = {name: contender.reads_cold_ids for name, contender in stand(None).items()}
-    assert told == {"mmgrec": True} | dict.fromkeys(
-        ("sasrec", "popularity", "recent_popularity", "random"), False
-    )
-    without_ids = champion_of(tmp_path, train_end=CUT)
-    assert can_be_told_of_cold_items(without_ids, REQUEST, "the tokenizer")
+    assert told == {"mmgrec": True} | dict.fromkeys(("sasrec", *BASELINES), False)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "train_end", "shares"),
+    [
+        (None, CUT, True),  # reads none
+        ("the tokenizer", CUT, True),
+        ("another", CUT, False),
+        ("another", CUT + timedelta(days=1), True),  # refitted on this cycle's IDs
+    ],
+)
+def test_a_champion_on_other_ids_cannot_be_told_of_cold_items(
+    tokenizer: str | None, train_end: datetime, shares: bool
+):
+    held = champion(train_end=train_end, tokenizer=tokenizer)
+    assert held.shares_tokenizer("the tokenizer", CUT) is shares

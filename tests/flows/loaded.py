@@ -53,7 +53,7 @@ def loaded_recloop(environ: Mapping[str, str], log: Path) -> Iterator[Loaded]:
 def _serve() -> None:
     for engines in (
         "flows.cycle",
-        "components.data.contracts.suites",
+        "components.data.contracts.expectations",
         "components.data.contracts.validation",
     ):
         importlib.import_module(engines)
@@ -67,7 +67,7 @@ def _serve() -> None:
 
 
 def _run(arguments: list[str], crash_at: str, log: str) -> None:
-    from flows.cli import main
+    from flows.cli.app import main
 
     with open(log, "w") as output:
         os.dup2(output.fileno(), 1)

@@ -27,18 +27,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components.data.warehouse import open_warehouse
 from components.features.sequences import user_sequences
 from components.features.store.offline import write_user_sequences
 from components.features.store.online import materialize
 from components.features.store.opening import apply_definitions, open_store
-from components.recommender.popularity import fit_popularity
+from components.recommender.baselines.popularity import fit_popularity
 from components.registry import promotion, tracking
 from components.registry.bundle import BundleFacts, build_bundle, open_bundle
 from components.registry.registration import register_bundle
-from flows import cli
+from flows.cli.app import main
 from flows.settings import LOOPBACK
+from tests.flows.conftest import Estate
 
 ROOT = Path(__file__).resolve().parents[2]
 USERS, ITEMS = [f"u{n}" for n in range(8)], [f"i{n}" for n in range(5)]
@@ -66,7 +68,8 @@ class Home:
         sys.argv = ["recloop", *map(str, arguments)]
         self.capsys.readouterr()
         try:
-            cli.main()
+            with temporary_settings({PREFECT_API_URL: os.environ.get("PREFECT_API_URL")}):
+                main()
             code: Any = 0
         except SystemExit as end:
             code = end.code
@@ -92,14 +95,15 @@ def _words(text: str) -> str:
 
 
 @pytest.fixture
-def home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Home]:
-    """An empty home. No message is broken by the width of a terminal."""
+def home(tmp_path: Path, capsys: pytest.CaptureFixture[str], estate: Estate) -> Iterator[Home]:
+    """An empty home on a Prefect server that runs already. No message is broken by the width of a terminal."""
     before = dict(os.environ)
     for name in [name for name in os.environ if name.startswith(_OURS)]:
         del os.environ[name]
     os.environ["COLUMNS"] = "1000"
     prefect, mlflow = free_ports(2)
     os.environ |= {"RECLOOP_PREFECT_PORT": str(prefect), "RECLOOP_MLFLOW_PORT": str(mlflow)}
+    os.environ["PREFECT_API_URL"] = estate.prefect_api_url
     yield Home(path=tmp_path / "home", capsys=capsys)
     os.environ.clear()
     os.environ |= before

@@ -21,7 +21,7 @@ from rich.console import Console
 from components.evaluation.counterfactual.evaluation import evaluate_logged
 from components.evaluation.counterfactual.logged import LoggedFeedbackError, feedback_from_rows
 from components.evaluation.counterfactual.profile import small
-from flows.logged_closing import logged_box
+from flows.cli.logged_box import logged_box
 from flows.logged_source import logs_at, read_log
 from tests.flows.conftest import Estate
 
@@ -115,7 +115,7 @@ def test_the_sample_in_both_directions(shared: Path) -> None:
         result = evaluate_logged(feedback_from_rows(logged.rows, logged.policy), small())
         found[path.stem.removeprefix("open_bandit_")] = result
         drawn = Console(width=150, record=True, file=io.StringIO())
-        drawn.print(logged_box(logged.source, result.to_dict(), Path("report.html")))
+        drawn.print(logged_box(logged.source, result, Path("report.html")))
         text = drawn.export_text()
         assert str(result.verdict.outcome) in text
         assert "snips" in text

@@ -21,7 +21,7 @@ from components.artifact import ArtifactRef, verified
 from components.data.sources.poison import KINDS
 from components.features.trainingset import load_training_set
 from components.tokenizer.ids import SemanticIds, read_ids
-from flows.demo import POISONED_ROWS
+from flows.cli.demo import POISONED_ROWS
 from tests.flows.conftest import Estate
 from tests.flows.worlds import ROOT, Home
 
@@ -30,7 +30,7 @@ STAGES = {
     "check batch", "land batch", "open cycle", "take snapshots", "encode items", "check vectors",
     "store features", "training rows", "train mmgrec", "train sasrec", "count popularity", "bundle",
     "identify cold items",
-    *(f"rank {arm}" for arm in TRAINED_AND_COUNTED), "judge", "register", "promote",
+    *(f"rank {arm}" for arm in TRAINED_AND_COUNTED), "judge", "draw report", "register", "promote",
 }  # fmt: skip
 
 
@@ -134,8 +134,16 @@ def test_the_id_table_says_how_large_a_models_tables_must_be(finished: Home, cyc
 
 _REFIT = """
 import json, sys
-from flows.training import fit_tokenizer
-print(json.dumps(fit_tokenizer.fn(**json.loads(sys.argv[1])).output))
+from dataclasses import asdict
+from pydantic import TypeAdapter
+from components.artifact import ArtifactRef
+from flows.features import EncodedItems, TrainingRows
+from flows.semantic_ids import fit_tokenizer
+from flows.snapshots import Snapshots
+told = json.loads(sys.argv[1])
+types = {"snapshots": Snapshots, "rows": TrainingRows, "encoded": EncodedItems, "previous": ArtifactRef}
+asked = {name: TypeAdapter(type_).validate_python(told.pop(name)) for name, type_ in types.items()}
+print(json.dumps(asdict(fit_tokenizer.fn(**asked, **told).output)))
 """
 
 
@@ -145,9 +153,9 @@ def test_a_refit_tells_how_much_of_the_ids_before_is_left(finished: Home) -> Non
     before = first["fit tokenizer"]["ids"]
     asked = {
         "run": "refit",
-        "train": second["take snapshots"]["train"],
-        "training_set": second["training rows"]["training_set"],
-        "feature_set": second["encode items"]["feature_set"],
+        "snapshots": second["take snapshots"],
+        "rows": second["training rows"],
+        "encoded": second["encode items"],
         "preset": "quick",
         "seed": 8,
         "previous": before,
@@ -160,7 +168,7 @@ def test_a_refit_tells_how_much_of_the_ids_before_is_left(finished: Home) -> Non
     health = output["health"]
     assert health["stability_common"] == len(semantic_ids(finished, 0))
     assert -1 <= health["stability_rand_1"] < 1
-    assert "items with an ID before" in output["note"]
+    assert "items with an ID before" in output["told"]
     assert verified(output["tokenizer"]["path"])["parents"]["previous_ids"] == before["digest"]
 
 
@@ -190,7 +198,7 @@ def test_evidence_and_report_are_kept_beside_the_version(finished: Home, cycle: 
     outputs, evidence = finished.outputs(cycle), finished.evidence(cycle)
     assert {arm["arm"] for arm in evidence["arms"]} >= set(TRAINED_AND_COUNTED)
     assert evidence["measured"]["outcome"] == outputs["judge"]["verdict"]
-    report = Path(outputs["judge"]["replay"]["path"], "report.html").read_text(encoding="utf-8")
+    report = Path(outputs["draw report"]["report"]["path"], "report.html").read_text(encoding="utf-8")
     items = pd.read_parquet(finished.data / "items.parquet")
     assert any(title in report for title in items["title"])  # titles for a person, not ids
     assert "data:image/jpeg;base64," in report  # and the items' own images
@@ -221,6 +229,7 @@ def test_prefect_shows_both_cycles_with_their_sub_flows(finished: Home) -> None:
         "retraining-cycle": 2, "ingest": 2, "features": 2, "replay": 2,
     }  # fmt: skip
     assert {run.state_name for _, run in runs} == {"Completed"}
+    assert all(finished.states_of(run) == ["PENDING", "RUNNING", "COMPLETED"] for _, run in runs)
     assert [run.parent_task_run_id is None for flow, run in runs] == [
         flow == "retraining-cycle" for flow, _ in runs
     ]

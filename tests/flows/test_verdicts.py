@@ -26,12 +26,14 @@ from components.data.timestamps import read_timestamps
 from components.evaluation.gate import GateProfile, Outcome, production, small
 from components.evaluation.latency import Latency, measure_latency
 from components.evaluation.plan import ReplayPlan, plan_replay
+from components.evaluation.contenders import Contender
 from components.evaluation.replay import ReplayResult, compare, evaluate, score_replay
+from components.evaluation.trial import ArmLists, Trial
 from components.features.encoding import EncoderConfig, encode_items
 from components.features.graph import item_graph
 from components.features.sequences import user_sequences
 from components.recommender.arm import Arm, Histories
-from components.recommender.dense_arm import DenseConfig
+from components.recommender.arms.dense_arm import DenseConfig
 from components.recommender.mixer import MixerConfig
 from components.recommender.mmgrec import MMGRecConfig, train_mmgrec
 from components.recommender.popularity import fit_popularity, fit_recent_popularity
@@ -42,7 +44,7 @@ from components.registry.bundle import BundleFacts, BundleMismatch, build_bundle
 from components.tokenizer import config as tokenizer_presets
 from components.tokenizer.fit import fit_tokenizer
 from components.tokenizer.ids import SemanticIds, with_collision_tokens, write_ids
-from flows.asking import Contender, load_contender
+from flows.replay_window import load_contender
 
 RETURNING_USERS = 5_000
 _TRAINING = TrainingConfig(
@@ -176,8 +178,8 @@ def bundled(world: World, tokenized: Tokenized, root: Path) -> Callable[..., Con
                 code="c" * 64,
             ),
         )
-        learned = open_bundle(ref.path).facts.train_end
-        return Contender(name=name, arm=ref.to_dict(), folder="arm", train_end=learned, digest=ref.digest)
+        learned = datetime.fromisoformat(open_bundle(ref.path).facts.train_end)
+        return Contender(name=name, artifact=ref, folder="arm", train_end=learned)
 
     return bundled
 
@@ -201,7 +203,7 @@ def saved_with_other_ids(good: Contender, dealt: np.ndarray) -> Callable[[Path],
     """Writes the good arm's own files, but the item of row r stands under the id of row dealt[r]."""
 
     def save(folder: Path) -> None:
-        shutil.copytree(Path(good.arm["path"]) / "arm", folder, dirs_exist_ok=True)
+        shutil.copytree(Path(good.artifact.path) / "arm", folder, dirs_exist_ok=True)
         table = pq.read_table(folder / "item_ids.parquet")
         pq.write_table(
             table.set_column(0, "item_id", table["item_id"].take(dealt)), folder / "item_ids.parquet"
@@ -235,9 +237,7 @@ def baselines(world: World, root: Path) -> list[Contender]:
 
 
 def plain(ref: ArtifactRef, name: str, world: World) -> Contender:
-    return Contender(
-        name=name, arm=ref.to_dict(), folder="", train_end=world.cut.isoformat(), digest=ref.digest
-    )
+    return Contender(name=name, artifact=ref, train_end=world.cut)
 
 
 @pytest.fixture(scope="module")
@@ -246,11 +246,11 @@ def asked(world: World) -> Callable[[Contender], np.ndarray]:
     known: dict[str, np.ndarray] = {}
 
     def lists(contender: Contender) -> np.ndarray:
-        if contender.digest not in known:
-            known[contender.digest] = recommend(
+        if contender.artifact.digest not in known:
+            known[contender.artifact.digest] = recommend(
                 load_contender(contender), world.plan, slice(None), _LIST_LENGTH
             )
-        return known[contender.digest]
+        return known[contender.artifact.digest]
 
     return lists
 
@@ -267,16 +267,21 @@ def recommend(arm: Arm, plan: ReplayPlan, requests: slice, k: int) -> np.ndarray
 def judge(world: World, asked, baselines: list[Contender]) -> Callable[..., ReplayResult]:
     def judge(challenger: Contender, champion: Contender | None, profile: GateProfile) -> ReplayResult:
         contenders = {c.name: c for c in (*baselines, challenger, *([champion] if champion else []))}
-        return evaluate(
-            world.plan,
-            {name: asked(contender) for name, contender in contenders.items()},
-            challenger=challenger.name,
-            champion=champion.name if champion else None,
-            profile=profile,
-            train_ends={name: datetime.fromisoformat(c.train_end) for name, c in contenders.items()},
-            digests={name: c.digest for name, c in contenders.items()},
-            latency=_latency(world.plan, challenger, champion) if champion else None,
+        measured = _latency(world.plan, challenger, champion) if champion else {}
+        arms = [
+            ArmLists(
+                name=name,
+                lists=asked(contender),
+                train_end=contender.train_end,
+                digest=contender.artifact.digest,
+                latency=measured.get(name),
+            )
+            for name, contender in contenders.items()
+        ]
+        trial = Trial(
+            challenger=challenger.name, champion=champion.name if champion else None, profile=profile
         )
+        return evaluate(world.plan, arms, trial)
 
     return judge
 
@@ -309,7 +314,7 @@ def test_a_truly_better_challenger_is_promoted(judge, trained, profile: GateProf
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_a_sabotaged_challenger_is_rejected(judge, trained, sabotaged, profile: GateProfile):
-    assert sabotaged.digest != trained["good"].digest
+    assert sabotaged.artifact != trained["good"].artifact
     result = judge(sabotaged, trained["good"], profile)
     assert result.outcome is Outcome.REJECT, result.reasons
     assert any("worse than good" in reason for reason in result.reasons)
@@ -317,8 +322,8 @@ def test_a_sabotaged_challenger_is_rejected(judge, trained, sabotaged, profile: 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_an_identical_challenger_is_held(judge, retrained, trained, profile: GateProfile):
-    """Trained anew on the same users with the same seed: the same artefact, to the byte."""
-    assert retrained.digest == trained["poor"].digest
+    """Trained anew on the same users with the same seed: the same artifact, to the byte."""
+    assert retrained.artifact == trained["poor"].artifact
     result = judge(retrained, trained["poor"], profile)
     assert result.outcome is Outcome.HOLD
     assert "nothing to replace" in result.reasons[0]
@@ -395,7 +400,9 @@ def test_ids_dealt_anew_in_the_arm_alone_make_no_bundle(trained, tokenized, deal
 
 def test_a_bundle_changed_in_place_is_not_replayed(trained, dealt, tmp_path: Path):
     copied = tmp_path / "bundle"
-    shutil.copytree(trained["good"].arm["path"], copied)
+    shutil.copytree(trained["good"].artifact.path, copied)
     saved_with_other_ids(trained["good"], dealt)(copied / "arm")
     with pytest.raises(ArtifactDamaged, match=r"item_ids\.parquet: SHA-256 is"):
-        load_contender(replace(trained["good"], arm={**trained["good"].arm, "path": str(copied)}))
+        load_contender(
+            replace(trained["good"], artifact=replace(trained["good"].artifact, path=str(copied)))
+        )

@@ -7,6 +7,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -126,13 +128,15 @@ class Home:
     def flow_runs(self) -> list[tuple[str, FlowRun]]:
         """(flow, run) of everything that Prefect knows of this warehouse, oldest first."""
         mine = FlowRunFilter(tags=FlowRunFilterTags(all_=[warehouse_tag(self.settings)]))
-        with (
-            temporary_settings({PREFECT_API_URL: self.settings.prefect_api_url}),
-            get_client(sync_client=True) as client,
-        ):
+        with self._prefect() as client:
             runs = client.read_flow_runs(flow_run_filter=mine)
             names = {flow: client.read_flow(flow).name for flow in {run.flow_id for run in runs}}
         return [(names[run.flow_id], run) for run in sorted(runs, key=lambda run: run.created)]
+
+    def states_of(self, run: FlowRun) -> list[str]:
+        """The states that a run went through, oldest first."""
+        with self._prefect() as client:
+            return [state.type.value for state in client.read_flow_run_states(run.id)]
 
     def replay_runs(self) -> list[Run]:
         """MLflow's runs of replays outside a cycle."""
@@ -143,8 +147,13 @@ class Home:
 
     def artifacts(self) -> list[Artifact]:
         """Of all runs of the Prefect server."""
+        with self._prefect() as client:
+            return client.read_artifacts()
+
+    @contextmanager
+    def _prefect(self) -> Iterator[SyncPrefectClient]:
         with (
             temporary_settings({PREFECT_API_URL: self.settings.prefect_api_url}),
             get_client(sync_client=True) as client,
         ):
-            return client.read_artifacts()
+            yield client

@@ -7,6 +7,7 @@ with the first slice, so that it is quarantined once and not lost.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pandas as pd
@@ -39,10 +40,21 @@ def end_of_events(events: pd.DataFrame, *, clock: datetime) -> datetime:
     to say. Raises NaiveMoment for a clock without a zone.
     """
     now = from_micros(to_micros(clock))
+    if "timestamp" not in events:
+        return now
     moments = read_timestamps(events["timestamp"]).moments
     past = moments[moments <= now]
     # events are read up to "now" exclusively, so it lies behind the last of them
     return now if past.empty else past.max().floor("s").to_pydatetime() + timedelta(seconds=1)
+
+
+def moments_at(events: pd.DataFrame, quantiles: Sequence[float]) -> list[datetime]:
+    """The moments, in whole seconds, before which these shares of the readable events lie; 1.0: all of them."""
+    moments = read_timestamps(events["timestamp"]).moments.dropna().sort_values().reset_index(drop=True)
+    last = moments.iloc[-1] + timedelta(seconds=1)
+    return [
+        (moments.iloc[int(len(moments) * q)] if q < 1 else last).floor("s").to_pydatetime() for q in quantiles
+    ]
 
 
 def _between(

@@ -13,9 +13,9 @@ import pytest
 import typer
 from typer.main import get_command
 
-from flows.cli import app
+from flows.cli.app import app
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
     "demo", "ingest", "validate", "retrain", "replay", "promote", "rollback", "recommend", "status", "ui", "doctor",
 )  # fmt: skip
@@ -62,8 +62,8 @@ def test_help_lists_every_command_with_its_first_line() -> None:
 
 def test_help_loads_no_engine() -> None:
     code = (
-        "import sys\nfrom flows import cli\nsys.argv = ['recloop', 'retrain', '--help']\n"
-        "try:\n    cli.main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "import sys\nfrom flows.cli.app import main\nsys.argv = ['recloop', 'retrain', '--help']\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         f"print([name for name in {ENGINES!r} if name in sys.modules], file=sys.stderr)"
     )
     done, _ = run_python("-c", code)
