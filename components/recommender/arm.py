@@ -5,6 +5,7 @@ Shapes: R requests, E events, I items of the catalogue, k places of a list.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeGuard
@@ -14,6 +15,8 @@ from jaxtyping import Bool, Float, Int
 
 ArmName = Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "ease"]
 SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec"))
+
+OnRanked = Callable[[int, int], None]  # requests ranked so far, requests in all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,13 @@ class Arm(Protocol):
         k: int,
         candidates: Bool[np.ndarray, "I"] | None = None,
         exclude_seen: bool = True,
-    ) -> Ranked: ...
+        on_step: OnRanked | None = None,
+    ) -> Ranked:
+        """The best `k` items for every request, out of `candidates` (None: of the whole catalogue).
+
+        `on_step` is called after every batch; its last call says that all requests are ranked.
+        """
+        ...
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), tables (parquet) and `arm.json` (name and config) into the folder."""

@@ -1,16 +1,22 @@
-"""The arms that a cycle may train, by name, each with its shipped preset."""
+"""The arms that a cycle may train, by name, each with its shipped preset, and what each reads of the ID table.
+
+An arm of SEMANTIC_ID_ARMS reads the catalogue, the codes and the sizes of the code tables. Every other arm reads the
+catalogue alone (`catalogue_of`): a caller that names such a training by what it read needs no codes for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Int
 
 from components.compute import ON_CPU, Compute
 from components.recommender import presets
-from components.recommender.arm import Arm, ArmName
+from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
 from components.recommender.arms.ease import fit_ease
 from components.recommender.arms.hstu import train_hstu
 from components.recommender.arms.mmgrec import train_mmgrec
@@ -20,69 +26,95 @@ from components.recommender.arms.tiger import train_tiger
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.step import OnStep
 
+PresetName = Literal["default", "quick"]
 
-def train_challenger(
-    name: ArmName,
-    sequences: TrainingSequences,
-    codes: Int[np.ndarray, "item level"],
-    num_codes: Sequence[int],
+
+def catalogue_of(item_ids: np.ndarray) -> np.ndarray:
+    """[item] ids in ascending order: all that an arm without codes reads of the ID table, and its rows' order.
+
+    Items without any event count too: weights are drawn for every row, so a longer catalogue is another arm.
+    """
+    return np.asarray(item_ids, dtype=object)[np.argsort(item_ids, kind="stable")]
+
+
+def train_arm(
+    arm: ArmName,
+    item_lists: Sequence[Sequence[str]],
+    time_lists: Sequence[Sequence[int]],
+    item_ids: np.ndarray,
+    codes: Int[np.ndarray, "item level"] | None = None,
+    table_sizes: Sequence[int] | None = None,
     *,
-    quick: bool,
+    preset: PresetName = "default",
     seed: int,
     compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
 ) -> Arm:
-    """Train the arm with its shipped preset, or the one for tests.
+    """Train the arm on a training set and an ID table, with its shipped preset or the quick one, for tests.
 
-    `codes` and `num_codes` (the tokenizer's table sizes) are not looked at by arms outside SEMANTIC_ID_ARMS; EASE,
-    solved in seconds, has no steps, no device and no checkpoint. Raises what the arm's own training raises.
+    `item_lists` and `time_lists` hold one list a user: item ids, oldest first, and as many epoch seconds.
+    `item_ids` and `codes` are the ID table's columns, row by row, in any order: they are put in the catalogue's.
+    `table_sizes` are the tokenizer's, one a level. Arms outside SEMANTIC_ID_ARMS read `catalogue_of(item_ids)` alone:
+    `codes` and `table_sizes` may be None for them, and are not looked at. EASE, solved in seconds, has no seed, no
+    steps, no device and no checkpoint; `mmgrec_paper` has one preset.
+
+    Raises ValueError where an arm that reads codes has none, UnknownItem for an event outside `item_ids`, and what
+    the arm's own training raises.
     """
-    density = presets.density_of(sequences)
-    match name:
-        case "mmgrec" | "mmgrec_paper":
-            generative = presets.quick_mmgrec() if quick else presets.default_mmgrec(density)
-            return train_mmgrec(
-                sequences,
-                codes,
-                presets.paper_mmgrec() if name == "mmgrec_paper" else generative,
-                seed=seed,
-                num_codes=num_codes,
-                compute=compute,
-                on_step=on_step,
-                checkpoint=checkpoint,
-            )
+    order = np.argsort(item_ids, kind="stable")
+    sequences = TrainingSequences.from_lists(item_lists, time_lists, item_ids=catalogue_of(item_ids))
+    how = _How(seed=seed, compute=compute, on_step=on_step, checkpoint=checkpoint)
+    if arm not in SEMANTIC_ID_ARMS:
+        return _train_on_catalogue(arm, sequences, preset, how)
+    if codes is None or table_sizes is None:
+        raise ValueError(f"{arm} reads semantic IDs: pass the ID table's codes and table_sizes")
+    return _train_on_codes(arm, sequences, codes[order], table_sizes, preset, how)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _How:
+    """What every trained arm is told beside data and preset, as keyword arguments."""
+
+    seed: int
+    compute: Compute
+    on_step: OnStep | None
+    checkpoint: Path | None
+
+
+def _train_on_codes(
+    arm: ArmName,
+    sequences: TrainingSequences,
+    codes: Int[np.ndarray, "item level"],
+    sizes: Sequence[int],
+    preset: PresetName,
+    how: _How,
+) -> Arm:
+    is_quick, density = preset == "quick", presets.density_of(sequences)
+    match arm:
+        case "mmgrec":
+            generative = presets.quick_mmgrec() if is_quick else presets.default_mmgrec(density)
+            return train_mmgrec(sequences, codes, generative, num_codes=sizes, **vars(how))
+        case "mmgrec_paper":
+            return train_mmgrec(sequences, codes, presets.paper_mmgrec(), num_codes=sizes, **vars(how))
         case "tiger":
-            return train_tiger(
-                sequences,
-                codes,
-                presets.quick_tiger() if quick else presets.default_tiger(),
-                seed=seed,
-                num_codes=num_codes,
-                compute=compute,
-                on_step=on_step,
-                checkpoint=checkpoint,
-            )
+            flat = presets.quick_tiger() if is_quick else presets.default_tiger()
+            return train_tiger(sequences, codes, flat, num_codes=sizes, **vars(how))
         case "semantic_sasrec":
-            return train_semantic_sasrec(
-                sequences,
-                codes,
-                presets.quick_sasrec() if quick else presets.default_semantic_sasrec(density),
-                seed=seed,
-                num_codes=num_codes,
-                compute=compute,
-                on_step=on_step,
-                checkpoint=checkpoint,
-            )
+            control = presets.quick_sasrec() if is_quick else presets.default_semantic_sasrec(density)
+            return train_semantic_sasrec(sequences, codes, control, num_codes=sizes, **vars(how))
+    raise AssertionError(f"{arm} stands in SEMANTIC_ID_ARMS, and has no case here")
+
+
+def _train_on_catalogue(arm: ArmName, sequences: TrainingSequences, preset: PresetName, how: _How) -> Arm:
+    is_quick, density = preset == "quick", presets.density_of(sequences)
+    match arm:
         case "sasrec":
-            dense = presets.quick_sasrec() if quick else presets.default_sasrec(density)
-            return train_sasrec(
-                sequences, dense, seed=seed, compute=compute, on_step=on_step, checkpoint=checkpoint
-            )
+            dense = presets.quick_sasrec() if is_quick else presets.default_sasrec(density)
+            return train_sasrec(sequences, dense, **vars(how))
         case "hstu":
-            gated = presets.quick_hstu() if quick else presets.default_hstu(density)
-            return train_hstu(
-                sequences, gated, seed=seed, compute=compute, on_step=on_step, checkpoint=checkpoint
-            )
+            gated = presets.quick_hstu() if is_quick else presets.default_hstu(density)
+            return train_hstu(sequences, gated, **vars(how))
         case "ease":
             return fit_ease(sequences, presets.default_ease())
+    raise AssertionError(f"{arm} is an ArmName, and has no case here")

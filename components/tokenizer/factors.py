@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from components.spectrum import SPARE_DIRECTIONS, oriented, subspace_spectrum
 from components.tokenizer.graph import Graph
 
 
@@ -76,16 +77,10 @@ def fit_taste_space(
     def without_popularity(x: Tensor) -> Tensor:
         return x - popular @ (popular.T @ x)
 
-    width = min(rank + 8, graph.num_users, graph.num_items - 1)
-    basis = torch.randn(graph.num_items, width, generator=generator)
-    for _ in range(8):
-        basis = to_items(to_users(torch.linalg.qr(without_popularity(basis)).Q))
-    basis = torch.linalg.qr(without_popularity(basis)).Q
-    basis = without_popularity(basis)  # a graph of less rank leaves QR columns to make up
-    _, strength, turned = torch.linalg.svd(to_users(basis), full_matrices=False)
-    right, strength = basis @ turned.T[:, :rank], strength[:rank]
-    peak = right.gather(0, right.abs().argmax(dim=0, keepdim=True))
-    right = right * torch.where(peak < 0, -1.0, 1.0)  # LAPACK may return either sign
+    width = min(rank + SPARE_DIRECTIONS, graph.num_users, graph.num_items - 1)
+    start = torch.randn(graph.num_items, width, generator=generator)
+    spectrum = subspace_spectrum(to_users, to_items, rank, start, without=without_popularity)
+    right, strength = oriented(spectrum.directions), spectrum.strength
     found = right * strength * per_item.unsqueeze(1)
     length = found[degree > 0].square().sum(dim=1).mean().sqrt()
     exists = strength > 1e-4  # of at most 1; below it float32 sees rounding

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from components.compute import ON_CPU, Compute
-from components.recommender.arm import Histories, Ranked
+from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.codes.vocabulary import Vocabulary, extended
 from components.recommender.decoding.requests import (
     CandidateItems,
@@ -120,14 +120,15 @@ class DenseArm:
         k: int,
         candidates: Bool[np.ndarray, "I"] | None = None,
         exclude_seen: bool = True,
+        on_step: OnRanked | None = None,
     ) -> Ranked:
         rows = vocabulary_rows(histories.catalogue, self.vocabulary.item_ids)
         rows[~self.has_vector[rows]] = -1
         vectors = self.network.items()
 
-        def score(batch: RequestBatch, usable: CandidateItems) -> Float[Tensor, "B C"]:
+        def score(batch: RequestBatch, allowed: CandidateItems) -> Float[Tensor, "B C"]:
             states = self.network.states(vectors, batch.items, batch.times)
-            return states[torch.arange(len(states)), batch.length] @ vectors[usable.rows].T
+            return states[torch.arange(len(states)), batch.length] @ vectors[allowed.rows].T
 
         return rank_by_score(
             score,
@@ -136,6 +137,7 @@ class DenseArm:
             k=k,
             candidates=candidates,
             exclude_seen=exclude_seen,
+            on_step=on_step,
             max_length=self.config.mixer.max_length,
         )
 

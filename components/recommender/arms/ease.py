@@ -20,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.linalg import lapack
 from torch import Tensor
 
-from components.recommender.arm import Histories, Ranked
+from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.decoding.requests import (
     CandidateItems,
     RequestBatch,
@@ -93,11 +93,12 @@ class EASEArm:
         k: int,
         candidates: Bool[np.ndarray, "I"] | None = None,
         exclude_seen: bool = True,
+        on_step: OnRanked | None = None,
     ) -> Ranked:
         rows = vocabulary_rows(histories.catalogue, self.item_ids)
         known = rows[histories.items]
 
-        def score(batch: RequestBatch, usable: CandidateItems) -> Float[Tensor, "B C"]:
+        def score(batch: RequestBatch, allowed: CandidateItems) -> Float[Tensor, "B C"]:
             start, end = histories.start[batch.requests], histories.end[batch.requests]
             width = int((end - start).max(initial=0))
             place = start[:, None] + np.arange(width)
@@ -109,9 +110,11 @@ class EASEArm:
                 shape=(len(items), len(self.item_ids)),
             )
             has.data[:] = 1
-            return torch.from_numpy(has @ self.weights)[:, usable.rows]
+            return torch.from_numpy(has @ self.weights)[:, allowed.rows]
 
-        return rank_by_score(score, histories, rows, k=k, candidates=candidates, exclude_seen=exclude_seen)
+        return rank_by_score(
+            score, histories, rows, k=k, candidates=candidates, exclude_seen=exclude_seen, on_step=on_step
+        )
 
     def save(self, folder: Path) -> None:
         write_arm(folder, self.name, asdict(self.config))

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from components.compute import ON_CPU, Compute
-from components.recommender.arm import Histories, Ranked
+from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.codes.trie import Trie, build_trie
 from components.recommender.codes.vocabulary import Vocabulary, extended, vocabulary_of
 from components.recommender.decoding.beam import beam_search
@@ -162,17 +162,18 @@ class MMGRecArm:
         k: int,
         candidates: Bool[np.ndarray, "I"] | None = None,
         exclude_seen: bool = True,
+        on_step: OnRanked | None = None,
     ) -> Ranked:
         rows = vocabulary_rows(histories.catalogue, self.vocabulary.item_ids)
         vectors = self.network.items()
         leaf_of_row = self.trie.leaf_of_item(len(self.vocabulary))
 
         def propose(
-            batch: RequestBatch, usable: CandidateItems
+            batch: RequestBatch, allowed: CandidateItems
         ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
             states = self.network.states(vectors, batch.items, batch.times)
             states = states[torch.arange(len(states)), batch.length]
-            leaf_of_column = leaf_of_row[usable.rows]
+            leaf_of_column = leaf_of_row[allowed.rows]
             column_of_leaf = torch.full((self.trie.num_leaves,), -1)
             column_of_leaf[leaf_of_column] = torch.arange(len(leaf_of_column))
             excluded = batch.excluded_row, leaf_of_column[batch.excluded_column]
@@ -186,6 +187,7 @@ class MMGRecArm:
             k=k,
             candidates=candidates,
             exclude_seen=exclude_seen,
+            on_step=on_step,
             max_length=self.config.mixer.max_length,
             batch_size=DECODED_AT_ONCE,
         )

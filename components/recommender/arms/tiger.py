@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from components.compute import ON_CPU, Compute
-from components.recommender.arm import Histories, Ranked
+from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.codes.code_tokens import CodeTokens
 from components.recommender.codes.trie import build_trie
 from components.recommender.codes.vocabulary import Vocabulary, extended, vocabulary_of
@@ -129,14 +129,15 @@ class TigerArm:
         k: int,
         candidates: Bool[np.ndarray, "I"] | None = None,
         exclude_seen: bool = True,
+        on_step: OnRanked | None = None,
     ) -> Ranked:
         item_tokens = self.tokens.of_codes(torch.from_numpy(self.vocabulary.read_codes))
         leaf_of_row = self.trie.leaf_of_item(len(self.vocabulary))
 
         def propose(
-            batch: RequestBatch, usable: CandidateItems
+            batch: RequestBatch, allowed: CandidateItems
         ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
-            leaf_of_column = leaf_of_row[usable.rows]
+            leaf_of_column = leaf_of_row[allowed.rows]
             column_of_leaf = torch.full((self.trie.num_leaves,), -1)
             column_of_leaf[leaf_of_column] = torch.arange(len(leaf_of_column))
             live = (column_of_leaf >= 0).repeat(len(batch.requests), 1)
@@ -152,6 +153,7 @@ class TigerArm:
             k=k,
             candidates=candidates,
             exclude_seen=exclude_seen,
+            on_step=on_step,
             max_length=self.config.max_items,
             batch_size=BATCH_SIZE,
         )

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from components.recommender.arm import Histories, Ranked
+from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.decoding.requests import (
     CandidateItems,
     RequestBatch,
@@ -80,14 +80,17 @@ class PopularityArm:
         k: int,
         candidates: Bool[np.ndarray, "I"] | None = None,
         exclude_seen: bool = True,
+        on_step: OnRanked | None = None,
     ) -> Ranked:
         rows = vocabulary_rows(histories.catalogue, self.item_ids)
         everybody = torch.from_numpy(self.scores)
 
-        def score(batch: RequestBatch, usable: CandidateItems) -> Float[Tensor, "B C"]:
-            return everybody[usable.rows].repeat(len(batch.requests), 1)
+        def score(batch: RequestBatch, allowed: CandidateItems) -> Float[Tensor, "B C"]:
+            return everybody[allowed.rows].repeat(len(batch.requests), 1)
 
-        return rank_by_score(score, histories, rows, k=k, candidates=candidates, exclude_seen=exclude_seen)
+        return rank_by_score(
+            score, histories, rows, k=k, candidates=candidates, exclude_seen=exclude_seen, on_step=on_step
+        )
 
     def save(self, folder: Path) -> None:
         write_arm(folder, self.name, self.config)

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from components.recommender.arm import Histories, Ranked
+from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.decoding.requests import CandidateItems, RequestBatch, rank_by_score
 from components.recommender.weights import write_arm
 
@@ -33,13 +33,16 @@ class RandomArm:
         k: int,
         candidates: Bool[np.ndarray, "I"] | None = None,
         exclude_seen: bool = True,
+        on_step: OnRanked | None = None,
     ) -> Ranked:
-        def score(batch: RequestBatch, usable: CandidateItems) -> Float[Tensor, "B C"]:
-            draws = [self._draw(histories, request, len(usable.positions)) for request in batch.requests]
+        def score(batch: RequestBatch, allowed: CandidateItems) -> Float[Tensor, "B C"]:
+            draws = [self._draw(histories, request, len(allowed.positions)) for request in batch.requests]
             return torch.from_numpy(np.array(draws, dtype=np.float32))
 
         rows = np.arange(len(histories.catalogue))
-        return rank_by_score(score, histories, rows, k=k, candidates=candidates, exclude_seen=exclude_seen)
+        return rank_by_score(
+            score, histories, rows, k=k, candidates=candidates, exclude_seen=exclude_seen, on_step=on_step
+        )
 
     def _draw(self, histories: Histories, request: int, num_columns: int) -> np.ndarray:
         run = slice(histories.start[request], histories.end[request])

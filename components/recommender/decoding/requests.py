@@ -1,6 +1,6 @@
 """From the caller's histories to ranked lists: what every arm does alike, around its own scoring.
 
-Shapes: R requests, E events, I items of the caller's catalogue, V rows of the arm's vocabulary, C usable
+Shapes: R requests, E events, I items of the caller's catalogue, V rows of the arm's vocabulary, C candidate
 items (known to both), in the catalogue's order; B requests of a batch, W items that a model proposes.
 """
 
@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from components.recommender.arm import Histories, Ranked
+from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.decoding.stable_topk import stable_topk
 from components.recommender.event_runs import flat_runs, pad_runs
 from components.recommender.fast_matmul import fast_matmul
@@ -39,10 +39,9 @@ class RequestBatch:
     items: Int[Tensor, "B P-1"]  # rows of the arm's vocabulary
     times: Int[Tensor, "B P-1"]
     length: Int[Tensor, "B"]  # known events read; the state to use is at this place
-    excluded_row: Int[
-        Tensor, "N"
-    ]  # with excluded_column: pairs of a request of the batch and a usable item that
-    excluded_column: Int[Tensor, "N"]  # it may not get; no pair twice
+    # pairs of a request of the batch and a candidate (its column) that it may not get; no pair twice
+    excluded_row: Int[Tensor, "N"]
+    excluded_column: Int[Tensor, "N"]
 
 
 Score = Callable[[RequestBatch, CandidateItems], Float[Tensor, "B C"]]
@@ -58,15 +57,20 @@ def rank_by_score(
     candidates: Bool[np.ndarray, "I"] | None,
     exclude_seen: bool,
     max_length: int = 0,
+    on_step: OnRanked | None = None,
 ) -> Ranked:
-    """The best k of a model that scores every usable item; `score` gives a block that may be written into."""
+    """The best k of a model that scores every candidate; `score` gives a block that may be written into."""
 
-    def best(batch: RequestBatch, usable: CandidateItems) -> tuple[np.ndarray, np.ndarray]:
-        scores = score(batch, usable)
+    def best(batch: RequestBatch, allowed: CandidateItems) -> tuple[np.ndarray, np.ndarray]:
+        scores = score(batch, allowed)
         scores[batch.excluded_row, batch.excluded_column] = -torch.inf
         return stable_topk(scores, k)
 
-    return _ranked(best, histories, rows, k, candidates, exclude_seen, max_length, batch_size=256)
+    allowed = candidate_items(rows, candidates)
+    batches = request_batches(
+        histories, rows, allowed, max_length=max_length, batch_size=256, exclude_seen=exclude_seen
+    )
+    return _ranked(best, batches, allowed, num_requests=len(histories), k=k, on_step=on_step)
 
 
 def rank_proposals(
@@ -79,44 +83,48 @@ def rank_proposals(
     exclude_seen: bool,
     max_length: int,
     batch_size: int,
+    on_step: OnRanked | None = None,
 ) -> Ranked:
     """The best k of a model that finds its items itself, none excluded; a place without one has score -inf."""
 
-    def best(batch: RequestBatch, usable: CandidateItems) -> tuple[np.ndarray, np.ndarray]:
-        column, score = propose(batch, usable)
+    def best(batch: RequestBatch, allowed: CandidateItems) -> tuple[np.ndarray, np.ndarray]:
+        column, score = propose(batch, allowed)
         by_column = column.argsort(dim=1, stable=True)  # columns ascend with the catalogue: ties in its order
         at, values = stable_topk(score.gather(1, by_column), k)
         found = np.take_along_axis(column.gather(1, by_column).numpy(), np.maximum(at, 0), axis=1)
         return np.where(at < 0, -1, found), values
 
-    return _ranked(best, histories, rows, k, candidates, exclude_seen, max_length, batch_size)
+    allowed = candidate_items(rows, candidates)
+    batches = request_batches(
+        histories, rows, allowed, max_length=max_length, batch_size=batch_size, exclude_seen=exclude_seen
+    )
+    return _ranked(best, batches, allowed, num_requests=len(histories), k=k, on_step=on_step)
 
 
 def _ranked(
     best: Callable[[RequestBatch, CandidateItems], tuple[np.ndarray, np.ndarray]],
-    histories: Histories,
-    rows: Int[np.ndarray, "I"],
+    batches: Iterator[RequestBatch],
+    allowed: CandidateItems,
+    *,
+    num_requests: int,
     k: int,
-    candidates: Bool[np.ndarray, "I"] | None,
-    exclude_seen: bool,
-    max_length: int,
-    batch_size: int,
+    on_step: OnRanked | None,
 ) -> Ranked:
-    usable = usable_items(rows, candidates)
-    items = np.full((len(histories), k), -1, dtype=np.int64)
-    scores = np.full((len(histories), k), -np.inf, dtype=np.float32)
-    num_columns = len(usable.positions)
-    if not num_columns or not k:
-        return Ranked(items=items, scores=scores)
-    size = max(1, min(batch_size, SCORE_CELLS // num_columns))
-    batches = request_batches(
-        histories, rows, usable, max_length=max_length, batch_size=size, exclude_seen=exclude_seen
-    )
+    items = np.full((num_requests, k), -1, dtype=np.int64)
+    scores = np.full((num_requests, k), -np.inf, dtype=np.float32)
+    if not len(allowed.positions) or not k:  # nothing can stand in a list: no model is asked
+        batches = iter(())
+    done = 0
     with fast_matmul():
         for batch in batches:
-            at, values = best(batch, usable)
-            items[batch.requests] = np.where(at < 0, -1, usable.positions[at])
+            at, values = best(batch, allowed)
+            items[batch.requests] = np.where(at < 0, -1, allowed.positions[at])
             scores[batch.requests] = values
+            done += len(batch.requests)
+            if on_step is not None:
+                on_step(done, num_requests)
+    if on_step is not None and done < num_requests:
+        on_step(num_requests, num_requests)
     return Ranked(items=items, scores=scores)
 
 
@@ -126,7 +134,7 @@ def vocabulary_rows(catalogue: np.ndarray, item_ids: np.ndarray) -> Int[np.ndarr
     return np.array([place.get(item, -1) for item in catalogue], dtype=np.int64)
 
 
-def usable_items(rows: Int[np.ndarray, "I"], candidates: Bool[np.ndarray, "I"] | None) -> CandidateItems:
+def candidate_items(rows: Int[np.ndarray, "I"], candidates: Bool[np.ndarray, "I"] | None) -> CandidateItems:
     """Catalogue items with a row in the vocabulary, and among the candidates."""
     may = rows >= 0
     if candidates is not None:
@@ -140,13 +148,16 @@ def usable_items(rows: Int[np.ndarray, "I"], candidates: Bool[np.ndarray, "I"] |
 def request_batches(
     histories: Histories,
     rows: Int[np.ndarray, "I"],
-    usable: CandidateItems,
+    allowed: CandidateItems,
     *,
     max_length: int,
     batch_size: int,
     exclude_seen: bool,
 ) -> Iterator[RequestBatch]:
-    """All requests, shortest history first, so that little is padded."""
+    """All requests, shortest history first, so that little is padded; at most `batch_size` at once.
+
+    Fewer where the catalogue is so large that their scores would be more than SCORE_CELLS.
+    """
     known = rows[histories.items] if len(histories.items) else np.zeros(0, dtype=np.int64)
     is_known = known >= 0
     items, times = known[is_known], histories.times[is_known].astype(np.int64)
@@ -154,11 +165,12 @@ def request_batches(
     start, end = place[histories.start], place[histories.end]
     start = np.maximum(start, end - max_length)
     order = np.argsort(end - start, kind="stable")
-    for chosen in np.split(order, range(batch_size, len(order), batch_size)):
+    size = max(1, min(batch_size, SCORE_CELLS // max(1, len(allowed.positions))))
+    for chosen in np.split(order, range(size, len(order), size)):
         if not len(chosen):
             continue
         padded_items, padded_times = pad_runs(items, times, start[chosen], end[chosen])
-        row, column = _seen(histories, chosen, usable) if exclude_seen else (_NONE, _NONE)
+        row, column = _seen(histories, chosen, allowed) if exclude_seen else (_NONE, _NONE)
         yield RequestBatch(
             requests=chosen,
             items=torch.from_numpy(padded_items),
@@ -173,12 +185,13 @@ _NONE = np.zeros(0, dtype=np.int64)
 
 
 def _seen(
-    histories: Histories, requests: Int[np.ndarray, "B"], usable: CandidateItems
+    histories: Histories, requests: Int[np.ndarray, "B"], allowed: CandidateItems
 ) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
-    """Every usable item of each request's whole history, once."""
+    """Every candidate in each request's whole history, once."""
     row, event = flat_runs(histories.start[requests], histories.end[requests])
-    column = usable.column[histories.items[event]]
+    column = allowed.column[histories.items[event]]
     kept = column >= 0
-    width = np.int64(len(usable.positions))
+    width = np.int64(len(allowed.positions))
+    # one number a pair: unique then sorts by request, and an item seen twice is excluded once
     pair = np.unique(row[kept] * width + column[kept])
     return pair // width, pair % width

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from jaxtyping import Float
-from scipy.sparse.linalg import svds
 
 from components.recommender.sequences import TrainingSequences
+from components.spectrum import lanczos_spectrum, oriented
 
 SMOOTHING = 5.0  # added to every degree, so that rare pairs weigh less
 
@@ -35,10 +36,11 @@ def spectral_vectors(
     if rank < 1:
         return vectors
     start = np.random.default_rng(seed).standard_normal(min(shape))
-    _, strength, directions = svds(scaled, k=rank, v0=start)
-    order = np.argsort(-strength)
-    found = (directions[order] * np.sqrt(strength[order])[:, None]).T
-    found *= np.where(found[np.abs(found).argmax(axis=0), np.arange(rank)] < 0, -1, 1)  # a sign of its own
+    spectrum = lanczos_spectrum(scaled, rank, start)
+    # weighted by the root of its strength, so that a direction counts as much in a vector as in the matrix
+    # (NumPy's root: torch's differs in the last bit, and with it every weight that was trained from this start)
+    weight = torch.from_numpy(np.sqrt(spectrum.strength.numpy()))
+    found = oriented(spectrum.directions * weight).numpy()
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
     vectors[:, :rank] = length * found / np.maximum(lengths, 1e-9)
     vectors[items == 0] = 0
