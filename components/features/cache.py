@@ -43,6 +43,7 @@ class VectorCache:
         keys = np.frombuffer(bytes.fromhex("".join(names)), dtype=np.uint8).reshape(len(names), -1)
         vectors = np.stack([kept[name] for name in names]).astype(np.float32)
         self._folder.mkdir(parents=True, exist_ok=True)
+        # a reader sees the old file or the new one, never half of one
         aside = self._folder / f".{uuid.uuid4().hex}"
         try:
             save_file({"keys": keys, "vectors": vectors}, aside, metadata={"sha256": _digest(keys, vectors)})

@@ -149,7 +149,7 @@ def load_encoders(folder: Path) -> Encoders:
         if encoder.id != state["id"]:
             raise EncoderChanged(
                 f"{modality}: the saved encoder is {state['id']}, this installation has {encoder.id}. "
-                "Install the version of infra/constraints.txt, or fit the tokenizer anew."
+                "Install the version of infra/constraints.txt, or retrain with --refit-tokenizer."
             )
         loaded[modality] = encoder
     return Encoders(config=config, by_modality=loaded)
@@ -201,6 +201,7 @@ def _encode_one(
         if key is not None and key not in known
     }
     encoded = encoder.encode(list(pending.values()), on_step)
+    # a file that failed is asked again next time: it may have been repaired
     new = {key: row for i, (key, row) in enumerate(zip(pending, encoded.vectors, strict=True))
            if i not in encoded.failed}  # fmt: skip
     if keep:

@@ -39,6 +39,7 @@ def item_graph(events: pd.DataFrame, item_ids: np.ndarray) -> InteractionGraph:
     item_of = pd.Index(item_ids).get_indexer(pd.Index(events["item_id"]))
     known = item_of >= 0
     user_ids, user_of = np.unique(events["user_id"].to_numpy(dtype=object)[known], return_inverse=True)
+    # one number a pair: distinct, and ascending by user then item, in one sort
     pairs = np.unique(user_of.astype(np.int64) * len(item_ids) + item_of[known])
     return InteractionGraph(
         user_index=pairs // max(len(item_ids), 1),

@@ -69,6 +69,7 @@ def user_sequences(
         before["user_id"].to_numpy(dtype=object), return_index=True, return_counts=True
     )
     end = first + count
+    # rows of a user stand together, oldest first: the last `max_length` of them end where the user's rows end
     start = end - np.minimum(count, max_length)
     times = before["timestamp"].dt.as_unit("s").astype("int64").to_numpy()
     return pd.DataFrame(

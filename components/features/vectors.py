@@ -63,6 +63,7 @@ def modality_health(
 ) -> ModalityHealth:
     """Count what is missing, zero, non-finite, or the same as another row."""
     rows = np.ascontiguousarray(vectors[present])
+    # bit by bit: two vectors that differ by rounding are of different content
     distinct = len({row.tobytes() for row in rows})
     return ModalityHealth(
         items=len(vectors),

@@ -124,6 +124,7 @@ def _pairs_within(
     if not len(eligible):
         return None
     one = rng.choice(eligible, num_pairs)
+    # a step of 1 to length - 1 around the group reaches every other row alike, and never the row itself
     step = rng.integers(1, length[one])
     return np.stack([one, start[one] + (one - start[one] + step) % length[one]])
 
@@ -141,6 +142,7 @@ def _jaccard(
 ) -> Float[np.ndarray, "pair"]:
     both = np.asarray(holds[left].multiply(holds[right]).sum(axis=1)).ravel()
     size = np.asarray(holds.sum(axis=1)).ravel()
+    # |A or B| is |A| + |B| less what is counted twice
     overlap: Float[np.ndarray, "pair"] = both / (size[left] + size[right] - both)
     return overlap
 

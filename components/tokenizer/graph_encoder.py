@@ -51,6 +51,7 @@ class GraphEncoder(nn.Module):
         h = self.fuse(torch.cat(inputs, dim=1))
         last = len(self.own) - 1
         for layer, (own, neighbours) in enumerate(zip(self.own, self.neighbours, strict=True)):
+            # two hops: a user is no node with a vector of its own, but the mean of its items
             h = own(h) + neighbours(to_items(to_users(h)))
             h = h if layer == last else F.leaky_relu(h)
         return F.pad(start, (0, self.dim - self.factor_dim)) + h / 2
@@ -78,6 +79,7 @@ def train_graph_encoder(
     if not len(users) or graph.num_items < 2:
         return
     informed = starting_points(space, evidence, content)
+    # where an item would start that nobody has used: what `blind` items are shown instead of their own place
     blank = Evidence(factors=torch.zeros_like(evidence.factors), confidence=torch.zeros(graph.num_items))
     guessed = starting_points(space, blank, content)
     informed, guessed, content = informed.to(device), guessed.to(device), content.to(device)
@@ -90,6 +92,7 @@ def train_graph_encoder(
         blind = isolated | (torch.rand(graph.num_items, generator=generator) < config.factor_dropout)
         keep = (torch.rand(len(users), generator=generator) >= config.edge_dropout) & ~isolated[items]
         hidden = (~keep).nonzero().squeeze(1)
+        # every edge is visible, so there is none that the layers have not seen already
         if not len(hidden):
             continue
         drawn = hidden[torch.randint(len(hidden), (config.batch_size,), generator=generator)]
@@ -101,6 +104,7 @@ def train_graph_encoder(
             z = encoder(content, start, confidence * sees, to_users, to_items)
             taste = to_users(z)[users[drawn].to(device)]
             wanted = (taste * z[items[drawn].to(device)]).sum(dim=1, keepdim=True)
+            # BPR: -log sigmoid(wanted - other) is softplus(other - wanted)
             loss = F.softplus((taste @ z[others.to(device)].T).float() - wanted).mean()
         optimizer.zero_grad()
         loss.backward()

@@ -189,6 +189,7 @@ def check_health(health: Health, limits: HealthLimits) -> None:
 def usage_and_perplexity(codes: Int[np.ndarray, "item"], reachable: int) -> tuple[float, float]:
     """Share of the reachable codes in use, and exp(entropy) / reachable; both 1 if every code is as frequent."""
     count = np.bincount(codes)
+    # unused codes add 0 to the entropy, but 0 · log 0 is no number
     share = count[count > 0] / count.sum()
     return len(share) / reachable, float(np.exp(-(share * np.log(share)).sum()) / reachable)
 

@@ -85,6 +85,7 @@ def with_collision_tokens(
     _check_rows(item_ids, codes)
     if popularity.shape != (len(item_ids),):
         raise SemanticIdError(f"popularity is {popularity.shape} for {len(item_ids)} items")
+    # the last key sorts first: popularity downwards, then the id
     by_rank = np.lexsort((item_ids.astype(str), -popularity.astype(np.int64)))
     tokens = np.empty(len(item_ids), dtype=np.int64)
     tokens[by_rank] = _place_in_group(codes[by_rank])
@@ -111,6 +112,7 @@ def append(table: SemanticIds, item_ids: np.ndarray, codes: Int[np.ndarray, "ite
         )
     by_id = np.argsort(item_ids.astype(str), kind="stable")
     ordered = codes[by_id].astype(np.int64)
+    # after the highest, not the first free one: a token that was given stays given, gaps and all
     next_token: dict[tuple[int, ...], int] = {}
     for row in table.codes:
         prefix = tuple(row[:-1].tolist())

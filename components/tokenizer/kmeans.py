@@ -34,6 +34,7 @@ def spread_start(
     first = int(torch.randint(len(x), (1,), generator=generator))
     chosen, distance = [first], (x - x[first]).square().sum(dim=1)
     for _ in range(size - 1):
+        # all items lie on chosen codes: any of them will do, and weights of zero cannot be drawn from
         weight = distance if distance.sum() > 0 else torch.ones_like(distance)
         chosen.append(int(torch.multinomial(weight, 1, generator=generator)))
         distance = torch.minimum(distance, (x - x[chosen[-1]]).square().sum(dim=1))
@@ -54,6 +55,7 @@ def kmeans(
         given = balanced_assignment(distance, balance) if balance > 0 else distance.argmin(dim=1)
         count = torch.bincount(given, minlength=size).unsqueeze(1)
         total = torch.zeros_like(codebook).index_add_(0, given, x)
+        # a code that was given nobody stays, until the items farthest from their own are given out below
         codebook = torch.where(count > 0, total / count.clamp_min(1), codebook)
         empty = (count.squeeze(1) == 0).nonzero().squeeze(1)
         if len(empty):
@@ -76,6 +78,7 @@ def balanced_assignment(
     plan = torch.exp(-near / scale)
     items, codes = plan.shape
     by_code = torch.ones(codes)
+    # Sinkhorn: scale rows to one item each, then columns to an even share, in turn
     for _ in range(rounds):
         by_item = 1 / (plan @ by_code).clamp_min(1e-30)
         by_code = (items / codes) / (plan.T @ by_item).clamp_min(1e-30)

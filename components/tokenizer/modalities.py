@@ -72,6 +72,7 @@ def check_edges(
                 f"edge {outside[0]} names {name} {edges[row, outside[0]]}, but there are {limit} {name}s; "
                 f"{len(outside)} edges in all. Number {name}s from 0 in the order of the call"
             )
+    # one number a pair, so that one sort makes them distinct and orders them by user, then item
     keys = np.unique(edges[0].astype(np.int64) * max(num_items, 1) + edges[1])
     return np.stack([keys // max(num_items, 1), keys % max(num_items, 1)])
 
@@ -80,6 +81,7 @@ def fit_standards(vectors: Vectors, present: Present) -> dict[str, Standard]:
     """Mean and scale of each modality; one that no item has gets mean 0 and scale 1."""
     standards = {}
     for name in sorted(vectors):
+        # in float64: squares of large vectors overflow float32
         rows = vectors[name][present[name]].astype(np.float64)
         mean = rows.mean(axis=0) if len(rows) else np.zeros(vectors[name].shape[1])
         spread = float(np.sqrt(((rows - mean) ** 2).sum(axis=1).mean())) if len(rows) else 0.0

@@ -76,6 +76,7 @@ class MovingCodebooks:
         """Move every level towards the means of the residuals that chose its codes."""
         residual = x
         for level, code in enumerate(codes.T):
+            # averages of counts and sums, not of means: a code of one item in this batch moves less than one of many
             count = torch.bincount(code, minlength=self._count.shape[1]).float()
             total = torch.zeros_like(self._total[level]).index_add_(0, code, residual)
             residual = residual - self.codebooks[level][code]
@@ -90,6 +91,7 @@ class MovingCodebooks:
         """Give codes that fell below a tenth of an even share to residuals drawn from the batch; say how many."""
         residual, revived = x, 0
         for level, code in enumerate(codes.T):
+            # a tenth of an even share, but never as much as half an item: a code that a batch still uses is not dead
             share = 0.1 * len(x) / self._count.shape[1]
             dead = (self._count[level] < min(share, 0.5)).nonzero().squeeze(1)
             before = self.codebooks[level][code]

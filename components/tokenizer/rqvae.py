@@ -47,6 +47,7 @@ def set_principal_components(autoencoder: Autoencoder, x: Float[Tensor, "item di
     assert isinstance(decode, nn.Linear)
     mean = x.mean(dim=0)
     axes = torch.linalg.svd(x - mean, full_matrices=False).Vh[: encode.out_features]
+    # LAPACK may return either sign of an axis: the largest entry decides, so that every machine agrees
     axes = axes * torch.where(axes.gather(1, axes.abs().argmax(dim=1, keepdim=True)) < 0, -1.0, 1.0)
     weight = F.pad(axes, (0, 0, 0, encode.out_features - len(axes)))
     encode.weight.copy_(weight)
@@ -77,6 +78,7 @@ def train_rqvae(
     x = x.to(device)
     optimizer = torch.optim.AdamW(autoencoder.parameters(), lr=config.learning_rate, weight_decay=1e-4)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, config.steps)
+    # a uniform start does not look at the latent space, so it has nothing to wait for
     warm_up = config.steps // 10 if config.kmeans_start else 0
     moving: MovingCodebooks | None = None
     for step in range(config.steps):
@@ -92,6 +94,7 @@ def train_rqvae(
             codes = quantize(latent.detach(), moving.codebooks).codes
             words = codewords(codes, moving.codebooks)
             chosen = words.sum(dim=1)
+            # straight-through: the decoder sees the codewords, the encoder the gradient as if it had been seen itself
             through = latent + (chosen - latent).detach()
             # level l sees the latent less the words above it; its distance to its own word is what is left then
             left = latent.unsqueeze(1) - words.cumsum(dim=1)

@@ -105,7 +105,7 @@ def test_an_encoder_of_another_installation_is_refused(catalogue, tmp_path: Path
     save_encoders(fit_encoders(frame, CONFIG, root=root), tmp_path / "e")
     path = tmp_path / "e" / "encoders.json"
     path.write_text(path.read_text().replace("px32", "px33"))
-    with pytest.raises(EncoderChanged, match="fit the tokenizer anew"):
+    with pytest.raises(EncoderChanged, match="retrain with --refit-tokenizer"):
         load_encoders(tmp_path / "e")
 
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from components.features.vectors import ModalityHealth, modality_health, unit_rows
+from components.features.vectors import (
+    ItemVectors,
+    ModalityHealth,
+    load_matrices,
+    modality_health,
+    save_vectors,
+    unit_rows,
+)
 
 
 def test_health_worked_example():
@@ -24,3 +33,25 @@ def test_health_of_nothing():
 def test_unit_rows_keeps_zero_rows_and_does_not_overflow():
     rows = unit_rows(np.array([[3, 4], [0, 0], [1e30, 0]], dtype=np.float32))
     np.testing.assert_allclose(rows, [[0.6, 0.8], [0, 0], [1, 0]], rtol=1e-6)
+
+
+def test_matrices_come_back_by_modality(tmp_path: Path):
+    """A modality may have a dot in its name, and a matrix may be a view that is not contiguous."""
+    wide = np.arange(12, dtype=np.float32).reshape(2, 6)
+    vectors = ItemVectors(
+        item_ids=np.array(["a", "b"], dtype=object),
+        vectors={"text.v2": wide[:, ::2], "image": wide[:, :1]},
+        present={"text.v2": np.array([True, False]), "image": np.array([True, True])},
+        encoders={},
+        health={},
+    )
+    assert vectors.modalities == ("image", "text.v2")
+    save_vectors(vectors, tmp_path / "v.safetensors")
+    matrices, masks = load_matrices(tmp_path / "v.safetensors")
+    assert {name: matrix.tolist() for name, matrix in matrices.items()} == {
+        "image": [[0.0], [6.0]], "text.v2": [[0.0, 2.0, 4.0], [6.0, 8.0, 10.0]],
+    }  # fmt: skip
+    assert {name: mask.tolist() for name, mask in masks.items()} == {
+        "image": [True, True],
+        "text.v2": [True, False],
+    }

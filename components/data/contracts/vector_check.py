@@ -125,6 +125,7 @@ def _refuse_misshapen(
 
 def _facts(modality: str, item_ids: Sequence[str], vectors: np.ndarray, mask: np.ndarray) -> pd.DataFrame:
     """One row a present vector."""
+    # contiguous, so that a row's bytes are its values in order
     present = np.ascontiguousarray(vectors[mask])
     return pd.DataFrame(
         {

@@ -39,6 +39,7 @@ def poisoned(batch: Batch, *, seed: int, count: int, as_of: datetime) -> Batch:
     With a count of 0, or nothing readable, it is the batch itself.
     """
     times = read_timestamps(batch.events["timestamp"])
+    # a row whose own time cannot be read would be quarantined for that, whatever is planted in it
     readable = np.flatnonzero((times.moments <= from_micros(to_micros(as_of))).to_numpy())
     if not len(readable) or not count:
         return batch

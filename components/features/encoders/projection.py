@@ -45,7 +45,9 @@ def fit_projection(counts: sp.csr_matrix, *, dim: int, seed: int) -> Projection:
     """Fit on [item, token] counts; at most `dim` directions, fewer if the counts have no more."""
     num_items, num_tokens = counts.shape
     document_frequency = np.asarray((counts > 0).sum(axis=0)).ravel()
+    # smoothed, as if one more item had every token: finite for a token that none has, above 0 for one that all have
     idf = (np.log((1 + num_items) / (1 + document_frequency)) + 1).astype(np.float32)
+    # few enough to keep as they are: nothing is lost, and new items need no SVD
     if num_tokens <= dim:
         return Projection(idf=idf, components=None)
     svd = TruncatedSVD(n_components=min(dim, num_items), random_state=seed)

@@ -1,0 +1,60 @@
+"""The training set: users and items in ascending order, whatever order they came in, under one name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.artifact import ArtifactDamaged, ArtifactRef, verified
+from components.features.trainingset import load_training_set, publish_training_set
+from components.features.vectors import ItemVectors
+
+ROWS = pd.DataFrame(
+    {
+        "user_id": ["ü", "b"],
+        "item_ids": [["i1", "i0", "i1"], []],
+        "times": [[10, 20, 20], []],
+    }
+)
+VECTORS = ItemVectors(
+    item_ids=np.array(["i0", "i1"], dtype=object),
+    vectors={"text": np.array([[1, 2], [0, 0]], dtype=np.float32)},
+    present={"text": np.array([True, False])},
+    encoders={"text": "some-encoder"},
+    health={},
+)
+
+
+def _publish(root: Path, rows: pd.DataFrame = ROWS) -> ArtifactRef:
+    return publish_training_set(root, rows=rows, vectors=VECTORS, parents={"feature_set": "f" * 64})
+
+
+def test_it_comes_back_by_user(tmp_path: Path):
+    ref = _publish(tmp_path)
+    loaded = load_training_set(ref)
+    assert loaded.user_ids.tolist() == ["b", "ü"]
+    assert loaded.item_lists == [[], ["i1", "i0", "i1"]]
+    assert loaded.time_lists == [[], [10, 20, 20]]
+    assert loaded.item_ids.tolist() == ["i0", "i1"]
+    assert loaded.vectors["text"].tolist() == [[1, 2], [0, 0]]
+    assert loaded.present["text"].tolist() == [True, False]
+    manifest = verified(ref.path)
+    assert (ref.kind, manifest["parents"]) == ("training_set", {"feature_set": "f" * 64})
+    assert manifest["config"] == {"encoders": {"text": "some-encoder"}}
+
+
+def test_the_order_of_the_rows_is_not_in_its_name_and_their_content_is(tmp_path: Path):
+    digest = _publish(tmp_path).digest
+    assert _publish(tmp_path / "again", ROWS.iloc[::-1]).digest == digest
+    assert _publish(tmp_path, ROWS.assign(times=[[10, 20, 21], []])).digest != digest
+
+
+def test_a_changed_byte_is_refused(tmp_path: Path):
+    ref = _publish(tmp_path)
+    path = Path(ref.path) / "sequences.parquet"
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(ArtifactDamaged, match=r"sequences\.parquet"):
+        load_training_set(ref)
