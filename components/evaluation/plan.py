@@ -18,7 +18,7 @@ import pandas as pd
 from jaxtyping import Bool, Int
 
 from components.artifact import digest_of
-from components.evaluation.leakage import LeakageError, check_times, check_train_end
+from components.evaluation.leakage import LeakageError, check_times
 from components.evaluation.ranking import Relevant
 from components.evaluation.request_groups import (
     Columns,
@@ -38,7 +38,6 @@ __all__ = [
     "Mode",
     "PlanCounts",
     "ReplayPlan",
-    "check_train_end",
     "plan_replay",
 ]
 

@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
-import pytest
-
 from components.evaluation.alpha_spending import Attempt
-from components.evaluation.gate import Outcome
-from components.evaluation.plan import ReplayPlan
-from components.evaluation.profile import Sequential
-from tests.evaluation.judging import PROFILE, judge, planted
-
-
-@pytest.fixture(scope="module")
-def world() -> tuple[ReplayPlan, dict[str, np.ndarray]]:
-    """Arms whose hit rate is known: good .6, better .75, bad .2, the popularity arms .3."""
-    return planted({"good": 0.6, "better": 0.75, "bad": 0.2, "popularity": 0.3, "recent_popularity": 0.3})
+from tests.evaluation.judging import PROFILE, judge
 
 
 def test_a_refit_champion_is_told_of(world):
@@ -46,46 +32,6 @@ def test_a_later_challenger_of_a_window_is_judged_at_its_share(world):
     assert fifth.alpha_one_sided == PROFILE.alpha_shares[4]
     assert first.digest != fifth.digest
     assert "challenger 5 on this window" in fifth.reasons[-1]
-
-
-@pytest.fixture(scope="module")
-def many() -> tuple[ReplayPlan, dict[str, np.ndarray]]:
-    """700 users, of whom a sequential test may look at 500."""
-    rates = {"better": 0.75, "good": 0.6, "again": 0.6, "popularity": 0.3, "recent_popularity": 0.3}
-    return planted(rates, num_users=700)
-
-
-@pytest.mark.parametrize("method", ["normal_mixture", "empirical_bernstein"])
-def test_the_sequential_test_is_the_primarys_where_it_is_enabled(many, method: str):
-    profile = replace(PROFILE, sequential=Sequential(enabled=True, method=method))
-    result = judge(*many, "better", "good", profile=profile)
-    found = next(c for c in result.comparisons if (c.baseline, c.metric) == ("good", "ndcg@10"))
-    fixed = next(
-        c for c in judge(*many, "better", "good").comparisons if (c.baseline, c.metric) == ("good", "ndcg@10")
-    )
-    assert found.test == method
-    assert found.lower < fixed.lower  # looking often has its price
-    assert found.upper > fixed.upper
-    assert result.sequential is not None
-    assert result.sequential.decides
-    assert (result.sequential.lower[-1], result.sequential.upper[-1]) == (found.lower, found.upper)
-    assert (result.sequential.decided_at is not None) is (found.lower > 0)
-
-
-def test_before_its_first_look_a_sequential_gate_holds(world):
-    profile = replace(PROFILE, sequential=Sequential(enabled=True))
-    result = judge(*world, "better", "good", profile=profile)
-    assert result.outcome is Outcome.HOLD
-    assert "at every look (normal mixture)" in result.reasons[0]
-    assert not result.satisfiability.satisfiable
-
-
-def test_the_path_is_told_and_decides_nothing_where_it_is_not_enabled(many):
-    result = judge(*many, "better", "good")
-    assert result.sequential is not None
-    assert not result.sequential.decides
-    assert result.sequential.users == 700
-    assert {c.test for c in result.comparisons} == {"paired_user_bootstrap"}
 
 
 def test_the_rehearsal_is_reported_and_weaker(many):

@@ -82,12 +82,6 @@ def test_scores_that_are_not_numbers_leave_empty_lists(world):
     assert "100.0% of users got no list" in " ".join(result.reasons)
 
 
-def test_all_ties_are_in_the_order_of_ids():
-    """Equal scores say nothing: [3, 1, 2] becomes [1, 2, 3], whatever order the arm gave them in."""
-    tied = order_by_score(np.array([[3, 1, 2]]), np.zeros((1, 3)))
-    assert tied.tolist() == [[1, 2, 3]]
-
-
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_a_constant_score_is_invalid_under_any_ids(shuffled: bool):
     """Ids dealt by true popularity make ties beat the popularity that was counted; dealt anew they are chance.

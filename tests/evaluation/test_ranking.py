@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.evaluation.canonical import EMPTY, ListError, canonical_lists, order_by_score
+from components.evaluation.canonical import canonical_lists
 from components.evaluation.ranking import Relevant, UnknownMetric, mean_per_group, rank_metrics
 
 
@@ -52,16 +52,6 @@ def test_a_repeated_item_counts_once():
 def test_unknown_metric_is_refused():
     with pytest.raises(UnknownMetric, match="ndgc@10"):
         _metrics([1], [1], "ndgc@10")
-
-
-def test_an_item_outside_the_catalogue_names_its_row():
-    with pytest.raises(ListError, match="list 1, place 0: item 7"):
-        canonical_lists(np.array([[1, 2], [7, 1]]), num_items=5)
-
-
-def test_order_by_score_drops_nan_and_breaks_ties_by_item():
-    items, scores = np.array([[4, 2, 3, 1]]), np.array([[0.5, 0.5, np.nan, 0.9]])
-    assert order_by_score(items, scores).tolist() == [[1, 2, 4, EMPTY]]
 
 
 def test_mean_per_group_skips_what_is_undefined():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from components.evaluation import rehearsal
 from components.evaluation.rehearsal import Rehearsal, assign_arms, bucket, hash_order, rehearse
 
 
@@ -68,3 +70,14 @@ def test_hash_order_is_that_of_the_buckets():
     assert buckets == sorted(buckets)
     assert sorted(order.tolist()) == list(range(100))
     assert order.tolist() != list(range(100))
+
+
+def test_a_small_expected_count_takes_the_exact_binomial():
+    found = rehearsal.sample_ratio([4, 2], [0.5, 0.5])
+    assert found.p == pytest.approx(stats.binomtest(4, 6, 0.5).pvalue)
+
+
+def test_cuped_with_a_constant_covariate_changes_nothing():
+    after, arm = np.array([1.0, 2.0, 4.0, 3.0]), np.array([0, 0, 1, 1])
+    found = rehearsal.cuped(np.ones(4), after, arm)
+    assert (found.theta, found.adjusted) == (0.0, found.raw)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from components.evaluation import sequential
 from components.evaluation.sequential import anytime_bounds, follow, mixture_rho
 
 SETTINGS = {"method": "normal_mixture", "alpha": 0.05, "n_min": 500, "v_opt": 500}
@@ -70,3 +71,8 @@ def test_bounds_of_the_bernstein_sequence_cover_a_shift():
     assert (bounds[99:, 0] < 0.1).all()
     assert (bounds[99:, 1] > 0.1).all()
     assert bounds[-1, 0] > 0
+
+
+def test_a_value_outside_the_unit_interval_is_named():
+    with pytest.raises(ValueError, match=r"value 1 is -0\.5"):
+        sequential.empirical_bernstein(np.array([0.5, -0.5]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,12 +16,11 @@ from components.evaluation.counterfactual.evaluation import LoggedResult, evalua
 from components.evaluation.counterfactual.logged import LoggedFeedback
 from components.evaluation.counterfactual.profile import small
 from components.report import render_logged_report
-from components.report.weights import weight_figures
 from tests.evaluation.counterfactual.worlds import draw_log, make_world
+from tests.report.reading import drawn
 from tests.report.test_browser import CHROMIUM, FLAGS, opened
 
 PROFILE = replace(small(), resamples=2_000)
-DRAWN = re.compile(r'<script type="application/json">(.*?)</script>')
 
 
 @cache
@@ -43,10 +41,6 @@ def page() -> str:
     return render_logged_report(result(), log().weight, "clicks & more")
 
 
-def figures(text: str) -> list[dict]:
-    return [json.loads(found) for found in DRAWN.findall(text)]
-
-
 def test_the_verdict_stands_at_the_head_and_names_are_escaped() -> None:
     text = page()
     assert f'class="{result().verdict.outcome}"' in text
@@ -61,7 +55,7 @@ def test_the_same_bytes_twice() -> None:
 
 
 def test_the_forest_holds_every_estimator_that_has_an_interval() -> None:
-    forest = figures(page())[0]
+    forest = drawn(page())[0]
     shown = sorted(x for trace in forest["data"] for x in trace["x"])
     expected = sorted(e.delta for e in result().estimates if np.isfinite(e.delta_lower))
     assert len(expected) == 3  # IPS, SNIPS, clipped IPS: the policy is not known over all actions
@@ -69,7 +63,7 @@ def test_the_forest_holds_every_estimator_that_has_an_interval() -> None:
 
 
 def test_the_histograms_count_every_round_and_all_the_weight() -> None:
-    _, rounds, carried = figures(page())
+    _, rounds, carried = drawn(page())
     assert sum(rounds["data"][0]["y"]) == 4_000 - 50
     assert sum(carried["data"][0]["y"]) == pytest.approx(100, abs=1e-2)
     assert "50 rounds have weight 0" in page()
@@ -83,11 +77,6 @@ def test_a_log_without_any_weight() -> None:
     assert "No logged action is one that the target policy would take" in text
     shown = re.sub(r"<(script|style)[^>]*>.*?</(script|style)>|<[^>]*>", " ", text, flags=re.S)
     assert not re.search(r"\bnan\b|\binf\b", shown)
-
-
-def test_equal_weights_make_one_bar() -> None:
-    (rounds, _) = figures(weight_figures(np.ones(30), 30.0))
-    assert sorted(rounds["data"][0]["y"])[-2:] == [0, 30]
 
 
 # --- in a browser --------------------------------------------------------------------------------------

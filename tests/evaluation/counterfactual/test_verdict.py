@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import replace
@@ -12,10 +11,10 @@ import pytest
 
 from components.evaluation.counterfactual.evaluation import LoggedResult, evaluate_logged
 from components.evaluation.counterfactual.logged import LoggedFeedback
-from components.evaluation.counterfactual.profile import LoggedProfile, production, small
+from components.evaluation.counterfactual.profile import small
 from components.evaluation.counterfactual.suite import ORDER
-from components.evaluation.counterfactual.support import describe_support, effective_sample_size
-from components.evaluation.gate import Outcome, ProfileError, Result
+from components.evaluation.counterfactual.support import describe_support
+from components.evaluation.gate import Outcome, Result
 from tests.evaluation.counterfactual.worlds import World, draw_log, make_world
 
 PROFILE = replace(small(), resamples=2_000)
@@ -168,64 +167,3 @@ def test_rewards_that_the_target_policy_hardly_weighs_are_few() -> None:
     assert support.rewarded == 6_000
     assert 40 < support.rewarded_worth < 60
     assert "rewards" in failed(evaluate_logged(replace(log, reward=reward), PROFILE))
-
-
-# --- the result ----------------------------------------------------------------------------------------
-
-
-def test_effective_sample_size_worked_example() -> None:
-    """Weights 3 and 1: 16 / 10 = 1.6."""
-    assert effective_sample_size(np.array([3.0, 1.0])) == 1.6
-    assert effective_sample_size(np.ones(7)) == 7
-    assert effective_sample_size(np.zeros(3)) == 0
-
-
-def test_the_same_bytes_twice() -> None:
-    first, second = (json.dumps(judged(make_world(), 2_000).to_dict(), sort_keys=True) for _ in range(2))
-    assert first == second
-    assert "NaN" not in first
-    assert json.loads(first)["verdict"]["gate_hash"] == PROFILE.hash
-
-
-def test_what_is_undefined_says_why() -> None:
-    log = draw_log(make_world(), 2_000, np.random.default_rng(0), knows_policy=False)
-    told = {e.name: e for e in evaluate_logged(log, PROFILE).estimates}
-    assert "not uniform random" in told["replay"].note
-    assert "not known over all actions" in told["dr"].note
-    assert math.isnan(told["dr"].value)
-    users = replace(log, cluster=np.arange(len(log)) % 2)
-    known = draw_log(make_world(), 2_000, np.random.default_rng(0))
-    two = {e.name: e for e in evaluate_logged(replace(known, cluster=users.cluster), PROFILE).estimates}
-    assert "2 users or slates cannot be cut into 3 folds" in two["dm"].note
-
-
-def test_replay_without_a_reward_has_no_interval() -> None:
-    """A resample of rounds that all brought 0 brings 0: that is no certainty."""
-    world = make_world(lift=1.0)
-    log = draw_log(replace(world, logging=np.full((3, 4), 0.25)), 3_000, np.random.default_rng(0))
-    best = (log.action == 0).astype(float)
-    silent = replace(log, target=best, policy=None, reward=np.where(log.action == 0, 0.0, log.reward))
-    replay = evaluate_logged(silent, PROFILE).estimates[0]
-    assert replay.value == 0
-    assert math.isnan(replay.lower)
-    assert "the same reward" in replay.note
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "told"),
-    [
-        ("estimator", "dm", "dm cannot decide"),
-        ("alpha_one_sided", 0.7, "lies between 0 and 0.5"),
-        ("resamples", 100, "ask for 2000"),
-        ("mean_weight", (1.2, 1.4), "does not hold 1"),
-        ("folds", 1, "folds are at least 2"),
-        ("min_clusters", 5, "below 30 no interval holds"),
-    ],
-)
-def test_a_profile_that_contradicts_itself(field: str, value: object, told: str) -> None:
-    with pytest.raises(ProfileError, match=told):
-        LoggedProfile(name="odd", **{field: value})  # type: ignore[arg-type]
-
-
-def test_profiles_have_their_own_hash() -> None:
-    assert len({small().hash, production().hash, replace(small(), seed=8).hash}) == 3

@@ -1,0 +1,39 @@
+"""What the page rests on: every count, digest and seed of the result."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import pytest
+
+from components.evaluation.alpha_spending import Attempt
+from components.report.provenance import facts_list, provenance
+from tests.report.reported import judged
+
+
+def test_every_count_of_the_window_stands_there():
+    result = judged()
+    text = provenance(result)
+    counts = {name: n for name, n in asdict(result.window).items() if type(n) is int}
+    assert len(counts) == 10
+    for name, value in counts.items():
+        assert f"<dt>{name.replace('_', ' ').capitalize()}</dt><dd>{value:,}<small>" in text
+    assert "<dt>Artifact of better</dt><dd>digest of better" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"attempt": Attempt(number=3, alpha_one_sided=0.002)}, "<dt>Attempt on this window</dt><dd>3"),
+        ({"champion": None}, "<dt>Alpha, one-sided</dt><dd>0.025"),
+        ({"compared": "refit at the cut"}, "<dt>Champion compared</dt><dd>refit at the cut"),
+    ],
+)
+def test_what_differs_from_replay_to_replay(change, told: str):
+    text = provenance(replace(judged(), **change))
+    assert told in text
+    assert ("Champion compared" in text) is ("champion" not in change)
+
+
+def test_facts_are_escaped():
+    assert facts_list([("<a>", "<b>", "")]) == ('<dl class="facts"><dt>&lt;a&gt;</dt><dd>&lt;b&gt;</dd></dl>')
