@@ -17,7 +17,7 @@ from components.artifact import ArtifactRef
 from components.evaluation.contenders import Contender
 from components.evaluation.evidence import ReplayEvidence, read_evidence
 from components.evaluation.underpowered import why_underpowered
-from components.recommender.baselines import BASELINES
+from components.recommender.baselines.counting import BASELINES
 from flows.judging import JudgedReplay, judge
 from flows.local.console import warning_line
 from flows.local.site import show_page

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from prefect import task
 
@@ -19,19 +18,18 @@ from components.compute import Compute
 from components.data import snapshot
 from components.features.trainingset import load_training_set
 from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
-from components.recommender.baselines import count_baselines
-from components.recommender.challengers import train_challenger
-from components.recommender.training import Step
+from components.recommender.baselines.counting import count_baselines
+from components.recommender.train_arm import PresetName
+from components.recommender.train_arm import train_arm as train
+from components.recommender.training.step import Step
 from components.registry import bundle, tracking
-from components.tokenizer.id_table import read_id_table
+from components.tokenizer.id_table import read_id_table, table_sizes_of
 from flows.features import EncodedItems, TrainingRows
 from flows.local.console import progress_bar
 from flows.semantic_ids import IdentifiedItems
 from flows.settings import load_settings
 from flows.snapshots import Snapshots
 from flows.stages import StageResult, key_of, run_once
-
-Preset = Literal["default", "quick"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +66,13 @@ class BundledChallenger:
 
 @task(task_run_name="train-{arm}")
 def train_arm(
-    run: str, arm: ArmName, rows: TrainingRows, ids: IdentifiedItems, preset: Preset, seed: int,
+    run: str, arm: ArmName, rows: TrainingRows, ids: IdentifiedItems, preset: PresetName, seed: int,
     curve_run: tracking.TrackingRun,
 ) -> StageResult[TrainedArm]:  # fmt: skip
     """Train one arm on the training rows; its loss is drawn in MLflow while it learns.
 
-    An arm without codes reads no ID table. A training that was cut off goes on after the last epoch it finished.
+    An arm without codes reads the training rows alone, and no ID table. A training that was cut off goes on
+    after the last epoch it finished.
     """
     settings = load_settings()
     reads_ids = arm in SEMANTIC_ID_ARMS
@@ -86,13 +85,22 @@ def train_arm(
     checkpoint = settings.home / "checkpoints" / f"{arm}-{key.digest[:16]}.pt"
 
     def work() -> TrainedArm:
+        data = load_training_set(rows.training_set)
+        table = read_id_table(ids.ids) if reads_ids else None
         with _watched(f"train {arm}", curve_run, arm) as on_step:
-            trained = train_challenger(
+            trained = train(
                 arm,
-                load_training_set(rows.training_set).sequences,
-                read_id_table(ids.ids) if reads_ids else None,
-                quick=preset == "quick", seed=seed, compute=compute, on_step=on_step, checkpoint=checkpoint,
-            )  # fmt: skip
+                data.item_lists,
+                data.time_lists,
+                table.item_ids if table else data.item_ids,
+                table.codes if table else None,
+                table_sizes_of(ids.ids) if table else None,
+                preset=preset,
+                seed=seed,
+                compute=compute,
+                on_step=on_step,
+                checkpoint=checkpoint,
+            )
         ref = _publish_arm(trained, key.parents, preset, seed)
         return TrainedArm(name=arm, arm=ref, reads_ids=reads_ids, code=key.code.digest)
 

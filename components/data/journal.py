@@ -7,10 +7,8 @@ artifact. Whoever finds an entry still has to look whether the artifact lies whe
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,7 +18,6 @@ from components.data.moments import Clock, from_micros, to_micros, utc_now
 from components.data.schema import stage_journal
 from components.data.warehouse import reading, writing
 from components.faults import crash_point
-
 
 T = TypeVar("T")
 
@@ -46,7 +43,7 @@ def find(engine: Engine, key: str, of: type[T]) -> T | None:
     with reading(engine) as connection:
         output = connection.execute(select(stage_journal.c.output).where(stage_journal.c.key == key)).scalar()
     try:
-        return None if output is None else _adapter(of).validate_json(output)
+        return None if output is None else TypeAdapter(of).validate_json(output)
     except ValidationError:
         return None
 
@@ -68,7 +65,7 @@ def record(
     (NaN is one).
     """
     row = {"key": key, "stage": stage, "run": run, "seconds": seconds, "peak_mb": peak_mb}
-    values = _adapter(type(output)).dump_python(output, mode="json")
+    values = TypeAdapter(type(output)).dump_python(output, mode="json")
     row |= {"output": json.dumps(values, sort_keys=True, allow_nan=False), "finished_at": to_micros(now())}
     crash_point("journal:before-record")
     with writing(engine, "journal") as connection:
@@ -87,8 +84,3 @@ def stages_of(engine: Engine, run: str) -> list[FinishedStage]:
 def _entry(row: RowMapping) -> FinishedStage:
     decoded = {"output": json.loads(row["output"]), "finished_at": from_micros(row["finished_at"])}
     return FinishedStage(**{**row, **decoded})
-
-
-@cache
-def _adapter(of: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(of)

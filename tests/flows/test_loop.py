@@ -22,6 +22,7 @@ from components.data.sources.poison import KINDS
 from components.features.trainingset import load_training_set
 from components.tokenizer.ids import SemanticIds, read_ids
 from flows.cli.demo import POISONED_ROWS
+from flows.settings import LOOPBACK
 from tests.flows.conftest import Estate
 from tests.flows.worlds import ROOT, Home
 
@@ -239,6 +240,57 @@ def test_prefect_shows_both_cycles_with_their_sub_flows(finished: Home) -> None:
         "data-docs", "batch", "modality-health", "arms", "verdict", "replay-report", "model-version",
     )  # fmt: skip
     assert {key: shown[key] for key in once_a_cycle} == dict.fromkeys(once_a_cycle, 2)
+
+
+@pytest.mark.parametrize("cycle", [0, 1])
+def test_no_run_was_ever_taken_for_dead(finished: Home, cycle: int) -> None:
+    """Prefect's page of a cycle shows how long it took, and its history no crash."""
+    (_, run) = [(flow, run) for flow, run in finished.flow_runs() if flow == "retraining-cycle"][cycle]
+    assert finished.states_of(run) == ["PENDING", "RUNNING", "COMPLETED"]
+    (told,) = finished.rows("SELECT summary FROM cycles ORDER BY as_of")[cycle]
+    took = json.loads(told)["told"]["seconds"]
+    assert run.total_run_time.total_seconds() == pytest.approx(took, abs=3.0)
+
+
+def test_the_log_of_a_cycle_says_what_each_stage_gave_and_the_verdict(finished: Home) -> None:
+    _, run = finished.flow_runs()[0]
+    lines = finished.log_of(run)
+    verdict = finished.outputs(0)["judge"]["verdict"]
+    assert any(line.startswith(f"{verdict}: version 1") for line in lines)
+    everything = [line for _, one in finished.flow_runs() for line in finished.log_of(one)]
+    assert any(line.startswith("land batch:") and "accepted" in line for line in everything)
+    assert any(line.startswith(f"verdict: {verdict}") for line in everything)
+
+
+@pytest.mark.parametrize("cycle", [0, 1])
+def test_the_run_of_a_cycle_ends_in_mlflow_with_what_was_asked(finished: Home, cycle: int) -> None:
+    version = finished.mlflow.get_model_version(
+        finished.settings.model_name, finished.outputs(cycle)["register"]["version"]
+    )
+    run = finished.mlflow.get_run(version.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["challenger"] == "mmgrec"
+    assert run.data.params["source"] == str(finished.data)
+    assert run.data.params["preset"] == "quick"
+
+
+def test_links_of_artifacts_are_addresses(finished: Home) -> None:
+    """Not paths of this machine, which a browser does not open from a page."""
+    mine = {run.id for _, run in finished.flow_runs()}
+    links = {a.key: a.data for a in finished.artifacts() if a.flow_run_id in mine and a.type == "markdown"}
+    for key, part in {"data-docs": "/data-docs/validations/", "replay-report": "/reports/"}.items():
+        assert f"http://{LOOPBACK}:{finished.settings.docs_port}{part}" in str(links[key])
+
+
+def test_the_pages_of_the_last_demo_are_opened(finished: Home) -> None:
+    """`make ui` after `make demo DATA=…` opens the home that the demo's last line names."""
+    code = "from flows.local.demo_home import enter_last_demo; print(enter_last_demo().home)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
+        env=finished.environ | {"RECLOOP_HOME": str(finished.settings.home.parent)},
+    )  # fmt: skip
+    assert done.stdout.strip() == str(finished.settings.home)
+    assert "recloop ui --demo" in (ROOT / "Makefile").read_text()
 
 
 def test_the_same_command_again_does_nothing(finished: Home) -> None:

@@ -23,10 +23,10 @@ from components.artifact import ArtifactDamaged, ArtifactRef, publish
 from components.data.sources.folder import read_folder
 from components.data.sources.synthetic import SyntheticConfig, write_synthetic
 from components.data.timestamps import read_timestamps
+from components.evaluation.contenders import Contender
 from components.evaluation.gate import GateProfile, Outcome, production, small
 from components.evaluation.latency import Latency, measure_latency
 from components.evaluation.plan import ReplayPlan, plan_replay
-from components.evaluation.contenders import Contender
 from components.evaluation.replay import ReplayResult, compare, evaluate, score_replay
 from components.evaluation.trial import ArmLists, Trial
 from components.features.encoding import EncoderConfig, encode_items
@@ -403,6 +403,4 @@ def test_a_bundle_changed_in_place_is_not_replayed(trained, dealt, tmp_path: Pat
     shutil.copytree(trained["good"].artifact.path, copied)
     saved_with_other_ids(trained["good"], dealt)(copied / "arm")
     with pytest.raises(ArtifactDamaged, match=r"item_ids\.parquet: SHA-256 is"):
-        load_contender(
-            replace(trained["good"], artifact=replace(trained["good"].artifact, path=str(copied)))
-        )
+        load_contender(replace(trained["good"], artifact=replace(trained["good"].artifact, path=str(copied))))

@@ -17,7 +17,12 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterTags,
+    LogFilter,
+    LogFilterFlowRunId,
+)
 from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -137,6 +142,12 @@ class Home:
         """The states that a run went through, oldest first."""
         with self._prefect() as client:
             return [state.type.value for state in client.read_flow_run_states(run.id)]
+
+    def log_of(self, run: FlowRun) -> list[str]:
+        """The lines that Prefect's page of a run shows, those of its tasks included."""
+        mine = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
+        with self._prefect() as client:
+            return [line.message for line in client.read_logs(log_filter=mine)]
 
     def replay_runs(self) -> list[Run]:
         """MLflow's runs of replays outside a cycle."""
