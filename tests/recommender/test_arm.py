@@ -1,7 +1,7 @@
 """What every arm promises, tried on each: the Arm protocol's invariants, and saving."""
 
-import json
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.recommender.arm import Arm, Histories
+from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName, Histories, takes_ids
 from components.recommender.arms.dense_arm import DenseConfig
 from components.recommender.arms.ease import EASEConfig, fit_ease
 from components.recommender.arms.hstu import train_hstu
@@ -19,7 +19,6 @@ from components.recommender.arms.tiger import train_tiger
 from components.recommender.baselines.popularity import fit_popularity, fit_recent_popularity
 from components.recommender.baselines.random_order import RandomArm
 from components.recommender.loading import load_arm
-from components.recommender.weights import CheckpointMismatch
 from tests.recommender.examples import (
     SHORT,
     SMALL_MIXER,
@@ -167,26 +166,23 @@ def test_growing_histories_share_events():
         np.testing.assert_array_equal(arm.recommend(shared, k=5).items, alone.items)
 
 
-def test_a_changed_arm_is_refused(tmp_path):
-    ARMS["beam"].save(tmp_path)
-    saved = json.loads((tmp_path / "arm.json").read_text())
+@pytest.mark.parametrize("name", ARMS)
+def test_a_ranking_tells_how_far_it_is(name):
+    """300 requests are more than one batch of any arm; told or not, the lists are the same."""
+    rng = np.random.default_rng(2)
+    asked = histories_of(CATALOGUE, [rng.integers(0, NUM_ITEMS + 1, n % 7).tolist() for n in range(300)])
+    told: list[tuple[int, int]] = []
+    ranked = ARMS[name].recommend(asked, k=5, on_step=lambda *step: told.append(step))
+    done = [one for one, _ in told]
+    assert len(told) > 1
+    assert done == sorted(set(done))
+    assert done[-1] == 300
+    assert {whole for _, whole in told} == {300}
+    np.testing.assert_array_equal(ranked.scores, ARMS[name].recommend(asked, k=5).scores)
 
-    def written(change: dict) -> None:
-        (tmp_path / "arm.json").write_text(json.dumps(saved | change))
 
-    written({"config": saved["config"] | {"head_hidden": 5}})
-    with pytest.raises(CheckpointMismatch, match=r"head\.from_prefix\.0 is \(0, 16\), .* ask for \(0, 5\)"):
-        load_arm(tmp_path)
-    written({"config": saved["config"] | {"wings": 2}})
-    with pytest.raises(CheckpointMismatch, match="does not fit this version"):
-        load_arm(tmp_path)
-    written({"name": "oracle"})
-    with pytest.raises(CheckpointMismatch, match="'oracle' is not one that"):
-        load_arm(tmp_path)
-    written({})
-    (tmp_path / "weights.safetensors").write_bytes(b"short")
-    with pytest.raises(CheckpointMismatch, match="cannot be read"):
-        load_arm(tmp_path)
-    (tmp_path / "arm.json").unlink()
-    with pytest.raises(CheckpointMismatch, match="not a saved arm"):
-        load_arm(tmp_path)
+def test_only_arms_with_ids_take_more():
+    assert takes_ids(ARMS["beam"])
+    assert takes_ids(ARMS["tiger"])
+    assert not takes_ids(ARMS["popularity"])
+    assert set(get_args(ArmName)) > SEMANTIC_ID_ARMS

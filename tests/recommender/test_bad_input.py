@@ -13,7 +13,7 @@ from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.loading import load_arm
 from components.recommender.sequences import TrainingSequences
-from components.recommender.train_arm import train_challenger
+from components.recommender.train_arm import train_arm
 from components.recommender.weights import CheckpointMismatch
 from tests.recommender.examples import (
     SHORT,
@@ -40,7 +40,8 @@ def test_tiny_worlds(name, lists):
     torch.set_num_threads(1)
     sequences = TrainingSequences.from_lists(lists)
     codes = np.stack([np.arange(sequences.num_items), *np.zeros((2, sequences.num_items), dtype=int)], axis=1)
-    arm = train_challenger(name, sequences, codes, SIZES, quick=True, seed=0)
+    times = [list(range(len(one))) for one in lists]
+    arm = train_arm(name, lists, times, sequences.item_ids, codes, SIZES, preset="quick", seed=0)
     ranked = arm.recommend(histories_of(sequences.item_ids, [[], [0]]), k=3)
     assert set(ranked.items[0]) - {-1} == set(range(sequences.num_items))
     assert set(ranked.items[1]) - {-1} == set(range(1, sequences.num_items))
@@ -78,7 +79,11 @@ def test_weights_of_another_shape_are_refused_by_name(name, tmp_path):
     for folder, items, first in (("one", 12, 16), ("other", 15, 20)):
         sequences = circling(9, items, 6, seed=0)
         codes = tuples(items, width=4, seed=0)
-        arm = train_challenger(name, sequences, codes, [first, 16, 8], quick=True, seed=0)
+        items_of = np.split(sequences.item_ids[sequences.items], sequences.offsets[1:-1])
+        times_of = np.split(sequences.times, sequences.offsets[1:-1])
+        arm = train_arm(
+            name, items_of, times_of, sequences.item_ids, codes, [first, 16, 8], preset="quick", seed=0
+        )
         arm.save(tmp_path / folder)
     (tmp_path / "one" / "weights.safetensors").replace(tmp_path / "other" / "weights.safetensors")
     with pytest.raises(

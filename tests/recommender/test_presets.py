@@ -5,6 +5,8 @@ from components.recommender import presets
 from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.tiger import train_tiger
+from components.recommender.presets import density_of
+from components.recommender.sequences import TrainingSequences
 from tests.recommender.examples import circling, histories_of, tuples
 
 
@@ -28,3 +30,8 @@ def test_a_set_has_no_order_and_a_sequence_has():
 @pytest.mark.parametrize("preset", [presets.default_mmgrec, presets.default_sasrec])
 def test_default_presets_use_every_event(preset):
     assert preset().training.validation == "none"
+
+
+def test_density_is_that_of_the_median_user():
+    assert density_of(TrainingSequences.from_lists([["a", "b"], ["a"] * 50])) == "dense"
+    assert density_of(TrainingSequences.from_lists([["a", "b"], ["a"], ["a"] * 50])) == "sparse"

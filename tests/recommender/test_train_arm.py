@@ -4,35 +4,73 @@ import numpy as np
 import pytest
 import torch
 
-from components.recommender.arm import SEMANTIC_ID_ARMS, ArmName
+from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
 from components.recommender.codes.vocabulary import CodeOutOfRange
 from components.recommender.loading import load_arm
-from components.recommender.train_arm import train_challenger
-from tests.recommender.examples import circling, histories_of, tuples
+from components.recommender.sequences import UnknownItem
+from components.recommender.train_arm import catalogue_of, train_arm
+from tests.recommender.examples import histories_of, item_names, tuples
 
-SEQUENCES = circling(20, 24, 8, seed=0)
+ITEM_IDS = item_names(24)
+_DRAW = np.random.default_rng(0)
+# random walks of many users: as many directions as are asked for, so that a seed means the same spectral start
+ITEMS = [ITEM_IDS[np.cumsum(_DRAW.integers(1, 6, 8)) % 24].tolist() for _ in range(60)]
+TIMES = [list(range(8)) for _ in ITEMS]
 CODES = tuples(24, width=3, seed=0)
 SIZES = [4, 4, 8]
+ARMS = get_args(ArmName)
+CODELESS = sorted(set(ARMS) - SEMANTIC_ID_ARMS)
 
 
-@pytest.mark.parametrize("name", get_args(ArmName))
-def test_every_challenger_trains_and_comes_back_from_disk(name, tmp_path):
-    """With the sizes of the tokenizer's tables, which are larger than the codes in use."""
+def quick(name: ArmName, item_ids: np.ndarray = ITEM_IDS, codes=CODES, sizes=SIZES) -> Arm:
     torch.set_num_threads(1)
-    arm = train_challenger(name, SEQUENCES, CODES, SIZES, quick=True, seed=0)
+    return train_arm(name, ITEMS, TIMES, item_ids, codes, sizes, preset="quick", seed=0)
+
+
+def scores_of(arm: Arm) -> np.ndarray:
+    return arm.recommend(histories_of(ITEM_IDS, [[0, 1, 2], [5], []]), k=5).scores
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_every_arm_trains_and_comes_back_from_disk(name, tmp_path):
+    """With the sizes of the tokenizer's tables, which are larger than the codes in use."""
+    arm = quick(name)
     arm.save(tmp_path)
-    histories = histories_of(SEQUENCES.item_ids, [[0, 1, 2], [5], []])
+    histories = histories_of(ITEM_IDS, [[0, 1, 2], [5], []])
     wanted, found = arm.recommend(histories, k=5), load_arm(tmp_path).recommend(histories, k=5)
     np.testing.assert_array_equal(found.items, wanted.items)
     assert (wanted.items >= 0).all()
 
 
-@pytest.mark.parametrize("name", get_args(ArmName))
-def test_only_those_that_read_codes_look_at_them(name):
-    """Codes that no table holds stop an arm that reads them, and mean nothing to the others."""
-    torch.set_num_threads(1)
-    if name in SEMANTIC_ID_ARMS:
-        with pytest.raises(CodeOutOfRange, match="the arm knows 1"):
-            train_challenger(name, SEQUENCES, CODES, [1, 1, 1], quick=True, seed=0)
-    else:
-        assert train_challenger(name, SEQUENCES, CODES, [1, 1, 1], quick=True, seed=0).name == name
+@pytest.mark.parametrize("name", ARMS)
+def test_the_order_of_the_table_means_nothing(name):
+    """Rows as they were appended, or sorted: the same arm to the bit."""
+    order = np.random.default_rng(0).permutation(24)
+    np.testing.assert_array_equal(
+        scores_of(quick(name)), scores_of(quick(name, ITEM_IDS[order], CODES[order]))
+    )
+
+
+@pytest.mark.parametrize("name", CODELESS)
+def test_arms_without_codes_read_the_catalogue_alone(name):
+    """Codes that no table holds, or none at all: the same arm to the bit."""
+    wanted = scores_of(quick(name))
+    np.testing.assert_array_equal(scores_of(quick(name, catalogue_of(ITEM_IDS[::-1]), None, None)), wanted)
+    np.testing.assert_array_equal(scores_of(quick(name, sizes=[1, 1, 1])), wanted)
+
+
+@pytest.mark.parametrize("name", sorted(SEMANTIC_ID_ARMS))
+def test_arms_with_codes_need_them_and_look_at_them(name):
+    with pytest.raises(ValueError, match=f"{name} reads semantic IDs: pass the ID table's codes"):
+        quick(name, codes=None)
+    with pytest.raises(CodeOutOfRange, match="the arm knows 1"):
+        quick(name, sizes=[1, 1, 1])
+
+
+def test_the_catalogue_ascends():
+    assert catalogue_of(np.array(["b", "B", "a10", "a9"])).tolist() == ["B", "a10", "a9", "b"]
+
+
+def test_an_event_outside_the_table_is_named():
+    with pytest.raises(UnknownItem, match="item 'i000' is not among"):
+        quick("sasrec", item_ids=ITEM_IDS[1:], codes=CODES[1:])

@@ -5,17 +5,14 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from components.compute import ON_CPU, Compute, DeviceUnavailable
 from components.divergence import TrainingDiverged
 from components.recommender.arms.tiger import TigerConfig, train_tiger
 from components.recommender.codes.trie import DuplicateTuple
 from components.recommender.networks.tuple_likelihood import path_log_probs
-from components.recommender.sequences import TrainingSequences
 from components.recommender.training.step import Step
-from components.recommender.training.tiger_training import TigerTraining, target_batches
+from components.recommender.training.tiger_training import target_batches
 from components.recommender.weights import CheckpointMismatch
 from tests.recommender.examples import SMALL_TIGER, circling, histories_of, item_names, tuples
 
@@ -185,40 +182,6 @@ def test_a_beam_as_wide_as_the_catalogue_is_exact():
     np.testing.assert_allclose(beam.scores, exact.scores, atol=1e-4)
 
 
-@settings(max_examples=20, deadline=None)
-@given(
-    lists=st.lists(st.lists(st.integers(0, 6), max_size=12), min_size=1, max_size=8),
-    strict=st.booleans(),
-    horizon=st.integers(1, 4),
-    per_user=st.integers(1, 20),
-    seed=st.integers(0, 99),
-)
-def test_histories_end_before_their_targets(lists, strict, horizon, per_user, seed):
-    """Two events a second: each drawn event once, targets follow it, its history holds nothing of its second."""
-    names = item_names(7)
-    lists = [[0], *lists]
-    sequences = TrainingSequences.from_lists(
-        [names[one].tolist() for one in lists],
-        [[at // 2 for at in range(len(one))] for one in lists],
-        item_ids=names,
-    )
-    config = TigerTraining(horizon=horizon, histories_per_user=per_user, strict_time=strict, batch_size=3)
-    wanted = []  # of every event: its history, its targets
-    for one in filter(None, lists):
-        for event in range(len(one)):
-            known = event // 2 * 2 if strict else event
-            wanted.append((tuple(one[max(0, known - 4) : known]), tuple(one[event : event + horizon])))
-    drawn = []
-    for batch in target_batches(sequences, config, max_items=4, rng=np.random.default_rng(seed)):
-        for items, length, targets, is_target in zip(
-            batch.items.tolist(), batch.length.tolist(), batch.targets, batch.is_target, strict=True
-        ):
-            drawn.append((tuple(items[:length]), tuple(targets[is_target].tolist())))
-    assert len(drawn) == sum(min(per_user, len(one)) for one in lists)
-    for one in drawn:
-        wanted.remove(one)  # raises where a pair was not to be, or came too often
-
-
 def test_codes_must_fit_the_items():
     sequences = circling(5, 20, 10, seed=0)
     codes = tuples(20, width=3, seed=0)
@@ -231,7 +194,7 @@ def test_codes_must_fit_the_items():
 
 def test_a_diverging_loss_is_named():
     config = replace(SMALL, training=replace(TRAINING, learning_rate=1e30, clip_norm=1e30))
-    with pytest.raises(TrainingDiverged, match=r"loss is .* at step \d+ of \d+ .*lower learning_rate"):
+    with pytest.raises(TrainingDiverged, match=r"loss is .* at step \d+ of \d+ .*--challenger"):
         trained(config)
 
 
@@ -239,7 +202,6 @@ def test_a_diverging_loss_is_named():
     ("make", "message"),
     [
         (lambda: TigerConfig(beam_size=0), "max_items and beam_size must be at least 1"),
-        (lambda: TigerTraining(horizon=0), "horizon must be at least 1"),
     ],
 )
 def test_config_is_checked(make, message):

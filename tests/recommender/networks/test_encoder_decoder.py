@@ -1,14 +1,10 @@
 """The network beside a naive one: no cache, no sharing, one path at a time, written after the paper."""
 
-import math
-
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.recommender.networks.encoder_decoder import EncoderDecoder
-from components.recommender.networks.relative_position import position_bucket
 from components.recommender.networks.t5_layers import EncoderDecoderConfig
 from components.recommender.networks.t5_weights import from_t5
 from tests.recommender.naive_t5 import naive_logits, random_t5_weights
@@ -91,31 +87,3 @@ def test_a_growing_tree_equals_its_paths(widths, seed):
             states = network.extend(memory, cache, token, is_ancestor, steps_back)
             wanted = network.decode(memory, paths)[:, :, -1]
             torch.testing.assert_close(states, wanted, atol=1e-5, rtol=1e-5)
-
-
-def test_buckets_by_hand():
-    """Eight buckets up to distance 16. Causal: 0 to 3 alone, then 4 + floor(log4(n / 4) * 4), at most 7.
-
-    Both sides: four buckets each, 0 and 1 alone, then 2 + floor(log8(n / 2) * 2), at most 3; ahead adds 4.
-    """
-    distance = torch.tensor([5, 0, -1, -3, -4, -7, -8, -15, -16, -99])
-    causal = position_bucket(distance, 8, 16, is_causal=True).tolist()
-    assert causal == [0, 0, 1, 3, 4, 4 + math.floor(math.log(7 / 4, 4) * 4), 6, 7, 7, 7]
-    both = position_bucket(torch.tensor([-6, -5, -1, 0, 1, 2, 6, 50]), 8, 16, is_causal=False).tolist()
-    assert both == [3, 2, 1, 0, 5, 6, 7, 7]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [({"num_heads": 0}, "must be at least 1"), ({"dropout": 1.0}, r"dropout is 1\.0; it is a share")],
-)
-def test_config_is_checked(changes, message):
-    with pytest.raises(ValueError, match=message):
-        EncoderDecoderConfig(**changes)
-
-
-def test_a_checkpoint_without_a_part_is_refused():
-    weights = random_t5_weights(CONFIG, VOCABULARY, 0)
-    del weights["decoder.block.1.layer.1.EncDecAttention.k.weight"]
-    with pytest.raises(KeyError, match=r"EncDecAttention\.k"):
-        from_t5(weights, num_layers=2, num_decoder_layers=3)

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -89,19 +87,6 @@ def test_config_is_checked():
         MixerConfig(dim=10, num_heads=4)
     with pytest.raises(ValueError, match="max_length is 0"):
         MixerConfig(max_length=0)
-
-
-def test_hstu_is_the_published_formula():
-    """One query by hand: U, V, Q, K = SiLU(linear(norm x)); out(U * norm(sum SiLU(q·k) v / n)) + x."""
-    block = built(replace(SWITCHES["hstu"], num_heads=1)).blocks[0]
-    x = torch.randn(1, 3, 8, generator=torch.Generator().manual_seed(3))
-    causal = torch.zeros(1, 1, 3, 3).masked_fill(torch.ones(3, 3).triu(1).bool(), -torch.inf)
-    with torch.inference_mode():
-        got = block(x, None, causal)[0, -1]
-        u, v, q, k = torch.nn.functional.silu(block.uvqk(block.norm(x[0]))).split(8, dim=-1)
-        score = torch.nn.functional.silu(k @ q[-1])
-        mixed = (score[:, None] * v).sum(0) / 3
-        torch.testing.assert_close(got, block.out(u[-1] * block.norm_mixed(mixed)) + x[0, -1])
 
 
 def test_switches_that_exclude_each_other():

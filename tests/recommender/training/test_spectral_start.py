@@ -1,11 +1,8 @@
 import numpy as np
-import torch
 
-from components.recommender.networks.item_embedding import ItemEmbedding
-from components.recommender.presets import density_of
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.spectral_start import spectral_vectors
-from tests.recommender.examples import circling, tuples
+from tests.recommender.examples import circling
 
 
 def test_two_worlds_lie_apart():
@@ -36,24 +33,3 @@ def test_lengths_strangers_and_the_seed():
 def test_one_user_or_one_item_has_no_spectrum():
     assert (spectral_vectors(TrainingSequences.from_lists([["a", "b"]]), 4, length=1.0, seed=0) == 0).all()
     assert (spectral_vectors(TrainingSequences.from_lists([["a"], ["a"]]), 4, length=1.0, seed=0) == 0).all()
-
-
-def test_codes_and_rest_add_up_to_the_start():
-    """A code begins at the mean of its items, the free vector at what is left; a cold item is its codes alone."""
-    codes = torch.from_numpy(tuples(20, width=3, seed=0))
-    wanted = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
-    wanted[7] = 0
-    items = ItemEmbedding(codes, [3, 3, int(codes[:, 2].max()) + 1], 4)
-    items.begin_at(wanted)
-    vectors = items()
-    others = torch.arange(20) != 7
-    torch.testing.assert_close(vectors[others], wanted[others])
-    assert items.free is not None
-    assert (items.free[7] == 0).all()
-    first = codes[others, 0] == codes[7, 0]
-    torch.testing.assert_close(items.code_vectors()[0][codes[7, 0]], wanted[others][first].mean(dim=0))
-
-
-def test_density_is_that_of_the_median_user():
-    assert density_of(TrainingSequences.from_lists([["a", "b"], ["a"] * 50])) == "dense"
-    assert density_of(TrainingSequences.from_lists([["a", "b"], ["a"], ["a"] * 50])) == "sparse"
