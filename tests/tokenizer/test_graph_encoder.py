@@ -83,16 +83,17 @@ def test_without_edges_an_item_is_placed_by_itself_alone():
 
 
 def test_worked_example_of_a_start():
-    """All layers zero: an item is where it starts, padded with zeros to the width that leaves the encoder."""
+    """Layers that say 2 of everyone: an item is where it starts, padded with zeros, and half of what they say."""
     config = GraphConfig(dim=3, hidden_dim=2, num_layers=1, factor_dim=2)
     encoder = GraphEncoder(1, config)
     with torch.no_grad():
         for parameter in encoder.parameters():
             parameter.zero_()
+        encoder.own[-1].bias.fill_(2.0)
     space = TasteSpace(
         smoothing=5.0, gain=torch.zeros(2), drift=torch.zeros(2), prior=torch.tensor([[4.0, 6.0]])
     )
     evidence = Evidence(factors=torch.tensor([[1.0, 2.0]]), confidence=torch.tensor([0.5]))
     lonely = Graph.of(np.zeros((2, 0), dtype=np.int64), 0, 1)
-    # (1, 2) + (1 - .5) · 1 · (4, 6) = (3, 5)
-    assert embed_items(encoder, torch.ones(1, 1), space, evidence, lonely).tolist() == [[3.0, 5.0, 0.0]]
+    # (1, 2) + (1 - .5) · 1 · (4, 6) = (3, 5), and 2/2 on top of each
+    assert embed_items(encoder, torch.ones(1, 1), space, evidence, lonely).tolist() == [[4.0, 6.0, 1.0]]

@@ -57,6 +57,13 @@ def test_pinned_curve():
 PINNED = [5.48044, 3.35420, 1.93522]
 
 
+def test_commitment_weighs_from_the_step_on_at_which_the_quantizer_joins():
+    """A tenth of 60 steps is warm-up: up to there both learn the same; at the seventh the heavier loss is higher."""
+    light, heavy = (_trained(replace(quick(), commitment=weight))[2] for weight in (0.0, 1000.0))
+    assert light[:6] == heavy[:6]
+    assert heavy[6] > 1.5 * light[6]
+
+
 @pytest.mark.parametrize("kmeans_start", [True, False])
 def test_what_is_trained_explains_the_vectors(kmeans_start):
     """Codes and back, the vectors keep most of their variance: more steps, less is left."""
