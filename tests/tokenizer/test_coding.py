@@ -65,16 +65,17 @@ def test_of_two_items_of_one_tuple_the_farther_moves():
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 1_000), items=st.integers(1, 12), scale=st.sampled_from([1e-3, 1.0, 1e3]))
 def test_the_rest_of_the_codebook_is_parked_where_no_vector_is_nearest(seed, items, scale):
-    """16 codes for at most 12 items: whoever comes later within reach is given one of the items' codes."""
+    """16 codes for at most 12 items: a latent up to ten times as far out as any of theirs is given a code in use."""
     generator = torch.Generator().manual_seed(seed)
     x = scale * torch.randn(items, 3, generator=generator)
     space, coded, _ = _coded(x, replace(KMEANS, codebook_size=16))
     assert coded.codebooks.shape == (3, 16, 2)
     assert torch.isfinite(coded.codebooks).all()
     assert space.size <= items
-    later = 10 * scale * torch.randn(50, 3, generator=generator)
     with torch.no_grad():
-        assert quantize(space.autoencoder.encode(later), coded.codebooks).codes.max() < space.size
+        reach = 10 * space.autoencoder.encode(x).abs().max()
+    later = reach * (2 * torch.rand(50, 2, generator=generator) - 1)
+    assert quantize(later, coded.codebooks).codes.max() < space.size
 
 
 def test_no_level_starts_with_more_codes_than_there_are_different_items():
