@@ -39,6 +39,7 @@ def gini(lists: Int[np.ndarray, "R k"], candidates: Bool[np.ndarray, "I"]) -> fl
     if not counts.sum():
         return np.nan
     n = len(counts)
+    # each sorted count weighs by its rank about the middle, so equal counts cancel to 0
     return float(((2 * np.arange(1, n + 1) - n - 1) * counts).sum() / (n * counts.sum()))
 
 
@@ -46,6 +47,7 @@ def novelty(
     lists: Int[np.ndarray, "R k"], item_train_users: Int[np.ndarray, "I"], num_train_users: int
 ) -> Float[np.ndarray, "R"]:
     """Mean -log2 share of the train users who had the item; items that nobody had count (0+1)/(users+1)."""
+    # an item that nobody had would be infinitely novel, and one such place would be all that the mean tells
     share = np.where(
         item_train_users > 0, item_train_users / max(num_train_users, 1), 1 / (num_train_users + 1)
     )
@@ -67,6 +69,7 @@ def intra_list_distance(
     Of n items, c of which have a feature, c (n - c) pairs differ in it.
     """
     n = (lists >= 0).sum(axis=1)
+    # pairs are counted feature by feature and never formed
     having = _placed(lists, len(features)) @ features.astype(float)
     differing = (having * (n[:, None] - having)).sum(axis=1)
     return np.where(n >= 2, differing / np.maximum(n * (n - 1) / 2, 1), np.nan)
@@ -82,6 +85,7 @@ def calibration(
     """
     split = features / np.maximum(features.sum(axis=1, keepdims=True), 1)
     p = _mix(profiles @ split)
+    # a hundredth of p is mixed into q, so that a feature the list lacks costs much and not infinity
     mixed = 0.99 * _mix(_placed(lists, len(features)) @ split) + 0.01 * p
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(p > 0, p * np.log(p / mixed), 0.0)

@@ -46,6 +46,7 @@ def bootstrap_means(
         raise ValueError("no users to resample")
     centre = values.mean(axis=0)
     deviations = values - centre
+    # the largest deviation becomes 2^22 steps: two halves of 11 bits
     step = np.abs(deviations).max(axis=0) / _HALF**2
     step[step == 0] = 1.0
     whole = np.rint(deviations / step)
@@ -53,6 +54,7 @@ def bootstrap_means(
     high = np.rint(whole / _HALF)
     # each at most 2^11, so a chunk's sums stay below 2^24
     columns = np.column_stack([high, whole - _HALF * high]).astype(np.float32)
+    # five standard deviations of the total below U: hardly any resample then holds too many, which cannot be undone
     poisson = _PoissonBytes.of_rate(max(0.0, 1 - 5 / math.sqrt(num_users)))
     bits = np.random.SFC64(seed)
     generator = np.random.Generator(bits)
@@ -92,6 +94,7 @@ def interval(
         return estimate, estimate
     tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
     if kind == "bca":
+        # replicates that equal the estimate count half: on few users there are many of them
         below = np.mean(replicates < estimate) + np.mean(replicates == estimate) / 2
         bias = special.ndtri(np.clip(below, 0.5 / len(replicates), 1 - 0.5 / len(replicates)))
         acceleration = (spread**3).sum() / (6 * (spread**2).sum() ** 1.5)
@@ -145,6 +148,7 @@ def _topped_up(counts: UInt8[np.ndarray, "B U"], generator: np.random.Generator)
     num_users = counts.shape[1]
     drawn = counts.sum(axis=1, dtype=np.int64)
     missing = np.maximum(num_users - drawn, 0)
+    # one draw for all rows: places in the flattened counts, a row's begin repeated as often as it lacks users
     places = np.repeat(np.arange(len(counts)) * num_users, missing)
     places += generator.integers(0, num_users, len(places))
     np.add.at(counts.reshape(-1), places, np.uint8(1))

@@ -43,6 +43,7 @@ def canonical_lists(
         keep &= allowed
     if keep.all():
         return items
+    # a stable sort on "dropped or not" keeps the order of what stays
     moved_up = np.argsort(~keep, axis=1, kind="stable")
     return np.take_along_axis(np.where(keep, items, EMPTY), moved_up, axis=1)
 
@@ -50,6 +51,7 @@ def canonical_lists(
 def order_by_score(items: Int[np.ndarray, "R k"], scores: Float[np.ndarray, "R k"]) -> Int[np.ndarray, "R k"]:
     """Best score first, ties by position in the catalogue (sorted by id); NaN scores become empty."""
     items = np.where(np.isnan(scores), EMPTY, items)
+    # lexsort's last key rules: empty places go behind everything, whatever their score
     order = np.lexsort((items, -np.nan_to_num(scores, nan=-np.inf), items < 0), axis=1)
     return np.take_along_axis(items, order, axis=1)
 

@@ -60,8 +60,9 @@ def plan_cold(plan: ReplayPlan, known_items: pd.DataFrame) -> ColdPass | None:
     at = pd.Index(plan.catalogue).get_indexer(dated["item_id"])
     seconds = dated["available_at"].dt.as_unit("s").astype("int64").to_numpy()
     joins_at[at[at >= 0]] = seconds[at >= 0]
-    joins_at[plan.candidates] = ALWAYS
+    joins_at[plan.candidates] = ALWAYS  # after the dates: a candidate at T was there, whatever its date says
     request = np.repeat(np.arange(len(plan)), np.diff(plan.truth_offsets))
+    # strictly before: a first event makes no content known before it
     is_cold = plan.item_train_events[plan.truth_items] == 0
     counted = is_cold & (joins_at[plan.truth_items] < plan.request_time[request])
     requests, sizes = np.unique(request[counted], return_counts=True)

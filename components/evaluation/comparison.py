@@ -85,6 +85,7 @@ def compare_pairs(
         differences.append(pairing.challenger_values[both] - pairing.baseline_values[both])
     results: list[Comparison | None] = [None] * len(pairings)
     sizes = [len(d) for d in differences]
+    # pairings of one size share draws: one resampling of many columns in place of one a column
     for size in sorted(set(sizes)):
         which = [i for i, n in enumerate(sizes) if n == size]
         bounds, p = np.full((len(which), 2), math.nan), np.full(len(which), math.nan)
@@ -133,6 +134,7 @@ def _comparison(
         relative_lift=relative_lift(differences, baseline),
         dz=delta / sd if sd > 0 else 0.0,
         sd=sd,
+        # alpha is two-sided here, as the interval is
         mde=statistics.minimum_detectable_effect(sd, n, alpha=alpha, power=power),
         zero_share=float((np.abs(differences) <= statistics.TIE).mean()) if n else math.nan,
         lift_lower=lift[0] if lift else None,

@@ -113,6 +113,7 @@ def decide(shown: GateInput, profile: GateProfile) -> Verdict:
     rivals = [*profile.must_beat, *([shown.champion] if shown.champion else [])]
     beaten = [_beats(shown, rival, profile) for rival in rivals]
     guardrails = list(_guardrails(shown, profile))
+    # reasons are told in this order: what must be beaten, what must not break, then the champion
     ordered = (*beaten[: len(profile.must_beat)], *guardrails, *beaten[len(profile.must_beat) :])
     failed = [c.reason for c in ordered if c.result is Result.FAILED]
     unproven = [c.reason for c in ordered if c.result is Result.UNPROVEN]
@@ -151,6 +152,7 @@ def _validity(shown: GateInput, profile: GateProfile) -> Iterable[Check]:
     )  # fmt: skip
     if shown.attempt:
         yield _has_alpha_left(shown.attempt, profile)
+    # a comparison without users is NaN by right: the rules that read it call it not measured
     broken = [f"{c.metric} against {c.baseline}" for c in shown.comparisons if c.n and not c.is_finite]
     yield _passes(
         "finite figures", not broken,
@@ -203,6 +205,7 @@ def _beats(shown: GateInput, rival: str, profile: GateProfile) -> Check:
             reason=f"no difference from {rival} on {primary.metric}: {figures}; one of "
             f"{primary.effect_of_interest:g} was detectable (minimum {found.mde:.4f})",
         )
+    # the detectable effect shrinks with the root of the users
     needed = found.n * (found.mde / primary.effect_of_interest) ** 2
     return Check(
         name=name,

@@ -68,6 +68,7 @@ def _studentised(
     unit = centred / sd
     moments = bootstrap_means(np.hstack([unit, unit**2]), resamples=resamples, seed=seed)
     means, squares = moments[:, :num_columns], moments[:, num_columns:]
+    # units have mean 0 and variance 1, so the resample's variance needs no second pass over its users
     spread = np.sqrt(np.maximum(squares - means**2, 1 / num_users))
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     low, high = np.quantile(math.sqrt(num_users) * means / spread, tails, axis=0)
@@ -75,6 +76,7 @@ def _studentised(
         # in units of sd / sqrt(U) with U under the root of sd, as the resampled quantiles are
         student = stats.t.ppf(tails[1], num_users - 1) * math.sqrt(num_users / (num_users - 1))
         low, high = np.minimum(low, -student), np.maximum(high, student)
+    # the end that skewness endangers moves out, and the other never in
     shift = (unit**3).mean(axis=0) / math.sqrt(num_users)  # skewness, in standard errors of the mean
     high, low = high + np.maximum(-shift, 0.0), low - np.maximum(shift, 0.0)
     step = np.where(flat, 0.0, sd / math.sqrt(num_users))

@@ -51,6 +51,7 @@ def measure_latency(
         raise ValueError("no requests to measure latency on")
     names = sorted(callables)
     taken: dict[str, list[float]] = {name: [] for name in names}
+    # whole batches only: a short last one would look fast
     starts = range(0, max(1, num_requests - batch_size + 1), batch_size)
     for number in range(warm_up + batches):
         start = starts[number % len(starts)]
@@ -71,6 +72,7 @@ def check_latency(
     if not measured or challenger not in measured or champion not in measured:
         return LatencyCheck(is_passed=False, ratio=math.nan, reason="latency was not measured")
     new, old = getattr(measured[challenger], rule.quantile), getattr(measured[champion], rule.quantile)
+    # a champion that took no time at all is a clock too coarse to tell, and never a pass
     ratio = new / old if old > 0 else math.inf
     word = "within" if ratio <= rule.max_ratio else "beyond"
     return LatencyCheck(

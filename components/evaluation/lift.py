@@ -36,8 +36,10 @@ def fieller_interval(
     off_d, off_b = differences - d, baseline - b
     s_dd, s_db, s_bb = (float(v.sum()) / (n - 1) / n for v in (off_d * off_d, off_d * off_b, off_b * off_b))
     z2 = float(special.ndtri((1 + confidence) / 2)) ** 2
+    # a baseline that may be 0 allows any ratio: the set of lifts is then unbounded, or everything
     if abs(b) <= _ABOUT_ZERO or b * b <= z2 * s_bb:
         return None
     quadratic, linear, constant = b * b - z2 * s_bb, d * b - z2 * s_db, d * d - z2 * s_dd
+    # rounding may leave a double root a little below 0
     root = math.sqrt(max(linear * linear - quadratic * constant, 0.0))
     return (linear - root) / quadratic, (linear + root) / quadratic

@@ -50,6 +50,7 @@ def sign_flip_p(
             means = 2 * positive / num_users - observed  # kept signs minus flipped ones
             at_least += (means >= observed - TIE).sum(axis=0)
             at_most += (means <= observed + TIE).sum(axis=0)
+        # the observed signs are one of the draws: without them p could be 0
         at_least, at_most = (1 + at_least) / (1 + resamples), (1 + at_most) / (1 + resamples)
     if alternative == "greater":
         return at_least

@@ -131,13 +131,16 @@ def required_effects(
     unit = centred / np.where(sd > statistics.TIE, sd, 1.0)
     sums = bootstrap_means(np.hstack([unit, unit**2, counted.astype(float)]), resamples=resamples, seed=seed)
     first, second, share = np.split(sums, 3, axis=1)
+    # a resample may hold no user of a small slice at all
     share = np.maximum(share, 1 / len(differences))
     error = first / share  # of the resampled mean, in standard deviations of a user
     spread = np.sqrt(np.maximum(second / share - error**2, 0.0) * counted.mean(axis=0) / share)
     floors, halves = np.array([rule.floor for rule in rules]), np.array([rule.half_width for rule in rules])
+    # how far each lower bound falls short of its floor where the true difference is 0
     short: np.ndarray = floors + halves * spread - error * sd
     for place, rule in enumerate(rules):
         if rule.ahead is None:
+            # what is guarded is supposed to stay: it passes or not, whatever the effect
             short[:, place] = np.where(short[:, place] < 0, -math.inf, math.inf)
         else:
             short[:, place] -= rule.ahead

@@ -165,6 +165,30 @@ class GateProfile:
         bound the coverage that lists can reach. `promotion` is the power of all rules together.
         """
         alpha = self.primary.alpha_one_sided if alpha_one_sided is None else alpha_one_sided
+        never = self._never(users, alpha, candidates, requests)
+        detectable = None
+        if sd is not None and alpha > 0 and users > 1:
+            # two-sided figures: half of their alpha lies beyond either end
+            detectable = statistics.minimum_detectable_effect(
+                sd, users, alpha=2 * alpha, power=self.primary.power
+            )
+        blind = "" if sd is None else self._blind(users, sd, alpha, detectable)
+        held = ""
+        if promotion and promotion.ceiling < self.primary.power:
+            held = (
+                f"the guardrails let at most {promotion.ceiling:.0%} of challengers pass that change nothing on "
+                f"them, however good ({promotion.hindrance}); take a longer window"
+            )
+        return Satisfiability(
+            satisfiable=not never,
+            detectable_effect=detectable,
+            detects_interest=None if detectable is None else not blind,
+            promotion=promotion,
+            reason="; ".join(filter(None, [*never, blind, held])),
+        )
+
+    def _never(self, users: int, alpha: float, candidates: int | None, requests: int | None) -> list[str]:
+        """Why no challenger whatever could pass."""
         never = []
         if users < self.validity.min_users:
             never.append(
@@ -183,32 +207,17 @@ class GateProfile:
                     f"{guard.metric} of {guard.min_value:g} is out of reach: {requests} lists hold at most "
                     f"{most:.3f} of {candidates} candidates"
                 )
-        detectable, blind = None, ""
-        if sd is not None and alpha > 0 and users > 1:
-            detectable = statistics.minimum_detectable_effect(
-                sd, users, alpha=2 * alpha, power=self.primary.power
-            )
-            if detectable > self.primary.effect_of_interest:
-                needed = statistics.users_needed(
-                    sd, self.primary.effect_of_interest, alpha=2 * alpha, power=self.primary.power
-                )
-                blind = (
-                    f"with {users} users and a spread of {sd:.3f} differences below {detectable:.4f} are likely "
-                    f"missed; the effect of interest, {self.primary.effect_of_interest:g}, would need "
-                    f"{math.ceil(needed):,} users"
-                )
-        held = ""
-        if promotion and promotion.ceiling < self.primary.power:
-            held = (
-                f"the guardrails let at most {promotion.ceiling:.0%} of challengers pass that change nothing on "
-                f"them, however good ({promotion.hindrance}); take a longer window"
-            )
-        return Satisfiability(
-            satisfiable=not never,
-            detectable_effect=detectable,
-            detects_interest=None if detectable is None else not blind,
-            promotion=promotion,
-            reason="; ".join(filter(None, [*never, blind, held])),
+        return never
+
+    def _blind(self, users: int, sd: float, alpha: float, detectable: float | None) -> str:
+        """What the primary's test is likely to miss although it is of interest; empty where it is nothing."""
+        interest = self.primary.effect_of_interest
+        if detectable is None or detectable <= interest:
+            return ""
+        needed = statistics.users_needed(sd, interest, alpha=2 * alpha, power=self.primary.power)
+        return (
+            f"with {users} users and a spread of {sd:.3f} differences below {detectable:.4f} are likely "
+            f"missed; the effect of interest, {interest:g}, would need {math.ceil(needed):,} users"
         )
 
 
@@ -220,9 +229,7 @@ class PromotionPower:
     power: float  # chance of PROMOTE at that effect
     primary_power: float  # the same, if the primary's test were the only rule
     ceiling: float  # chance that all guardrails pass: no effect has a higher power
-    promotable_effect: (
-        float | None
-    )  # least effect with the profile's power; None where the ceiling is below it
+    promotable_effect: float | None  # least with the profile's power; None where the ceiling is below it
     hindrance: str  # the guardrail that is most often unproven, and how often; empty without guardrails
 
 
@@ -240,6 +247,7 @@ def _most(guard: Threshold, candidates: int | None, requests: int | None) -> flo
     measure, _, k = guard.metric.partition("@")
     if measure != "coverage" or not candidates or requests is None:
         return 1.0
+    # every place another item: more cannot be shown
     return min(1.0, requests * int(k) / candidates)
 
 

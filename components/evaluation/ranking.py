@@ -144,6 +144,7 @@ def _ideal(relevant: Relevant, discount: Float[np.ndarray, "k"]) -> Float[np.nda
     """DCG of the best possible list: the highest min(|R|, K) gains in order; 1 where nothing is relevant."""
     k = len(discount)
     if relevant.gains is None:
+        # 1 for nothing relevant: 0/1 is no warning, and the caller makes it NaN
         best = np.concatenate([[1.0], np.cumsum(discount)])
         return best[np.minimum(relevant.sizes, k)]
     row = np.repeat(np.arange(len(relevant)), np.diff(relevant.offsets))

@@ -54,6 +54,7 @@ def sample_ratio(observed: Sequence[int], shares: Sequence[float]) -> SampleRati
         raise ValueError("no users were assigned")
     expected = np.asarray(shares, dtype=float) / sum(shares) * total
     chi2, p = stats.chisquare(observed, expected)
+    # chi-square is an approximation that few expected users do not bear
     if expected.min() < 5 and len(observed) == 2:
         p = stats.binomtest(int(observed[0]), total, expected[0] / total).pvalue
     return SampleRatio(
@@ -77,6 +78,7 @@ def welch(champion: Float[np.ndarray, "U0"], challenger: Float[np.ndarray, "U1"]
     se = math.sqrt(sum(parts))
     if se == 0:
         return Unpaired(difference=difference, se=0.0, p=float(difference == 0))
+    # Welch-Satterthwaite
     freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(champion) - 1) + parts[1] ** 2 / (len(challenger) - 1))
     return Unpaired(difference=difference, se=se, p=float(2 * stats.t.sf(abs(difference / se), freedom)))
 
@@ -97,6 +99,7 @@ def cuped(before: Float[np.ndarray, "U"], after: Float[np.ndarray, "U"], arm: In
     x = np.where(np.isnan(before), np.nanmean(before), before)
     variance = x.var(ddof=1)
     covariance = float(((x - x.mean()) * (after - after.mean())).sum()) / (len(x) - 1)
+    # a covariate without spread explains nothing
     theta = float(covariance / variance) if variance > 0 else 0.0
     reduced = after - theta * (x - x.mean())
     raw = welch(after[arm == 0], after[arm == 1])
@@ -152,6 +155,7 @@ def rehearse(
     after = np.where(arm == 1, challenger_values[known], baseline_values[known])
     adjusted = cuped(np.asarray(before, dtype=float)[known], after, arm)
     differences = challenger_values[known] - baseline_values[known]
+    # (z_{1-alpha/2} + z_power) standard errors is what each contrast can detect
     factor = float(special.ndtri(1 - alpha / 2) + special.ndtri(power))
     alarm = (
         f"sample ratio {counts[0]}:{counts[1]} has p = {ratio.p:.2g} under {SRM_ALARM}: the split is broken"

@@ -183,6 +183,7 @@ def _list_figures(
         return _mean(mean_per_group(per_list, plan.user, len(plan.users)))
 
     shown = macro(beyond.popularity(top, plan.item_train_events))
+    # sums over histories as differences of one running total: histories of a user overlap
     upto = np.concatenate([[0.0], np.cumsum(plan.item_train_events[plan.items])])
     own = macro((upto[plan.end] - upto[plan.start]) / (plan.end - plan.start))
     figures = {

@@ -39,6 +39,7 @@ def empirical_bernstein(y: Float[np.ndarray, "n"], *, alpha: float = 0.05) -> Fl
     """
     check_unit_interval(y)
     step = np.minimum(predictable_bets(y, alpha), 0.5)
+    # predictable: the mean of what came before, so that a value has no part in its own spread
     mean_before = np.concatenate([[0.0], y.cumsum()[:-1] / np.arange(1, len(y))])
     spread = np.square(y - mean_before) * (-np.log1p(-step) - step)
     weight = step.cumsum()
@@ -52,6 +53,7 @@ def predictable_bets(y: Float[np.ndarray, "n"], alpha: float) -> Float[np.ndarra
     t = np.arange(1, len(y) + 1)
     mean = (0.5 + y.cumsum()) / (t + 1)
     variance = (0.25 + np.square(y - mean).cumsum()) / (t + 1)
+    # a bet may not see the value it is made on: the variance is that of the values before, 1/4 at first
     before = np.concatenate([[0.25], variance[:-1]])
     return np.sqrt(2 * math.log(2 / alpha) / (before * t * np.log(t + 1)))
 
@@ -97,6 +99,7 @@ def anytime_bounds(
     """
     n = np.arange(1, len(differences) + 1)
     if method == "empirical_bernstein":
+        # differences in [-1, 1] mapped to [0, 1] and back
         bounds = 2 * empirical_bernstein((differences + 1) / 2, alpha=alpha) - 1
     else:
         total = differences.cumsum()
@@ -125,8 +128,10 @@ def follow(
     says from where on it stood.
     """
     bounds = anytime_bounds(differences, method=method, alpha=alpha, n_min=n_min, v_opt=v_opt)
+    # 1 where 0 lies below the interval, -1 above, 0 inside
     side = (bounds[:, 0] > 0).astype(int) - (bounds[:, 1] < 0)
     others = np.flatnonzero(side != side[-1])
+    # users are counted from 1, and the first look after the last one that differs is the decision
     decided_at = (int(others[-1]) + 2 if len(others) else 1) if side[-1] else None
     looks = np.unique(np.linspace(1, len(side), min(len(side), _SHOWN_LOOKS)).round().astype(int))
     if decided_at is not None:

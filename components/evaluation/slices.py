@@ -67,5 +67,6 @@ def popularity_thirds(plan: ReplayPlan) -> np.ndarray:
     order = np.argsort(-plan.item_train_events, kind="stable")
     before = np.cumsum(plan.item_train_events[order]) - plan.item_train_events[order]
     thirds = np.empty(len(order), dtype=np.int64)
+    # an item is in the third in which its first event falls
     thirds[order] = np.minimum(before * 3 // max(int(plan.item_train_events.sum()), 1), 2)
     return np.where(plan.item_train_events > 0, thirds, 2)

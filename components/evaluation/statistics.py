@@ -49,6 +49,7 @@ def clustered_mean(user: Int[np.ndarray, "E"], values: Float[np.ndarray, "E"]) -
     if num_users < 2:
         raise ValueError(f"{num_users} user: an error between users needs two")
     mean = sums.sum() / sizes.sum()
+    # the ratio of sums, linearised: a user's part of it is what is left at the mean
     residual = sums - mean * sizes
     cluster_se = math.sqrt(num_users / (num_users - 1) * (residual**2).sum()) / sizes.sum()
     naive_se = float(values.std(ddof=1) / math.sqrt(len(values)))
@@ -102,4 +103,5 @@ def power_at(effect: float, sd: float, n: int, *, alpha: float = 0.05) -> float:
         return float(effect != 0 and n >= 2)
     shift = abs(effect) * math.sqrt(n) / sd
     critical = special.ndtri(1 - alpha / 2)
+    # both tails: a test that finds the wrong sign found a difference too
     return float(special.ndtr(shift - critical) + special.ndtr(-shift - critical))

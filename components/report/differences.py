@@ -64,6 +64,7 @@ def spread_of(result: ReplayResult, primary: Comparison | None) -> str:
 def _histogram(differences: Float[np.ndarray, "U"], primary: Comparison) -> Plot:
     zero = np.abs(differences) <= TIE
     moved = differences[~zero]
+    # even to both sides, so that the eye can weigh them; the many zeros would dwarf every bar
     reach = float(np.abs(moved).max()) if len(moved) else 1.0
     edges = np.linspace(-reach, reach, 2 * _BINS_A_SIDE + 1)
     counts, _ = np.histogram(moved, edges)

@@ -24,6 +24,7 @@ def lorenz(counts: Int[np.ndarray, "I"]) -> tuple[Float[np.ndarray, "p"], Float[
     """
     rising = np.concatenate([[0], np.sort(counts)]).cumsum(dtype=float)
     n = len(counts)
+    # a cube packs the points towards the popular end, where the curve turns
     kept = np.unique((n * (1 - np.linspace(1, 0, _POINTS) ** 3)).round().astype(int))
     with np.errstate(invalid="ignore"):
         return kept / max(n, 1), rising[kept] / rising[-1]

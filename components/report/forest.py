@@ -45,10 +45,11 @@ def forest(
         for row in members:
             placed.append((y, row))
             y += 1
-        y += 0.4
+        y += 0.4  # a gap between groups
     bottom = y - 0.6
     ends = [reference, *(row.lower for row in rows), *(row.upper for row in rows)]
     ends += [row.margin for row in rows if row.margin is not None]
+    # equal ends leave no width to take a share of
     room = 0.04 * (max(ends) - min(ends)) or 0.01
     layout: dict[str, Any] = {
         "margin": {"l": 210, "r": 224, "t": 12, "b": 52},

@@ -191,6 +191,7 @@ def _decimals(result: LoggedResult) -> int:
     """Digits behind the point that leave three figures of the largest bound."""
     ends = [abs(end) for e in result.estimates for end in (e.value, e.lower, e.upper) if math.isfinite(end)]
     top = max([*ends, abs(result.logged_mean)])
+    # three figures of the largest: two digits behind its first
     return max(0, 2 - math.floor(math.log10(top))) if top > 0 else 2
 
 

@@ -26,6 +26,7 @@ def power_curve(result: ReplayResult, primary: Comparison | None) -> str:
     if primary is None or primary.n < 2 or not primary.sd > 0 or not math.isfinite(primary.mde):
         return '<p class="note">Without users whose differences spread there is no power to draw.</p>'
     rule, alpha = result.profile.primary, 2 * result.alpha_one_sided
+    # far enough to show the curve rise, the effect of interest and what was observed
     reach = max(2 * primary.mde, 1.25 * rule.effect_of_interest, 1.1 * abs(primary.delta))
     effects = np.linspace(0, reach, _POINTS)
     alone = np.array([power_at(effect, primary.sd, primary.n, alpha=alpha) for effect in effects])
@@ -65,6 +66,7 @@ def _of_gate(result: ReplayResult, effects: Float[np.ndarray, "p"]) -> Float[np.
         ),
         seed=result.profile.primary.seed,
     ).max(axis=1)
+    # the share of resamples in which a smaller effect was enough
     return np.searchsorted(np.sort(needed), effects) / len(needed)
 
 

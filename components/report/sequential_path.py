@@ -34,6 +34,7 @@ def sequential_path(path: SequentialPath) -> str:
         else "It is told beside the gate's test, which looks once."
     )
     now = f"{number(mean[-1], '+.4f')} {span(lower[-1], upper[-1])}"
+    # by what is drawn: the first looks' wide bounds would flatten all the rest
     reach = 1.1 * float(np.max(np.abs([lower[knows], upper[knows], mean[knows]])))
     metric = name_of(path.metric)
     marked = [] if path.decided_at is None else [Mark(at=path.decided_at, name="decided", color="ink")]

@@ -57,6 +57,7 @@ def thumbnail(image: bytes | None) -> bytes | None:
         return None
     try:
         with Image.open(io.BytesIO(image)) as opened:
+            # lets the decoder of a JPEG scale while it reads
             opened.draft("RGB", _BOX)
             small = ImageOps.exif_transpose(opened).convert("RGB")
             small.thumbnail(_BOX, Image.Resampling.LANCZOS)

@@ -21,6 +21,7 @@ def weight_figures(weight: Float[np.ndarray, "N"], ess: float) -> str:
     if not len(positive):
         return '<p class="note">No logged action is one that the target policy would take.</p>'
     exponents = np.log10(positive)
+    # out to whole quarters of a decade, so that no round lies beyond an edge
     low, high = math.floor(exponents.min() * 4) / 4, math.ceil(exponents.max() * 4) / 4
     edges = np.linspace(low, max(high, low + 0.5), _BINS + 1)
     rounds, _ = np.histogram(exponents, edges)

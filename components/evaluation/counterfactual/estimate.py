@@ -57,6 +57,7 @@ def estimate(
     value, mean = terms.value, logged.value
     lower, upper = bounds(drawn, alpha_one_sided=alpha_one_sided)
     delta_lower, delta_upper = bounds(drawn - logged_drawn, alpha_one_sided=alpha_one_sided)
+    # in units of the log's mean, since sums in resamples differ by rounding
     same = _SAME * abs(mean)
     if np.ptp(drawn) <= same < np.ptp(logged_drawn):
         lower = upper = delta_lower = delta_upper = math.nan

@@ -49,6 +49,7 @@ class RewardModel:
             moved /= self.counts[fold, self.cell] + self.smoothing
             moved += through_overall[fold] * (self.reward - self.overall[fold]) / self.counts[fold].sum()
             error += np.where(self.fold == fold, 0.0, moved)
+        # in units of a round's term, as the estimator's own columns are
         error *= num_rounds
         return error - error.mean()
 
@@ -77,6 +78,7 @@ def fit_reward_model(
     place = fold * num_cells + cell
     inside = np.bincount(place, minlength=folds * num_cells).reshape(shape)
     sums_inside = np.bincount(place, weights=feedback.reward, minlength=folds * num_cells).reshape(shape)
+    # of the rounds outside each fold: a round's prediction never saw its own reward
     counts, sums = inside.sum(axis=0) - inside, sums_inside.sum(axis=0) - sums_inside
     overall = sums.sum(axis=1) / counts.sum(axis=1)
     means = (sums + smoothing * overall[:, None]) / (counts + smoothing)
@@ -86,6 +88,7 @@ def fit_reward_model(
         for position in range(num_cells // num_actions):
             rounds = np.flatnonzero((fold == f) & (feedback.position == position))
             cells = slice(position * num_actions, (position + 1) * num_actions)
+            # rounds share rows of the policy's table: each distinct one is multiplied once
             rows, uses = np.unique(policy.row[rounds], return_inverse=True)
             chosen = policy.normalised[rows]
             value[rounds] = (chosen @ means[f, cells])[uses]

@@ -37,7 +37,7 @@ class SlateRounds:
 def lay_out(feedback: LoggedFeedback, slate: Int[np.ndarray, "N"]) -> SlateRounds:
     """`slate` numbers the slates from 0; a slate lies within one cluster."""
     shape = (int(slate.max()) + 1, int(feedback.position.max()) + 1)
-    reward, weight = np.zeros(shape), np.ones(shape)
+    reward, weight = np.zeros(shape), np.ones(shape)  # 1 leaves the product down a shorter slate as it is
     reward[slate, feedback.position] = feedback.reward
     weight[slate, feedback.position] = feedback.weight
     cluster = np.empty(shape[0], dtype=int)

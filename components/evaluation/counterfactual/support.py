@@ -80,6 +80,7 @@ def _never_shown(feedback: LoggedFeedback) -> float | None:
         return None
     num_positions = int(feedback.position.max()) + 1
     is_shown = np.zeros((num_positions, len(feedback.actions)), dtype=bool)
+    # shown at that very place: a log that shows an item elsewhere says nothing of it here
     is_shown[feedback.position, feedback.action] = True
     lost = 0.0
     for position in range(num_positions):

@@ -39,6 +39,7 @@ def choose_threshold(
     bounds = []
     for threshold in grid:
         kept = lowered(weight, float(threshold))
+        # bound on the squared bias, plus the variance
         bias = largest * float((weight - kept).mean())
         bounds.append(bias**2 + spread * float((kept**2).mean()))
     return float(grid[int(np.argmin(bounds))])

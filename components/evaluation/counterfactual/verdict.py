@@ -143,6 +143,7 @@ def _better(found: Estimate, logged_mean: float, support: Support, profile: Logg
     if detectable <= interest:
         told = f"one of {interest:.2g} was detectable (minimum {detectable:.2g})"
     else:
+        # the standard error falls with the root of the rounds
         needed = math.ceil(support.rounds * (detectable / interest) ** 2) if interest > 0 else None
         wish = f"{interest:.2g} would need {needed:,} rounds" if needed else "the log's mean is 0"
         told = f"the least detectable one is {detectable:.2g}; {wish}"
