@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from components.evaluation.alpha_spending import Attempt
 from components.evaluation.comparison import BOOTSTRAP, Comparison
@@ -20,11 +19,11 @@ from components.evaluation.profile import (
     LatencyRatio,
     NonInferiority,
     ProfileError,
-    Satisfiability,
     Threshold,
     production,
     small,
 )
+from components.evaluation.verdict import Check, Outcome, Result, Verdict
 
 __all__ = [
     "Check",
@@ -35,36 +34,12 @@ __all__ = [
     "Outcome",
     "ProfileError",
     "Result",
-    "Satisfiability",
     "Threshold",
     "Verdict",
     "decide",
     "production",
     "small",
 ]
-
-
-class Outcome(StrEnum):
-    PROMOTE = "PROMOTE"
-    REJECT = "REJECT"
-    HOLD = "HOLD"
-    INVALID = "INVALID"
-
-
-class Result(StrEnum):
-    """Of one check. FAILED is shown by the evidence, UNPROVEN is not shown either way."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    UNPROVEN = "unproven"
-    NOT_EVALUABLE = "not evaluable"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    name: str
-    result: Result
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +57,6 @@ class GateInput:
     in_id_order: float = 0.5  # of the challenger's neighbouring places, those that ascend by item id
     leaks: tuple[str, ...] = ()  # which arm has seen the answers, and the fix
     attempt: Attempt | None = None  # the comparisons' alpha, where challengers of one window share it
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    outcome: Outcome
-    reasons: tuple[str, ...]
-    checks: tuple[Check, ...]
-    gate_hash: str
 
 
 def decide(shown: GateInput, profile: GateProfile) -> Verdict:

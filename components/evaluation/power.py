@@ -22,7 +22,8 @@ from jaxtyping import Float
 from components.evaluation import statistics
 from components.evaluation.bootstrap import bootstrap_means
 from components.evaluation.comparison import Comparison
-from components.evaluation.profile import GateProfile, NonInferiority, PromotionPower
+from components.evaluation.profile import GateProfile, NonInferiority
+from components.evaluation.satisfiability import PromotionPower
 from components.evaluation.scores import WHOLE, ReplayScores
 
 RESAMPLES = 4_000  # error of a power of .8: .006

@@ -21,10 +21,10 @@ from components.evaluation.latency import Latency, LatencyCheck, check_latency
 from components.evaluation.leakage import LeakageError, check_train_end
 from components.evaluation.plan import ReplayPlan
 from components.evaluation.power import promotion_power
-from components.evaluation.profile import Satisfiability
 from components.evaluation.rehearsal import Rehearsal, rehearse
 from components.evaluation.replay_evidence import ReplayedWindow
 from components.evaluation.result import ReplayResult
+from components.evaluation.satisfiability import Satisfiability, satisfiability_of
 from components.evaluation.scores import METRICS, WHOLE, ReplayScores, canonical_for, score_replay
 from components.evaluation.sequential_gate import path_of
 from components.evaluation.slices import standard_slices
@@ -137,7 +137,8 @@ def _verdict(
 
 def _satisfiability(plan: ReplayPlan, scores: ReplayScores, found: Contrasts, trial: Trial) -> Satisfiability:
     primary = found.of(trial.profile.primary.metric)
-    return trial.profile.satisfiability(
+    return satisfiability_of(
+        trial.profile,
         users=len(plan.users),
         sd=primary.sd if primary else None,
         # an attempt with nothing left says so itself: the alpha of the figures would hide it

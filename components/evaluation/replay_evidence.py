@@ -15,9 +15,10 @@ from components.evaluation.evidence_file import digest_of_content
 from components.evaluation.gate import Outcome, Verdict
 from components.evaluation.latency import Latency, LatencyCheck
 from components.evaluation.plan import PlanCounts
-from components.evaluation.profile import GateProfile, Satisfiability
+from components.evaluation.profile import GateProfile
 from components.evaluation.rehearsal import Rehearsal
 from components.evaluation.request_groups import Mode
+from components.evaluation.satisfiability import Satisfiability
 from components.evaluation.scores import WHOLE
 from components.evaluation.sequential import SequentialPath
 from components.evaluation.trial import Compared

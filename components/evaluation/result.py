@@ -13,10 +13,11 @@ import pandas as pd
 from components.evaluation.alpha_spending import Attempt
 from components.evaluation.arm_means import ArmMean
 from components.evaluation.comparison import Comparison
-from components.evaluation.gate import GateProfile, Outcome, Satisfiability, Verdict
+from components.evaluation.gate import GateProfile, Outcome, Verdict
 from components.evaluation.latency import Latency, LatencyCheck
 from components.evaluation.rehearsal import Rehearsal
 from components.evaluation.replay_evidence import Measured, ReplayedWindow, ReplayEvidence
+from components.evaluation.satisfiability import Satisfiability
 from components.evaluation.scores import ReplayScores
 from components.evaluation.sequential import SequentialPath
 from components.evaluation.trial import Compared

@@ -19,7 +19,7 @@ from scipy import stats
 from components.evaluation.comparison import Comparison, Pairing, compare_pairs
 from components.evaluation.gate import GateInput, GateProfile, NonInferiority, Outcome, decide
 from components.evaluation.power import promotion_power
-from components.evaluation.profile import PromotionPower
+from components.evaluation.satisfiability import PromotionPower
 from components.evaluation.scores import WHOLE, ReplayScores
 
 CHALLENGER, CHAMPION = "challenger", "champion"

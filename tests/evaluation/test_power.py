@@ -14,7 +14,7 @@ from components.evaluation import statistics
 from components.evaluation.comparison import Pairing, compare_pairs
 from components.evaluation.gate import GateProfile, NonInferiority, small
 from components.evaluation.power import Rule, promotion_power, required_effects
-from components.evaluation.profile import PromotionPower
+from components.evaluation.satisfiability import PromotionPower, satisfiability_of
 from components.evaluation.scores import ReplayScores
 from tests.evaluation.reference.paired import paired_t
 
@@ -105,11 +105,11 @@ def test_a_window_that_cannot_prove_its_guardrail_is_told():
     new = {"ndcg@10": 0.1 + 0.05 * x[::-1], "recall@50": x}
     scores = scores_of(new=new, old=same, popularity=same, recent_popularity=same)
     found = power_of(scores, "old", small())
-    told = small().satisfiability(users=USERS, sd=0.05, promotion=found)
+    told = satisfiability_of(small(), users=USERS, sd=0.05, promotion=found)
     assert found is not None
     assert found.promotable_effect is None
     assert "recall@50 within 0.02 is proven with chance 0.0" in told.reason
-    assert small().satisfiability(users=USERS, sd=0.05).reason == ""
+    assert satisfiability_of(small(), users=USERS, sd=0.05).reason == ""
 
 
 def test_no_users_no_power():
