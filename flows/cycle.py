@@ -58,7 +58,7 @@ def retraining_cycle(request: CycleRequest) -> CycleSummary:
 def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     """The stages in their order; each gives the next what it reads."""
     run, request = cycle.id, cycle.request
-    checked, landed = ingest(request, run)
+    checked, landed = ingest(cycle.asked, run, cycle.as_of)
     opened = open_cycle(cycle, checked.output)
     champion, carried = opened.output.champion, opened.output.carried
     snapshots = take_snapshots(run, cycle, landed.output)

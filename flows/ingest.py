@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 from prefect import flow, task
@@ -53,14 +54,15 @@ class LandedBatch:
 
 @flow(name="ingest", flow_run_name="ingest-{request.source}")
 def ingest(
-    request: BatchRequest, run: str | None = None
+    request: BatchRequest, run: str | None = None, as_of: datetime | None = None
 ) -> tuple[StageResult[CheckedBatch], StageResult[LandedBatch]]:
     """Check the batch [since, as_of) of the source, quarantine bad rows, land the rest.
 
-    `run` is the cycle that pays for it; on its own, an ingestion is a run of its own. Raises TooMuchBad.
+    `run` is the cycle that pays for it, and `as_of` its "now"; on its own, an ingestion is a run of its own, and
+    settles "now" first. Raises TooMuchBad.
     """
-    batch = settle_batch(request)
-    paying = run or digest_of(["ingest", batch.request.model_dump(mode="json")])
+    batch = SettledBatch(request=request, as_of=as_of) if as_of else settle_batch(request)
+    paying = run or digest_of(["ingest", request.model_dump(mode="json"), batch.as_of.isoformat()])
     checked = check(paying, batch)
     return checked, land(paying, checked.output)
 

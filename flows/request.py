@@ -91,15 +91,18 @@ class CycleRequest(BatchRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class SettledBatch:
-    """A batch whose end is known."""
+    """A batch whose "now" is known."""
 
     request: BatchRequest
     as_of: datetime
 
     def read(self) -> Batch:
-        """What has arrived, spoiled on purpose where the request says so."""
+        """What has arrived, spoiled on purpose where the request says so.
+
+        Where the request leaves "now" open, events of the future are read too: the contracts refuse them by name.
+        """
         source = open_source(self.request.source, home=load_settings().sources)
-        batch = source.read(since=self.request.since, until=self.as_of)
+        batch = source.read(since=self.request.since, until=self.request.as_of)
         if self.request.poisoned_rows:
             return poisoned(batch, seed=self.request.seed, count=self.request.poisoned_rows, as_of=self.as_of)
         return batch
@@ -107,9 +110,10 @@ class SettledBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class SettledCycle:
-    """A cycle whose "now" and cut are known: `request` holds both."""
+    """A cycle whose "now" and cut are known."""
 
-    request: CycleRequest
+    asked: CycleRequest
+    request: CycleRequest  # the same with "now" and the cut filled in
     as_of: datetime
     train_cutoff: datetime
 
@@ -120,7 +124,7 @@ class SettledCycle:
 
     @property
     def batch(self) -> SettledBatch:
-        return SettledBatch(request=self.request, as_of=self.as_of)
+        return SettledBatch(request=self.asked, as_of=self.as_of)
 
 
 def settle_batch(request: BatchRequest) -> SettledBatch:
@@ -129,7 +133,7 @@ def settle_batch(request: BatchRequest) -> SettledBatch:
         return SettledBatch(request=request, as_of=request.as_of)
     source = open_source(request.source, home=load_settings().sources)
     end = end_of_events(source.read(since=request.since, until=None).events, clock=datetime.now(UTC))
-    return SettledBatch(request=request.model_copy(update={"as_of": end}), as_of=end)
+    return SettledBatch(request=request, as_of=end)
 
 
 def settle_cycle(request: CycleRequest) -> SettledCycle:
@@ -145,7 +149,7 @@ def settle_cycle(request: CycleRequest) -> SettledCycle:
             "--train-cutoff 1998-01-01T00:00Z"
         )
     settled = cycle_request(**request.model_dump() | {"as_of": as_of, "train_cutoff": cut})
-    return SettledCycle(request=settled, as_of=as_of, train_cutoff=cut)
+    return SettledCycle(asked=request, request=settled, as_of=as_of, train_cutoff=cut)
 
 
 def cycle_request(**fields: Any) -> CycleRequest:

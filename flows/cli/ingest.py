@@ -20,7 +20,7 @@ def ingest(
     warehouse()  # a database that cannot be opened is told before servers are started
     request = BatchRequest(source=source, since=since, as_of=as_of, max_bad_share=max_bad_share)
     say_what_is_left(request)
-    request = settle_batch(request).request  # a source that cannot be read is told before servers are started
+    settle_batch(request)  # a source that cannot be read is told before servers are started
     with running_servers(settings, dimmed, needed=("prefect",)):
         from flows.ingest import ingest as flow
 

@@ -58,7 +58,7 @@ def retrain(
         max_bad_share=max_bad_share,
     )
     refuse_if_retraining()  # whoever would be refused, or asks for what cannot be, starts no servers
-    request = settle_cycle(request).request
+    settle_cycle(request)
     with running_servers(load_settings(), dimmed):
         from flows.cycle import retraining_cycle
 

@@ -257,7 +257,7 @@ def test_a_batch_that_is_bad_beyond_the_limit_stops(home: Home, shop: Path) -> N
     rewrite(shop, with_time("2024-03-01T05:00:00", *range(40)))
     ended = home.recloop("ingest", "--source", shop)
     refused(
-        ended, "TooMuchBad", "shop", "40 of 40 events are bad", "naive", "first is row 0", "Mend the source"
+        ended, "TooMuchBad", "shop", "40 of 40 events are bad", "naive", "first is row 0", "--max-bad-share"
     )
     assert home.rows("SELECT state, received, accepted FROM batches") == [("stopped", 40, 0)]
     assert (home.held()["events"], home.held()["items"]) == (0, 0)
