@@ -37,7 +37,9 @@ def load_arm(folder: Path) -> Arm:
                 return load_random(config)
     except (KeyError, TypeError) as error:  # a field that this version has not, or lacks
         raise CheckpointMismatch(
-            f"{folder / ARM}: its config does not fit this version ({error}); load it with the version that "
-            "saved it, or train anew"
+            f"{folder / ARM}: its config does not fit this version ({error}); check out the version that "
+            "saved it, or train it anew with recloop retrain"
         ) from error
-    raise CheckpointMismatch(f"{folder / ARM}: arm {name!r} is not one that this version knows; update it")
+    raise CheckpointMismatch(
+        f"{folder / ARM}: arm {name!r} is not one that this version knows: check out the version that saved it"
+    )

@@ -88,6 +88,6 @@ def _positions(flat: np.ndarray, vocabulary: np.ndarray) -> Int[np.ndarray, "eve
         at = int(np.flatnonzero(found < 0)[0])
         raise UnknownItem(
             f"event {at}: item {flat[at]!r} is not among the {len(vocabulary)} item_ids; "
-            "extend the ID table before training, or leave the event out"
+            "--refit-tokenizer deals IDs to all items anew"
         )
     return found

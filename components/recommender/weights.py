@@ -14,6 +14,7 @@ from jaxtyping import Int
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+REMOVE = "remove the artifact's folder and run the same command again, which makes it anew"
 WEIGHTS, ARM, ITEMS = "weights.safetensors", "arm.json", "item_ids.parquet"
 
 
@@ -32,9 +33,7 @@ def read_arm(folder: Path) -> tuple[str, dict[str, Any]]:
         saved = json.loads((folder / ARM).read_text())
         return saved["name"], saved["config"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointMismatch(
-            f"{folder / ARM}: not a saved arm ({error}); point to a folder that an arm's save() wrote"
-        ) from error
+        raise CheckpointMismatch(f"{folder / ARM}: not a saved arm ({error}); {REMOVE}") from error
 
 
 def write_weights(folder: Path, module: torch.nn.Module) -> None:
@@ -47,15 +46,15 @@ def read_weights(folder: Path, module: torch.nn.Module) -> None:
     try:
         saved = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise CheckpointMismatch(f"{path}: cannot be read ({error}); fetch the artifact anew") from error
+        raise CheckpointMismatch(f"{path}: cannot be read ({error}); {REMOVE}") from error
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in saved.items()}
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             raise CheckpointMismatch(
                 f"{path}: {name} is {found.get(name, 'missing')}, {ARM} and {ITEMS} beside it ask for "
-                f"{wanted.get(name, 'none')}. Weights, config and items ship as one set: load the folder that "
-                "they were saved in"
+                f"{wanted.get(name, 'none')}. Weights, config and items ship as one set: "
+                f"{REMOVE}"
             )
     module.load_state_dict(saved)
 
@@ -76,7 +75,7 @@ def read_items(folder: Path) -> tuple[np.ndarray, dict[str, np.ndarray], Int[np.
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        raise CheckpointMismatch(f"{path}: cannot be read ({error}); fetch the artifact anew") from error
+        raise CheckpointMismatch(f"{path}: cannot be read ({error}); {REMOVE}") from error
     levels = [name for name in table.column_names if name.startswith("code_")]
     others = [name for name in table.column_names if name != "item_id" and name not in levels]
     codes = np.zeros((table.num_rows, len(levels)), dtype=np.int64)

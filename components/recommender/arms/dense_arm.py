@@ -123,6 +123,7 @@ class DenseArm:
         on_step: OnRanked | None = None,
     ) -> Ranked:
         rows = vocabulary_rows(histories.catalogue, self.vocabulary.item_ids)
+        # (a stranger's -1 looks up the last row, and stays -1 whatever stands there)
         rows[~self.has_vector[rows]] = -1
         vectors = self.network.items()
 

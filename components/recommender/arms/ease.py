@@ -29,6 +29,7 @@ from components.recommender.decoding.requests import (
 )
 from components.recommender.sequences import TrainingSequences
 from components.recommender.weights import (
+    REMOVE,
     WEIGHTS,
     CheckpointMismatch,
     read_items,
@@ -68,10 +69,13 @@ def fit_ease(sequences: TrainingSequences, config: EASEConfig) -> EASEArm:
     inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
     if failed or failed_too:
         raise ValueError(
-            f"the item-item matrix cannot be inverted; raise regularization ({config.regularization})"
+            f"the item-item matrix of {len(present)} items cannot be inverted (regularization "
+            f"{config.regularization}): train another arm with --challenger"
         )
+    # the inverse fills one triangle; the diagonal stays out, since B's is zero
     lower = np.tril(inverse, -1)
     weights = lower + lower.T
+    # B = I - P / diag(P) off the diagonal: -P over the column's own entry
     weights /= -np.diag(inverse)
     return EASEArm(item_ids=sequences.item_ids[present], weights=np.ascontiguousarray(weights), config=config)
 
@@ -128,12 +132,10 @@ def load_ease(folder: Path, config: dict[str, Any]) -> EASEArm:
     try:
         weights = load_file(folder / WEIGHTS)["weights"]
     except (OSError, SafetensorError) as error:
-        raise CheckpointMismatch(
-            f"{folder / WEIGHTS}: cannot be read ({error}); fetch the artifact anew"
-        ) from error
+        raise CheckpointMismatch(f"{folder / WEIGHTS}: cannot be read ({error}); {REMOVE}") from error
     if weights.shape != (len(item_ids), len(item_ids)):
         raise CheckpointMismatch(
             f"{folder / WEIGHTS}: weights are {weights.shape} for {len(item_ids)} items. Weights and items ship "
-            "as one set: load the folder that they were saved in"
+            f"as one set: {REMOVE}"
         )
     return EASEArm(item_ids=item_ids, weights=weights, config=EASEConfig(**config))

@@ -173,6 +173,7 @@ class MMGRecArm:
         ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
             states = self.network.states(vectors, batch.items, batch.times)
             states = states[torch.arange(len(states)), batch.length]
+            # the search speaks of leaves, lists of columns in the caller's order: there and back
             leaf_of_column = leaf_of_row[allowed.rows]
             column_of_leaf = torch.full((self.trie.num_leaves,), -1)
             column_of_leaf[leaf_of_column] = torch.arange(len(leaf_of_column))

@@ -46,6 +46,7 @@ class RandomArm:
 
     def _draw(self, histories: Histories, request: int, num_columns: int) -> np.ndarray:
         run = slice(histories.start[request], histories.end[request])
+        # byte order is fixed, so that another machine draws the same list
         content = hashlib.sha256(np.ascontiguousarray(histories.items[run], dtype="<i8").tobytes())
         content.update(np.ascontiguousarray(histories.times[run], dtype="<i8").tobytes())
         return np.random.default_rng([self.seed, int.from_bytes(content.digest()[:8], "little")]).random(

@@ -72,6 +72,7 @@ def build_trie(codes: Int[np.ndarray, "item L"], members: Bool[np.ndarray, "item
         raise ValueError("no item has a tuple: the trie would be empty")
     if codes[rows].min() < 0:
         raise ValueError(f"item {rows[codes[rows].min(axis=1) < 0][0]} has a negative code")
+    # lexsort takes its last key first, so the first code comes last
     rows = rows[np.lexsort(codes[rows].T[::-1])]
     ordered = codes[rows]
     differs = ordered[1:] != ordered[:-1]
@@ -79,7 +80,7 @@ def build_trie(codes: Int[np.ndarray, "item L"], members: Bool[np.ndarray, "item
         at = int(np.flatnonzero(same)[0])
         raise DuplicateTuple(
             f"items {rows[at]} and {rows[at + 1]} share the tuple {ordered[at].tolist()}; "
-            "append a collision token that tells them apart"
+            "--refit-tokenizer deals every item a tuple of its own"
         )
     num_levels = codes.shape[1]
     # node of each leaf at depth l: a new one starts where any of the first l codes changes
@@ -94,6 +95,7 @@ def build_trie(codes: Int[np.ndarray, "item L"], members: Bool[np.ndarray, "item
         first = np.flatnonzero(opens[:, level])
         children = np.flatnonzero(opens[:, level + 1])  # first leaf of each child
         parent = nodes[children, level]
+        # children are numbered through the level: minus the number of the node's first, its place among siblings
         slot = np.arange(len(children)) - nodes[first, level + 1][parent]
         shape = (len(first), int(slot.max()) + 1)
         code, child = np.zeros(shape, dtype=np.int64), np.full(shape, -1, dtype=np.int64)

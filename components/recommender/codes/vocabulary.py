@@ -122,5 +122,5 @@ def _check_range(
         row, level = np.argwhere(over)[0]
         raise CodeOutOfRange(
             f"item {item_ids[row]!r} has code {codes[row, level]} at level {level}, the arm knows "
-            f"{num_codes[level]}: use the tokenizer it was trained with"
+            f"{num_codes[level]}: another tokenizer dealt it. Train an arm on these IDs with recloop retrain"
         )

@@ -88,6 +88,7 @@ def _picked(
     node, count = node.flatten(), level.num_children[node]
     ends = count.cumsum(dim=1)
     places = int(ends[:, -1].max())
+    # children lie side by side in a user's row, beam after beam: a beam's begin where the one before ends
     begins = torch.arange(users, device=node.device)[:, None] * places + ends - count
     count, begins = count.flatten(), begins.flatten()
     beam = torch.repeat_interleave(count)
@@ -121,11 +122,14 @@ def _dead_children(
     else:
         below = trie.levels[depth + 1]
         running = torch.cat([usable.new_zeros(1, dtype=torch.long), usable.cumsum(0)])
+        # leaves under a node are one run: usable ones up to its end, minus those before it
         alive = running[below.last_leaf] - running[below.first_leaf]
         node_of_leaf = trie.node_of_item[trie.items, depth + 1]
     user, leaf = excluded
     counts = usable[leaf]  # a leaf that nobody may have is not in `alive`
+    # one number for user and node, so that one `unique` counts the leaves each user may not have below each node
     pair, taken = (user[counts] * len(alive) + node_of_leaf[leaf[counts]]).unique(return_counts=True)
+    # no pair comes twice: as many taken as alive means none is left
     exhausted = pair[taken == alive[pair % len(alive)]]
     nobody = alive == 0
     if not len(exhausted) and not nobody.any():

@@ -54,6 +54,7 @@ def cached_beam_search(
         total = torch.from_numpy(best)
         # a place that nothing fills follows its first candidate, all of whose children stay at -inf
         chosen = torch.from_numpy(at).clamp(min=0)
+        # candidates lie beam by beam, `width` children each
         parent = chosen // scores.shape[2]
         code = level.code[node].flatten(1).gather(1, chosen)
         node = level.child[node].flatten(1).gather(1, chosen).clamp(min=0)
@@ -72,6 +73,7 @@ def _has_live(
     is_leaf = depth + 1 == len(trie.levels)
     first = child.clamp(min=0) if is_leaf else trie.levels[depth + 1].first_leaf[child]
     last = first + 1 if is_leaf else trie.levels[depth + 1].last_leaf[child]
+    # leaves under a node are one run: more live ones before its end than before its start means one is inside
     some = alive.gather(1, last.flatten(1)) > alive.gather(1, first.flatten(1))
     return some.view(child.shape) & (child >= 0)
 

@@ -100,6 +100,7 @@ class EncoderDecoder(nn.Module):
         itself included; `steps_back` how far above the new depth each of them is.
         """
         bias = self._position(self.decoder_position, -steps_back[None, :], is_causal=True)[None]
+        # one cache for the whole tree: what lies on another beam's path is closed here
         bias = torch.where(is_ancestor[:, None], bias, -torch.inf)
         x = self.embedding[tokens]
         for depth, layer in enumerate(self.decoder):

@@ -16,6 +16,7 @@ def fast_dropout(x: Float[Tensor, "*shape"], share: float, training: bool) -> Fl
     if not training or dropped == 0:
         return x
     draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device)
+    # from the smallest to the largest 64-bit number, so that each of the eight bytes is uniform
     draws.random_(-(2**63), None)
     kept = draws.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped
     return x * (kept.to(x.dtype) * (256 / (256 - dropped)))

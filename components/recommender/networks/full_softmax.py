@@ -48,6 +48,7 @@ def sampled_softmax_loss(
     drawn = torch.randint(len(vectors), (num_negatives,), device=vectors.device)
     wanted = (states * vectors[targets]).sum(dim=1)
     against = states @ vectors[drawn].T + math.log((len(vectors) - 1) / num_negatives)
+    # the target's own term comes from `wanted`, once and unscaled
     against = against.masked_fill(drawn == targets[:, None], -torch.inf)
     return (torch.logaddexp(wanted, against.logsumexp(dim=1)) - wanted).mean()
 
@@ -65,10 +66,12 @@ class _FullSoftmax(torch.autograd.Function):
             scores = memory[: len(vectors) * len(piece)].view(len(vectors), len(piece))
             share = torch.mm(vectors, piece.T, out=scores)
             wanted = share.gather(0, target)
+            # the largest score comes off before exp, which would overflow from 89 on
             top = share.amax(dim=0, keepdim=True)
             total = share.sub_(top).exp_().sum(dim=0, keepdim=True)
             loss += (total.log() + top - wanted).sum()
             share.div_(total * count)
+            # softmax minus one-hot; the mean over targets is already in both terms
             share.scatter_add_(0, target, share.new_full((1, 1), -1 / count).expand_as(target))
             torch.mm(share.T, vectors, out=of_states[rows])
             of_vectors.addmm_(share, piece)

@@ -35,6 +35,7 @@ class HSTUBlock(nn.Module):
         q, k, v = (part.view(heads).transpose(1, 2) for part in (queries, keys, values))
         scores = q @ k.transpose(-1, -2) + bias.clamp(min=-1e4)  # silu(-1e4) is 0, of -inf it would be nan
         seen = torch.arange(1, places + 1, device=x.device)[:, None]
+        # divided by what the query sees: without a softmax a sum would grow with the history
         mixed = (F.silu(scores) / seen) @ v
         mixed = self.norm_mixed(mixed.transpose(1, 2).reshape(batch, places, dim))
         return x + self.out(fast_dropout(gate * mixed, self.dropout, self.training))

@@ -34,6 +34,7 @@ class ItemEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         sizes = torch.tensor(num_codes, dtype=torch.long)
+        # a level's rows start after those of all levels before it
         self.register_buffer("rows", codes + sizes.cumsum(0) - sizes, persistent=False)
         self.num_codes, self.free_dropout = tuple(num_codes), free_dropout
         self.tables = nn.Parameter(torch.randn(int(sizes.sum()), dim) * 0.02)
@@ -51,6 +52,7 @@ class ItemEmbedding(nn.Module):
         for rows in self.rows[has_vector].T:
             sums = torch.zeros_like(self.tables).index_add_(0, rows, rest)
             counts = torch.bincount(rows, minlength=len(self.tables)).clamp(min=1)
+            # a code that nobody carries stays at zero: its sum is, and it is divided by one
             means = sums / counts[:, None]
             self.tables.add_(means)
             rest = rest - means[rows]

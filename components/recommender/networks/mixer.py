@@ -67,6 +67,7 @@ class Mixer(nn.Module):
     ) -> Float[Tensor, "B P d"]:
         x = torch.cat([self.start.expand(len(vectors), 1, -1), vectors], dim=1)
         places = torch.arange(1, x.shape[1] + 1, device=x.device)
+        # a running mean, not the history's: a place may not know what comes after it
         user = x.cumsum(dim=1) / places[:, None] if self.config.relation_dim else None
         bias = self._bias(x.shape[1], times)
         x = fast_dropout(x, self.config.dropout, self.training)
@@ -83,9 +84,11 @@ class Mixer(nn.Module):
         if self.config.position:
             bias = bias + self.position[:, distance.clamp(min=0)]
         if self.gaps is not None:
+            # the start has no second of its own: it takes the first event's, a gap of zero
             opened = times[:, :1] if places > 1 else times.new_zeros(len(times), 1)  # the start's moment
             moments = torch.cat([opened, times], dim=1)
             gap = (moments[:, :, None] - moments[:, None, :]).clamp(min=0)
+            # one second more, so that a gap of none has bucket 0 and not log 0
             bucket = torch.log2(gap.float() + 1).long().clamp(max=NUM_GAP_BUCKETS - 1)
             bias = bias + self.gaps[:, bucket].transpose(0, 1)
         return bias

@@ -37,6 +37,7 @@ class DenseNetwork(nn.Module):
         super().__init__()
         self.items, self.mixer, self.num_negatives = items, mixer, num_negatives
         self.register_buffer("trained", trained, persistent=False)
+        # targets come as rows of the vocabulary, the softmax has columns for trained items alone
         place = torch.full((items.num_items,), -1)
         place[trained] = torch.arange(len(trained))
         self.register_buffer("place", place, persistent=False)

@@ -26,7 +26,9 @@ def position_bucket(
         num_buckets //= 2
         bucket = (distance > 0) * num_buckets
         far = distance.abs()
+    # the nearer half of the buckets is one distance each
     exact = num_buckets // 2
+    # 0 at the first distance that shares a bucket, 1 at max_distance
     share = torch.log(far.clamp(min=1).float() / exact) / math.log(max_distance / exact)
     log_bucket = (exact + (share * (num_buckets - exact)).long()).clamp(max=num_buckets - 1)
     return bucket + torch.where(far < exact, far, log_bucket)

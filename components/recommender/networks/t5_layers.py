@@ -98,6 +98,7 @@ class SelfAttention(nn.Module):
         self.num_heads = config.num_heads
         inner = config.num_heads * config.head_dim
         self.norm = RMSNorm(config.dim)
+        # scores are unscaled, so queries begin smaller by the root of a head's width
         self.qkv = linear(config.dim, 3 * inner, config.dim**-0.5)
         nn.init.normal_(self.qkv.weight[:inner].data, std=(config.dim * config.head_dim) ** -0.5)
         self.out = linear(inner, config.dim, inner**-0.5)

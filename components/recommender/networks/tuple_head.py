@@ -43,6 +43,7 @@ class TupleHead(nn.Module):
 
     def prefix(self, codes: Int[Tensor, "* level"], level: int) -> Float[Tensor, "* hidden"]:
         """What the codes of the levels before `level` add to its hidden layer."""
+        # the tables of all levels before lie in one: each code counts from where its level begins
         offsets = torch.tensor([0, *self.num_codes], device=codes.device).cumsum(0)[:level]
         return self.from_prefix[level][codes[..., :level] + offsets].sum(dim=-2)
 

@@ -37,6 +37,7 @@ def child_token_log_probs(
     A code beyond its table (a collision token that came after training) is scored as the last one.
     """
     first, last = tokens.first[depth], tokens.first[depth] + tokens.num_codes[depth]
+    # places without a child are looked up too, at any code, and come out as -inf
     is_missing, code = level.child[node] < 0, level.code[node].clamp(max=last - first - 1)
     if normalize == "vocabulary":
         scores = (states @ network.embedding.T).log_softmax(dim=-1)[..., first:last]

@@ -46,7 +46,7 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
     if found != key:
         raise CheckpointMismatch(
             f"{path}: belongs to another training (its key is {found}, this one's {key}): data, config, seed or "
-            "shapes differ. Remove it to train from the start, or point to this training's own file"
+            "shapes differ. Remove it to train from the start"
         )
     torch.set_rng_state(random)
     return state

@@ -39,6 +39,7 @@ class ClippedAdamW:
 
     def step(self, loss: Tensor, *, num_steps: int, epoch: int) -> float:
         """Follow the gradient of `loss` and return its value. Raises TrainingDiverged naming the step."""
+        # the schedule counts from 0, the message from 1
         share = schedule(self.steps, num_steps, self.config.warmup_share)
         self.steps += 1
         if not math.isfinite(value := loss.item()):

@@ -30,6 +30,7 @@ def spectral_vectors(
     has = sp.csr_matrix((ones, (sequences.user_of_event(), sequences.items)), shape=shape)
     has.data[:] = 1  # an item counts once a user, however often
     users, items = np.asarray(has.sum(axis=1)).ravel(), np.asarray(has.sum(axis=0)).ravel()
+    # the root of both degrees: a pair of a busy user and a popular item says little
     scaled = sp.diags((users + SMOOTHING) ** -0.5) @ has @ sp.diags((items + SMOOTHING) ** -0.5)
     rank = min(dim, min(shape) - 1)
     vectors = np.zeros((sequences.num_items, dim), dtype=np.float32)

@@ -197,6 +197,7 @@ def _drawn(
     sequences: TrainingSequences, per_user: int, rng: np.random.Generator
 ) -> Int[np.ndarray, "target"]:
     """At most `per_user` events of each user, without replacement."""
+    # users stay together, their events in random order: the first few are a draw without replacement
     order = np.lexsort((rng.random(len(sequences.items)), sequences.user_of_event()))
     rank = np.arange(len(order)) - np.repeat(sequences.offsets[:-1], np.diff(sequences.offsets))
     return order[rank < per_user]

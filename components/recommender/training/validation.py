@@ -37,6 +37,7 @@ def validation_targets(
     rng: np.random.Generator,
 ) -> Int[np.ndarray, "T"]:
     """Held-out events to rank: items that training knows and the user did not have before."""
+    # one number for user and item (64 bits: users times items outgrow 32)
     key = sequences.user_of_event() * np.int64(sequences.num_items) + sequences.items
     is_first = np.zeros(len(key), dtype=bool)
     is_first[np.unique(key, return_index=True)[1]] = True
@@ -78,6 +79,7 @@ def validation_ndcg(
         row, event = flat_runs(opens[chunk], end)
         seen = network.place[torch.from_numpy(sequences.items[event].astype(np.int64)).to(device)]
         scores[torch.from_numpy(row).to(device), seen] = -torch.inf
+        # a tie counts for the target
         rank = 1 + (scores > wanted).sum(dim=1)
         gains += float((rank <= 10).div(torch.log2(rank + 1.0)).sum())
     return gains / len(targets)

@@ -54,6 +54,7 @@ def known_before(sequences: TrainingSequences, *, strict_time: bool) -> Int[np.n
     position = np.arange(len(sequences.items))
     if not strict_time:
         return position
+    # an event that opens a moment ends the history of all events of that moment
     new_moment = np.diff(sequences.times, prepend=-1) != 0
     new_moment[sequences.offsets[:-1]] = True
     return np.maximum.accumulate(np.where(new_moment, position, 0))
@@ -72,6 +73,7 @@ def cut_windows(
         if length <= max_length:
             cuts = np.array([start, stop])
         else:
+            # drawn anew each epoch: an event does not always open its window, with the same history before it
             head = start + rng.integers(1, stride + 1)
             cuts = np.concatenate([[start], np.arange(head, stop, stride), [stop]])
         begin.append(cuts[:-1])
