@@ -73,8 +73,9 @@ def test_the_rest_of_the_codebook_is_parked_where_no_vector_is_nearest(seed, ite
     assert torch.isfinite(coded.codebooks).all()
     assert space.size <= items
     with torch.no_grad():
-        reach = 10 * space.autoencoder.encode(x).abs().max()
-    later = reach * (2 * torch.rand(50, 2, generator=generator) - 1)
+        reach = space.autoencoder.encode(x).abs().max()
+    near = reach * (2 * torch.rand(50, 2, generator=generator) - 1)
+    later = torch.cat([near / 10, near, near * 10])
     assert quantize(later, coded.codebooks).codes.max() < space.size
 
 
