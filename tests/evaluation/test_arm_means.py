@@ -41,6 +41,8 @@ def test_a_smaller_alpha_is_a_wider_interval():
         for alpha in (0.025, 0.0025)
     )
     assert wider.lower < wide.lower < wide.mean < wide.upper < wider.upper
+    # 95 %, so 1.96 standard errors to either side
+    assert wide.upper - wide.lower == pytest.approx(2 * 1.96 * values.std() / math.sqrt(200), rel=0.05)
 
 
 def test_no_users_is_nan():

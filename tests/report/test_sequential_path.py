@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from components.evaluation.sequential import SequentialPath, follow
 from components.report.sequential_path import sequential_path
@@ -21,6 +22,7 @@ def test_looks_before_the_first_are_not_drawn_and_the_decision_is_marked():
     (plot,) = drawn(sequential_path(path))
     line = next(trace for trace in plot["data"] if trace.get("name") == "mean difference")
     assert min(line["x"]) >= 100
+    assert line["y"][-1] == pytest.approx(path.mean[-1], rel=1e-5)
     assert [shape["x0"] for shape in plot["layout"]["shapes"]] == [path.decided_at]
 
 
