@@ -10,6 +10,7 @@ from jaxtyping import Int
 from components.evaluation.gate import GateProfile
 from components.evaluation.plan import ReplayPlan
 from components.evaluation.replay import compare, score_replay
+from components.evaluation.satisfiability import satisfiability_of
 
 _GUESSED_FROM = ("popularity", "random")
 
@@ -24,7 +25,7 @@ def why_underpowered(
     """
     scores = score_replay(plan, {arm: lists[arm] for arm in _GUESSED_FROM}, metrics=(profile.primary.metric,))
     guess = compare(scores, *_GUESSED_FROM, metric=profile.primary.metric, resamples=2_000)
-    found = profile.satisfiability(
-        users=len(plan.users), sd=guess.sd, candidates=int(plan.candidates.sum()), requests=len(plan)
+    found = satisfiability_of(
+        profile, users=len(plan.users), sd=guess.sd, candidates=int(plan.candidates.sum()), requests=len(plan)
     )
     return f"profile {profile.name}: {found.reason}" if found.reason else None
