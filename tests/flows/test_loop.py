@@ -362,7 +362,7 @@ def test_a_champion_that_has_seen_the_window_makes_the_replay_invalid(finished: 
     assert evidence["measured"]["outcome"] == "INVALID"
     (reason, *_) = evidence["measured"]["reasons"]
     assert reason.startswith("champion was trained past the cut")
-    assert "begin the window at" in reason
+    assert "Begin the window at" in reason
 
 
 def test_modes_are_settings_and_alpha_is_spent_on_the_ledger(finished: Home) -> None:
