@@ -29,15 +29,9 @@ from prefect.states import Crashed
 from components.artifact import digest_of
 from components.data import lease
 from flows.settings import Settings, load_settings
-from flows.warehouse import warehouse
+from flows.warehouse import RETRAINING, warehouse
 
-LEASE = "retraining"
 _ALIVE = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
-
-
-def refuse_if_retraining() -> None:
-    """Raise LeaseHeld, naming the holder, if a retraining of this warehouse goes on. Takes nothing."""
-    lease.refuse_if_held(warehouse(), LEASE)
 
 
 @contextmanager
@@ -48,7 +42,7 @@ def only_retraining() -> Iterator[lease.Lease]:
     """
     settings, me = load_settings(), UUID(runtime.flow_run.id)
     tag = warehouse_tag(settings)
-    with lease.hold_lease(warehouse(), LEASE, owner=lease.this_process()) as held:
+    with lease.hold_lease(warehouse(), RETRAINING, owner=lease.this_process()) as held:
         with get_client(sync_client=True) as client:
             client.update_flow_run(me, tags={*runtime.flow_run.tags, tag})
             _sweep_dead_runs(client, tag, alive=me)

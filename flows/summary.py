@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from components.evaluation.evidence import ReplayEvidence
-from flows.stages import StageResult
+
+if TYPE_CHECKING:
+    from flows.stages import StageResult
 
 
 @dataclass(frozen=True, kw_only=True)

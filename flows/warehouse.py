@@ -1,4 +1,4 @@
-"""The open warehouse of this process."""
+"""The open warehouse of this process, and who may retrain on it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ from flows.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from components.data.warehouse import Engine
+
+
+RETRAINING = "retraining"  # the lease that a retraining holds
+
+
+def refuse_if_retraining() -> None:
+    """Raise LeaseHeld, naming the holder, if a retraining of this warehouse goes on. Takes nothing."""
+    from components.data.lease import refuse_if_held
+
+    refuse_if_held(warehouse(), RETRAINING)
 
 
 def warehouse(settings: Settings | None = None) -> Engine:

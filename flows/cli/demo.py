@@ -74,7 +74,7 @@ def _run_cycles(
     from flows.cli.summary_box import summary_box
     from flows.local.console import console, dimmed
     from flows.local.servers import running_servers
-    from flows.retraining_lease import refuse_if_retraining
+    from flows.warehouse import refuse_if_retraining
 
     refuse_if_retraining()
     with running_servers(settings, dimmed) as servers:

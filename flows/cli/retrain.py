@@ -41,8 +41,8 @@ def retrain(
     from flows.local.console import console, dimmed
     from flows.local.servers import running_servers
     from flows.request import cycle_request, settle_cycle
-    from flows.retraining_lease import refuse_if_retraining
     from flows.settings import load_settings
+    from flows.warehouse import refuse_if_retraining
 
     request = cycle_request(
         source=source,

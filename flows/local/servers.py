@@ -75,19 +75,23 @@ def running_servers(
         with _lock(settings):
             use = sign_in(_users(settings))
             try:
-                started = _ensure_running(settings, needed, tell, begin)
+                keepers = _ensure_running(settings, needed, tell, begin)
             except BaseException:
                 _leave(settings, use)
                 raise
         try:
             yield Servers(
                 urls={"Prefect": settings.prefect_ui_url, "MLflow": settings.mlflow_tracking_uri},
-                started=started,
+                started=tuple(keepers),
                 seconds=time.perf_counter() - begin,
             )
         finally:
             with _lock(settings):
                 _leave(settings, use)
+            for (
+                keeper
+            ) in keepers.values():  # one that ended is not left a zombie; the others go on without us
+                keeper.poll()
 
 
 def mlflow_address(settings: Settings) -> str | None:
@@ -106,11 +110,11 @@ def mlflow_address(settings: Settings) -> str | None:
 
 def _ensure_running(
     settings: Settings, needed: Collection[str], tell: OnProgress, begin: float
-) -> tuple[str, ...]:
-    """Start what does not answer. Under the lock, so two recloops never start the same server."""
+) -> dict[str, subprocess.Popen[bytes]]:
+    """Start what does not answer; the keeper of each. Under the lock, so two recloops never start the same server."""
     missing = [s for s in local_servers(settings) if s.name in needed and not _answers(s)]
     if not missing:
-        return ()
+        return {}
     for server in missing:
         _clear_away(server, settings)
     tell(f"starting {' and '.join(server.title for server in missing)}")
@@ -120,7 +124,7 @@ def _ensure_running(
         tell(f"{server.title} answers after {time.perf_counter() - begin:.0f} s")
         if server.name == "mlflow":
             stamp_mlflow_database(settings)
-    return tuple(server.name for server in missing)
+    return keepers
 
 
 def _start(server: LocalServer, settings: Settings) -> subprocess.Popen[bytes]:
