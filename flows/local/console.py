@@ -19,7 +19,7 @@ OnStep = Callable[[int, int, dict[str, float]], None]
 def stage_line(stage: str, seconds: float, reused: bool, note: str) -> None:
     """One finished stage: what, how long, and the figure worth knowing."""
     spent = "[dim]reused[/dim]" if reused else f"{seconds:6.1f} s"
-    console.print(f"  [green]✓[/green] {stage:<20} {spent:>8}  [dim]{note}[/dim]")
+    console.print(f"  [green]✓[/green] {stage:<20} {spent:>8}  [dim]{escape(note)}[/dim]")
 
 
 def dimmed(text: str) -> None:
@@ -53,7 +53,7 @@ def progress_bar(what: str) -> Iterator[OnStep]:
 
 
 def error_panel(error: Exception) -> None:
-    """A failure that a person can mend: what, where, how."""
+    """A failure that a person can fix: what, where, how."""
     from rich.panel import Panel
     from rich.text import Text
 

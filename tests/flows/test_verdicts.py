@@ -34,12 +34,12 @@ from components.features.graph import item_graph
 from components.features.sequences import user_sequences
 from components.recommender.arm import Arm, Histories
 from components.recommender.arms.dense_arm import DenseConfig
-from components.recommender.mixer import MixerConfig
-from components.recommender.mmgrec import MMGRecConfig, train_mmgrec
-from components.recommender.popularity import fit_popularity, fit_recent_popularity
-from components.recommender.sasrec import train_sasrec
+from components.recommender.arms.mmgrec import MMGRecConfig, train_mmgrec
+from components.recommender.arms.sasrec import train_sasrec
+from components.recommender.baselines.popularity import fit_popularity, fit_recent_popularity
+from components.recommender.networks.mixer import MixerConfig
 from components.recommender.sequences import TrainingSequences
-from components.recommender.training import TrainingConfig
+from components.recommender.training.training_config import TrainingConfig
 from components.registry.bundle import BundleFacts, BundleMismatch, build_bundle, open_bundle
 from components.tokenizer import config as tokenizer_presets
 from components.tokenizer.fit import fit_tokenizer

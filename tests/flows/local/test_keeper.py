@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.local.engine_servers import local_servers, run_folder
-from flows.local.process import read_record, write_record
+from flows.local.engine_servers import local_servers
+from flows.local.process import read_record
 from flows.local.server import healthy
 from flows.local.servers import running_servers
-from flows.local.users import in_use, sign_in, sign_out
 from flows.settings import Settings
 from tests.flows.local.test_servers import ROOT, settings_in, until
 
@@ -84,18 +83,3 @@ def test_servers_live_while_anyone_uses_them(tmp_path: Path) -> None:
         survivor.wait()
         assert until(lambda: not any(healthy(s.health) for s in (prefect, mlflow)), seconds=30)
         assert until(lambda: not prefect.record.exists() and not mlflow.record.exists(), seconds=30)
-
-
-def test_a_dead_user_counts_for_nothing(tmp_path: Path) -> None:
-    users = tmp_path / "users"
-    assert not in_use(users)
-    mine = sign_in(users)
-    assert in_use(users)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        write_record(users / "other.json", other.pid)
-        sign_out(mine)
-        assert in_use(users)
-        other.kill()
-    assert not in_use(users)
-    assert not list(users.iterdir())
-    assert run_folder(settings_in(tmp_path)) == tmp_path / "run"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import http.server
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -29,11 +26,9 @@ from flows.local.process import (
     port_taken,
     read_record,
     spawn,
-    stop_groups,
     write_record,
 )
 from flows.local.servers import Servers, running_servers
-from flows.local.site import static_site
 from flows.settings import LOOPBACK, Settings, engine_environment
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -236,59 +231,6 @@ def test_servers_elsewhere_are_left_alone(tmp_path: Path) -> None:
         }
 
 
-def test_a_record_knows_its_process_and_no_other(tmp_path: Path) -> None:
-    child = spawn(SLEEPER, environ=os.environ, folder=tmp_path, log=tmp_path / "log")
-    path = tmp_path / "sleeper.json"
-    write_record(path, child.pid, port=1)
-    record = read_record(path)
-    assert record is not None
-    assert record.alive
-    # the same id, used again by a later process
-    assert not Recorded(pid=record.pid, created=record.created - 100, port=1).alive
-    stop_groups([child.pid])
-    assert not record.alive
-    child.wait()
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", json.dumps({"pid": 1}), json.dumps({"pid": 1, "x": 2})])
-def test_a_damaged_record_is_no_record(tmp_path: Path, content: str) -> None:
-    (tmp_path / "x.json").write_text(content)
-    assert read_record(tmp_path / "x.json") is None
-
-
-def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.local.process._STOP_SECONDS", 1.0)
-    stubborn = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEPER[-1]}"
-    log = tmp_path / "log"
-    child = spawn((sys.executable, "-c", stubborn), environ=os.environ, folder=tmp_path, log=log)
-    assert until(lambda: log.read_text() == "up\n")
-    stop_groups([child.pid])
-    assert child.wait() == -signal.SIGKILL
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
-def test_a_killed_parent_leaks_nothing(tmp_path: Path) -> None:
-    """SIGKILL leaves the parent no chance to clean up; the child must end by itself."""
-    parent = textwrap.dedent(
-        f"""
-        import os, time
-        from pathlib import Path
-        from flows.local.process import spawn
-        folder = Path({str(tmp_path)!r})
-        print(spawn({SLEEPER!r}, environ=os.environ, folder=folder, log=folder / "log").pid, flush=True)
-        time.sleep(600)
-        """
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", parent], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        child = int(process.stdout.readline())
-        assert until(lambda: (tmp_path / "log").read_text() == "up\n")
-        process.kill()
-    assert until(lambda: not group_members(child))
-
-
 def test_sigterm_stops_what_was_started(tmp_path: Path) -> None:
     """The body of a `with running_servers` is left by SystemExit, so every `finally` runs."""
     code = textwrap.dedent(
@@ -313,36 +255,3 @@ def test_sigterm_stops_what_was_started(tmp_path: Path) -> None:
         process.terminate()
         assert process.stdout.read() == "cleaned up\n"
     assert process.returncode == 128 + signal.SIGTERM
-
-
-@pytest.fixture
-def pages(tmp_path: Path) -> Iterator[dict[str, str]]:
-    settings = settings_in(tmp_path)
-    settings.data_docs.parent.mkdir(parents=True)
-    settings.data_docs.write_text("<h1>docs</h1>")
-    (tmp_path / "secret.db").write_text("secret")
-    with static_site(settings) as addresses:
-        yield addresses
-
-
-def test_data_docs_are_served_and_nothing_else(pages: dict[str, str]) -> None:
-    docs = pages["Data Docs"]
-    assert answer(docs) == (200, "<h1>docs</h1>")
-    base = docs.removesuffix("data-docs/index.html")
-    for path in ("", "secret.db", "data-docs/../secret.db", "data-docs/%2e%2e/%2e%2e/secret.db", "reports/"):
-        assert answer(base + path)[0] == 404, path
-    assert answer(docs, Host="attacker.example.org:80")[0] == 403
-
-
-def test_the_pages_port_in_use_is_named(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
-    with http.server.HTTPServer(
-        (LOOPBACK, settings.docs_port), http.server.BaseHTTPRequestHandler
-    ) as stranger:
-        threading.Thread(target=stranger.serve_forever, daemon=True).start()
-        with (
-            pytest.raises(PortInUse, match=f"RECLOOP_DOCS_PORT={settings.docs_port + 1}"),
-            static_site(settings),
-        ):
-            pass
-        stranger.shutdown()

@@ -1,0 +1,61 @@
+"""Pages over HTTP: two folders and nothing else, to this machine's own names only."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.local.process import (
+    PortInUse,
+)
+from flows.local.site import show_page, static_site
+from flows.settings import LOOPBACK
+from tests.flows.local.test_servers import answer, settings_in
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Iterator[dict[str, str]]:
+    settings = settings_in(tmp_path)
+    settings.data_docs.parent.mkdir(parents=True)
+    settings.data_docs.write_text("<h1>docs</h1>")
+    (tmp_path / "secret.db").write_text("secret")
+    with static_site(settings) as addresses:
+        yield addresses
+
+
+def test_data_docs_are_served_and_nothing_else(pages: dict[str, str]) -> None:
+    docs = pages["Data Docs"]
+    assert answer(docs) == (200, "<h1>docs</h1>")
+    base = docs.removesuffix("data-docs/index.html")
+    for path in ("", "secret.db", "data-docs/../secret.db", "data-docs/%2e%2e/%2e%2e/secret.db", "reports/"):
+        assert answer(base + path)[0] == 404, path
+    assert answer(docs, Host="attacker.example.org:80")[0] == 403
+
+
+def test_the_pages_port_in_use_is_named(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    with http.server.HTTPServer(
+        (LOOPBACK, settings.docs_port), http.server.BaseHTTPRequestHandler
+    ) as stranger:
+        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+        with (
+            pytest.raises(PortInUse, match=f"RECLOOP_DOCS_PORT={settings.docs_port + 1}"),
+            static_site(settings),
+        ):
+            pass
+        stranger.shutdown()
+
+
+def test_a_page_is_shown_once_and_anew_when_it_changed(tmp_path: Path) -> None:
+    page, reports = tmp_path / "report.html", tmp_path / "reports"
+    page.write_text("first")
+    shown = show_page(reports, page, "r.html")
+    before = shown.stat().st_mtime_ns
+    assert show_page(reports, page, "r.html").stat().st_mtime_ns == before
+    page.write_text("drawn anew")
+    assert show_page(reports, page, "r.html").read_text() == "drawn anew"
+    assert [path.name for path in reports.iterdir()] == ["r.html"]

@@ -1,0 +1,81 @@
+"""What a request leaves open is settled the same way whoever asks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from components.data.cycles import record_cycle
+from flows.request import BadRequest, BatchRequest, CycleRequest, cycle_request, settle_batch, settle_cycle
+from flows.warehouse import warehouse
+
+LAST = datetime(2024, 3, 2, 15, tzinfo=UTC)
+NOW = LAST + timedelta(seconds=1)  # the data's own
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A source of 40 events, an hour apart, up to LAST."""
+    monkeypatch.setenv("RECLOOP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RECLOOP_WAREHOUSE_URL", f"sqlite:///{tmp_path}/warehouse.db")
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    times = [LAST - timedelta(hours=hours) for hours in range(40)]
+    table = {"user_id": "u", "item_id": "i", "timestamp": [t.isoformat() for t in times]}
+    pd.DataFrame(table).to_csv(folder / "events.csv", index=False)
+    pd.DataFrame({"item_id": ["i"], "title": ["I"]}).to_csv(folder / "items.csv", index=False)
+    return str(folder)
+
+
+def finish(as_of: datetime) -> None:
+    record_cycle(
+        warehouse(), cycle_id=as_of.isoformat(), as_of=as_of, train_cutoff=as_of - timedelta(days=1),
+        verdict="HOLD", versions={}, summary={},
+    )  # fmt: skip
+
+
+def test_now_is_the_datas_own_end(shop: str) -> None:
+    batch = settle_batch(BatchRequest(source=shop))
+    assert batch.as_of == NOW
+    assert len(batch.read().events) == 40
+
+
+def test_events_of_the_future_are_read_where_now_is_left_open_and_have_not_arrived_where_it_is_said(
+    shop: str,
+) -> None:
+    """The contracts quarantine them by name; they are not dropped in silence."""
+    events = pd.read_csv(Path(shop) / "events.csv")
+    events.loc[0, "timestamp"] = "2099-01-01T00:00:00Z"
+    events.to_csv(Path(shop) / "events.csv", index=False)
+    left_open = settle_batch(BatchRequest(source=shop))
+    assert left_open.as_of == NOW - timedelta(hours=1)
+    assert len(left_open.read().events) == 40
+    assert len(settle_batch(BatchRequest(source=shop, as_of=NOW)).read().events) == 39
+
+
+def test_the_cut_is_where_the_last_cycles_replay_ended(shop: str) -> None:
+    with pytest.raises(BadRequest, match="--train-cutoff 1998-01-01T00:00Z"):
+        settle_cycle(CycleRequest(source=shop))
+    for days in (20, 10):
+        finish(NOW - timedelta(days=days))
+    finish(NOW)  # this very cycle, finished before: not earlier
+    cycle = settle_cycle(CycleRequest(source=shop))
+    assert (cycle.train_cutoff, cycle.as_of) == (NOW - timedelta(days=10), NOW)
+
+
+def test_the_same_request_is_the_same_cycle_however_it_was_left_open(shop: str) -> None:
+    cut = NOW - timedelta(days=1)
+    left_open = settle_cycle(CycleRequest(source=shop, train_cutoff=cut))
+    said = settle_cycle(CycleRequest(source=shop, train_cutoff=cut, as_of=NOW))
+    other = settle_cycle(CycleRequest(source=shop, train_cutoff=cut, as_of=NOW, seed=8))
+    assert left_open.id == said.id != other.id
+
+
+def test_a_cut_behind_now_is_refused(shop: str) -> None:
+    with pytest.raises(BadRequest, match="Pass an earlier --train-cutoff"):
+        settle_cycle(CycleRequest(source=shop, train_cutoff=NOW + timedelta(days=1)))
+    with pytest.raises(BadRequest, match="challenger"):
+        cycle_request(source=shop, challenger="bert")
