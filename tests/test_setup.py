@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,17 @@ def test_workflows_are_pinned_and_may_do_little(path: Path) -> None:
         for step in job["steps"]:
             if "uses" in step:
                 assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", step["uses"]), step["uses"]
+
+
+def test_a_users_own_module_of_our_name_is_not_shadowed(tmp_path: Path) -> None:
+    """In their folder `import flows` finds theirs, and the command line there is still ours."""
+    (tmp_path / "flows.py").write_text("whose = 'theirs'\n")
+    theirs = subprocess.run(
+        [sys.executable, "-c", "import flows; print(flows.whose)"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert theirs.stdout == "theirs\n"
+    script = Path(sys.executable).with_name("recloop")
+    done = subprocess.run([script, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert " retrain " in done.stdout
