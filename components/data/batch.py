@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -50,6 +51,8 @@ class CheckedBatch:
     items: pd.DataFrame  # ITEM_COLUMNS + source_row; typed, one row an item
     quarantined: pd.DataFrame  # QUARANTINE_COLUMNS: event|item, source_row, JSON, codes joined by |
     data_docs: str  # path of the Data Docs page of this validation; "" if none was built
+    as_of: datetime | None = None  # the batch's own now, with a zone; None: not told (see `knowledge`)
+    since: datetime | None = None  # it tells of [since, as_of); None: from the first event on
 
 
 def write_checked(checked: CheckedBatch, folder: Path) -> None:
@@ -57,13 +60,17 @@ def write_checked(checked: CheckedBatch, folder: Path) -> None:
     for name in _TABLES:
         getattr(checked, name).to_parquet(folder / f"{name}.parquet", index=False)
     words = {"source": checked.source, "digest": checked.digest, "data_docs": checked.data_docs}
+    words |= {name: at.isoformat() for name in _MOMENTS if (at := getattr(checked, name)) is not None}
     (folder / "batch.json").write_text(json.dumps(words, indent=1, sort_keys=True))
 
 
 def read_checked(folder: Path) -> CheckedBatch:
     """The batch of `write_checked`."""
     tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES}
-    return CheckedBatch(**json.loads((folder / "batch.json").read_text()), **tables)
+    words = json.loads((folder / "batch.json").read_text())
+    words |= {name: datetime.fromisoformat(words[name]) for name in _MOMENTS if name in words}
+    return CheckedBatch(**words, **tables)
 
 
+_MOMENTS = ("as_of", "since")
 _TABLES = ("events", "items", "quarantined")

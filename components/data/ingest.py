@@ -4,7 +4,8 @@ Holds per landed batch, in one transaction: accepted + quarantined + duplicates 
 counted on the rows as they lie in the tables. The batches of one dataset give the same `events` and `items`
 in whatever order they arrive, with two exceptions that no order-free rule could decide well: of two events
 with one id and different payloads the first to arrive stands, and of two descriptions of an item whose
-batches reach equally far in time the last to arrive stands.
+batches reach equally far in time the last to arrive stands. When an event was known depends on what had been
+told before it (see `knowledge`).
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, RowMapping, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, update
 
 from components.data.batch import QUARANTINE_COLUMNS, CheckedBatch
+from components.data.columns import micros, nullable
+from components.data.erased_users import ERASED_USER, forget
+from components.data.item_history import merge_items, write_items
+from components.data.knowledge import Knowledge, knowledge_of
 from components.data.moments import Clock, from_micros, to_micros, utc_now
-from components.data.schema import batches, events, items, quarantine
+from components.data.schema import batches, events, quarantine
 from components.data.warehouse import reading, rows_where, writing
 from components.faults import crash_point
 
 CONFLICT = "conflicting_payload"
-_DESCRIPTION = ("title", "description", "categories", "attributes", "image_path", "audio_path")
 
 
 class DatasetMismatch(Exception):
@@ -49,6 +53,7 @@ class BatchResult:
     accepted: int = 0
     quarantined: int  # by the contracts, or for another payload under a known id
     duplicates: int = 0  # known id, same payload
+    late: int = 0  # of the accepted: of a time that had been told of before (see `knowledge`)
     items_received: int
     items_new: int = 0
     items_updated: int = 0
@@ -62,44 +67,54 @@ def land_batch(engine: Engine, checked: CheckedBatch, *, now: Clock = utc_now) -
     """Put the batch's events and items into the warehouse and its bad rows into quarantine.
 
     Landing the same digest again changes nothing and returns the first result. Of an item, the description
-    of the batch whose events reach furthest in time stands (a batch of items alone counts as reaching to the
-    newest event known), with the earliest `available_at` ever stated.
+    of the batch that reaches furthest in time stands (to its `as_of`, or its last event; a batch of items
+    alone that has no `as_of` counts as reaching to the newest event known), with the earliest `available_at`
+    ever stated. Rows of erased users are not taken in: nothing but their number is kept.
 
     Raises DatasetMismatch if the warehouse holds another source's data.
     """
     with writing(engine, "ingest") as connection:
-        _one_dataset(connection, checked.source)
-        if earlier := _find(connection, checked.digest, "landed"):
-            return earlier
-        event_rows = _event_rows(checked)
-        fresh, conflicts, num_duplicates = _sort_events(connection, event_rows)
-        refused = [*_quarantine_rows(checked.quarantined), *conflicts]
-        new_items, item_updates, num_updated = _merge_items(connection, checked)
-        num_bad_items = sum(row["kind"] == "item" for row in refused)
-        result = _record(
-            connection,
-            BatchResult(
-                **_identity(checked),
-                state="landed",
-                accepted=len(fresh),
-                quarantined=len(refused) - num_bad_items,
-                duplicates=num_duplicates,
-                items_new=len(new_items),
-                items_updated=num_updated,
-                items_unchanged=len(checked.items) - len(new_items) - num_updated,
-                items_quarantined=num_bad_items,
-            ),
-            now,
-        )
-        this_batch = {"batch_id": result.batch_id}
-        _insert(connection, events, [row | this_batch for row in fresh])
-        _insert(connection, items, [row | this_batch for row in new_items])
-        _insert(connection, quarantine, [row | this_batch for row in refused])
-        if item_updates:  # executemany: the other keys of a row name the columns to set
-            connection.execute(update(items).where(items.c.item_id == bindparam("known_id")), item_updates)
-        _assert_nothing_lost(connection, result)
-        crash_point("ingest:before-commit")
-    crash_point("ingest:after-commit")
+        result = land_within(connection, checked, now=now)
+        if not result.repeated:
+            crash_point("ingest:before-commit")
+    if not result.repeated:
+        crash_point("ingest:after-commit")
+    return result
+
+
+def land_within(connection: Connection, checked: CheckedBatch, *, now: Clock = utc_now) -> BatchResult:
+    """`land_batch` as a part of a greater transaction, one that is `writing` "ingest"."""
+    _one_dataset(connection, checked.source)
+    if earlier := _find(connection, checked.digest, "landed"):
+        return earlier
+    checked = forget(connection, checked)
+    knowledge = knowledge_of(connection, since=checked.since, as_of=checked.as_of)
+    fresh, conflicts, num_duplicates = _sort_events(connection, _event_rows(checked, knowledge))
+    refused = [*_quarantine_rows(checked.quarantined), *conflicts]
+    merged = merge_items(connection, checked, knowledge)
+    num_bad_items = sum(row["kind"] == "item" for row in refused)
+    result = _record(
+        connection,
+        BatchResult(
+            **_identity(checked),
+            state="landed",
+            accepted=len(fresh),
+            quarantined=len(refused) - num_bad_items,
+            duplicates=num_duplicates,
+            late=sum(row["known_at"] is not None for row in fresh),
+            items_new=len(merged.new),
+            items_updated=merged.num_updated,
+            items_unchanged=len(checked.items) - len(merged.new) - merged.num_updated,
+            items_quarantined=num_bad_items,
+        ),
+        knowledge,
+        now,
+    )
+    this_batch = {"batch_id": result.batch_id}
+    _insert(connection, events, [row | this_batch for row in fresh])
+    _insert(connection, quarantine, [row | this_batch for row in refused])
+    write_items(connection, merged, result.batch_id)
+    _assert_nothing_lost(connection, result)
     return result
 
 
@@ -123,7 +138,8 @@ def stop_batch(engine: Engine, checked: CheckedBatch, why: str, *, now: Clock = 
             quarantined=int((kinds == "event").sum()),
             items_quarantined=int((kinds == "item").sum()),
         )
-        return _record(connection, result, now)
+        knowledge = knowledge_of(connection, since=checked.since, as_of=checked.as_of)
+        return _record(connection, result, knowledge, now)
 
 
 def watermark(connection: Connection) -> int:
@@ -171,15 +187,16 @@ def _identity(checked: CheckedBatch) -> dict[str, Any]:
     }
 
 
-def _record(connection: Connection, result: BatchResult, now: Clock) -> BatchResult:
+def _record(connection: Connection, result: BatchResult, knowledge: Knowledge, now: Clock) -> BatchResult:
     """Write the row of `batches`, which gives the batch its number."""
     row = asdict(result) | {"landed_at": to_micros(now())}
+    row |= {"since_at": knowledge.since, "as_of": knowledge.as_of}
     del row["batch_id"], row["repeated"]
     batch_id = connection.execute(insert(batches).values(row).returning(batches.c.batch_id)).scalar_one()
     return replace(result, batch_id=batch_id)
 
 
-def _event_rows(checked: CheckedBatch) -> Iterator[dict[str, Any]]:
+def _event_rows(checked: CheckedBatch, knowledge: Knowledge) -> Iterator[dict[str, Any]]:
     """Rows of `events` (all but the batch), each with its `source_row`."""
     frame = checked.events
     columns = (
@@ -187,21 +204,22 @@ def _event_rows(checked: CheckedBatch) -> Iterator[dict[str, Any]]:
         frame["user_id"],
         frame["item_id"],
         frame["event_type"],
-        _micros(frame["timestamp"]),
-        _nullable(frame["value"]),
-        _nullable(frame["source_row"]),
+        micros(frame["timestamp"]),
+        nullable(frame["value"]),
+        nullable(frame["source_row"]),
     )
-    for event_id, user, item, kind, micros, value, row in zip(*(c.tolist() for c in columns), strict=True):
+    for event_id, user, item, kind, at, value, row in zip(*(c.tolist() for c in columns), strict=True):
         # lengths first, so that no two payloads are spelled alike; JSON takes four times as long
-        payload = f"{len(user)}:{user}{len(item)}:{item}{len(kind)}:{kind}{micros} {value}"
+        payload = f"{len(user)}:{user}{len(item)}:{item}{len(kind)}:{kind}{at} {value}"
         yield {
             "event_id": event_id,
             "user_id": user,
             "item_id": item,
             "event_type": kind,
-            "occurred_at": micros,
+            "occurred_at": at,
             "value": value,
             "payload_hash": hashlib.sha256(payload.encode()).hexdigest(),
+            "known_at": knowledge.of_event(at),
             "source_row": row,
         }
 
@@ -226,69 +244,15 @@ def _sort_events(
             shown["timestamp"] = from_micros(row["occurred_at"]).isoformat()
             conflicts.append(
                 {"kind": "event", "source_row": source_row, "payload": json.dumps(shown), "reasons": CONFLICT}
+                | {"state": "open"}
             )
     return fresh, conflicts, len(rows) - len(fresh) - len(conflicts)
 
 
 def _quarantine_rows(refused: pd.DataFrame) -> list[dict[str, Any]]:
-    refused = refused[list(QUARANTINE_COLUMNS)].assign(source_row=_nullable(refused["source_row"]))
-    return [{str(k): v for k, v in row.items()} for row in refused.to_dict("records")]
-
-
-def _merge_items(
-    connection: Connection, checked: CheckedBatch
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
-    """Rows to insert, rows to update (with `known_id`), and how many of these say something new."""
-    rows = _item_rows(connection, checked)
-    ids = [row["item_id"] for row in rows]
-    known = {row[0]: row for row in rows_where(connection, items.c.item_id, ids, *items.columns[1:])}
-    new: list[dict[str, Any]] = []
-    updates: list[dict[str, Any]] = []
-    num_updated = 0
-    for row in rows:
-        if (held := known.get(row["item_id"])) is None:
-            new.append(row)
-            continue
-        old = held._mapping
-        merged = {name: row[name] for name in (*_DESCRIPTION, "described_at")}
-        if row["described_at"] < old["described_at"]:
-            merged = {name: old[name] for name in merged}
-        stated = [at for at in (row["available_at"], old["available_at"]) if at is not None]
-        merged["available_at"] = min(stated, default=None)
-        changed = [name for name, value in merged.items() if value != old[name]]
-        if changed:
-            updates.append(merged | {"known_id": row["item_id"]})
-            num_updated += changed != ["described_at"]
-    return new, updates, num_updated
-
-
-def _item_rows(connection: Connection, checked: CheckedBatch) -> list[dict[str, Any]]:
-    frame = checked.items
-    if len(checked.events):
-        described_at = max(_micros(checked.events["timestamp"]))
-    else:
-        described_at = connection.execute(select(func.max(events.c.occurred_at))).scalar() or 0
-    columns = [
-        frame["item_id"],
-        *(_nullable(frame[name]) for name in _DESCRIPTION),
-        _micros(frame["available_at"]),
-    ]
-    names = ("item_id", *_DESCRIPTION, "available_at")
-    return [
-        dict(zip(names, values, strict=True)) | {"described_at": described_at}
-        for values in zip(*(column.tolist() for column in columns), strict=True)
-    ]
-
-
-def _micros(moments: pd.Series) -> pd.Series:
-    """Microseconds since 1970 as int, None where there is no moment."""
-    moments = pd.to_datetime(moments, utc=True).dt.as_unit("us")
-    return moments.astype("int64").astype(object).where(moments.notna(), None)
-
-
-def _nullable(column: pd.Series) -> pd.Series:
-    """The same values, with None for every kind of missing one."""
-    return column.astype(object).where(column.notna(), None)
+    refused = refused[list(QUARANTINE_COLUMNS)].assign(source_row=nullable(refused["source_row"]))
+    rows = [{str(k): v for k, v in row.items()} for row in refused.to_dict("records")]
+    return [row | {"state": "erased" if row["reasons"] == ERASED_USER else "open"} for row in rows]
 
 
 def _insert(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:

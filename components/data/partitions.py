@@ -13,13 +13,14 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy.sql.elements import ColumnElement
 
 from components.artifact import ArtifactDamaged
+from components.data.knowledge import known_by
 from components.data.moments import DAY_US, from_micros
 from components.data.schema import day_partitions, events
 
@@ -42,7 +43,8 @@ _SYNC_THREADS = 16  # an fsync waits for the disk, not for a core
 class Stretch:
     """A day, or the part of it inside the cut, with the figures that tell whether its rows have changed.
 
-    Landing adds rows under a new batch and erasing removes rows: either moves one of the last two.
+    Landing adds rows under a new batch, which moves one of the last two; erasing removes rows, and with them
+    what is recorded of their days.
     """
 
     from_at: int  # microseconds, included
@@ -55,18 +57,18 @@ class Stretch:
         return from_micros(self.from_at).date().isoformat()
 
 
-def within(from_at: int | None, until_at: int) -> list[Any]:
-    """Conditions for from_at <= occurred_at < until_at."""
-    before = [events.c.occurred_at < until_at]
-    return before if from_at is None else [events.c.occurred_at >= from_at, *before]
+def within(from_at: int | None, until_at: int, known_at: int) -> list[ColumnElement[bool]]:
+    """Conditions for from_at <= occurred_at < until_at, known by `known_at`."""
+    cut = [events.c.occurred_at < until_at, known_by(known_at)]
+    return cut if from_at is None else [events.c.occurred_at >= from_at, *cut]
 
 
-def stretches(connection: Connection, from_at: int | None, until_at: int) -> list[Stretch]:
+def stretches(connection: Connection, from_at: int | None, until_at: int, known_at: int) -> list[Stretch]:
     """The days that have events in the cut, clipped to it, in order of time."""
     day = (events.c.occurred_at + _EPOCH_DAYS * DAY_US) // DAY_US
     query = (
         select(day, func.count(), func.max(events.c.batch_id))
-        .where(*within(from_at, until_at))
+        .where(*within(from_at, until_at, known_at))
         .group_by(day)
         .order_by(day)
     )
@@ -114,20 +116,25 @@ def record(connection: Connection, written: dict[Stretch, str]) -> None:
     )
 
 
-def write(connection: Connection, stretch: Stretch, folder: Path) -> str:
+def write(connection: Connection, stretch: Stretch, folder: Path, known_at: int) -> str:
     """Write the rows of a stretch, sorted by timestamp, user_id, item_id, event_id; return the SHA-256."""
     table = events.c
     query = select(
         table.occurred_at, table.user_id, table.item_id, table.event_id, table.event_type, table.value
-    ).where(*within(stretch.from_at, stretch.until_at))
+    ).where(*within(stretch.from_at, stretch.until_at, known_at))
     # Sorted here, since databases differ in how they compare text. No two rows share their first four.
     rows = sorted(tuple(row) for row in connection.execute(query))
     names = ("timestamp", "user_id", "item_id", "event_id", "event_type", "value")
     columns = dict(zip(names, zip(*rows, strict=True), strict=True))
     arrays = [pa.array(columns[field.name], type=field.type) for field in EVENTS]
+    return write_table(pa.Table.from_arrays(arrays, schema=EVENTS), folder)
+
+
+def write_table(table: pa.Table, folder: Path) -> str:
+    """Write rows of EVENTS under their SHA-256, and return it; `sync` puts them on the disk."""
     buffer = io.BytesIO()
     pq.write_table(
-        pa.Table.from_arrays(arrays, schema=EVENTS),
+        table,
         buffer,
         compression="snappy",  # zstd's start-up costs more than it saves on the small files of sparse data
         use_dictionary=["user_id", "item_id", "event_type"],

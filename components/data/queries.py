@@ -25,6 +25,7 @@ class Counts:
     items: int  # described
     quarantined: int  # open rows, of events and items
     batches: int  # landed
+    late: int = 0  # of the events: told of after the time that they are of (see `knowledge`)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ def counts(engine: Engine) -> Counts:
             items=connection.execute(select(func.count()).select_from(items)).scalar_one(),
             quarantined=connection.execute(open_rows).scalar_one(),
             batches=connection.execute(landed).scalar_one(),
+            late=connection.execute(select(func.count(events.c.known_at))).scalar_one(),
         )
 
 

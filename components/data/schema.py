@@ -3,12 +3,14 @@
 `batches.batch_id` grows with every landing and is the ingestion watermark: "all batches up to 7" names one
 state of `events` for ever. `events` and `items` do not refer to each other, since either may arrive first.
 `promotions` and `alpha_ledger` are append-only: triggers in the migrations refuse updates and deletes.
+What "known at" means is said in `knowledge`.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Float,
@@ -51,6 +53,9 @@ batches = Table(
     Column("items_quarantined", Integer, nullable=False),
     Column("data_docs", Text, nullable=False, default=""),
     Column("landed_at", BigInteger, nullable=False),
+    Column("since_at", BigInteger),  # the batch tells of [since_at, as_of); null: from the first event on
+    Column("as_of", BigInteger),  # its own now; null: landed before this was kept, or not told
+    Column("late", Integer, nullable=False, server_default="0"),  # of the accepted
     UniqueConstraint("digest", "state", name="one_landing_a_digest"),
     CheckConstraint(
         "state <> 'landed' OR accepted + quarantined + duplicates = received", name="no_event_is_lost"
@@ -74,7 +79,8 @@ events = Table(
     Column("value", Float),
     Column("payload_hash", String(64), nullable=False),
     _batch_id(),
-    Index("events_in_time", "occurred_at", "batch_id"),
+    Column("known_at", BigInteger),  # of a late event; null: known when it happened
+    Index("events_in_time", "occurred_at", "batch_id", "known_at"),
     Index("events_of_item", "item_id", "occurred_at"),
     Index("events_of_user", "user_id", "occurred_at"),
 )
@@ -90,8 +96,25 @@ items = Table(
     Column("image_path", Text),
     Column("audio_path", Text),
     Column("available_at", BigInteger),  # the earliest that was ever stated; null: the first event decides
-    Column("described_at", BigInteger, nullable=False),  # latest event of the batch that described it last
+    Column("described_at", BigInteger, nullable=False),  # how far the batch that described it last reaches
     _batch_id(),
+)
+
+item_versions = Table(
+    "item_versions",  # what batches said of an item, whenever it was something new
+    metadata,
+    Column("item_id", Text, primary_key=True),
+    Column("batch_id", ForeignKey("batches.batch_id"), primary_key=True, index=True),
+    Column("title", Text),
+    Column("description", Text),
+    Column("categories", Text),
+    Column("attributes", Text),
+    Column("image_path", Text),
+    Column("audio_path", Text),
+    Column("available_at", BigInteger),  # as this batch stated it
+    Column("described_at", BigInteger, nullable=False),
+    Column("known_at", BigInteger),  # null: not told, so from the beginning
+    Column("is_late", Boolean, nullable=False),  # said to have been there when it was not yet known
 )
 
 quarantine = Table(
@@ -103,7 +126,10 @@ quarantine = Table(
     Column("source_row", BigInteger),
     Column("payload", Text, nullable=False),  # JSON
     Column("reasons", Text, nullable=False),  # joined by |
-    Column("state", String(16), nullable=False, default="open"),
+    Column("state", String(16), nullable=False, default="open", index=True),  # see `quarantine`
+    Column("resolved_at", BigInteger),
+    Column("resolved_batch_id", BigInteger),  # of a released row: the batch that it landed with
+    Column("resolution", Text),  # of a dropped row: why
     sqlite_autoincrement=True,
 )
 
@@ -129,6 +155,27 @@ snapshots = Table(
     Column("num_users", BigInteger, nullable=False),
     Column("num_items", BigInteger, nullable=False),
     Column("taken_at", BigInteger, nullable=False),
+    Column("known_by", BigInteger),  # null: its end
+    Column("num_left_out", BigInteger, nullable=False, server_default="0"),  # in the cut, known too late
+)
+
+superseded = Table(
+    "superseded",  # artifacts that were replaced, and by what
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("successor", String(64)),  # null: nothing was left
+    Column("why", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+erasures = Table(
+    "erasures",  # tombstones: users whose rows are not taken in again
+    metadata,
+    Column("user_key", String(64), primary_key=True),  # keyed hash of the user's id
+    Column("salt", String(32), nullable=False),  # the same in every row
+    Column("begun_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
 )
 
 stage_journal = Table(
@@ -203,16 +250,39 @@ cycles = Table(
     Column("recorded_at", BigInteger, nullable=False),
 )
 
+recommendation_runs = Table(
+    "recommendation_runs",  # what all lists of one scoring have in common
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("model_version", Text, nullable=False, index=True),
+    Column("bundle", String(64), nullable=False),  # digest; "" if not told
+    Column("feature_set", String(64), nullable=False),  # digest; "" if not told
+    Column("is_batch", Boolean, nullable=False),  # False: one list, made when it was asked for
+    Column("begun_at", BigInteger, nullable=False),
+)
+
 recommendations = Table(
     "recommendations",
     metadata,
-    Column("id", _Counter, primary_key=True),
-    Column("user_id", Text, nullable=False),
+    Column("run", ForeignKey("recommendation_runs.run"), primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("rank", Integer, primary_key=True, autoincrement=False),  # from 1
     Column("item_id", Text, nullable=False),
-    Column("rank", Integer, nullable=False),  # from 1
     Column("score", Float),
     Column("model_version", Text, nullable=False),
-    Column("served_at", BigInteger, nullable=False),
-    Index("recommendations_of_user", "user_id", "served_at"),
+    Column("features_as_of", BigInteger),  # null: not told
+    Column("scored_at", BigInteger, nullable=False),
+    Index("recommendations_of_user", "user_id", "scored_at"),
+    sqlite_with_rowid=False,
+)
+
+served_runs = Table(
+    "served_runs",  # append-only: the last row names the run whose lists are served
+    metadata,
+    Column("id", _Counter, primary_key=True),
+    Column("run", ForeignKey("recommendation_runs.run"), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    CheckConstraint("action IN ('publish', 'restore')", name="known_serving"),
     sqlite_autoincrement=True,
 )

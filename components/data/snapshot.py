@@ -3,7 +3,8 @@
 A snapshot is a published folder with `partitions.json`, which names the day files (see `partitions`) in
 order of time, and `items.parquet`. Its digest is the root of a tree of SHA-256, and another day costs a day.
 The ingestion watermark is not in the digest but in the table `snapshots`: batches that touch other days
-leave the digest as it is, and so does the order in which batches arrive.
+leave the digest as it is, and so does the order in which batches arrive. What becomes known after the
+snapshot's own moment, `known_by`, is not in it: late events, later descriptions (see `knowledge`).
 """
 
 from __future__ import annotations
@@ -22,15 +23,16 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 from components.artifact import ArtifactRef, publish, verified
 from components.data import partitions
 from components.data.ingest import watermark
+from components.data.item_history import DESCRIPTION, descriptions_known_by
+from components.data.knowledge import known_by as known
 from components.data.moments import Clock, from_micros, to_micros, utc_now
-from components.data.schema import events, items, snapshots
+from components.data.schema import events, snapshots
 from components.data.warehouse import reading, writing
 from components.faults import crash_point
 
-_TEXTS = ("title", "description", "categories", "attributes", "image_path", "audio_path")
 _ITEMS = pa.schema(
     {"item_id": pa.string()}
-    | {name: pa.string() for name in _TEXTS}
+    | {name: pa.string() for name in DESCRIPTION}
     | {"available_at": partitions.MOMENT, "first_event_at": partitions.MOMENT}
 )
 
@@ -41,21 +43,35 @@ class SnapshotEmpty(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotFacts:
-    """What a snapshot holds. Events lie in [start, end); items are those known before end."""
+    """What a snapshot holds. Events lie in [start, end); items are those that were there before end.
+
+    All of it was known by `known_by`.
+    """
 
     start: datetime | None  # None: from the first event on
     end: datetime
     num_events: int
     num_users: int
     num_items: int
+    known_by: datetime
+    num_late: int  # of the events: known later than they happened, and by `known_by`
 
 
 def take_snapshot(
-    engine: Engine, root: Path, *, start: datetime | None = None, end: datetime, now: Clock = utc_now
+    engine: Engine,
+    root: Path,
+    *,
+    start: datetime | None = None,
+    end: datetime,
+    known_by: datetime | None = None,
+    now: Clock = utc_now,
 ) -> ArtifactRef:
-    """Write events in [start, end) and the items known before `end`; reuse whatever is written already.
+    """Write events in [start, end) and the items there were before `end`, as known by `known_by`.
 
-    An item is known from its stated `available_at` or its first event on, whichever is earlier; that moment
+    `known_by` is `end`, unless said otherwise: what is learned later of the time before a cut does not enter
+    it, so a cut that lies in the past keeps its digest. What is written already is reused.
+
+    An item is there from its stated `available_at` or its first event on, whichever is earlier; that moment
     is its `available_at` in the snapshot. An item that only events speak of is in it too, without a
     description. Same content and cut give the same digest. `end` may lie after the last event: more may
     then arrive before it, and a later snapshot of the same cut has another digest.
@@ -63,18 +79,22 @@ def take_snapshot(
     Raises NaiveMoment for a moment without a zone, SnapshotEmpty if no event lies in the interval.
     """
     from_at, until_at = None if start is None else to_micros(start), to_micros(end)
+    known_by = known_by or end
+    known_at = to_micros(known_by)
     folder = root / "partitions"
     folder.mkdir(parents=True, exist_ok=True)
     with reading(engine) as connection:
-        wanted = partitions.stretches(connection, from_at, until_at)
+        wanted = partitions.stretches(connection, from_at, until_at, known_at)
         if not wanted:
             raise SnapshotEmpty(_why_empty(connection, start, end))
         hashes = partitions.written_before(connection, wanted, folder)
-        written = {s: partitions.write(connection, s, folder) for s in wanted if s not in hashes}
+        written = {s: partitions.write(connection, s, folder, known_at) for s in wanted if s not in hashes}
         hashes |= written
-        users = select(func.count(events.c.user_id.distinct())).where(*partitions.within(from_at, until_at))
-        num_users = connection.execute(users).scalar_one()
-        item_table = _items_before(connection, until_at)
+        seen = partitions.within(from_at, until_at, known_at)
+        figures = select(func.count(events.c.user_id.distinct()), func.count(events.c.known_at)).where(*seen)
+        num_users, num_late = connection.execute(figures).one()
+        num_left_out = _num_left_out(connection, from_at, until_at, known_at)
+        item_table = _items_before(connection, until_at, known_at)
         as_of_batch = watermark(connection)
     partitions.sync(folder, list(written.values()))
     crash_point("snapshot:partitions-written")
@@ -84,6 +104,8 @@ def take_snapshot(
         num_events=sum(stretch.num_rows for stretch in wanted),
         num_users=num_users,
         num_items=item_table.num_rows,
+        known_by=known_by.astimezone(UTC),
+        num_late=num_late,
     )
 
     def write(aside: Path) -> None:
@@ -91,13 +113,14 @@ def take_snapshot(
         (aside / "partitions.json").write_text(json.dumps(listed, indent=0))
         pq.write_table(item_table, aside / "items.parquet", compression="zstd")
 
-    ref = publish(root, "snapshot", write, parents={}, config=_to_json(facts))
+    ref = publish(root, "snapshot", write, parents={}, config=facts_as_config(facts))
     crash_point("snapshot:before-record")
     with writing(engine, "snapshots") as connection:
         partitions.record(connection, written)
         connection.execute(delete(snapshots).where(snapshots.c.digest == ref.digest))
         row = {"digest": ref.digest, "path": ref.path, "start_at": from_at, "end_at": until_at}
         row |= {"watermark": as_of_batch, "taken_at": to_micros(now())}
+        row |= {"known_by": known_at, "num_left_out": num_left_out}
         row |= {name: getattr(facts, name) for name in ("num_events", "num_users", "num_items")}
         connection.execute(insert(snapshots).values(row))
     return ref
@@ -138,32 +161,56 @@ def read_categories(ref: ArtifactRef, item_ids: np.ndarray) -> list[tuple[str, .
 
 def snapshot_facts(ref: ArtifactRef) -> SnapshotFacts:
     """What the snapshot says of itself. Raises ArtifactDamaged."""
-    config = verified(ref.path)["config"]
-    start = None if config["start"] is None else datetime.fromisoformat(config["start"])
-    return SnapshotFacts(**config | {"start": start, "end": datetime.fromisoformat(config["end"])})
+    config = {"num_late": 0} | verified(ref.path)["config"]
+    config.setdefault("known_by", config["end"])
+    moments = {name: config[name] for name in ("start", "end", "known_by")}
+    read = {name: None if at is None else datetime.fromisoformat(at) for name, at in moments.items()}
+    return SnapshotFacts(**config | read)
 
 
-def _to_json(facts: SnapshotFacts) -> dict[str, str | int | None]:
-    start = None if facts.start is None else facts.start.isoformat()
-    return asdict(facts) | {"start": start, "end": facts.end.isoformat()}
+def left_out_of(engine: Engine, ref: ArtifactRef) -> int:
+    """Events of the snapshot's cut that became known too late for it, as of when it was last taken."""
+    query = select(snapshots.c.num_left_out).where(snapshots.c.digest == ref.digest)
+    with reading(engine) as connection:
+        return connection.execute(query).scalar() or 0
 
 
-def _items_before(connection: Connection, until_at: int) -> pa.Table:
-    """The items known before the cut, by id."""
+def facts_as_config(facts: SnapshotFacts) -> dict[str, str | int | None]:
+    """As it stands in the manifest: what needs no telling is left out, so that it moves no digest."""
+    config = asdict(facts) | {"end": facts.end.isoformat(), "known_by": facts.known_by.isoformat()}
+    config["start"] = None if facts.start is None else facts.start.isoformat()
+    if facts.known_by == facts.end:
+        del config["known_by"]
+    if not facts.num_late:
+        del config["num_late"]
+    return config
+
+
+def _num_left_out(connection: Connection, from_at: int | None, until_at: int, known_at: int) -> int:
+    left_out = select(func.count()).where(events.c.occurred_at < until_at, events.c.known_at > known_at)
+    if from_at is not None:
+        left_out = left_out.where(events.c.occurred_at >= from_at)
+    return connection.execute(left_out).scalar_one()
+
+
+def _items_before(connection: Connection, until_at: int, known_at: int) -> pa.Table:
+    """The items there were before the cut, by id, as known by then."""
     firsts = (
         select(events.c.item_id, func.min(events.c.occurred_at))
-        .where(events.c.occurred_at < until_at)
+        .where(events.c.occurred_at < until_at, known(known_at))
         .group_by(events.c.item_id)
     )
     first_event_at = {row[0]: row[1] for row in connection.execute(firsts)}
-    described = {row["item_id"]: row for row in connection.execute(select(items)).mappings()}
+    described = descriptions_known_by(connection, known_at)
     rows = []
     for item_id in sorted(first_event_at.keys() | described.keys()):
         stated = described.get(item_id)
         moments = (first_event_at.get(item_id), None if stated is None else stated["available_at"])
         available_at = min((at for at in moments if at is not None), default=until_at)
         if available_at < until_at:
-            texts = dict.fromkeys(_TEXTS) if stated is None else {name: stated[name] for name in _TEXTS}
+            texts = (
+                dict.fromkeys(DESCRIPTION) if stated is None else {name: stated[name] for name in DESCRIPTION}
+            )
             times = {"available_at": available_at, "first_event_at": first_event_at.get(item_id)}
             rows.append({"item_id": item_id} | texts | times)
     columns = [pa.array([row[field.name] for row in rows], type=field.type) for field in _ITEMS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,10 @@ import pandas as pd
 from components.data.batch import EVENT_COLUMNS, ITEM_COLUMNS, QUARANTINE_COLUMNS, CheckedBatch
 
 NOON = pd.Timestamp("2024-01-01T12:00:00Z")
+
+
+def at(hours: float) -> datetime:
+    return (NOON + pd.Timedelta(hours=hours)).to_pydatetime()
 
 
 def event(
@@ -37,6 +42,8 @@ def batch(
     items: tuple[dict[str, Any], ...] = (),
     quarantined: tuple[dict[str, Any], ...] = (),
     source: str = "test",
+    as_of_hours: float | None = None,
+    since_hours: float | None = None,
 ) -> CheckedBatch:
     """The digest is that of the content, as it is of real batches."""
     event_frame = pd.DataFrame(events, columns=[*EVENT_COLUMNS, "source_row"])
@@ -52,4 +59,6 @@ def batch(
         items=item_frame.assign(source_row=range(len(items))),
         quarantined=pd.DataFrame(quarantined, columns=list(QUARANTINE_COLUMNS)),
         data_docs="",
+        as_of=None if as_of_hours is None else at(as_of_hours),
+        since=None if since_hours is None else at(since_hours),
     )

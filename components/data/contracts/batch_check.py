@@ -69,12 +69,18 @@ class TooMuchBad(DataContractError):
 
 
 def check_batch(
-    batch: Batch, *, as_of: datetime, known_items: Collection[str], gx_root: Path, config: ContractConfig
+    batch: Batch,
+    *,
+    as_of: datetime,
+    known_items: Collection[str],
+    gx_root: Path,
+    config: ContractConfig,
+    since: datetime | None = None,
 ) -> CheckedBatch:
     """Sort the rows of a batch into good (typed, with event ids) and quarantined.
 
     Holds: good + quarantined == received, for events and for items. A timestamp equal to `as_of` is not yet
-    in the future.
+    in the future. The batch tells of [since, as_of); an earlier event in it is late (see `knowledge`).
     Raises DataContractError if the batch cannot be checked as it is (columns, no rows, a column of nulls),
     TooMuchBad if too much of it is bad, and ValidationNotRun if Great Expectations could not judge it.
     """
@@ -91,6 +97,8 @@ def check_batch(
         items=items,
         quarantined=pd.concat([bad_events, bad_items], ignore_index=True),
         data_docs=events_page or items_page,
+        as_of=as_of,
+        since=None if since is None else from_micros(to_micros(since)),
     )
     assert len(events) + len(bad_events) == len(batch.events), "an event was lost"
     assert len(items) + len(bad_items) == len(batch.items), "an item was lost"
