@@ -1,14 +1,137 @@
-"""Which lists were served to whom, and by which model version."""
+"""Lists of recommendations: written by scoring runs, served from one of them, traced to the model.
+
+A run is one scoring by one bundle. Batch scoring writes its lists in transactions of many users, each user's
+list whole; a run that was cut off is written again under its name, and what stands stays. Nothing is served
+before the run is published, and publishing moves one pointer, so the lists of an earlier version can be
+served again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Engine, insert
+import pandas as pd
+from sqlalchemy import Connection, Engine, RowMapping, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 
-from components.data.moments import Clock, to_micros, utc_now
-from components.data.schema import recommendations
-from components.data.warehouse import writing
+from components.data.columns import micros, nullable
+from components.data.moments import Clock, from_micros, to_micros, utc_now
+from components.data.schema import recommendation_runs, recommendations, served_runs
+from components.data.warehouse import reading, writing
+from components.faults import crash_point
+
+LIST_COLUMNS = ("user_id", "rank", "item_id", "score", "features_as_of", "scored_at")
+_ROWS_A_TRANSACTION = 100_000
+
+
+class ScoringMismatch(Exception):
+    """Lists of another model or other features under the name of a run that has begun."""
+
+
+class NoLists(Exception):
+    """There is no run, or no list, of what was asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringRun:
+    """What all lists of one run have in common."""
+
+    run: str
+    model_version: str
+    bundle: str  # digest; "" if not told
+    feature_set: str  # digest; "" if not told
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedRun:
+    """The run whose lists are served, and since when."""
+
+    run: ScoringRun
+    action: str  # publish | restore
+    at: datetime
+
+
+def write_lists(engine: Engine, run: ScoringRun, lists: pd.DataFrame, *, now: Clock = utc_now) -> int:
+    """Add lists to a run; returns how many rows are new. The same lists again add nothing.
+
+    `lists` holds LIST_COLUMNS: user_id, rank (from 1), item_id, score, features_as_of and scored_at (moments
+    with a zone, or null for the former), all rows of a user together and in one call. Each transaction holds
+    whole lists, so a kill leaves no list in parts.
+
+    Raises ScoringMismatch if the run has begun with another version, bundle or feature set, ValueError if a
+    column is missing or a user's rows do not stand together.
+    """
+    if lacking := [name for name in LIST_COLUMNS if name not in lists.columns]:
+        raise ValueError(f"lists have no column {lacking[0]!r}; they hold {', '.join(LIST_COLUMNS)}")
+    num_new = 0
+    with writing(engine, "recommendations") as connection:
+        _begin(connection, run, is_batch=True, now=now)
+    for chunk in _whole_lists(lists):
+        rows = _rows(run, chunk)
+        with writing(engine, "recommendations") as connection:
+            num_new += _add(connection, rows)
+            crash_point("recommendations:before-commit")
+    return num_new
+
+
+def publish_run(engine: Engine, run: str, *, now: Clock = utc_now) -> ServedRun:
+    """Serve this run's lists from now on. Published already, nothing changes. Raises NoLists without any."""
+    with writing(engine, "recommendations") as connection:
+        if not connection.execute(
+            select(recommendations.c.run).where(recommendations.c.run == run).limit(1)
+        ).first():
+            raise NoLists(f"run {run!r} has no lists. Score users with `recloop score` first.")
+        return _serve(connection, run, "publish", now)
+
+
+def current_run(engine: Engine) -> ServedRun | None:
+    """The run whose lists are served; None before the first is published."""
+    with reading(engine) as connection:
+        return _current(connection)
+
+
+def restore_run(engine: Engine, model_version: str, *, now: Clock = utc_now) -> ServedRun | None:
+    """Serve again what was served last of a model version, as a rollback does.
+
+    None if no lists of that version were ever served, or none of them are left: the pointer stays.
+    """
+    last = (
+        select(served_runs.c.run)
+        .join(recommendation_runs, recommendation_runs.c.run == served_runs.c.run)
+        .where(recommendation_runs.c.model_version == model_version)
+        .where(select(recommendations.c.run).where(recommendations.c.run == served_runs.c.run).exists())
+        .order_by(served_runs.c.id.desc())
+        .limit(1)
+    )
+    with writing(engine, "recommendations") as connection:
+        run = connection.execute(last).scalar()
+        return None if run is None else _serve(connection, run, "restore", now)
+
+
+def lists_of(engine: Engine, user_id: str, *, run: str | None = None) -> pd.DataFrame:
+    """A user's list in a run (default: the one that is served), best first, with what it is traced by.
+
+    Columns: LIST_COLUMNS, model_version, bundle, feature_set, run. Empty without a run or a list.
+    """
+    with reading(engine) as connection:
+        served = _current(connection) if run is None else None
+        name = served.run.run if served else run
+        query = (
+            select(recommendations, recommendation_runs.c.bundle, recommendation_runs.c.feature_set)
+            .join(recommendation_runs, recommendation_runs.c.run == recommendations.c.run)
+            .where(recommendations.c.run == name, recommendations.c.user_id == user_id)
+            .order_by(recommendations.c.rank)
+        )
+        rows = connection.execute(query).mappings().all()
+    frame = pd.DataFrame(rows, columns=[*LIST_COLUMNS, "model_version", "bundle", "feature_set", "run"])
+    for name in ("features_as_of", "scored_at"):
+        moments = pd.to_datetime(frame[name].astype("Int64"), unit="us", utc=True)
+        frame[name] = moments.dt.as_unit("us")
+    return frame
 
 
 def record_list(
@@ -18,15 +141,106 @@ def record_list(
     item_ids: Sequence[str],
     scores: Sequence[float],
     model_version: str,
+    bundle: str = "",
+    feature_set: str = "",
+    features_as_of: datetime | None = None,
     now: Clock = utc_now,
 ) -> None:
-    """Note one list, best first. Raises ValueError if items and scores differ in number."""
+    """Note one list that was made when it was asked for, best first, as a run of its own.
+
+    Raises ValueError if items and scores differ in number.
+    """
     at = to_micros(now())
+    run = ScoringRun(
+        run=f"asked-{at}-{uuid.uuid4().hex[:12]}",
+        model_version=model_version,
+        bundle=bundle,
+        feature_set=feature_set,
+    )
+    common = {"run": run.run, "user_id": user_id, "model_version": model_version, "scored_at": at}
+    common["features_as_of"] = None if features_as_of is None else to_micros(features_as_of)
     rows = [
-        {"user_id": user_id, "item_id": item_id, "rank": rank, "score": float(score)}
-        | {"model_version": model_version, "served_at": at}
+        common | {"item_id": item_id, "rank": rank, "score": float(score)}
         for rank, (item_id, score) in enumerate(zip(item_ids, scores, strict=True), start=1)
     ]
     if rows:
         with writing(engine, "recommendations") as connection:
-            connection.execute(insert(recommendations), rows)
+            _begin(connection, run, is_batch=False, now=now)
+            _add(connection, rows)
+
+
+def _begin(connection: Connection, run: ScoringRun, *, is_batch: bool, now: Clock) -> None:
+    query = select(recommendation_runs).where(recommendation_runs.c.run == run.run)
+    if begun := connection.execute(query).mappings().one_or_none():
+        if (found := _run(begun)) != run:
+            raise ScoringMismatch(
+                f"run {run.run!r} was begun by version {found.model_version} (bundle {found.bundle[:12]}, feature "
+                f"set {found.feature_set[:12]}), and these lists are of version {run.model_version} (bundle "
+                f"{run.bundle[:12]}, feature set {run.feature_set[:12]}). Give them a run of their own."
+            )
+        return
+    row = {"run": run.run, "model_version": run.model_version, "bundle": run.bundle}
+    row |= {"feature_set": run.feature_set, "is_batch": is_batch, "begun_at": to_micros(now())}
+    connection.execute(insert(recommendation_runs).values(row))
+
+
+def _add(connection: Connection, rows: list[dict[str, Any]]) -> int:
+    """Insert what is not there; returns how much that was."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    count = select(func.count()).where(recommendations.c.run == rows[0]["run"])
+    before = connection.execute(count).scalar_one()
+    connection.execute(dialect.insert(recommendations).on_conflict_do_nothing(), rows)
+    return connection.execute(count).scalar_one() - before
+
+
+def _whole_lists(lists: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Runs of rows of about _ROWS_A_TRANSACTION that end where a user's rows end."""
+    users = lists["user_id"].to_numpy(dtype=object)
+    starts = [0, *(n for n in range(1, len(users)) if users[n] != users[n - 1]), len(users)]
+    if len(starts) - 1 != len(set(users.tolist())):
+        raise ValueError("the rows of a user do not stand together; sort the lists by user_id and rank")
+    begin = 0
+    for end in starts[1:]:
+        if end - begin >= _ROWS_A_TRANSACTION or end == len(users):
+            if end > begin:
+                yield lists.iloc[begin:end]
+            begin = end
+
+
+def _rows(run: ScoringRun, lists: pd.DataFrame) -> list[dict[str, Any]]:
+    columns = [
+        *(nullable(lists[name]) for name in LIST_COLUMNS[:4]),
+        *(micros(lists[name]) for name in LIST_COLUMNS[4:]),
+    ]
+    common = {"run": run.run, "model_version": run.model_version}
+    return [
+        dict(zip(LIST_COLUMNS, values, strict=True)) | common
+        for values in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def _serve(connection: Connection, run: str, action: str, now: Clock) -> ServedRun:
+    served = _current(connection)
+    if served is None or served.run.run != run:
+        row = {"run": run, "action": action, "at": to_micros(now())}
+        connection.execute(insert(served_runs).values(row))
+        served = _current(connection)
+    assert served is not None
+    return served
+
+
+def _current(connection: Connection) -> ServedRun | None:
+    query = (
+        select(served_runs.c.action, served_runs.c.at, recommendation_runs)
+        .join(recommendation_runs, recommendation_runs.c.run == served_runs.c.run)
+        .order_by(served_runs.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        return None
+    return ServedRun(run=_run(row), action=row["action"], at=from_micros(row["at"]))
+
+
+def _run(row: RowMapping) -> ScoringRun:
+    return ScoringRun(**{name: row[name] for name in ("run", "model_version", "bundle", "feature_set")})

@@ -8,13 +8,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
 from components.data import queries
 from components.data.ingest import land_batch, stop_batch
-from components.data.recommendations import record_list
-from components.data.schema import recommendations
-from components.data.warehouse import open_warehouse, reading
+from components.data.warehouse import open_warehouse
 from tests.data.landing import NOON, bad, batch, event, item
 
 
@@ -88,13 +86,3 @@ def test_reasons_are_counted_one_by_one(engine: Engine):
     land_batch(engine, batch(quarantined=(bad("c"), bad("c"))))
     assert list(queries.quarantine_reasons(engine).items()) == [("c", 3), ("b", 2), ("a", 1)]
     assert queries.quarantine_reasons(engine, batch_id=first.batch_id) == {"b": 2, "a": 1, "c": 1}
-
-
-def test_a_served_list_keeps_its_order_and_its_model(engine: Engine):
-    record_list(engine, user_id="u1", item_ids=["i2", "i1"], scores=[0.9, 0.1], model_version="3")
-    with reading(engine) as connection:
-        rows = connection.execute(select(recommendations).order_by(recommendations.c.rank)).mappings().all()
-    assert [(row["rank"], row["item_id"], row["score"], row["model_version"]) for row in rows] == [
-        (1, "i2", 0.9, "3"),
-        (2, "i1", 0.1, "3"),
-    ]
