@@ -14,6 +14,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -53,13 +54,15 @@ class CheckedBatch:
     data_docs: str  # path of the Data Docs page of this validation; "" if none was built
     as_of: datetime | None = None  # the batch's own now, with a zone; None: not told (see `knowledge`)
     since: datetime | None = None  # it tells of [since, as_of); None: from the first event on
+    event_key: tuple[str, ...] = ()  # of the source, so that released rows get the ids they would have had
 
 
 def write_checked(checked: CheckedBatch, folder: Path) -> None:
     """Write a checked batch as parquet tables and one JSON file."""
     for name in _TABLES:
         getattr(checked, name).to_parquet(folder / f"{name}.parquet", index=False)
-    words = {"source": checked.source, "digest": checked.digest, "data_docs": checked.data_docs}
+    words: dict[str, Any] = {name: getattr(checked, name) for name in ("source", "digest", "data_docs")}
+    words |= {"event_key": checked.event_key}
     words |= {name: at.isoformat() for name in _MOMENTS if (at := getattr(checked, name)) is not None}
     (folder / "batch.json").write_text(json.dumps(words, indent=1, sort_keys=True))
 
@@ -69,6 +72,7 @@ def read_checked(folder: Path) -> CheckedBatch:
     tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES}
     words = json.loads((folder / "batch.json").read_text())
     words |= {name: datetime.fromisoformat(words[name]) for name in _MOMENTS if name in words}
+    words["event_key"] = tuple(words.get("event_key", ()))
     return CheckedBatch(**words, **tables)
 
 

@@ -10,9 +10,7 @@ told before it (see `knowledge`).
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -20,16 +18,15 @@ import pandas as pd
 from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, update
 
 from components.data.batch import QUARANTINE_COLUMNS, CheckedBatch
-from components.data.columns import micros, nullable
+from components.data.columns import nullable
 from components.data.erased_users import ERASED_USER, forget
+from components.data.event_rows import event_rows, sort_events
 from components.data.item_history import merge_items, write_items
 from components.data.knowledge import Knowledge, knowledge_of
-from components.data.moments import Clock, from_micros, to_micros, utc_now
+from components.data.moments import Clock, to_micros, utc_now
 from components.data.schema import batches, events, quarantine
-from components.data.warehouse import reading, rows_where, writing
+from components.data.warehouse import reading, writing
 from components.faults import crash_point
-
-CONFLICT = "conflicting_payload"
 
 
 class DatasetMismatch(Exception):
@@ -89,8 +86,8 @@ def land_within(connection: Connection, checked: CheckedBatch, *, now: Clock = u
         return earlier
     checked = forget(connection, checked)
     knowledge = knowledge_of(connection, since=checked.since, as_of=checked.as_of)
-    fresh, conflicts, num_duplicates = _sort_events(connection, _event_rows(checked, knowledge))
-    refused = [*_quarantine_rows(checked.quarantined), *conflicts]
+    found = sort_events(connection, event_rows(checked.events, knowledge))
+    refused = [*_quarantine_rows(checked.quarantined), *found.conflicts]
     merged = merge_items(connection, checked, knowledge)
     num_bad_items = sum(row["kind"] == "item" for row in refused)
     result = _record(
@@ -98,20 +95,21 @@ def land_within(connection: Connection, checked: CheckedBatch, *, now: Clock = u
         BatchResult(
             **_identity(checked),
             state="landed",
-            accepted=len(fresh),
+            accepted=len(found.fresh),
             quarantined=len(refused) - num_bad_items,
-            duplicates=num_duplicates,
-            late=sum(row["known_at"] is not None for row in fresh),
+            duplicates=found.num_duplicates,
+            late=sum(row["known_at"] is not None for row in found.fresh),
             items_new=len(merged.new),
             items_updated=merged.num_updated,
             items_unchanged=len(checked.items) - len(merged.new) - merged.num_updated,
             items_quarantined=num_bad_items,
         ),
         knowledge,
+        checked.event_key,
         now,
     )
     this_batch = {"batch_id": result.batch_id}
-    _insert(connection, events, [row | this_batch for row in fresh])
+    _insert(connection, events, [row | this_batch for row in found.fresh])
     _insert(connection, quarantine, [row | this_batch for row in refused])
     write_items(connection, merged, result.batch_id)
     _assert_nothing_lost(connection, result)
@@ -139,7 +137,7 @@ def stop_batch(engine: Engine, checked: CheckedBatch, why: str, *, now: Clock = 
             items_quarantined=int((kinds == "item").sum()),
         )
         knowledge = knowledge_of(connection, since=checked.since, as_of=checked.as_of)
-        return _record(connection, result, knowledge, now)
+        return _record(connection, result, knowledge, checked.event_key, now)
 
 
 def watermark(connection: Connection) -> int:
@@ -187,66 +185,20 @@ def _identity(checked: CheckedBatch) -> dict[str, Any]:
     }
 
 
-def _record(connection: Connection, result: BatchResult, knowledge: Knowledge, now: Clock) -> BatchResult:
+def _record(
+    connection: Connection,
+    result: BatchResult,
+    knowledge: Knowledge,
+    event_key: tuple[str, ...],
+    now: Clock,
+) -> BatchResult:
     """Write the row of `batches`, which gives the batch its number."""
     row = asdict(result) | {"landed_at": to_micros(now())}
     row |= {"since_at": knowledge.since, "as_of": knowledge.as_of}
+    row["event_key"] = json.dumps(event_key) if event_key else None
     del row["batch_id"], row["repeated"]
     batch_id = connection.execute(insert(batches).values(row).returning(batches.c.batch_id)).scalar_one()
     return replace(result, batch_id=batch_id)
-
-
-def _event_rows(checked: CheckedBatch, knowledge: Knowledge) -> Iterator[dict[str, Any]]:
-    """Rows of `events` (all but the batch), each with its `source_row`."""
-    frame = checked.events
-    columns = (
-        frame["event_id"],
-        frame["user_id"],
-        frame["item_id"],
-        frame["event_type"],
-        micros(frame["timestamp"]),
-        nullable(frame["value"]),
-        nullable(frame["source_row"]),
-    )
-    for event_id, user, item, kind, at, value, row in zip(*(c.tolist() for c in columns), strict=True):
-        # lengths first, so that no two payloads are spelled alike; JSON takes four times as long
-        payload = f"{len(user)}:{user}{len(item)}:{item}{len(kind)}:{kind}{at} {value}"
-        yield {
-            "event_id": event_id,
-            "user_id": user,
-            "item_id": item,
-            "event_type": kind,
-            "occurred_at": at,
-            "value": value,
-            "payload_hash": hashlib.sha256(payload.encode()).hexdigest(),
-            "known_at": knowledge.of_event(at),
-            "source_row": row,
-        }
-
-
-def _sort_events(
-    connection: Connection, rows: Iterable[dict[str, Any]]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
-    """Events not known yet; quarantine rows for those that contradict a known one; number of repeats."""
-    rows = list(rows)
-    ids = [row["event_id"] for row in rows]
-    known = {row[0]: row[1] for row in rows_where(connection, events.c.event_id, ids, events.c.payload_hash)}
-    fresh: list[dict[str, Any]] = []
-    conflicts: list[dict[str, Any]] = []
-    for row in rows:
-        source_row = row.pop("source_row")
-        held = known.get(row["event_id"])
-        if held is None:
-            known[row["event_id"]] = row["payload_hash"]
-            fresh.append(row)
-        elif held != row["payload_hash"]:
-            shown = {name: row[name] for name in ("event_id", "user_id", "item_id", "event_type", "value")}
-            shown["timestamp"] = from_micros(row["occurred_at"]).isoformat()
-            conflicts.append(
-                {"kind": "event", "source_row": source_row, "payload": json.dumps(shown), "reasons": CONFLICT}
-                | {"state": "open"}
-            )
-    return fresh, conflicts, len(rows) - len(fresh) - len(conflicts)
 
 
 def _quarantine_rows(refused: pd.DataFrame) -> list[dict[str, Any]]:

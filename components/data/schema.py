@@ -56,6 +56,7 @@ batches = Table(
     Column("since_at", BigInteger),  # the batch tells of [since_at, as_of); null: from the first event on
     Column("as_of", BigInteger),  # its own now; null: landed before this was kept, or not told
     Column("late", Integer, nullable=False, server_default="0"),  # of the accepted
+    Column("event_key", Text),  # JSON: the source's; null: not told, or its events have ids
     UniqueConstraint("digest", "state", name="one_landing_a_digest"),
     CheckConstraint(
         "state <> 'landed' OR accepted + quarantined + duplicates = received", name="no_event_is_lost"

@@ -111,7 +111,12 @@ def item_suite(*, as_of: datetime, num_rows: int) -> list[Expectation]:
 
 
 def vector_suite(
-    modalities: Sequence[str], *, num_rows: int, max_zero_share: float, max_duplicate_share: float
+    modalities: Sequence[str],
+    *,
+    num_rows: int,
+    max_zero_share: float,
+    max_duplicate_share: float,
+    norms: tuple[float, float],
 ) -> list[Expectation]:
     """Of the facts about item vectors, one row a present vector (see `vector_check`)."""
     suite: list[Expectation] = [gxe.ExpectTableRowCountToEqual(value=num_rows)]
@@ -120,6 +125,12 @@ def vector_suite(
         suite += [
             gxe.ExpectColumnValuesToBeBetween(
                 column="num_non_finite", max_value=0, row_condition=of_modality, meta={"reason": "non-finite"}
+            ),
+            gxe.ExpectColumnValuesToBeBetween(
+                column="norm", max_value=norms[1], row_condition=of_modality, meta={"reason": "too long"}
+            ),
+            gxe.ExpectColumnValuesToBeBetween(
+                column="norm", min_value=norms[0], row_condition=of_modality, meta={"reason": "too short"}
             ),
             gxe.ExpectColumnValuesToBeBetween(
                 column="num_non_zero",

@@ -1,7 +1,8 @@
-"""Item vectors against their contract: finite, of the right shape, not zero, not all alike.
+"""Item vectors against their contract: finite, of the encoder's shape and scale, not zero, not missing in bulk.
 
 A non-finite vector of a present item stops the run, since one NaN spreads through every layer after it.
-Zero and duplicate vectors are health figures with limits: some are honest, most are an encoder that failed.
+Missing, zero and duplicate vectors are health figures with limits: some are honest, most are a feed that broke
+or an encoder that failed. Every limit is one that a person can set, under the name of its field.
 """
 
 from __future__ import annotations
@@ -18,24 +19,36 @@ from components.data.batch import DataContractError
 
 _FIXES = {  # reason code, worst first -> what to do
     "non-finite": "Replace this item's content in the source, or leave it out there.",
-    "zero": "The encoder knows nothing in their content: give these items words or pictures that say something, or "
-    "leave the field empty, so that they count as missing.",
-    "duplicates": "The encoder says one thing of nearly everything: give items content of their own, or leave out of "
-    "the source what is the same for all.",
+    "too long": "Replace this item's content in the source, or accept longer vectors with --max-norm.",
+    "too short": "Replace this item's content in the source, or accept shorter vectors with --min-norm.",
+    "zero": "The encoder knows nothing in their content: give these items words or pictures that say something, "
+    "leave the field empty, so that they count as missing, or accept more with --max-zero-share.",
+    "duplicates": "The encoder says one thing of nearly everything: give items content of their own, leave out of "
+    "the source what is the same for all, or accept more with --max-duplicate-share.",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class VectorLimits:
-    """Shares of the present vectors of one modality."""
+    """Limits that every modality keeps. A field's name, with dashes, is the option that sets it."""
 
-    max_zero_share: float = 0.1
+    max_missing_share: float = 0.9  # of the items; those that have no image, say
+    max_zero_share: float = 0.1  # of the present vectors, as the next
     max_duplicate_share: float = 0.9  # films of the same genres and year have the same metadata vector
-    min_present: int = 1
+    min_norm: float = 0.0  # L2, of vectors that are not zero
+    max_norm: float = 1e4
+    min_present: int = 1  # items with a vector
 
     def __post_init__(self) -> None:
-        if not (0 <= self.max_zero_share < 1 and 0 <= self.max_duplicate_share < 1 and self.min_present >= 1):
-            raise ValueError("shares lie in [0, 1), and min_present is at least 1")
+        for name in ("max_missing_share", "max_zero_share", "max_duplicate_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"--{name.replace('_', '-')} is {getattr(self, name)}; a share lies in [0, 1]"
+                )
+        if not 0 <= self.min_norm < self.max_norm:
+            raise ValueError(f"--min-norm {self.min_norm} is not from 0 to below --max-norm {self.max_norm}")
+        if self.min_present < 1:
+            raise ValueError(f"--min-present is {self.min_present}; a modality that nobody has is left out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +56,11 @@ class ModalityReport:
     num_items: int
     num_present: int
     dim: int
+    missing_share: float  # of the items
     zero_share: float  # of the present vectors
     duplicate_share: float  # equal, bit by bit, to one of an earlier item
+    min_norm: float  # L2, of those that are not zero; NaN if all are
+    max_norm: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +78,10 @@ def check_item_vectors(
     limits: VectorLimits,
     dims: Mapping[str, int] | None = None,
 ) -> VectorCheck:
-    """Check every modality; `masks` says which items have it (True: present), `dims` what is expected.
+    """Check every modality; `masks` says which items have it (True: present).
 
-    Raises DataContractError naming modality and item.
+    `dims` is what the encoder of each modality gives. Raises DataContractError naming modality, item, and the
+    option that sets the limit.
     """
     from components.data.contracts.expectations import vector_suite
     from components.data.contracts.validation import validate
@@ -85,6 +102,7 @@ def check_item_vectors(
         num_rows=len(facts),
         max_zero_share=limits.max_zero_share,
         max_duplicate_share=limits.max_duplicate_share,
+        norms=(limits.min_norm, limits.max_norm),
     )
     found = validate(facts, suite, name="item-vectors", gx_root=gx_root, shown=("modality",))
     if found.reasons:
@@ -118,8 +136,14 @@ def _refuse_misshapen(
     if (num_present := int(mask.sum())) < limits.min_present:
         raise DataContractError(
             f"{modality}: {num_present:,} of {len(item_ids):,} items have a vector, at least "
-            f"{limits.min_present:,} expected. Check that the source's {modality} can be read, "
-            "or leave it out there."
+            f"{limits.min_present:,} expected. Check that the source's {modality} can be read, leave it out there, "
+            "or accept fewer with --min-present."
+        )
+    if (missing_share := (len(item_ids) - num_present) / len(item_ids)) > limits.max_missing_share:
+        raise DataContractError(
+            f"{modality}: {len(item_ids) - num_present:,} of {len(item_ids):,} items have no vector "
+            f"({missing_share:.1%}, limit {limits.max_missing_share:.1%}). Look for what no longer arrives with "
+            "the items, or accept more with --max-missing-share."
         )
 
 
@@ -133,6 +157,7 @@ def _facts(modality: str, item_ids: Sequence[str], vectors: np.ndarray, mask: np
             "item_id": np.asarray(item_ids, dtype=object)[mask],
             "num_non_finite": (~np.isfinite(present)).sum(axis=1),
             "num_non_zero": (present != 0).sum(axis=1),
+            "norm": _norms(present),
             "is_duplicate": pd.Series([row.tobytes() for row in present], dtype=object).duplicated(),
         }
     )
@@ -152,11 +177,21 @@ def _refuse(facts: pd.DataFrame, reasons: Mapping[int, tuple[str, ...]]) -> None
             )
 
 
+def _norms(vectors: np.ndarray) -> Float[np.ndarray, "item"]:
+    """L2, null for zero and for non-finite vectors, of which more is said elsewhere."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    return np.where((norms > 0) & np.isfinite(norms), norms, np.nan)
+
+
 def _report(facts: pd.DataFrame, vectors: np.ndarray) -> ModalityReport:
     return ModalityReport(
         num_items=len(vectors),
         num_present=len(facts),
         dim=vectors.shape[1],
+        missing_share=1 - len(facts) / len(vectors),
         zero_share=float((facts["num_non_zero"] == 0).mean()),
         duplicate_share=float(facts["is_duplicate"].mean()),
+        min_norm=float(facts["norm"].min()),
+        max_norm=float(facts["norm"].max()),
     )

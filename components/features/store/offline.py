@@ -1,8 +1,11 @@
 """The parquet files behind Feast's offline store, one folder a feature view.
 
 User sequences: one file a cut. Item vectors: one file an encoder. A file is replaced whole, and what it
-holds depends on the rows that were ever written to it, not on their order: of two versions of a row, the
-one known later stays.
+holds depends on the rows that were ever written to it, not on their order. Of two versions of a user's row of
+one cut, the one known later stays. A vector that takes another's place (the item is described anew, or encoded
+by another encoder) counts from the moment it was known, so that an earlier moment still finds the other.
+
+`created_timestamp` is when a row was known, by the clock of the data (the cut, or the snapshot's `known_by`).
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import pyarrow.parquet as pq
 
 from components.faults import crash_point
 from components.features.sequences import LIST_COLUMNS, SEQUENCE_SCHEMA, sequence_frame, sequence_table
+from components.features.store.vector_versions import latest_elsewhere, merge_vectors
 from components.features.vectors import MODALITIES, ItemVectors
 
 USER_SEQUENCE = "user_sequence"
@@ -50,7 +54,7 @@ def lay_out(home: Path) -> None:
         path = _folder(home, view) / "empty.parquet"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, schema.empty_table())
+            replace_file(path, schema.empty_table())
 
 
 def write_user_sequences(home: Path, sequences: pd.DataFrame) -> None:
@@ -67,7 +71,7 @@ def write_user_sequences(home: Path, sequences: pd.DataFrame) -> None:
             if before.equals(table):
                 continue
             table = _stored(_latest_sequences(pd.concat([sequence_frame(before), rows])))
-        _replace(path, table)
+        replace_file(path, table)
 
 
 def write_item_vectors(
@@ -75,8 +79,9 @@ def write_item_vectors(
 ) -> None:
     """Add item vectors: row i is content that was available from `available_at[i]` on.
 
-    `known_at` is when they were computed; of two versions of an item available at one moment the later known
-    stays, within an encoder's file here and between encoders when Feast joins.
+    `known_at` is the moment as of which the content was known. The first vector of an item and encoder counts
+    from `available_at`, another one after it from just before `known_at`, as a cut at `known_at` reads it. The
+    same vector again changes nothing but the moment it was last known at.
     """
     available = pd.to_datetime(pd.Series(list(available_at)), utc=True)
     if len(available) != len(vectors) or available.isna().any():
@@ -94,10 +99,12 @@ def write_item_vectors(
             },
             schema=STORED_VECTOR,
         )
-        path = _folder(home, item_view(modality)) / f"{encoder.replace('/', '_')}.parquet"
-        if path.exists():
-            table = _latest_vectors(pa.concat_tables([pq.read_table(path), table]))
-        _replace(path, table.sort_by([("item_id", "ascending"), ("event_timestamp", "ascending")]))
+        folder = _folder(home, item_view(modality))
+        path = folder / f"{encoder.replace('/', '_')}.parquet"
+        stored = pq.read_table(path) if path.exists() else STORED_VECTOR.empty_table()
+        others = [file for file in sorted(folder.glob("*.parquet")) if file != path]
+        elsewhere = latest_elsewhere(others, known_at=known_at)
+        replace_file(path, merge_vectors(stored, table, elsewhere))
 
 
 def _stored(rows: pd.DataFrame) -> pa.Table:
@@ -112,15 +119,6 @@ def _latest_sequences(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(content=content).sort_values(order).drop_duplicates("user_id", keep="last")
 
 
-def _latest_vectors(table: pa.Table) -> pa.Table:
-    """One row per item and moment: the one known last, then the greater vector."""
-    keys = table.select(["item_id", "event_timestamp", "created_timestamp"]).to_pandas()
-    keys["content"] = [str(vector) for vector in table["vector"].to_pylist()]
-    order = ["created_timestamp", "content"]
-    kept = keys.sort_values(order).drop_duplicates(["item_id", "event_timestamp"], keep="last")
-    return table.take(kept.index.to_numpy())
-
-
 def _rows_as_lists(matrix: np.ndarray) -> pa.Array:
     offsets = np.arange(len(matrix) + 1, dtype=np.int32) * matrix.shape[1]
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.ravel(), pa.float32()))
@@ -130,7 +128,7 @@ def _folder(home: Path, view: str) -> Path:
     return home / "offline" / view
 
 
-def _replace(path: Path, table: pa.Table) -> None:
+def replace_file(path: Path, table: pa.Table) -> None:
     """Old or new, never partial: written aside under a name that Feast's pattern does not match."""
     aside = path.parent / f".{uuid.uuid4().hex}"
     try:

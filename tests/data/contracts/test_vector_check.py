@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from components.data.batch import DataContractError
-from components.data.contracts.vector_check import ModalityReport, VectorLimits, check_item_vectors
+from components.data.contracts.vector_check import VectorLimits, check_item_vectors
 
 LIMITS = VectorLimits()
 IDS = [f"i{n}" for n in range(10)]
@@ -35,10 +35,13 @@ def test_figures_are_of_the_present_vectors_only(gx_root):
     values[0] = np.nan
     values[4] = 0.0
     values[[6, 7]] = values[5]
+    values[2], values[3] = [0, 3, 4, 0], [0.03, 0, 0, 0.04]
     found = check(values, mask, gx_root, limits=VectorLimits(max_zero_share=0.125))
-    assert found.modalities == {
-        "text": ModalityReport(num_items=10, num_present=8, dim=4, zero_share=1 / 8, duplicate_share=2 / 8)
-    }
+    report = found.modalities["text"]
+    assert (report.num_items, report.num_present, report.dim) == (10, 8, 4)
+    assert (report.zero_share, report.duplicate_share) == (1 / 8, 2 / 8)
+    assert (report.missing_share, report.max_norm) == (pytest.approx(0.2), 5.0)
+    assert report.min_norm == pytest.approx(0.05)
     assert Path(found.data_docs).exists()
 
 
@@ -82,3 +85,41 @@ def test_misshapen_vectors(values, mask, dims, says, gx_root):
 def test_no_modality_at_all(gx_root):
     with pytest.raises(DataContractError, match="no item has a vector"):
         check_item_vectors(IDS, {}, {}, gx_root=gx_root, limits=VectorLimits())
+
+
+def test_limits_that_a_person_can_set_are_named_where_they_are_broken(gx_root):
+    """3 of 10 items have nothing, one vector has length 50,000, one 0.01."""
+    values, mask = vectors(), everything()
+    mask[:3] = False
+    with pytest.raises(
+        DataContractError, match=r"text: 3 of 10 items have no vector \(30.*--max-missing-share"
+    ):
+        check(values, mask, gx_root, limits=VectorLimits(max_missing_share=0.29))
+    values[4] = [3e4, 4e4, 0, 0]
+    with pytest.raises(
+        DataContractError, match=r"1 of 7 vectors are too long; first is item 'i4'.*--max-norm"
+    ):
+        check(values, mask, gx_root)
+    values[5] = [0.01, 0, 0, 0]
+    loose = VectorLimits(max_norm=1e5, min_norm=0.02)
+    with pytest.raises(
+        DataContractError, match=r"1 of 7 vectors are too short; first is item 'i5'.*--min-norm"
+    ):
+        check(values, mask, gx_root, limits=loose)
+    check(values, mask, gx_root, limits=VectorLimits(max_norm=1e5, max_missing_share=0.3))
+
+
+@pytest.mark.parametrize(
+    ("limits", "option"),
+    [
+        ({"max_missing_share": 1.1}, "--max-missing-share"),
+        ({"max_zero_share": -0.1}, "--max-zero-share"),
+        ({"max_duplicate_share": float("nan")}, "--max-duplicate-share"),
+        ({"min_norm": 2.0, "max_norm": 1.0}, "--min-norm"),
+        ({"max_norm": float("nan")}, "--max-norm"),
+        ({"min_present": 0}, "--min-present"),
+    ],
+)
+def test_limits_that_cannot_be_meant_are_refused_by_their_option(limits, option):
+    with pytest.raises(ValueError, match=option):
+        VectorLimits(**limits)

@@ -115,3 +115,30 @@ def test_vectors_of_another_space_are_refused(offline: OpenStore):
     write_item_vectors(offline.home, vectors_of(["i"], 5.0, "net/2"), available_at=[at(1)], known_at=at(3))
     refitted = item_vector_rows(offline, ids("i", "j"), at=at(3), encoders={"text": "net/2"})
     assert refitted.vectors["text"].tolist() == [[5, 5], [1, 1]]
+
+
+def test_an_item_described_anew_is_read_as_it_was_known(offline: OpenStore):
+    """The cut at 5 knows the first vector, the cut at 9 the second, whichever cycle runs again."""
+    for value, cut in ((1.0, 5), (2.0, 9), (1.0, 5), (2.0, 9)):
+        write_item_vectors(offline.home, vectors_of(["i"], value), available_at=[at(1)], known_at=at(cut))
+    for cut, value in ((3, 1), (5, 1), (8, 1), (9, 2), (20, 2)):
+        found = item_vector_rows(
+            offline, ids("i"), at=at(cut) - timedelta(microseconds=1), encoders={"text": "net/2"}
+        )
+        assert found.vectors["text"].tolist() == [[value, value]], cut
+
+
+def test_after_another_encoder_each_cut_finds_the_space_it_was_read_in(offline: OpenStore):
+    """Described anew at 9 in the old space, encoded anew at 12; an earlier cut still finds the old."""
+    writes = [("old/2", 1.0, 5), ("old/2", 2.0, 9), ("new/2", 7.0, 12), ("new/2", 7.0, 15)]
+    for encoder, value, cut in writes:
+        write_item_vectors(
+            offline.home, vectors_of(["i"], value, encoder), available_at=[at(1)], known_at=at(cut)
+        )
+    for cut, encoder, value in ((5, "old/2", 1), (9, "old/2", 2), (12, "new/2", 7), (15, "new/2", 7)):
+        found = item_vector_rows(
+            offline, ids("i"), at=at(cut) - timedelta(microseconds=1), encoders={"text": encoder}
+        )
+        assert found.vectors["text"].tolist() == [[value, value]], cut
+    kept = pq.read_table(offline.home / "offline" / "item_content_text" / "new_2.parquet")
+    assert kept.num_rows == 1  # the same vector again adds no row

@@ -20,7 +20,7 @@ _COUNTER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _SAID = ("item_id", "batch_id", "title", "description", "categories", "attributes", "image_path",
          "audio_path", "available_at", "described_at")  # fmt: skip
 _ADDED = {
-    "batches": ("since_at", "as_of", "late"),
+    "batches": ("since_at", "as_of", "late", "event_key"),
     "events": ("known_at",),
     "quarantine": ("resolved_at", "resolved_batch_id", "resolution"),
     "snapshots": ("known_by", "num_left_out"),
@@ -31,6 +31,7 @@ def upgrade() -> None:
     op.add_column("batches", sa.Column("since_at", sa.BigInteger(), nullable=True))
     op.add_column("batches", sa.Column("as_of", sa.BigInteger(), nullable=True))
     op.add_column("batches", sa.Column("late", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("batches", sa.Column("event_key", sa.Text(), nullable=True))
     op.add_column("events", sa.Column("known_at", sa.BigInteger(), nullable=True))
     op.drop_index("events_in_time", table_name="events")
     op.create_index("events_in_time", "events", ["occurred_at", "batch_id", "known_at"], unique=False)

@@ -1,0 +1,205 @@
+"""The quarantine as a queue: what waits there, taken out to be repaired, or dropped with a reason.
+
+A row is open until it is released (see `quarantine_release`) or dropped. Rows of erased users hold nothing
+but their reason, are in state "erased", and are not part of the queue. The counts of a batch tell what became
+of its rows when it landed, and stay.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from sqlalchemy import Connection, Engine, RowMapping, select, update
+
+from components.data.batch import EVENT_COLUMNS, ITEM_COLUMNS, DataContractError
+from components.data.moments import Clock, from_micros, to_micros, utc_now
+from components.data.schema import quarantine
+from components.data.warehouse import reading, rows_where, writing
+
+State = Literal["open", "released", "dropped"]
+ExportFormat = Literal["csv", "jsonl"]
+STATES: tuple[str, ...] = get_args(State)
+QUEUE_COLUMNS = ("quarantine_id", "kind", "reasons", "batch_id", "source_row", "state")
+PAYLOAD_COLUMNS = tuple(dict.fromkeys((*EVENT_COLUMNS, *ITEM_COLUMNS)))
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_QUOTE = "'"
+
+
+class QuarantineRefused(DataContractError):
+    """A row of the quarantine that cannot be released or dropped: names it, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuarantinedRow:
+    """One row of the queue. `payload` is the row as it was received, texts of over 4,096 characters cut."""
+
+    id: int
+    batch_id: int
+    kind: str  # event | item
+    source_row: int | None
+    payload: dict[str, Any]
+    reasons: tuple[str, ...]
+    state: str
+    resolved_at: datetime | None
+    resolved_batch_id: int | None
+    resolution: str | None
+
+
+def list_quarantine(
+    engine: Engine,
+    *,
+    reason: str | None = None,
+    batch_id: int | None = None,
+    state: State | None = "open",
+    kind: Literal["event", "item"] | None = None,
+    limit: int | None = None,
+) -> list[QuarantinedRow]:
+    """The rows that fit, oldest first. `state=None` gives open, released and dropped ones."""
+    table = quarantine.c
+    query = select(quarantine).where(table.state.in_(STATES if state is None else (state,)))
+    if batch_id is not None:
+        query = query.where(table.batch_id == batch_id)
+    if kind is not None:
+        query = query.where(table.kind == kind)
+    if reason is not None:
+        query = query.where(("|" + table.reasons + "|").contains(f"|{reason}|", autoescape=True))
+    with reading(engine) as connection:
+        rows = connection.execute(query.order_by(table.id).limit(limit)).mappings()
+        return [_row(row) for row in rows]
+
+
+def rows_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, QuarantinedRow]:
+    """Those of the rows that are in the queue."""
+    found = rows_where(connection, quarantine.c.id, ids, *quarantine.columns[1:])
+    return {row[0]: _row(row._mapping) for row in found if row.state in STATES}
+
+
+def export_quarantine(rows: Sequence[QuarantinedRow], path: Path, *, format: ExportFormat = "csv") -> int:
+    """Write rows with their ids, reasons and received values, to be repaired and released; returns how many.
+
+    CSV: a cell that a spreadsheet would take for a formula is given a leading ', which release takes off
+    again. JSON lines keep numbers and nulls as they were.
+    """
+    if format == "jsonl":
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(_flat(row)) + "\n" for row in rows)
+        return len(rows)
+    columns = (*QUEUE_COLUMNS, *_columns_of(rows))
+    # surrogates cannot be written as UTF-8; such a text comes out with marks and will need repair anyway
+    with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows({name: _cell(value) for name, value in _flat(row).items()} for row in rows)
+    return len(rows)
+
+
+def read_repaired(path: Path) -> dict[int, dict[str, Any]]:
+    """quarantine id -> the row's values, from a file that `export_quarantine` wrote and a person repaired.
+
+    Columns may be missing; others than the known ones are ignored. Raises DataContractError naming the line
+    if an id is missing, no number, or there twice.
+    """
+    repaired: dict[int, dict[str, Any]] = {}
+    for line, values in _lines(path):
+        try:
+            quarantine_id = int(values["quarantine_id"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataContractError(
+                f"{path}: line {line} has no quarantine_id that is a number. Keep the column as "
+                "`recloop quarantine export` wrote it."
+            ) from error
+        if quarantine_id in repaired:
+            raise DataContractError(f"{path}: line {line} repeats quarantine_id {quarantine_id}. Keep one.")
+        repaired[quarantine_id] = {name: values[name] for name in PAYLOAD_COLUMNS if name in values}
+    return repaired
+
+
+def drop_quarantined(engine: Engine, ids: Sequence[int], *, reason: str, now: Clock = utc_now) -> int:
+    """Take rows out of the queue for good; returns how many were open. Again changes nothing.
+
+    Raises QuarantineRefused, and drops nothing, if an id is not in the queue or was released.
+    """
+    if not reason.strip():
+        raise QuarantineRefused("a row is dropped for a reason. Say it: --reason '…'")
+    with writing(engine, "ingest") as connection:
+        found = rows_by_id(connection, ids)
+        for quarantine_id in ids:
+            refuse_unless(found, quarantine_id, ("open", "dropped"))
+        still_open = [id for id in dict.fromkeys(ids) if found[id].state == "open"]
+        values = {"state": "dropped", "resolved_at": to_micros(now()), "resolution": reason}
+        set_states(connection, still_open, values)
+    return len(still_open)
+
+
+def set_states(connection: Connection, ids: Sequence[int], values: dict[str, Any]) -> None:
+    """Give rows a new state."""
+    for at in range(0, len(ids), 10_000):
+        these = quarantine.c.id.in_(ids[at : at + 10_000])
+        connection.execute(update(quarantine).where(these).values(values))
+
+
+def refuse_unless(found: dict[int, QuarantinedRow], quarantine_id: int, states: tuple[str, ...]) -> None:
+    """Raise QuarantineRefused unless the row is in the queue, in one of these states."""
+    row = found.get(quarantine_id)
+    if row is None:
+        raise QuarantineRefused(
+            f"quarantine row {quarantine_id} is not there. `recloop quarantine list --state all` shows all."
+        )
+    if row.state not in states:
+        raise QuarantineRefused(
+            f"quarantine row {quarantine_id} was {row.state} at {row.resolved_at:%Y-%m-%dT%H:%MZ}"
+            f"{f' ({row.resolution})' if row.resolution else ''}. Leave it out."
+        )
+
+
+def _row(row: RowMapping) -> QuarantinedRow:
+    decoded = {"payload": json.loads(row["payload"]), "reasons": tuple(row["reasons"].split("|"))}
+    at = row["resolved_at"]
+    return QuarantinedRow(**{**row, **decoded, "resolved_at": None if at is None else from_micros(at)})
+
+
+def _flat(row: QuarantinedRow) -> dict[str, Any]:
+    about = {"quarantine_id": row.id, "kind": row.kind, "reasons": "|".join(row.reasons)}
+    about |= {"batch_id": row.batch_id, "source_row": row.source_row, "state": row.state}
+    return about | row.payload
+
+
+def _columns_of(rows: Sequence[QuarantinedRow]) -> tuple[str, ...]:
+    present = {name for row in rows for name in row.payload}
+    return (*(n for n in PAYLOAD_COLUMNS if n in present), *sorted(present - set(PAYLOAD_COLUMNS)))
+
+
+def _cell(value: Any) -> Any:
+    """A number stays one; a text that begins like a formula, or like this mark of ours, is marked."""
+    if isinstance(value, str) and value.startswith((*_FORMULA, _QUOTE)):
+        return _QUOTE + value
+    return value
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line numbers from 1 and values; of CSV an empty cell is a missing value."""
+    try:
+        if path.suffix == ".jsonl":
+            for line, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+                if text.strip():
+                    yield line, dict(json.loads(text))
+            return
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for line, row in enumerate(csv.DictReader(file), start=2):
+                yield line, {name: _uncell(cell) for name, cell in row.items() if name}
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataContractError(
+            f"{path}: cannot be read ({error}). Save it as CSV in UTF-8, or as JSON lines (.jsonl)."
+        ) from error
+
+
+def _uncell(cell: str | None) -> str | None:
+    if not cell:
+        return None
+    return cell[1:] if cell.startswith(_QUOTE) else cell
