@@ -28,6 +28,7 @@ from components.data.schema import cycles, stage_journal, superseded
 from components.data.warehouse import reading, writing
 from components.faults import crash_point
 
+REMOVED = ".removed-"  # begins the name of what is out of the way and not yet deleted
 Count = Callable[[Path, str], int]  # folder, user -> rows of the user in it
 Forget = Callable[[Path, str], None]  # removes them from a copy of the folder
 Forgetting = Mapping[str, tuple[Count, Forget]]  # by kind of artifact
@@ -89,7 +90,7 @@ def forget_stages(connection: Connection, digest: str) -> int:
 
 def remove_folder(folder: Path) -> None:
     """Out of the way in one step, then gone: a reader finds it whole or not at all."""
-    aside = folder.with_name(f".removed-{folder.name}")
+    aside = folder.with_name(REMOVED + folder.name)
     if folder.exists():
         shutil.rmtree(aside, ignore_errors=True)
         os.replace(folder, aside)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
 
 from components.data.batch import CheckedBatch
 from components.data.columns import micros, nullable
@@ -38,7 +38,7 @@ def merge_items(connection: Connection, checked: CheckedBatch, knowledge: Knowle
     rows = _item_rows(connection, checked)
     ids = [row["item_id"] for row in rows]
     known = {row[0]: row for row in rows_where(connection, items.c.item_id, ids, *items.columns[1:])}
-    said: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    said: dict[str, list[RowMapping]] = defaultdict(list)
     for version in rows_where(connection, item_versions.c.item_id, ids, *item_versions.columns[1:]):
         said[version[0]].append(version._mapping)
     new: list[dict[str, Any]] = []
@@ -75,7 +75,7 @@ def descriptions_known_by(connection: Connection, moment: int) -> dict[str, dict
     that no batch had told of does; an item that a batch claims to have been there before, when it was not
     known, counts from that batch on.
     """
-    said: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    said: dict[str, list[RowMapping]] = defaultdict(list)
     for version in connection.execute(select(item_versions)).mappings():
         said[version["item_id"]].append(version)
     found = {}
@@ -88,13 +88,13 @@ def descriptions_known_by(connection: Connection, moment: int) -> dict[str, dict
     return found
 
 
-def _known_by(versions: list[Mapping[str, Any]], moment: int) -> list[Mapping[str, Any]]:
+def _known_by(versions: list[RowMapping], moment: int) -> list[RowMapping]:
     first, *later = sorted(versions, key=lambda v: (v["known_at"] is not None, v["known_at"], v["batch_id"]))
     known = [v for v in later if v["known_at"] is None or v["known_at"] <= moment]
     return [first, *known] if not first["is_late"] or first["known_at"] <= moment else known
 
 
-def _merged(row: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(row: Mapping[str, Any], old: RowMapping) -> dict[str, Any]:
     merged = {name: row[name] for name in (*DESCRIPTION, "described_at")}
     if row["described_at"] < old["described_at"]:
         merged = {name: old[name] for name in merged}
@@ -102,7 +102,7 @@ def _merged(row: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
     return merged | {"available_at": min(stated, default=None)}
 
 
-def _is_news(row: Mapping[str, Any], said: Iterable[Mapping[str, Any]]) -> bool:
+def _is_news(row: Mapping[str, Any], said: Iterable[RowMapping]) -> bool:
     """Whether the versions there are do not already say it."""
     said = list(said)
     before = [v for v in said if v["described_at"] <= row["described_at"]]

@@ -157,7 +157,8 @@ def record_list(
         bundle=bundle,
         feature_set=feature_set,
     )
-    common = {"run": run.run, "user_id": user_id, "model_version": model_version, "scored_at": at}
+    common: dict[str, Any] = {"run": run.run, "user_id": user_id, "model_version": model_version}
+    common["scored_at"] = at
     common["features_as_of"] = None if features_as_of is None else to_micros(features_as_of)
     rows = [
         common | {"item_id": item_id, "rank": rank, "score": float(score)}
@@ -179,7 +180,7 @@ def _begin(connection: Connection, run: ScoringRun, *, is_batch: bool, now: Cloc
                 f"{run.bundle[:12]}, feature set {run.feature_set[:12]}). Give them a run of their own."
             )
         return
-    row = {"run": run.run, "model_version": run.model_version, "bundle": run.bundle}
+    row: dict[str, Any] = {"run": run.run, "model_version": run.model_version, "bundle": run.bundle}
     row |= {"feature_set": run.feature_set, "is_batch": is_batch, "begun_at": to_micros(now())}
     connection.execute(insert(recommendation_runs).values(row))
 

@@ -89,7 +89,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 def rows_where(
-    connection: Connection, key: Column[str], values: Sequence[str], *more: Column[Any]
+    connection: Connection, key: Column[Any], values: Sequence[str] | Sequence[int], *more: Column[Any]
 ) -> Iterator[Row[Any]]:
     """Rows (key, *more) whose key is among the values, however many these are."""
     for at in range(0, len(values), _VALUES_A_QUERY):

@@ -13,8 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.features import featureset, trainingset
-
 _SEQUENCES, _USERS, _GRAPH = "sequences.parquet", "users.parquet", "graph.parquet"
 
 
@@ -44,9 +42,10 @@ def forget_in_feature_set(folder: Path, user_id: str) -> None:
     pq.write_table(_without(users, user_id), folder / _USERS)
 
 
+# the kinds by name: the files that publish them import torch, and this needs none
 FORGETTING: Mapping[str, tuple[Callable[[Path, str], int], Callable[[Path, str], None]]] = {
-    featureset.KIND: (count_in_features, forget_in_feature_set),
-    trainingset.KIND: (count_in_features, forget_in_training_set),
+    "feature_set": (count_in_features, forget_in_feature_set),
+    "training_set": (count_in_features, forget_in_training_set),
 }
 
 

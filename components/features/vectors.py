@@ -5,6 +5,7 @@ Shapes: item = items in ascending order of id, dim = width of one modality's enc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from safetensors.numpy import load_file, save_file
 
+_DIM = re.compile(r"/(\d+)")
 MODALITIES = ("audio", "image", "metadata", "text")
 
 
@@ -56,6 +58,12 @@ class ItemVectors:
 
     def __len__(self) -> int:
         return len(self.item_ids)
+
+
+def encoder_dims(encoders: Mapping[str, str]) -> dict[str, int]:
+    """Modality → width, where the encoder's id states it: "name/256" and whatever follows."""
+    stated = {modality: _DIM.search(name) for modality, name in encoders.items()}
+    return {modality: int(found[1]) for modality, found in stated.items() if found}
 
 
 def modality_health(

@@ -28,7 +28,7 @@ def engine(tmp_path: Path) -> Engine:
 
 def _stretches(engine: Engine, from_at: int | None, until_at: int) -> list[tuple[int, int, int]]:
     with reading(engine) as connection:
-        found = partitions.stretches(connection, from_at, until_at)
+        found = partitions.stretches(connection, from_at, until_at, until_at)
     return [(s.from_at - DAY, s.until_at - DAY, s.num_rows) for s in found]
 
 
@@ -42,9 +42,11 @@ def test_a_cut_has_the_days_that_hold_events_clipped_to_it(engine: Engine):
 
 def test_a_file_is_named_by_its_bytes_and_found_again(engine: Engine, tmp_path: Path):
     with writing(engine, "partitions") as connection:
-        wanted = partitions.stretches(connection, None, DAY + 3 * DAY_US)
+        wanted = partitions.stretches(connection, None, DAY + 3 * DAY_US, DAY + 3 * DAY_US)
         assert partitions.written_before(connection, wanted, tmp_path) == {}
-        written = {stretch: partitions.write(connection, stretch, tmp_path) for stretch in wanted}
+        written = {
+            stretch: partitions.write(connection, stretch, tmp_path, stretch.until_at) for stretch in wanted
+        }
         partitions.record(connection, written)
         assert partitions.written_before(connection, wanted, tmp_path) == written
         partitions.sync(tmp_path, list(written.values()))
@@ -58,8 +60,8 @@ def test_a_file_is_named_by_its_bytes_and_found_again(engine: Engine, tmp_path: 
 
 def test_a_file_that_is_gone_or_changed_is_named_with_its_fix(engine: Engine, tmp_path: Path):
     with reading(engine) as connection:
-        [stretch, _] = partitions.stretches(connection, None, DAY + 3 * DAY_US)
-        name = partitions.write(connection, stretch, tmp_path)
+        [stretch, _] = partitions.stretches(connection, None, DAY + 3 * DAY_US, DAY + 3 * DAY_US)
+        name = partitions.write(connection, stretch, tmp_path, stretch.until_at)
     path = tmp_path / f"{name}.parquet"
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(ArtifactDamaged, match=r"SHA-256 is .* Remove it and .*/s, and run again"):

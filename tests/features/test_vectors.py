@@ -9,6 +9,7 @@ import numpy as np
 from components.features.vectors import (
     ItemVectors,
     ModalityHealth,
+    encoder_dims,
     load_matrices,
     modality_health,
     save_vectors,
@@ -55,3 +56,10 @@ def test_matrices_come_back_by_modality(tmp_path: Path):
         "image": [True, True],
         "text.v2": [True, False],
     }
+
+
+def test_widths_are_read_from_the_ids_that_encoders_have():
+    """As the text, image, metadata and audio encoders name themselves; an id without a width states none."""
+    named = {"text": "wordllama-0.4.0/256", "image": "efficientnet-lite0/1280px64", "audio": "logmel-16k/128"}
+    named |= {"metadata": "metadata/64@0123abc4567", "other": "some-encoder"}
+    assert encoder_dims(named) == {"text": 256, "image": 1280, "audio": 128, "metadata": 64}
