@@ -13,7 +13,9 @@ from tests.data.contracts.rows import events_of, items_of
 AS_OF = datetime(2020, 1, 1, tzinfo=UTC)
 EVENTS = event_suite(as_of=AS_OF, num_rows=1, value_ranges={"rating": (0.0, 10.0), "price": (0.0, 99.0)})
 ITEMS = item_suite(as_of=AS_OF, num_rows=1)
-VECTORS = vector_suite(["image", "text"], num_rows=1, max_zero_share=0.1, max_duplicate_share=0.9)
+VECTORS = vector_suite(
+    ["image", "text"], num_rows=1, max_zero_share=0.1, max_duplicate_share=0.9, norms=(0.0, 1e4)
+)
 
 
 def _reasons(suite) -> set[str]:
@@ -40,7 +42,7 @@ def test_the_reason_codes():
     assert _reasons(ITEMS) == {
         "missing_item", "bad_id", "duplicate_item", "bad_text", "bad_timestamp", "naive_timestamp", "future_timestamp",
     }  # fmt: skip
-    assert _reasons(VECTORS) == {"non-finite", "zero", "duplicates"}
+    assert _reasons(VECTORS) == {"non-finite", "too long", "too short", "zero", "duplicates"}
 
 
 def test_every_event_type_with_a_range_needs_a_value_in_it():
@@ -58,4 +60,5 @@ def test_every_event_type_with_a_range_needs_a_value_in_it():
 def test_shares_of_vectors_become_what_must_at_least_hold():
     """At most a tenth zero: 90 % at least have something; at most 90 % repeats: a tenth at least are the first."""
     mostly = {e.meta["reason"]: e.mostly for e in VECTORS if e.meta}
-    assert mostly == {"non-finite": 1, "zero": pytest.approx(0.9), "duplicates": pytest.approx(0.1)}
+    whole = dict.fromkeys(("non-finite", "too long", "too short"), 1)
+    assert mostly == whole | {"zero": pytest.approx(0.9), "duplicates": pytest.approx(0.1)}
