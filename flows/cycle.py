@@ -62,7 +62,13 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     opened = open_cycle(cycle, checked.output)
     champion, carried = opened.output.champion, opened.output.carried
     snapshots = take_snapshots(run, cycle, landed.output)
-    prepared = features(run, request.source, snapshots.output, carried.encoders if carried else None)
+    prepared = features(
+        run,
+        request.source,
+        snapshots.output,
+        carried.encoders if carried else None,
+        request.vector_limits,
+    )
     identified = _identify(cycle, snapshots.output, prepared, opened.output)
     cold = identify_cold(run, request.source, snapshots.output, identified.output.carried)
     trained = tuple(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-import pandas as pd
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
 from rich.markup import escape
@@ -24,7 +23,7 @@ from components.features.graph import item_graph
 from components.features.sequences import training_spine, user_sequences
 from components.features.store import offline, online, opening, retrieval
 from components.features.trainingset import publish_training_set
-from components.features.vectors import ModalityHealth, Unreadable
+from components.features.vectors import ModalityHealth, Unreadable, encoder_dims
 from flows.local.console import console, progress_bar
 from flows.settings import load_settings
 from flows.snapshots import Snapshots
@@ -93,10 +92,12 @@ class Features:
 
 
 @flow(name="features", flow_run_name="features")
-def features(run: str, source: str, snapshots: Snapshots, encoders: ArtifactRef | None) -> Features:
+def features(
+    run: str, source: str, snapshots: Snapshots, encoders: ArtifactRef | None, limits: VectorLimits
+) -> Features:
     """Encode items, check the vectors, keep everything in Feast, read the training rows back from it."""
     encoded = encode_items(run, source, snapshots, encoders)
-    checked = check_vectors(run, encoded.output)
+    checked = check_vectors(run, encoded.output, limits)
     stored = store_features(run, snapshots, encoded.output)
     return Features(
         encoded=encoded,
@@ -160,9 +161,12 @@ def encode_items(
 
 
 @task(task_run_name="check-vectors")
-def check_vectors(run: str, encoded: EncodedItems) -> StageResult[CheckedVectors]:
-    """Great Expectations over the item vectors: finite, of one width, not all alike."""
-    key = key_of(check_vectors, "check vectors", run=run, reads={"feature_set": encoded.feature_set})
+def check_vectors(run: str, encoded: EncodedItems, limits: VectorLimits) -> StageResult[CheckedVectors]:
+    """Great Expectations over the item vectors: finite, of the encoder's width, not missing or alike in bulk."""
+    key = key_of(
+        check_vectors, "check vectors", run=run,
+        reads={"feature_set": encoded.feature_set}, facts=asdict(limits),
+    )  # fmt: skip
 
     def work() -> CheckedVectors:
         vectors = load_feature_set(encoded.feature_set).vectors
@@ -171,7 +175,8 @@ def check_vectors(run: str, encoded: EncodedItems) -> StageResult[CheckedVectors
             vectors.vectors,
             vectors.present,
             gx_root=load_settings().gx_root,
-            limits=VectorLimits(),
+            limits=limits,
+            dims=encoder_dims(vectors.encoders),
         )
         present = {modality: report.num_present for modality, report in found.modalities.items()}
         return CheckedVectors(data_docs=found.data_docs, present=present)
@@ -184,7 +189,7 @@ def store_features(run: str, snapshots: Snapshots, encoded: EncodedItems) -> Sta
     """Feast apply; sequences as of the cut and as of now; the latest of them online."""
     key = key_of(
         store_features, "store features", run=run,
-        reads={"feature_set": encoded.feature_set, "train": snapshots.train, "window": snapshots.window},
+        reads={"feature_set": encoded.feature_set, "train": snapshots.train, "now": snapshots.now},
         facts={"feast_home": str(load_settings().feast_home), "length": SEQUENCE_LENGTH},
     )  # fmt: skip
 
@@ -194,8 +199,9 @@ def store_features(run: str, snapshots: Snapshots, encoded: EncodedItems) -> Sta
         opened = opening.open_store(load_settings().feast_home)
         opening.apply_definitions(opened, feature_set=built.digest)
         offline.write_user_sequences(opened.home, built.sequences)
-        events = pd.concat([snapshot.read_events(ref) for ref in (snapshots.train, snapshots.window)])
-        as_of_now = user_sequences(events, cutoff=snapshots.end, max_length=SEQUENCE_LENGTH)
+        as_of_now = user_sequences(
+            snapshot.read_events(snapshots.now), cutoff=snapshots.end, max_length=SEQUENCE_LENGTH
+        )
         offline.write_user_sequences(opened.home, as_of_now)
         offline.write_item_vectors(
             opened.home,

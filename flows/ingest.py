@@ -14,6 +14,7 @@ from components.data import ingest as landing
 from components.data import queries
 from components.data.batch import read_checked, write_checked
 from components.data.contracts.batch_check import ContractConfig, TooMuchBad, batch_digest, check_batch
+from components.data.erased_users import without_erased_users
 from components.data.ingest import BatchResult
 from flows.request import BatchRequest, SettledBatch, settle_batch
 from flows.settings import load_settings
@@ -49,6 +50,7 @@ class LandedBatch:
         return (
             f"{self.result.received:,} events = {self.result.accepted:,} accepted + "
             f"{self.result.quarantined} quarantined + {self.result.duplicates} duplicates"
+            f"{f', {self.result.late} late' if self.result.late else ''}"
         )
 
 
@@ -79,6 +81,7 @@ def check(run: str, batch: SettledBatch) -> StageResult[CheckedBatch]:
             "batch": batch_digest(received),
             "known_items": digest_of(sorted(known_items - set(received.items["item_id"]))),
             "as_of": batch.as_of.isoformat(),
+            "since": batch.request.since.isoformat() if batch.request.since else None,
             "max_bad_share": batch.request.max_bad_share,
         },
     )  # fmt: skip
@@ -87,11 +90,17 @@ def check(run: str, batch: SettledBatch) -> StageResult[CheckedBatch]:
         config = ContractConfig(max_bad_event_share=batch.request.max_bad_share)
         try:
             found = check_batch(
-                received, as_of=batch.as_of, known_items=known_items, gx_root=settings.gx_root, config=config
+                received,
+                as_of=batch.as_of,
+                known_items=known_items,
+                gx_root=settings.gx_root,
+                config=config,
+                since=batch.request.since,
             )
         except TooMuchBad as breaker:
             landing.stop_batch(warehouse(), breaker.checked, str(breaker))
             raise
+        found = without_erased_users(warehouse(), found)
         ref = publish(
             settings.artifacts,
             "checked_batch",

@@ -6,7 +6,7 @@ that a flow does, so that a schedule, a form and the command line come to the sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from components.artifact import digest_of
 from components.data import cycles
 from components.data.batch import Batch
+from components.data.contracts.vector_check import VectorLimits
 from components.data.sources.arrival import end_of_events
 from components.data.sources.opening import open_source
 from components.data.sources.poison import poisoned
@@ -78,6 +79,41 @@ class CycleRequest(BatchRequest):
     tokenizer: Literal["reuse", "refit"] = Field(
         default="reuse", description="reuse keeps every ID that exists"
     )
+
+    max_missing_share: float = Field(
+        default=VectorLimits.max_missing_share, ge=0, le=1,
+        description="items that may lack a modality that others have; more stop the run",
+    )  # fmt: skip
+    max_zero_share: float = Field(
+        default=VectorLimits.max_zero_share, ge=0, le=1,
+        description="vectors of a modality that may be all zero; more stop the run",
+    )  # fmt: skip
+    max_duplicate_share: float = Field(
+        default=VectorLimits.max_duplicate_share, ge=0, le=1,
+        description="vectors of a modality that may repeat another item's; more stop the run",
+    )  # fmt: skip
+    min_norm: float = Field(
+        default=VectorLimits.min_norm,
+        ge=0,
+        description="L2 norm that a vector which is not zero has at least",
+    )
+    max_norm: float = Field(
+        default=VectorLimits.max_norm, gt=0, description="L2 norm that a vector has at most"
+    )
+    min_present: int = Field(
+        default=VectorLimits.min_present, ge=1, description="items with a vector that a modality has at least"
+    )
+
+    @property
+    def vector_limits(self) -> VectorLimits:
+        """What the item vectors of the cycle are held to."""
+        return VectorLimits(**{field.name: getattr(self, field.name) for field in fields(VectorLimits)})
+
+    @model_validator(mode="after")
+    def _limits_can_be_meant(self) -> CycleRequest:
+        """Raises ValueError in the words of the limits."""
+        assert self.vector_limits
+        return self
 
     @model_validator(mode="after")
     def _ordered(self) -> CycleRequest:

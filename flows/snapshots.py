@@ -18,32 +18,40 @@ from flows.warehouse import warehouse
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshots:
-    """Two snapshots that meet at the cut."""
+    """Two snapshots that meet at the cut, and what is known now of both.
+
+    An event that is dated before the cut and was told of after it is in `now` alone.
+    """
 
     train: ArtifactRef  # events before the cut, items known by then
     window: ArtifactRef  # events of [cut, end)
+    now: ArtifactRef  # events before the end
     cut: datetime
     end: datetime
     train_events: int
     window_events: int
+    late_events: int  # left out of the training: dated before the cut, known after it
 
     @property
     def note(self) -> str:
-        return f"{self.train_events:,} events before the cut, {self.window_events:,} after it"
+        told = f"{self.train_events:,} events before the cut, {self.window_events:,} after it"
+        return f"{told}; {self.late_events:,} that came late are not trained on" if self.late_events else told
 
 
 def freeze(cut: datetime, end: datetime) -> Snapshots:
-    """Take both snapshots from the warehouse. Raises SnapshotEmpty."""
+    """Take the snapshots from the warehouse. Raises SnapshotEmpty."""
     root = load_settings().artifacts
     train = snapshot.take_snapshot(warehouse(), root, end=cut)
     window = snapshot.take_snapshot(warehouse(), root, start=cut, end=end)
     return Snapshots(
         train=train,
         window=window,
+        now=snapshot.take_snapshot(warehouse(), root, end=end),
         cut=cut,
         end=end,
         train_events=snapshot.snapshot_facts(train).num_events,
         window_events=snapshot.snapshot_facts(window).num_events,
+        late_events=snapshot.left_out_of(warehouse(), train),
     )
 
 

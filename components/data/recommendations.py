@@ -84,7 +84,7 @@ def publish_run(engine: Engine, run: str, *, now: Clock = utc_now) -> ServedRun:
         if not connection.execute(
             select(recommendations.c.run).where(recommendations.c.run == run).limit(1)
         ).first():
-            raise NoLists(f"run {run!r} has no lists. Score users with `recloop score` first.")
+            raise NoLists(f"run {run!r} has no lists. Write its lists first.")
         return _serve(connection, run, "publish", now)
 
 

@@ -18,8 +18,11 @@ import typer
 from flows.cli import (
     demo,
     doctor,
+    erase,
     ingest,
     promote,
+    prune,
+    quarantine,
     recommend,
     replay,
     retrain,
@@ -49,8 +52,11 @@ for command in (
     status.status,
     ui.ui,
     doctor.doctor,
+    erase.erase,
+    prune.prune,
 ):
     app.command()(command)
+app.add_typer(quarantine.app, name="quarantine")
 
 
 @app.callback()

@@ -31,5 +31,10 @@ def ingest(
         f"{known}{result.received:,} events = {result.accepted:,} accepted + {result.quarantined:,} quarantined "
         f"+ {result.duplicates:,} duplicates; {result.items_new:,} new items, {result.items_updated:,} updated"
     )
+    if result.late:
+        console.print(
+            f"{result.late:,} of the accepted are late: of a time that an earlier batch had told of. They count from "
+            "this batch on, and are in no training set that is cut before."
+        )
     say_reasons(landed.output.reasons)
     console.print(f"Data Docs: {result.data_docs}")

@@ -36,6 +36,16 @@ AsOf = Annotated[
 MaxBadShare = Annotated[
     float, typer.Option(min=0, max=1, help="circuit breaker: a larger share of bad events stops the batch")
 ]
+MaxMissingShare = Annotated[
+    float, typer.Option(min=0, max=1, help="share of items that may lack a modality that others have")
+]
+MaxZeroShare = Annotated[float, typer.Option(min=0, max=1, help="share of vectors that may be all zero")]
+MaxDuplicateShare = Annotated[
+    float, typer.Option(min=0, max=1, help="share of vectors that may repeat another item's")
+]
+MinNorm = Annotated[float, typer.Option(min=0, help="L2 norm of a vector, unless it is zero, at least")]
+MaxNorm = Annotated[float, typer.Option(min=0, help="L2 norm of a vector, at most")]
+MinPresent = Annotated[int, typer.Option(min=1, help="items that have a modality, at least")]
 Challenger = Annotated[
     Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "ease"],
     typer.Option(help="the arm that may become champion"),

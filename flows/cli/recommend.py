@@ -52,6 +52,7 @@ def recommend(
         item_ids=answer["item_id"].tolist(),
         scores=answer["score"].tolist(),
         model_version=champion.version,
+        bundle=bundle.digest,
     )
     history = queries.user_history(warehouse(), user, before=as_of, limit=5)
     titles = queries.titles(warehouse(), history["item_id"].tolist())

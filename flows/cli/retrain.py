@@ -12,6 +12,12 @@ from flows.cli.options import (
     Challenger,
     FilterSeen,
     MaxBadShare,
+    MaxDuplicateShare,
+    MaxMissingShare,
+    MaxNorm,
+    MaxZeroShare,
+    MinNorm,
+    MinPresent,
     Mode,
     Preset,
     Profile,
@@ -35,6 +41,12 @@ def retrain(
     preset: Preset = "default",
     refit_tokenizer: Annotated[bool, typer.Option(help="make new semantic IDs for all items")] = False,
     max_bad_share: MaxBadShare = 0.05,
+    max_missing_share: MaxMissingShare = 0.9,
+    max_zero_share: MaxZeroShare = 0.1,
+    max_duplicate_share: MaxDuplicateShare = 0.9,
+    min_norm: MinNorm = 0.0,
+    max_norm: MaxNorm = 1e4,
+    min_present: MinPresent = 1,
 ) -> None:
     """Run one whole cycle: ingest, train, replay, decide, register, and promote if the verdict says so."""
     from flows.cli.summary_box import summary_box
@@ -56,6 +68,12 @@ def retrain(
         preset=preset,
         tokenizer="refit" if refit_tokenizer else "reuse",
         max_bad_share=max_bad_share,
+        max_missing_share=max_missing_share,
+        max_zero_share=max_zero_share,
+        max_duplicate_share=max_duplicate_share,
+        min_norm=min_norm,
+        max_norm=max_norm,
+        min_present=min_present,
     )
     refuse_if_retraining()  # whoever would be refused, or asks for what cannot be, starts no servers
     settle_cycle(request)

@@ -17,3 +17,14 @@ def rollback(reason: Annotated[str, typer.Option(help="why; written to the ledge
 
         result = promotion.rollback(warehouse(), model_name=model_name, actor=actor(), reason=reason)
     say_moved(result)
+    say_lists(result.champion)
+
+
+def say_lists(version: str | None) -> None:
+    """Serve again the lists that this version served last, if it did."""
+    from components.data.recommendations import restore_run
+    from flows.local.console import console
+    from flows.warehouse import warehouse
+
+    if version is not None and (served := restore_run(warehouse(), version)):
+        console.print(f"the lists of version {version} are served again: run {served.run.run}")

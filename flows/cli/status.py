@@ -25,11 +25,25 @@ def status() -> None:
         f"[bold]warehouse[/bold]  {counts.events:,} events of {counts.users:,} users, {counts.items:,} items, "
         f"{counts.batches} batches, {counts.quarantined:,} rows in quarantine"
     )
+    _show_waiting(counts.late)
     console.print(
         f"[bold]freshness[/bold]  last event {_when(fresh.last_event_at)}, last batch {_when(fresh.last_landing_at)}"
     )
     _show_registry()
     _show_cycles()
+
+
+def _show_waiting(late: int) -> None:
+    """What is open in the quarantine, by reason, and how many events came late."""
+    from components.data import queries
+    from flows.local.console import console
+    from flows.warehouse import warehouse
+
+    if reasons := queries.quarantine_reasons(warehouse()):
+        told = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
+        console.print(f"[bold]quarantine[/bold] {told}: `recloop quarantine list`", highlight=False)
+    if late:
+        console.print(f"[bold]late[/bold]       {late:,} events were told of after the time that they are of")
 
 
 def _show_registry() -> None:

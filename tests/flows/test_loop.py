@@ -56,6 +56,23 @@ def test_every_event_received_is_accounted_for(finished: Home) -> None:
     assert sorted(landed) == sorted(zip(source["user_id"], source["item_id"], micros, strict=True))
 
 
+def test_what_would_be_erased_and_pruned_of_a_real_home_is_shown_and_stays(finished: Home) -> None:
+    """The user with most events, in every place that a cycle fills; nothing is old enough to go."""
+    [(user, events)] = finished.rows(
+        "SELECT user_id, count(*) FROM events GROUP BY user_id ORDER BY count(*) DESC, user_id LIMIT 1"
+    )
+    planned = finished.recloop("erase", "--user", user, "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    words = [line.split(maxsplit=1) for line in planned.stdout.splitlines()]
+    counts = {name: int(count) for count, name in words if count.isdigit()}
+    assert counts["events"] == events
+    assert counts.keys() >= {"snapshot", "checked_batch", "feature_set", "training_set", "feature store"}
+    assert finished.rows(f"SELECT count(*) FROM events WHERE user_id = '{user}'") == [(events,)]
+    pruned = finished.recloop("prune", "--older-than", "1", "--dry-run")
+    assert pruned.returncode == 0, pruned.stderr
+    assert pruned.stdout.strip() == "0 entries, 0.0 MB would go; nothing was removed"
+
+
 def test_each_poisoned_row_lies_in_quarantine_under_its_reason(finished: Home) -> None:
     """Poisoned rows are numbered -1, -2, … in the order of their kinds."""
     found = finished.rows("SELECT source_row, kind, reasons, state FROM quarantine ORDER BY source_row DESC")

@@ -24,17 +24,19 @@ class OnlineErasureUnsupported(Exception):
     """This online store cannot be erased from here: names it, and the key to delete there."""
 
 
-def count_user(store: OpenStore, user_id: str) -> int:
-    """Rows that the user has: one a cut offline, one online.
+def count_user(store: OpenStore, user_id: str, *, online: bool = True) -> int:
+    """Rows that the user has: one a cut offline, and one online, unless that was seen to elsewhere.
 
     Raises OnlineErasureUnsupported, as `erase_user` does: then only whoever runs the online store can tell.
     """
     offline = sum(_rows_of(path, user_id) for path in _files(store))
+    if not online:
+        return offline
     with closing(_online(store, user_id)) as connection:
         return offline + sum(_count_online(connection, table, user_id) for table in _tables(connection))
 
 
-def erase_user(store: OpenStore, user_id: str) -> None:
+def erase_user(store: OpenStore, user_id: str, *, online: bool = True) -> None:
     """Remove every row of the user, and what is left of it in the free pages of the online database."""
     for aside in (store.home / "offline" / USER_SEQUENCE).glob(".*"):
         aside.unlink()
@@ -42,6 +44,8 @@ def erase_user(store: OpenStore, user_id: str) -> None:
         table = pq.read_table(path)
         if _rows_of(path, user_id):
             replace_file(path, table.filter(pc.not_equal(table["user_id"], user_id)))
+    if not online:
+        return
     with closing(_online(store, user_id)) as connection:
         key = _entity_key(user_id)
         for table_name in _tables(connection):

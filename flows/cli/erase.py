@@ -1,0 +1,87 @@
+"""`recloop erase`: one user out of every store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from components.data.erasure import Place
+    from flows.settings import Settings
+
+
+def erase(
+    user: Annotated[str, typer.Option("--user", "-u", help="user id, as in the source")],
+    dry_run: Annotated[bool, typer.Option(help="show what would go, and remove nothing")] = False,
+    lift: Annotated[
+        bool, typer.Option(help="let later batches bring this user in again; erases nothing")
+    ] = False,
+    online_erased: Annotated[
+        bool, typer.Option(help="the online store is not SQLite, and the user has been deleted there")
+    ] = False,
+) -> None:
+    """Erase one user from every store, and take no later row of theirs in. Killed, it is run again."""
+    from components.data import erased_users, lease
+    from components.data.erasure import erase_user, plan_erasure
+    from flows.local.console import console
+    from flows.retraining_lease import LEASE
+    from flows.settings import load_settings
+    from flows.warehouse import warehouse
+
+    settings, engine = load_settings(), warehouse()
+    if lift:
+        lifted = erased_users.lift_tombstone(engine, user)
+        console.print("later batches may bring this user in again" if lifted else "no such user was erased")
+        return
+    places = every_place(settings, user, online=not online_erased)
+    if dry_run:
+        counts = plan_erasure(places)
+    else:
+        with lease.hold_lease(engine, LEASE, owner=lease.this_process()):
+            counts = erase_user(engine, user, places)
+    for entry in counts:
+        if entry.count:
+            console.print(f"  {entry.count:>8,}  {entry.name}", highlight=False)
+    total = sum(entry.count for entry in counts)
+    if dry_run:
+        console.print(f"{total:,} rows and entries would go; nothing was removed")
+        return
+    console.print(f"{total:,} rows and entries are gone, and later batches bring none in")
+    if not settings.mlflow_is_local:
+        console.print(
+            f"Reports that were logged to {settings.mlflow_tracking_uri} lie on that server and were not searched."
+        )
+
+
+def every_place(settings: Settings, user: str, *, online: bool) -> tuple[Place, ...]:
+    """The places of a home, whichever room they are of."""
+    from components.data.artifact_erasure import artifact_places
+    from components.data.erasure import Place, warehouse_places
+    from components.data.snapshot_erasure import snapshot_place
+    from components.features import erasure as of_features
+    from components.features.store import erasure as of_store
+    from components.features.store.opening import open_store
+    from components.report import erasure as of_pages
+    from flows.warehouse import warehouse
+
+    engine, root, store = warehouse(), settings.artifacts, open_store(settings.feast_home)
+    folders = {"pages": settings.reports, "reports in MLflow": settings.home / "mlartifacts"}
+    return (
+        *warehouse_places(engine, user),
+        snapshot_place(engine, root, user),
+        *artifact_places(engine, root, user, {**of_features.FORGETTING, **of_pages.FORGETTING}),
+        Place(
+            name="feature store",
+            count=lambda: of_store.count_user(store, user, online=online),
+            erase=lambda: of_store.erase_user(store, user, online=online),
+        ),
+        *(
+            Place(
+                name=name,
+                count=lambda folder=folder: of_pages.count_in_pages(folder, user),  # type: ignore[misc]
+                erase=lambda folder=folder: of_pages.forget_in_pages(folder, user),  # type: ignore[misc]
+            )
+            for name, folder in folders.items()
+        ),
+    )
