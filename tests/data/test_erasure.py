@@ -21,7 +21,7 @@ from components.data import cycles, erased_users, journal, queries
 from components.data.artifact_erasure import successor_of
 from components.data.batch import CheckedBatch, write_checked
 from components.data.contracts.batch_check import check_batch
-from components.data.erasure import Place, erase_user, plan_erasure
+from components.data.erasure import Place, erase_user, plan_erasure, warehouse_places
 from components.data.ingest import batch_results, land_batch
 from components.data.quarantine import list_quarantine
 from components.data.recommendations import ScoringRun, lists_of, publish_run, record_list, write_lists
@@ -367,3 +367,17 @@ def test_tombstones_tell_users_apart_and_hold_no_id(tmp_path: Path):
     with reading(engine) as connection:
         rows = connection.execute(select(erasures)).mappings().all()
     assert (len(rows), len({row["salt"] for row in rows})) == (2, 1)
+
+
+def test_no_free_page_is_left_to_read(tmp_path: Path):
+    """Many rows leave pages behind, which another build of SQLite would not even have zeroed."""
+    from tests.data.landing import batch, event
+
+    engine = open_warehouse(f"sqlite:///{tmp_path}/warehouse.db")
+    land_batch(engine, batch(event("b"), *(event(f"e{n}", user=USER) for n in range(2_000))))
+    erase_user(engine, USER, warehouse_places(engine, USER))
+    engine.dispose()
+    database = sqlite3.connect(tmp_path / "warehouse.db")
+    assert database.execute("PRAGMA freelist_count").fetchone() == (0,)
+    assert database.execute("SELECT count(*) FROM events").fetchone() == (1,)
+    assert (tmp_path / "warehouse.db-wal").stat().st_size == 0

@@ -51,7 +51,7 @@ def fill(engine: Engine, tables: MetaData) -> None:
         "events": [
             {"event_id": name, "user_id": "u1", "item_id": "i1", "event_type": "rating", "value": 1.0}
             | {"occurred_at": to_micros(at(hours)), "payload_hash": "", "batch_id": number}
-            for name, hours, number in (("a", 0, 1), ("b", 10, 2))
+            for name, hours, number in (("a", 0, 1), ("b", 10, 1))
         ],
         "items": [
             {"item_id": "i1", "title": "One", "described_at": to_micros(at(0)), "batch_id": 1}
