@@ -10,6 +10,7 @@ import numpy as np
 from prefect import task
 
 from components.artifact import ArtifactRef, publish, verified
+from components.evaluation.cold import ColdPass
 from components.evaluation.contenders import Contender
 from components.recommender.arm import Arm, takes_ids
 from components.tokenizer.id_table import read_id_table
@@ -46,8 +47,8 @@ def rank(run: str, window: ReplayWindow, contender: Contender) -> StageResult[Ra
     def work() -> RankedLists:
         arm = load_contender(contender)
         lists = {LISTS: _lists(window, contender, arm)}
-        if window.cold_ids is not None:
-            lists[COLD_LISTS] = _cold_lists(window, window.cold_ids, contender, arm)
+        if window.cold_ids is not None and (cold := window.cold()):
+            lists[COLD_LISTS] = _cold_lists(window, cold, window.cold_ids, contender, arm)
         ref = publish(
             load_settings().artifacts,
             "lists",
@@ -78,10 +79,11 @@ def _lists(window: ReplayWindow, contender: Contender, arm: Arm) -> np.ndarray:
         ).items
 
 
-def _cold_lists(window: ReplayWindow, cold_ids: ArtifactRef, contender: Contender, arm: Arm) -> np.ndarray:
+def _cold_lists(
+    window: ReplayWindow, cold: ColdPass, cold_ids: ArtifactRef, contender: Contender, arm: Arm
+) -> np.ndarray:
     """The arm's lists for the second pass; an arm that reads IDs is told those of cold items."""
-    plan, cold = window.plan(), window.cold()
-    assert cold is not None
+    plan = window.plan()
     if contender.reads_cold_ids and takes_ids(arm):
         table = read_id_table(cold_ids)
         arm = arm.with_ids(table.item_ids, table.codes)

@@ -25,9 +25,8 @@ def erase(
     from components.data import erased_users, lease
     from components.data.erasure import erase_user, plan_erasure
     from flows.local.console import console
-    from flows.retraining_lease import LEASE
     from flows.settings import load_settings
-    from flows.warehouse import warehouse
+    from flows.warehouse import RETRAINING, warehouse
 
     settings, engine = load_settings(), warehouse()
     if lift:
@@ -38,7 +37,7 @@ def erase(
     if dry_run:
         counts = plan_erasure(places)
     else:
-        with lease.hold_lease(engine, LEASE, owner=lease.this_process()):
+        with lease.hold_lease(engine, RETRAINING, owner=lease.this_process()):
             counts = erase_user(engine, user, places)
     for entry in counts:
         if entry.count:

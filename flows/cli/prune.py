@@ -20,12 +20,11 @@ def prune(
     from components.data.pruning import plan_pruning
     from components.data.pruning import prune as remove
     from flows.local.console import console
-    from flows.retraining_lease import LEASE
     from flows.settings import load_settings
-    from flows.warehouse import warehouse
+    from flows.warehouse import RETRAINING, warehouse
 
     settings, engine, keep = load_settings(), warehouse(), _registered()
-    with lease.hold_lease(engine, LEASE, owner=lease.this_process()):
+    with lease.hold_lease(engine, RETRAINING, owner=lease.this_process()):
         plan = plan_pruning(
             engine,
             settings.artifacts,
