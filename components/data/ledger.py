@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, RowMapping, insert, select
 
 from components.data.moments import Clock, from_micros, to_micros, utc_now
 from components.data.schema import promotions as table
@@ -74,15 +74,23 @@ def append_promotion(
 def promotions(engine: Engine, model: str) -> list[PromotionEntry]:
     """All entries of a model, oldest first."""
     with reading(engine) as connection:
-        rows = connection.execute(select(table).where(table.c.model == model).order_by(table.c.id)).mappings()
-        return [
-            PromotionEntry(**{**row, "evidence": json.loads(row["evidence"]), "at": from_micros(row["at"])})
-            for row in rows
-        ]
+        query = select(table).where(table.c.model == model).order_by(table.c.id)
+        return [_entry(row) for row in connection.execute(query).mappings()]
+
+
+def last_promotion(engine: Engine, model: str) -> PromotionEntry | None:
+    """The newest entry of a model: what the alias has to agree with. None while there is none."""
+    query = select(table).where(table.c.model == model).order_by(table.c.id.desc()).limit(1)
+    with reading(engine) as connection:
+        row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else _entry(row)
 
 
 def current_champion(engine: Engine, model: str) -> str | None:
     """The version that the last entry made champion; None if there is no champion."""
-    query = select(table.c.version).where(table.c.model == model).order_by(table.c.id.desc()).limit(1)
-    with reading(engine) as connection:
-        return connection.execute(query).scalar()
+    last = last_promotion(engine, model)
+    return None if last is None else last.version
+
+
+def _entry(row: RowMapping) -> PromotionEntry:
+    return PromotionEntry(**{**row, "evidence": json.loads(row["evidence"]), "at": from_micros(row["at"])})

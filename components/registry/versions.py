@@ -19,6 +19,8 @@ from components.registry.tracking import reaching_tracking
 CHAMPION, CHALLENGER = "champion", "challenger"
 BUNDLE_TAG, VERDICT_TAG = "recloop.bundle", "recloop.verdict"
 APPROVAL_TAG, APPROVED = "validation_status", "approved"
+APPROVER_TAG = "approved_by"  # a reviewer writes it; MLflow keeps no author of a tag
+STARTER_TAG = "recloop.started_by"
 
 
 class NoSuchVersion(Exception):
@@ -52,6 +54,16 @@ class RegisteredVersion:
     def is_approved(self) -> bool:
         """Whether a reviewer has approved it in MLflow's UI."""
         return self.tags.get(APPROVAL_TAG, "").strip().lower() == APPROVED
+
+    @property
+    def approver(self) -> str | None:
+        """Who approved it, as the reviewer wrote it; None if nobody's name stands there."""
+        return self.tags.get(APPROVER_TAG, "").strip() or None
+
+    @property
+    def started_by(self) -> str | None:
+        """Who started the run that made it."""
+        return self.tags.get(STARTER_TAG, "").strip() or None
 
 
 @reaching_tracking()

@@ -21,9 +21,12 @@ from components.registry import tracking
 from components.registry.bundle import Bundle, BundleFacts, build_bundle, open_bundle
 from components.registry.tracking import TrackingRun
 from components.registry.versions import BUNDLE_TAG, VERDICT_TAG, RegisteredVersion, facts_of
+from tests.registry.servers import mlflow_server
 
 ITEM_IDS = ["a", "b", "c", "d", "e"]
 _SEEDS = itertools.count(100)
+# the machine may be busy with other tests; what an outage costs, the tests of `tracking` say themselves
+os.environ |= {"MLFLOW_HTTP_REQUEST_TIMEOUT": "30", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 EVENTS = np.array(["a"] * 5 + ["b"] * 4 + ["c"] * 3 + ["d"] * 2 + ["e"], dtype=object)
 
 
@@ -43,6 +46,20 @@ def mlflow_here(tracking_uri: str) -> Iterator[str]:
     tracking.configure(tracking_uri)
     yield tracking_uri
     tracking.configure(tracking_uri)
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One MLflow server for all tests that leave it as it is; start one of your own to kill it."""
+    with mlflow_server(tmp_path_factory.mktemp("server")) as url:
+        yield url
+
+
+@pytest.fixture
+def server(shared_server: str, mlflow_here: str) -> str:
+    """This process points at the shared server, until the next test."""
+    tracking.configure(shared_server)
+    return shared_server
 
 
 @pytest.fixture
@@ -138,12 +155,14 @@ def titles() -> pd.DataFrame:
     return pd.DataFrame({"item_id": ITEM_IDS, "title": named, "categories": "Drama"})
 
 
-def tagged_version(model_name: str, *, verdict: str = "PROMOTE", tokenizer: str = "t1") -> RegisteredVersion:
+def tagged_version(
+    model_name: str, *, verdict: str = "PROMOTE", tokenizer: str = "t1", **more: str
+) -> RegisteredVersion:
     """A version in the registry as registration leaves it, without the upload: promotion reads tags only."""
     client = MlflowClient()
     if not client.search_registered_models(f"name = '{model_name}'"):
         client.create_registered_model(model_name)
-    tags = {BUNDLE_TAG: "b" * 64, VERDICT_TAG: verdict, "recloop.tokenizer": tokenizer}
+    tags = {BUNDLE_TAG: "b" * 64, VERDICT_TAG: verdict, "recloop.tokenizer": tokenizer} | more
     return facts_of(client.create_model_version(model_name, source="runs:/none/recommender", tags=tags))
 
 

@@ -15,9 +15,10 @@ from components.registry.promotion import (
     PromotionResult,
     apply_approvals,
     promote,
-    reconcile,
+
     rollback,
 )
+from components.registry.drift import finish_interrupted, reconcile
 from components.registry.versions import NoSuchVersion, aliases, champion, require_champion
 from tests.registry.conftest import tagged_version
 from tests.registry.crashing import killed_at
@@ -176,7 +177,7 @@ def test_deleting_the_champion_is_noticed_and_can_be_rolled_back(warehouse: Engi
     for expected in (None, "1"):
         ask(warehouse, model, tagged_version(model).version, expected)
     MlflowClient().delete_model_version(model, "2")
-    assert "the ledger says version 2" in reconcile(warehouse, model).reason
+    assert "the ledger says version 2" in reconcile(warehouse, model, "adopt").reason
     assert back(warehouse, model).champion == "1"
 
 
@@ -186,9 +187,11 @@ def test_an_alias_moved_by_hand_is_noted_and_can_be_rolled_back(warehouse: Engin
     MlflowClient().set_registered_model_alias(model, "champion", "2")
     refused = ask(warehouse, model, tagged_version(model).version, "1")
     assert (refused.moved, refused.champion) == (False, "2")
-    noted = promotions(warehouse, model)[-1]
-    assert (noted.actor, noted.previous_version, noted.version) == (OUTSIDE, "1", "2")
+    assert "reconcile --adopt" in refused.reason
+    assert moves(warehouse, model) == [("promote", None, "1")]
     assert back(warehouse, model).champion == "1"
+    noted = promotions(warehouse, model)[-2]
+    assert (noted.actor, noted.previous_version, noted.version) == (OUTSIDE, "1", "2")
     assert len(moves(warehouse, model)) == 3
 
 
@@ -196,7 +199,7 @@ def test_an_alias_moved_back_by_hand_is_not_taken_for_an_interrupted_promotion(w
     for expected in (None, "1"):
         ask(warehouse, model, tagged_version(model).version, expected)
     MlflowClient().set_registered_model_alias(model, "champion", "1")
-    found = reconcile(warehouse, model)
+    found = reconcile(warehouse, model, "adopt")
     assert (found.moved, found.champion, champion(model).version) == (False, "1", "1")
     assert promotions(warehouse, model)[-1].actor == OUTSIDE
 
@@ -223,8 +226,8 @@ def test_a_rollback_that_was_killed_is_finished_and_not_done_twice(
         ask(warehouse, model, tagged_version(model).version, expected)
     warehouse.dispose()
     killed_at("rollback:after-ledger", lambda: back(open_warehouse(warehouse_url), model))
-    mended = reconcile(warehouse, model)
-    assert (mended.moved, mended.champion, champion(model).version) == (True, "2", "2")
+    finished = finish_interrupted(warehouse, model)
+    assert (finished.state, finished.alias, champion(model).version) == ("agree", "2", "2")
     assert len(moves(warehouse, model)) == 4
 
 

@@ -1,0 +1,240 @@
+"""One move of the champion, and the end of a move that was interrupted.
+
+MLflow's alias is last-writer-wins and has no history. So: a lease, an entry in the ledger, then the alias,
+then the entry's number as a tag of the registered model. The ledger comes first, so a process that dies in
+between leaves an entry whose number the model does not carry, and the next call finishes the move before it
+does anything else. An alias that differs from the ledger though the numbers agree was moved by someone else
+(or its version was deleted): that is drift, and nothing here touches it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from components.data.lease import Lease, LeaseHeld, hold_lease, this_process
+from components.data.ledger import Action, PromotionEntry, append_promotion, last_promotion
+from components.faults import crash_point
+from components.registry.versions import (
+    CHALLENGER,
+    CHAMPION,
+    RegisteredVersion,
+    aliases,
+    find_version,
+)
+
+if TYPE_CHECKING:
+    from components.data.warehouse import Engine
+
+ENTRY_TAG = "recloop.ledger_entry"  # of the registered model: the last entry that the alias follows
+OUTSIDE = "outside recloop"
+_WAIT_SECONDS = 10.0
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromotionResult:
+    """What a call did, or why it did nothing. `champion` is what is champion now."""
+
+    moved: bool
+    champion: str | None
+    previous: str | None
+    reason: str
+    ledger_id: int | None  # of the entry that this call wrote
+    tokenizer: str | None = None  # digests of what serves now, if the champion moved
+    id_table: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """How the alias stands to the ledger.
+
+    `agree`; `interrupted`: a move of ours died on its way, and the next promotion or rollback finishes it;
+    `moved`: somebody moved the alias, or deleted its version, without recloop.
+    """
+
+    state: Literal["agree", "interrupted", "moved"]
+    alias: str | None  # the version that MLflow calls champion
+    ledger: str | None  # the version that the ledger's last entry made champion
+    reason: str
+
+
+@contextmanager
+def alone(engine: Engine, model_name: str) -> Iterator[Lease]:
+    """Hold the lease on this model's promotion, waiting some seconds for a holder to end."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    with ExitStack() as held:
+        while True:
+            try:
+                lease = held.enter_context(
+                    hold_lease(engine, f"promotion:{model_name}", owner=this_process())
+                )
+                break
+            except LeaseHeld:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_POLL_SECONDS)
+        yield lease
+
+
+def drift_now(engine: Engine, model_name: str) -> Drift:
+    """Compare alias and ledger; reads only."""
+    now = aliases(model_name).get(CHAMPION)
+    last = last_promotion(engine, model_name)
+    recorded = last.version if last else None
+    if last is not None and _is_unfinished(model_name, last, now):
+        reason = f"entry {last.id} of the ledger is not finished: {name(recorded)} becomes champion with it."
+        return Drift(state="interrupted", alias=now, ledger=recorded, reason=reason)
+    if now == recorded:
+        return Drift(state="agree", alias=now, ledger=recorded, reason="ledger and alias agree.")
+    reason = (
+        f"found {name(now)} as champion where the ledger says {name(recorded)}: the alias was moved, or "
+        f"its version deleted, {OUTSIDE}."
+    )
+    return Drift(state="moved", alias=now, ledger=recorded, reason=reason)
+
+
+def settle(engine: Engine, model_name: str) -> tuple[Drift, PromotionResult | None]:
+    """Finish a move that was interrupted; how things stand then, and what was finished. Under the lease."""
+    drift = drift_now(engine, model_name)
+    last = last_promotion(engine, model_name)
+    if drift.state != "interrupted" or last is None:
+        return drift, None
+    target = find_version(model_name, last.version) if last.version else None
+    _follow(model_name, target, last.id)
+    reason = f"entry {last.id} of the ledger was interrupted and is finished now."
+    moved = drift.alias != last.version
+    finished = result_of(target, previous=drift.alias, moved=moved, reason=reason, ledger_id=None)
+    return drift_now(engine, model_name), finished
+
+
+def move(
+    engine: Engine,
+    lease: Lease,
+    action: Action,
+    model_name: str,
+    target: RegisteredVersion | None,
+    *,
+    previous: str | None,
+    verdict: str,
+    actor: str,
+    reason: str,
+    evidence: dict[str, Any],
+) -> PromotionResult:
+    """Ledger, alias, tag, in this order; `previous` is champion and was found to be the expected one.
+
+    Without a target the model is left without a champion.
+    """
+    carried = {}
+    if target is not None:
+        carried = {kind: target.tags.get(f"recloop.{kind}") for kind in ("bundle", "tokenizer", "id_table")}
+    lease.ensure_held()
+    entry = append_promotion(
+        engine,
+        action=action,
+        model=model_name,
+        version=target.version if target else None,
+        previous_version=previous,
+        expected_version=previous,
+        verdict=verdict,
+        actor=actor,
+        reason=reason,
+        evidence=evidence | carried,
+    )
+    crash_point(f"{action}:after-ledger")
+    _follow(model_name, target, entry)
+    done = f"champion is {name(target and target.version)}, before it {name(previous)}."
+    return result_of(target, previous=previous, moved=True, reason=done, ledger_id=entry)
+
+
+def adopt(engine: Engine, model_name: str, drift: Drift, *, actor: str) -> PromotionResult:
+    """Write down what somebody did to the alias, as the ledger's newest entry. Under the lease."""
+    target = find_version(model_name, drift.alias) if drift.alias else None
+    entry = append_promotion(
+        engine,
+        action="promote",
+        model=model_name,
+        version=drift.alias,
+        previous_version=drift.ledger,
+        expected_version=drift.ledger,
+        verdict="none",
+        actor=actor,
+        reason=drift.reason,
+        evidence={"adopted": True} | ({"bundle": target.bundle_digest} if target else {}),
+    )
+    crash_point("adopt:after-ledger")
+    _carry(model_name, entry)
+    return PromotionResult(
+        moved=False, champion=drift.alias, previous=drift.ledger, reason=drift.reason, ledger_id=entry
+    )
+
+
+def result_of(
+    target: RegisteredVersion | None, *, previous: str | None, moved: bool, reason: str, ledger_id: int | None
+) -> PromotionResult:
+    """The result of a call after which `target` is champion."""
+    return PromotionResult(
+        moved=moved,
+        champion=target.version if target else None,
+        previous=previous,
+        reason=reason,
+        ledger_id=ledger_id,
+        tokenizer=target.tags.get("recloop.tokenizer") if target else None,
+        id_table=target.tags.get("recloop.id_table") if target else None,
+    )
+
+
+def refused(champion: str | None, reason: str) -> PromotionResult:
+    """The result of a call that did nothing."""
+    return PromotionResult(moved=False, champion=champion, previous=champion, reason=reason, ledger_id=None)
+
+
+def name(version: str | None) -> str:
+    return "no version" if version is None else f"version {version}"
+
+
+def _is_unfinished(model_name: str, last: PromotionEntry, now: str | None) -> bool:
+    """Whether the alias still stands where this entry found it, or the entry's number is not carried yet."""
+    if last.id == _carried(model_name) or now not in (last.previous_version, last.version):
+        return False
+    if last.version is None:
+        return _carried(model_name) is not None
+    target = find_version(model_name, last.version)
+    # another registry under the same name may have such a number too, of another bundle
+    return target is not None and target.bundle_digest == last.evidence.get("bundle")
+
+
+def _follow(model_name: str, target: RegisteredVersion | None, entry: int) -> None:
+    """Let the alias follow an entry of the ledger. What is champion is no longer challenger."""
+    client = MlflowClient()
+    if target is None:
+        client.delete_registered_model_alias(model_name, CHAMPION)
+    else:
+        client.set_registered_model_alias(model_name, CHAMPION, target.version)
+    crash_point("promotion:after-alias")
+    if target is not None and aliases(model_name).get(CHALLENGER) == target.version:
+        client.delete_registered_model_alias(model_name, CHALLENGER)
+        crash_point("promotion:after-challenger")
+    _carry(model_name, entry)
+
+
+def _carry(model_name: str, entry: int) -> None:
+    if _carried(model_name) is not None:
+        MlflowClient().set_registered_model_tag(model_name, ENTRY_TAG, str(entry))
+
+
+def _carried(model_name: str) -> int | None:
+    """The number of the entry that the model carries, 0 for none; None if there is no such model."""
+    try:
+        tags = MlflowClient().get_registered_model(model_name).tags
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    return int(tags.get(ENTRY_TAG, 0))
