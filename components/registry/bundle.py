@@ -86,6 +86,14 @@ class Bundle:
         """ITEM_COLUMNS, ascending by item_id."""
         return pq.read_table(self.path / ITEMS).to_pandas()
 
+    def semantic_id(self, item_id: str) -> tuple[int, ...] | None:
+        """The codes of an item in the ID table, coarse to fine; None for an item or arm without."""
+        for path in sorted((self.path / TOKENIZER).rglob(ID_TABLE)):
+            table = _by_item(path)
+            if item_id in table.index:
+                return tuple(int(code) for code in table.loc[item_id])
+        return None
+
 
 def build_bundle(
     root: Path,

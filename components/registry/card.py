@@ -1,15 +1,43 @@
-"""The model card: what a version is, in the words of its facts, as markdown."""
+"""The model card: what a version was judged to be, and then what it is made of, as markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from components.registry.bundle import Bundle
 
 
-def model_card(bundle: Bundle, *, verdict: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> str:
-    """Markdown for the version's description in MLflow."""
-    facts = bundle.facts
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """One comparison of the replay: challenger minus the other arm, mean over users."""
+
+    metric: str
+    against: str  # the other arm
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What a reviewer reads first: why the verdict is what it is, and where to look further."""
+
+    reasons: Sequence[str] = ()
+    intervals: Sequence[Interval] = ()
+    links: Mapping[str, str] = field(default_factory=dict)  # text -> address: the report, the Prefect run
+
+
+def model_card(
+    bundle: Bundle,
+    *,
+    verdict: str,
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+    judgement: Judgement | None = None,
+) -> str:
+    """Markdown for the version's description in MLflow: verdict, reasons and intervals first, then the ids."""
+    facts, told = bundle.facts, judgement or Judgement()
     rows = {
         "trained on events before": facts.train_end,
         "snapshot": facts.snapshot,
@@ -23,21 +51,38 @@ def model_card(bundle: Bundle, *, verdict: str, metrics: Mapping[str, float], ta
     lines = [
         f"## {facts.arm}: {verdict}",
         "",
-        "Given a user's history, recommends items of the catalogue, best first, in the ids of the source.",
-        "",
-        "| made of | |",
-        "| --- | --- |",
-        *(f"| {_cell(name)} | `{_cell(value)}` |" for name, value in rows.items()),
-        "",
+        *(f"- {_cell(reason)}" for reason in told.reasons),
+        *([""] if told.reasons else []),
+        *_interval_table(told.intervals),
         "| offline replay | mean over users |",
         "| --- | --- |",
         *(f"| {_cell(name)} | {value:.4f} |" for name, value in sorted(metrics.items())),
         "",
+        *(
+            [" · ".join(f"[{_cell(text)}]({where})" for text, where in told.links.items()), ""]
+            if told.links
+            else []
+        ),
         *_health_table(bundle.tokenizer_health()),
+        "Given a user's history, recommends items of the catalogue, best first, in the ids of the source. "
         "Replay shows agreement with what users did, not lift. Not meant for users or items of another "
-        "source, nor to infer anything about a person. It runs where recloop of the code above is installed.",
+        "source, nor to infer anything about a person. It runs where recloop of the code below is installed.",
+        "",
+        "| made of | |",
+        "| --- | --- |",
+        *(f"| {_cell(name)} | `{_cell(value)}` |" for name, value in rows.items()),
     ]
     return "\n".join(lines)
+
+
+def _interval_table(intervals: Sequence[Interval]) -> list[str]:
+    if not intervals:
+        return []
+    rows = (
+        f"| {_cell(i.metric)} | {_cell(i.against)} | {i.mean:+.4f} | {i.low:+.4f} to {i.high:+.4f} |"
+        for i in intervals
+    )
+    return ["| lead | over | mean | interval |", "| --- | --- | --- | --- |", *rows, ""]
 
 
 def _health_table(figures: Mapping[str, float]) -> list[str]:

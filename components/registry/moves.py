@@ -149,7 +149,7 @@ def move(
     )
     crash_point(f"{action}:after-ledger")
     _follow(model_name, target, entry)
-    done = f"champion is {name(target and target.version)}, before it {name(previous)}."
+    done = f"champion is {name(target.version if target else None)}, before it {name(previous)}."
     return result_of(target, previous=previous, moved=True, reason=done, ledger_id=entry)
 
 

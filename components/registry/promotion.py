@@ -7,16 +7,9 @@ now, whose failure brings the champion before it back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mlflow import MlflowClient
-
-from components.data.lease import Lease
-from components.data.ledger import PromotionEntry, last_promotion, promotions
-from components.faults import crash_point
 from components.registry.approvals import pending_approvals
 from components.registry.moves import (
     OUTSIDE,
@@ -31,32 +24,15 @@ from components.registry.moves import (
     settle,
 )
 from components.registry.policy import AUTO, PROMOTE, PromotionPolicy, objection
-from components.registry.tracking import TrackingUnreachable, reaching_tracking
-from components.registry.versions import (
-    APPROVAL_TAG,
-    APPROVED,
-    RegisteredVersion,
-    download_bundle,
-    find_version,
-    no_such_version,
-)
+from components.registry.smoke_test import SmokeTest, make_owed_test, owed_test
+from components.registry.tracking import reaching_tracking
+from components.registry.versions import APPROVAL_TAG, APPROVED, find_version, no_such_version
+from components.registry.way_back import go_back
 
 if TYPE_CHECKING:
     from components.data.warehouse import Engine
 
 __all__ = ["AUTO", "OUTSIDE", "PROMOTE", "PromotionPolicy", "PromotionResult", "SmokeTest"]
-
-SMOKE_TAG = "recloop.smoke_test"  # of a version: what its last smoke test came to, and for which entry
-SMOKE_ACTOR = "smoke-test"
-_REASON_LENGTH = 500
-
-
-@dataclass(frozen=True, kw_only=True)
-class SmokeTest:
-    """What has to work before a new champion is left to serve."""
-
-    artifacts: Path  # where the bundle is fetched to
-    check: Callable[[Path], None]  # takes the bundle's folder; raises if it does not serve
 
 
 @reaching_tracking()
@@ -91,7 +67,7 @@ def promote(
         drift, _ = settle(engine, model_name)
         before = drift.alias
         if (why_not := _unexpected(drift, version, expected_champion)) is not None:
-            return _proven(engine, lease, model_name, smoke) or refused(before, why_not)
+            return make_owed_test(engine, lease, model_name, smoke) or refused(before, why_not)
         target = find_version(model_name, version)
         if target is None:
             return refused(before, no_such_version(model_name, version))
@@ -117,7 +93,7 @@ def promote(
                 "smoke_test": smoke is not None,
             },
         )
-        return _proven(engine, lease, model_name, smoke) or moved
+        return make_owed_test(engine, lease, model_name, smoke) or moved
 
 
 @reaching_tracking()
@@ -138,7 +114,7 @@ def rollback(
             )
         if drift.state == "moved":
             adopt(engine, model_name, drift, actor=OUTSIDE)
-        back = _go_back(engine, lease, model_name, drift.alias, actor=actor, reason=reason, evidence={})
+        back = go_back(engine, lease, model_name, drift.alias, actor=actor, reason=reason, evidence={})
         return back or refused(
             drift.alias, f"{model_name} has no earlier champion to go back to; {name(drift.alias)} stays."
         )
@@ -156,10 +132,10 @@ def apply_approvals(
     """
     drift = drift_now(engine, model_name)
     pending = pending_approvals(engine, model_name)
-    if drift.state == "interrupted" or _unproven(engine, model_name, drift, smoke):
+    if drift.state == "interrupted" or owed_test(engine, model_name, drift, smoke):
         with alone(engine, model_name) as lease:
             drift, finished = settle(engine, model_name)
-            return _proven(engine, lease, model_name, smoke) or finished
+            return make_owed_test(engine, lease, model_name, smoke) or finished
     results = []
     for approval in pending:
         results.append(
@@ -196,91 +172,3 @@ def _unexpected(drift: Drift, version: str, expected: str | None) -> str | None:
             f"faster. Compare {name(version)} with {name(drift.alias)} before promoting it."
         )
     return None
-
-
-def _go_back(
-    engine: Engine,
-    lease: Lease,
-    model_name: str,
-    now: str | None,
-    *,
-    actor: str,
-    reason: str,
-    evidence: dict[str, Any],
-) -> PromotionResult | None:
-    """Move to the newest earlier champion that still exists; None if there is none."""
-    for earlier in reversed(_line_of_champions(promotions(engine, model_name))[:-1]):
-        target = find_version(model_name, earlier) if earlier not in (None, now) else None
-        if target is None or target.bundle_digest is None:
-            continue
-        verdict = target.verdict or "none"
-        return move(
-            engine, lease, "rollback", model_name, target,
-            previous=now, verdict=verdict, actor=actor, reason=reason, evidence=evidence,
-        )  # fmt: skip
-    return None
-
-
-def _line_of_champions(entries: list[PromotionEntry]) -> list[str | None]:
-    """The champions that led to the current one, from none at all; what was rolled back is not among them."""
-    line: list[str | None] = [None]
-    for entry in entries:
-        if entry.action == "rollback" and entry.version in line:
-            del line[len(line) - line[::-1].index(entry.version) :]
-        else:
-            line.append(entry.version)
-    return line
-
-
-def _unproven(
-    engine: Engine, model_name: str, drift: Drift, smoke: SmokeTest | None
-) -> tuple[PromotionEntry, RegisteredVersion] | None:
-    """The champion and its entry, if its smoke test is still owed: the process died before or in it."""
-    last = last_promotion(engine, model_name)
-    if smoke is None or last is None or last.version is None or drift.state != "agree":
-        return None
-    champion = find_version(model_name, last.version)
-    owed = last.action == "promote" and last.evidence.get("smoke_test") is True
-    if champion is None or not owed or champion.tags.get(SMOKE_TAG) == _passed(last.id):
-        return None
-    return last, champion
-
-
-def _proven(engine: Engine, lease: Lease, model_name: str, smoke: SmokeTest | None) -> PromotionResult | None:
-    """Make the smoke test that is owed; what was rolled back if it failed, None if all is well."""
-    owed = _unproven(engine, model_name, drift_now(engine, model_name), smoke)
-    if owed is None or smoke is None:
-        return None
-    entry, champion = owed
-    crash_point("promote:before-smoke")
-    try:
-        smoke.check(Path(download_bundle(model_name, champion.version, smoke.artifacts).path))
-    except TrackingUnreachable:
-        raise  # nothing is known of the champion; the next call tests it
-    except Exception as error:  # whatever it is, this version does not serve
-        return _withdraw(engine, lease, entry, champion, f"{type(error).__name__}: {error}"[:_REASON_LENGTH])
-    MlflowClient().set_model_version_tag(model_name, champion.version, SMOKE_TAG, _passed(entry.id))
-    return None
-
-
-def _withdraw(
-    engine: Engine, lease: Lease, entry: PromotionEntry, champion: RegisteredVersion, why: str
-) -> PromotionResult:
-    """Bring the champion before back, or leave none: a version that does not serve must not be named."""
-    MlflowClient().set_model_version_tag(
-        champion.name, champion.version, SMOKE_TAG, f"failed for entry {entry.id}: {why}"
-    )
-    crash_point("smoke:after-tag")
-    reason = f"smoke test of version {champion.version} failed: {why}"
-    settings: dict[str, Any] = {"actor": SMOKE_ACTOR, "reason": reason, "evidence": {"failed_entry": entry.id}}
-    back = _go_back(engine, lease, champion.name, champion.version, **settings)
-    if back is None:
-        back = move(
-            engine, lease, "rollback", champion.name, None,
-            previous=champion.version, verdict="none", **settings,
-        )  # fmt: skip
-    return PromotionResult(**{**vars(back), "moved": back.champion != entry.previous_version, "reason": reason})
-
-
-def _passed(entry: int) -> str:
-    return f"passed for entry {entry}"

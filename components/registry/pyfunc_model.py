@@ -1,12 +1,19 @@
 """The file that MLflow loads a registered recommender from (models-from-code): no pickle, one bundle.
 
-It runs where recloop is installed. Input: one row a user, with the history; output: one row a place of the
-list, in the ids and titles of the source.
+It runs where recloop is installed, in any folder: MLflow keeps a copy of this file beside the bundle, and the
+copy finds recloop by its installation, not by the folder. Input: one row a user, with the history; output: one
+row a place of the list, in the ids and titles of the source.
 """
 
 from __future__ import annotations
 
+import json
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pandas as pd
 from mlflow.models import set_model
@@ -18,6 +25,7 @@ class Recommender(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Raises ArtifactDamaged or BundleMismatch for a bundle that is not the one that was registered."""
+        _find_recloop()
         from components.serving.scorer import load_scorer
 
         self.scorer = load_scorer(context.artifacts["bundle"])
@@ -33,6 +41,25 @@ class Recommender(PythonModel):
         if "user_id" not in histories:
             histories = histories.assign(user_id=[str(row) for row in range(len(histories))])
         return self.scorer.recommend(histories, k=(params or {})["k"])
+
+
+def _find_recloop() -> None:
+    """Put the installed recloop before the working folder, which may hold `components` of its own.
+
+    `mlflow models serve` puts its working folder first. Where recloop is not installed, or is running already,
+    nothing changes.
+    """
+    if "components" in sys.modules:
+        return
+    try:
+        installed = distribution("recloop")
+    except PackageNotFoundError:
+        return
+    origin = json.loads(installed.read_text("direct_url.json") or "{}")  # PEP 610
+    folder = Path(str(installed.locate_file("")))
+    if origin.get("dir_info", {}).get("editable"):
+        folder = Path(url2pathname(urlsplit(origin["url"]).path))
+    sys.path.insert(0, str(folder))
 
 
 set_model(Recommender())

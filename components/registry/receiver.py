@@ -64,7 +64,7 @@ def _handler(secret: str, on_delivery: Callable[[Delivery], None]) -> type[BaseH
             try:
                 with one_at_a_time:
                     delivery = verify_delivery(
-                        self.headers, self.rfile.read(int(length)), secret=secret, seen=seen
+                        dict(self.headers.items()), self.rfile.read(int(length)), secret=secret, seen=seen
                     )
             except ReplayedDelivery:
                 return 409

@@ -25,12 +25,13 @@ from components.artifact import ArtifactDamaged
 from components.faults import crash_point
 from components.registry import tracking
 from components.registry.bundle import Bundle
-from components.registry.card import model_card
+from components.registry.card import Judgement, model_card
 from components.registry.tracking import TrackingRun, reaching_tracking, refuse_non_finite
 from components.registry.versions import (
     BUNDLE_TAG,
     CHALLENGER,
     CHAMPION,
+    STARTER_TAG,
     VERDICT_TAG,
     RegisteredVersion,
     aliases,
@@ -74,11 +75,14 @@ def register_bundle(
     metrics: Mapping[str, float],
     tags: Mapping[str, str],
     reports: Sequence[Path] = (),
+    judgement: Judgement | None = None,
+    started_by: str | None = None,
 ) -> RegisteredVersion:
     """Make the bundle a version tagged with its ids and verdict, and the challenger unless it is champion.
 
-    `metrics` of the replay, and the tokenizer's health, go to the run and the model card, `tags` (full names,
-    such as `recloop.commit`) to the version, `reports` to the run's folder `reports`. A bundle that is
+    `metrics` of the replay, and the tokenizer's health, go to the run and the model card, `judgement` to the
+    card, `tags` (full names, such as `recloop.commit`) and `started_by`, the person who started the run, to the
+    version, `reports` to the run's folder `reports`. A bundle that is
     registered already keeps its version, and takes the new verdict. One process at a time may do this for a
     model (the cycle's lease).
 
@@ -88,18 +92,22 @@ def register_bundle(
     refuse_non_finite(figures := {**metrics, **health})
     client = MlflowClient()
     wanted = _ids(bundle) | dict(tags) | {VERDICT_TAG: verdict}
+    wanted |= {STARTER_TAG: started_by} if started_by else {}
     tracking.log_facts(run, metrics=figures, tags={VERDICT_TAG: verdict, BUNDLE_TAG: bundle.digest})
     tracking.log_files(run, reports, folder="reports")
-    card = model_card(bundle, verdict=verdict, metrics=metrics, tags=tags)
+    crash_point("register:after-facts")
+    card = model_card(bundle, verdict=verdict, metrics=metrics, tags=tags, judgement=judgement)
 
     found = client.search_model_versions(f"name = '{model_name}' and tags.`{BUNDLE_TAG}` = '{bundle.digest}'")
     if found:
         registered = facts_of(min(found, key=lambda version: int(version.version)))
-        _retag(client, registered, wanted, card)
+        wanted[STARTER_TAG] = registered.started_by or started_by or ""  # the first starter stays the starter
+        _retag(client, registered, {name: value for name, value in wanted.items() if value}, card)
     else:
         logged = _log_once(client, bundle, run)
         crash_point("register:after-log")
         _ensure_model(client, model_name)
+        crash_point("register:after-model")
         created = client.create_model_version(
             model_name,
             source=logged.model_uri,
@@ -159,6 +167,7 @@ def _log_once(client: MlflowClient, bundle: Bundle, run: TrackingRun) -> LoggedM
         tags=_ids(bundle),
         model_type="recommender",
     )
+    crash_point("register:after-pending")
     _upload(client, model, bundle, run)
     crash_point("register:after-upload")
     _read_back(model, bundle)

@@ -1,4 +1,4 @@
-"""Tracking: one MLflow run a cycle, with its curves, facts, data sets and files.
+"""Tracking: one MLflow run a cycle, with its curves, facts and files (more of them in `run_facts`).
 
 An outage of MLflow costs seconds, never minutes, and no training: a curve that cannot be sent is kept, and
 what is left unsent is said at the end.
@@ -7,7 +7,6 @@ what is left unsent is said at the end.
 from __future__ import annotations
 
 import importlib
-import json
 import math
 import os
 import time
@@ -21,11 +20,10 @@ import mlflow
 import mlflow.utils.plugins
 import requests
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 CYCLE_TAG = "recloop.cycle"
-_DIGEST_LENGTH = 36  # the longest that MLflow takes of a data set
 _BATCH = 500  # figures a request; MLflow takes 1,000
 _FLUSH_SECONDS = 5.0
 _SAFETY = {
@@ -60,9 +58,9 @@ class TrackingRun:
 
 
 def configure(tracking_uri: str) -> None:
-    """Point this process at a tracking server: no telemetry, no pickle, seconds of patience.
+    """Point this process at a tracking server: no telemetry, no pickle.
 
-    Patience that the environment names already stays as it is.
+    How long a request may take is the environment's to say: `flows.settings` does, in one place.
     """
     os.environ.update(_SAFETY)
     for name, value in _COMFORT.items():
@@ -117,6 +115,21 @@ def active_run(run: TrackingRun) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def inside_run(run: TrackingRun) -> Iterator[None]:
+    """Make this the run that Feast and MLflow's own calls log to; it goes on afterwards.
+
+    Feast ties a feature service to the run that is active in its process when features are retrieved, if its
+    `feature_store.yaml` says `mlflow: {enabled: true}`: put this around the retrieval.
+    """
+    with reaching_tracking():
+        try:
+            with mlflow.start_run(run_id=run.run_id):
+                yield
+        finally:
+            MlflowClient().update_run(run.run_id, status="RUNNING")
+
+
 @reaching_tracking()
 def end_run(run: TrackingRun, status: EndStatus) -> None:
     """Say how the run ended; said again, the last word stands. Raises TrackingUnreachable."""
@@ -144,18 +157,6 @@ def log_facts(
         params=[Param(key, value) for key, value in sorted((params or {}).items())],
         tags=[RunTag(key, value) for key, value in sorted((tags or {}).items())],
     )
-
-
-@reaching_tracking()
-def log_dataset(run: TrackingRun, *, name: str, digest: str, path: str, context: str) -> None:
-    """Tie a snapshot to the run as an MLflow data set, by name and digest; nothing of it is uploaded.
-
-    `context` is what it was for, "training" or "evaluation". Again changes nothing.
-    """
-    source = json.dumps({"uri": path, "sha256": digest}, sort_keys=True)
-    dataset = Dataset(name=name, digest=digest[:_DIGEST_LENGTH], source_type="local", source=source)
-    tag = InputTag("mlflow.data.context", context)
-    MlflowClient().log_inputs(run.run_id, datasets=[DatasetInput(dataset=dataset, tags=[tag])])
 
 
 @reaching_tracking()

@@ -17,7 +17,8 @@ from components.data.warehouse import WarehouseUnreachable
 from components.registry.approvals import approvals
 from components.registry.drift import drift_of_alias
 from components.registry.policy import PromotionPolicy
-from components.registry.promotion import SmokeTest, apply_approvals
+from components.registry.promotion import apply_approvals
+from components.registry.smoke_test import SmokeTest
 from components.registry.tracking import TrackingUnreachable
 
 if TYPE_CHECKING:

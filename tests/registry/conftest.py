@@ -163,7 +163,9 @@ def tagged_version(
     if not client.search_registered_models(f"name = '{model_name}'"):
         client.create_registered_model(model_name)
     tags = {BUNDLE_TAG: "b" * 64, VERDICT_TAG: verdict, "recloop.tokenizer": tokenizer} | more
-    return facts_of(client.create_model_version(model_name, source="runs:/none/recommender", tags=tags))
+    run = client.create_run("0").info  # a server takes no source from outside its run
+    source = f"{run.artifact_uri}/recommender"
+    return facts_of(client.create_model_version(model_name, source=source, run_id=run.run_id, tags=tags))
 
 
 def flip_byte(path: Path) -> None:

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -48,9 +48,7 @@ def mlflow_server(folder: Path, *, port: int | None = None) -> Iterator[str]:
 
 
 @contextmanager
-def started(
-    command: list[str], folder: Path, environ: dict[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
+def started(command: list[str], folder: Path, environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A process in `folder`, killed with its children at the end; it writes process.log there."""
     with (folder / "process.log").open("ab") as log:
         child = subprocess.Popen(
@@ -59,7 +57,8 @@ def started(
         try:
             yield child
         finally:
-            os.killpg(child.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended by itself
+                os.killpg(child.pid, signal.SIGKILL)
             child.wait()
 
 

@@ -89,7 +89,11 @@ def test_a_champion_that_was_deleted_cannot_be_put_back(warehouse: Engine, moved
 
 @pytest.mark.parametrize(
     ("mode", "point"),
-    [("adopt", "adopt:after-ledger"), ("put-back", "rollback:after-ledger"), ("put-back", "promotion:after-alias")],
+    [
+        ("adopt", "adopt:after-ledger"),
+        ("put-back", "rollback:after-ledger"),
+        ("put-back", "promotion:after-alias"),
+    ],
 )
 def test_killed_on_its_way_it_is_finished_once(
     warehouse_url: str, warehouse: Engine, moved: str, mode: str, point: str

@@ -85,7 +85,11 @@ def test_under_approve_a_promote_waits_for_its_reviewer(warehouse: Engine):
     MlflowClient().set_model_version_tag("waits", "1", "validation_status", "approved")
     assert apply_approvals(warehouse, model_name="waits", policy=APPROVE).champion == "1"
     (entry,) = promotions(warehouse, "waits")
-    assert (entry.actor, entry.evidence["policy"], entry.evidence["approver"]) == ("grace", "approve", "grace")
+    assert (entry.actor, entry.evidence["policy"], entry.evidence["approver"]) == (
+        "grace",
+        "approve",
+        "grace",
+    )
 
 
 @pytest.mark.usefixtures("mlflow_here")

@@ -10,15 +10,14 @@ from mlflow import MlflowClient
 
 from components.data.ledger import promotions
 from components.data.warehouse import Engine, open_warehouse
+from components.registry.drift import finish_interrupted, reconcile
 from components.registry.promotion import (
     OUTSIDE,
     PromotionResult,
     apply_approvals,
     promote,
-
     rollback,
 )
-from components.registry.drift import finish_interrupted, reconcile
 from components.registry.versions import NoSuchVersion, aliases, champion, require_champion
 from tests.registry.conftest import tagged_version
 from tests.registry.crashing import killed_at

@@ -10,7 +10,6 @@ from mlflow import MlflowClient
 
 from components.artifact import ArtifactDamaged
 from components.registry.bundle import Bundle
-from components.registry.lineage import Origin, lineage
 from components.registry.registration import register_bundle
 from components.registry.tracking import NonFiniteMetric, TrackingRun
 from components.registry.versions import (
@@ -73,6 +72,13 @@ def test_registered_twice_is_still_one_version_with_the_newer_verdict(
     assert "popularity: PROMOTE" in MlflowClient().get_model_version("twice", "1").description
 
 
+def test_who_started_the_first_run_of_a_bundle_stays_its_starter(bundle: Bundle, run: TrackingRun):
+    """Else somebody could start it again and let the first starter approve it."""
+    assert register(bundle, run, "starter", started_by="ada").started_by == "ada"
+    assert register(bundle, run, "starter", started_by="bob").started_by == "ada"
+    assert register(bundle, run, "starter").started_by == "ada"
+
+
 def test_another_bundle_is_another_version_and_the_new_challenger(
     tmp_path: Path, bundle: Bundle, run: TrackingRun
 ):
@@ -91,7 +97,9 @@ def test_a_metric_that_is_no_number_is_refused_before_anything_is_made(
     assert versions("nan") == []
 
 
-@pytest.mark.parametrize("point", ["after-upload", "after-log", "after-create"])
+@pytest.mark.parametrize(
+    "point", ["after-facts", "after-pending", "after-upload", "after-log", "after-model", "after-create"]
+)
 def test_killed_and_asked_again_there_is_one_version_of_one_upload(
     tmp_path: Path, bundle: Bundle, run: TrackingRun, point: str
 ):
@@ -135,19 +143,3 @@ def test_a_version_that_is_not_there_names_those_that_are(tmp_path: Path, bundle
     register(bundle, run, "present")
     with pytest.raises(NoSuchVersion, match="has no version '9': there are 1"):
         download_bundle("present", "9", tmp_path)
-
-
-def test_lineage_walks_from_the_version_to_the_commit(tmp_path: Path, bundle: Bundle, run: TrackingRun):
-    register(bundle, run, "walks")
-    facts = bundle.facts
-    snapshot = Origin(kind="snapshot", id=facts.snapshot)
-    tokenizer = Origin(kind="tokenizer", id=str(facts.tokenizer))
-    root = lineage("walks", "1")
-    made = root.made_from[0]
-    assert (root.id, made.kind, made.id) == ("models:/walks/1", "bundle", bundle.digest)
-    assert Origin(kind="feature_set", id=facts.feature_set, made_from=(snapshot,)) in made.made_from
-    assert Origin(kind="id_table", id=str(facts.id_table), made_from=(tokenizer,)) in made.made_from
-    assert (
-        Origin(kind="code", id=facts.code, made_from=(Origin(kind="commit", id="0ff1ce"),)) in made.made_from
-    )
-    assert Origin(kind="run", id=run.run_id) in root.made_from

@@ -18,9 +18,7 @@ from tests.registry.conftest import make_bundle
 ROLLBACK_SECONDS = 30.0  # reliability.md, property 15
 
 
-def test_register_promote_fetch_load_and_roll_back(
-    server: str, tmp_path: Path, warehouse: Engine
-):
+def test_register_promote_fetch_load_and_roll_back(server: str, tmp_path: Path, warehouse: Engine):
     run = tracking.open_run(experiment="recloop", cycle="c1", name="cycle", tags={})
     assert run.url.startswith(server)
     bundles = [make_bundle(tmp_path / "made", seed=seed) for seed in (1, 2)]
@@ -50,4 +48,3 @@ def test_register_promote_fetch_load_and_roll_back(
     loaded = mlflow.pyfunc.load_model("models:/served@champion")
     answer = loaded.predict(pd.DataFrame({"item_ids": [["a"]]}), params={"k": 1})
     assert answer[["item_id", "bundle"]].to_numpy().tolist() == [["b", bundles[0].digest]]
-

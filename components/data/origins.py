@@ -1,0 +1,77 @@
+"""Where data came from: the batches behind a snapshot, an item, and the lists that users were given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine, RowMapping, Select, and_, or_, select
+
+from components.data.moments import from_micros
+from components.data.schema import batches, events, items, recommendations, snapshots
+from components.data.warehouse import reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchOrigin:
+    """A batch that landed."""
+
+    batch_id: int
+    source: str
+    digest: str
+    landed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedItem:
+    """An item as it stood in the newest list of a user that holds it."""
+
+    user_id: str
+    item_id: str
+    rank: int
+    model_version: str
+    at: datetime
+
+
+def batches_of_snapshot(engine: Engine, digest: str) -> list[BatchOrigin]:
+    """Every batch that had landed when the snapshot was taken, oldest first; none of an unknown snapshot."""
+    watermark = select(snapshots.c.watermark).where(snapshots.c.digest == digest).scalar_subquery()
+    return _batches(engine, select(batches).where(batches.c.batch_id <= watermark))
+
+
+def batches_of_item(engine: Engine, item_id: str) -> list[BatchOrigin]:
+    """The batch that described the item last, and those that brought its events, oldest first."""
+    described = select(items.c.batch_id).where(items.c.item_id == item_id)
+    used = select(events.c.batch_id).where(events.c.item_id == item_id)
+    either = or_(batches.c.batch_id.in_(described), batches.c.batch_id.in_(used))
+    return _batches(engine, select(batches).where(either))
+
+
+def listed_item(engine: Engine, user_id: str, item_id: str) -> ListedItem | None:
+    """Where this item was recommended to this user last; None if it never was."""
+    table = recommendations
+    at = table.c.scored_at if "scored_at" in table.c else table.c.served_at
+    query = (
+        select(table.c.user_id, table.c.item_id, table.c.rank, table.c.model_version, at.label("at"))
+        .where(and_(table.c.user_id == user_id, table.c.item_id == item_id))
+        .order_by(at.desc())
+        .limit(1)
+    )
+    with reading(engine) as connection:
+        row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else ListedItem(**{**row, "at": from_micros(row["at"])})
+
+
+def _batches(engine: Engine, query: Select[tuple[object, ...]]) -> list[BatchOrigin]:
+    landed = query.where(batches.c.state == "landed").order_by(batches.c.batch_id)
+    with reading(engine) as connection:
+        return [_batch(row) for row in connection.execute(landed).mappings()]
+
+
+def _batch(row: RowMapping) -> BatchOrigin:
+    return BatchOrigin(
+        batch_id=row["batch_id"],
+        source=row["source"],
+        digest=row["digest"],
+        landed_at=from_micros(row["landed_at"]),
+    )

@@ -1,0 +1,48 @@
+"""The card says first what a reviewer decides on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components.registry.card import Interval, Judgement, model_card
+from tests.registry.conftest import make_bundle
+
+LEAD = Interval(metric="ndcg@10", against="popularity", mean=0.0123, low=0.0061, high=0.0185)
+
+
+def test_verdict_reasons_and_intervals_stand_before_the_ids(tmp_path: Path):
+    bundle = make_bundle(tmp_path)
+    judgement = Judgement(
+        reasons=["beats popularity", "guardrail a|b holds"],
+        intervals=[LEAD],
+        links={
+            "replay report": "http://127.0.0.1:8090/reports/r.html",
+            "Prefect run": "http://127.0.0.1:4200/runs/1",
+        },
+    )
+    card = model_card(
+        bundle,
+        verdict="PROMOTE",
+        metrics={"ndcg@10": 0.0625},
+        tags={"recloop.commit": "c0"},
+        judgement=judgement,
+    )
+    told = [
+        "## popularity: PROMOTE",
+        "- beats popularity",
+        "- guardrail a\\|b holds",
+        "| ndcg@10 | popularity | +0.0123 | +0.0061 to +0.0185 |",
+        "| ndcg@10 | 0.0625 |",
+        "[replay report](http://127.0.0.1:8090/reports/r.html) · [Prefect run](http://127.0.0.1:4200/runs/1)",
+        f"| snapshot | `{bundle.facts.snapshot}` |",
+        "| recloop.commit | `c0` |",
+    ]
+    places = [card.index(line) for line in told]
+    assert places == sorted(places)
+
+
+def test_without_a_judgement_it_says_what_is_known(tmp_path: Path):
+    card = model_card(make_bundle(tmp_path), verdict="HOLD", metrics={}, tags={})
+    assert card.startswith("## popularity: HOLD\n\n| offline replay")
+    assert "| lead |" not in card
+    assert "](" not in card
