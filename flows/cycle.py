@@ -18,7 +18,7 @@ from flows.cycle_parts import CycleParts, OpenedCycle, summarise
 from flows.features import Features, features
 from flows.ingest import CheckedBatch, ingest
 from flows.record import carried_into, keep_cycle
-from flows.release import champion_now, promote, register, tracked_cycle
+from flows.release import champion_now, promote, register
 from flows.replay import Replayed, replay
 from flows.replay_window import ReplayWindow
 from flows.request import CycleRequest, SettledCycle, settle_cycle
@@ -27,6 +27,7 @@ from flows.semantic_ids import ColdIds, IdentifiedItems, extend_ids, fit_tokeniz
 from flows.snapshots import Snapshots, take_snapshots
 from flows.stages import StageResult, key_of, run_once, say_in_prefect
 from flows.summary import CycleSummary
+from flows.tracked_cycle import track_artifacts, track_snapshots, tracked_cycle
 from flows.training import (
     BundledChallenger,
     CountedArms,
@@ -62,6 +63,7 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     opened = open_cycle(cycle, checked.output)
     champion, carried = opened.output.champion, opened.output.carried
     snapshots = take_snapshots(run, cycle, landed.output)
+    track_snapshots(tracked, request.source, snapshots.output)
     prepared = features(
         run,
         request.source,
@@ -98,6 +100,11 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
         bundled.output,
         champion,
     )
+    made = {
+        "features": prepared.encoded.output.feature_set, "tokenizer": identified.output.tokenizer,
+        "ids": identified.output.ids, "replay": replayed.judged.output.replay,
+    } | {f"train.{done.output.name}": done.output.arm for done in trained}  # fmt: skip
+    track_artifacts(tracked, made)
     registered = register(run, tracked, bundled.output, replayed)
     promoted = promote(run, registered.output, replayed, champion.version if champion else None)
     return CycleParts(

@@ -28,6 +28,7 @@ from flows.stages import StageResult, key_of, run_once
 from flows.warehouse import warehouse
 
 _LATENCY_BATCHES = 60
+USERS = "users.parquet"  # of a published replay: one row a user and arm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,3 +175,4 @@ def _latency(
 def _write_replay(folder: Path, result: ReplayResult) -> None:
     write_evidence(result, folder)
     result.metrics_table().to_csv(folder / "arms.csv", index=False)
+    result.scores.table().to_parquet(folder / USERS, index=False)

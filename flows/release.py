@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+import pandas as pd
 from prefect import flow, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from components.artifact import ArtifactRef, digest_of
 from components.evaluation.contenders import Incumbent
-from components.registry import promotion, tracking, versions
+from components.evaluation.evidence import ReplayEvidence
+from components.registry import promotion, run_facts, tracking, versions
 from components.registry.bundle import open_bundle
+from components.registry.card import Interval, Judgement
+from components.registry.drift import finish_interrupted
+from components.registry.lineage import DIRTY
 from components.registry.registration import register_bundle
+from flows.approving import policy_now, smoke_test
+from flows.judging import USERS
 from flows.local.console import warning_line
 from flows.replay import Replayed, evidence_of
-from flows.request import SettledCycle
 from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once, say_in_prefect
 from flows.training import BundledChallenger
@@ -79,7 +83,11 @@ def register(
                 "recloop.commit": _commit(),
             },
             reports=[Path(report.path) / "report.html", folder / "evidence.json", folder / "arms.csv"],
+            judgement=_judgement(evidence),
+            started_by=settings.actor,
         )
+        run_facts.log_params(tracked, "gate", evidence.profile)
+        run_facts.log_user_metrics(tracked, _without_names(pd.read_parquet(folder / USERS)), name="replay")
         return RegisteredChallenger(version=registered.version, verdict=judged.verdict)
 
     registered = run_once(key, RegisteredChallenger, work)
@@ -99,7 +107,10 @@ def promote(
     key = key_of(
         promote, "promote", run=run,
         reads={"replay": judged.replay},
-        facts={"version": registered.version, "champion": champion, "registry": _registry()},
+        facts={
+            "version": registered.version, "champion": champion, "registry": _registry(),
+            "policy": asdict(policy_now()),
+        },
     )  # fmt: skip
 
     def work() -> Promoted:
@@ -114,6 +125,8 @@ def promote(
             actor="retraining-cycle",
             reason=judged.note,
             evidence={"replay": judged.replay.digest},
+            policy=policy_now(),
+            smoke=smoke_test(),
         )
         return Promoted(moved=result.moved, champion=result.champion, reason=result.reason)
 
@@ -124,35 +137,22 @@ def promote(
 def apply_approvals() -> str:
     """Promote the newest version that a reviewer has approved in MLflow's UI."""
     tracking.configure(load_settings().mlflow_tracking_uri)
-    result = promotion.apply_approvals(warehouse(), model_name=load_settings().model_name)
+    result = promotion.apply_approvals(
+        warehouse(), model_name=load_settings().model_name, policy=policy_now(), smoke=smoke_test()
+    )
     told = result.reason if result else "no approval is pending"
     say_in_prefect(told)
     create_markdown_artifact(key="approvals", markdown=told)
     return told
 
 
-@contextmanager
-def tracked_cycle(cycle: SettledCycle) -> Iterator[tracking.TrackingRun]:
-    """This cycle's run in MLflow, made or found, with the request as parameters; it ends as the block ends."""
-    settings = load_settings()
-    tracking.configure(settings.mlflow_tracking_uri)
-    name = f"until {cycle.as_of:%Y-%m-%d}"
-    run = tracking.open_run(experiment=settings.model_name, cycle=cycle.id, name=name, tags={})
-    asked = cycle.request.model_dump(mode="json")
-    tracking.log_facts(run, params={name: str(value) for name, value in asked.items()})
-    try:
-        yield run
-    except BaseException:
-        _end(run, "FAILED")
-        raise
-    _end(run, "FINISHED")
-
-
 def champion_now() -> Incumbent | None:
     """The champion, its bundle fetched to this machine and checked; None while there is none."""
     settings = load_settings()
     tracking.configure(settings.mlflow_tracking_uri)
-    promotion.reconcile(warehouse(), settings.model_name)
+    drift = finish_interrupted(warehouse(), settings.model_name)
+    if drift.state == "moved":
+        warning_line(f"{drift.reason} Nothing is promoted until `recloop reconcile` settles it.")
     found = versions.champion(settings.model_name)
     if found is None:
         return None
@@ -169,12 +169,9 @@ def incumbent(version: str, bundle: ArtifactRef) -> Incumbent:
     )  # fmt: skip
 
 
-def _end(run: tracking.TrackingRun, status: tracking.EndStatus) -> None:
-    """MLflow's word on how the cycle ended; an outage is said and costs nothing else."""
-    try:
-        tracking.end_run(run, status)
-    except tracking.TrackingUnreachable as error:
-        warning_line(f"MLflow does not know that the cycle is {status.lower()}: {error}")
+def _without_names(users: pd.DataFrame) -> pd.DataFrame:
+    """The same table with a digest in place of each user's id: MLflow is no place that erasure reaches."""
+    return users.assign(user=[digest_of(str(user))[:12] for user in users["user"]])
 
 
 def _registry() -> str:
@@ -183,8 +180,29 @@ def _registry() -> str:
     return digest_of([settings.mlflow_tracking_uri, settings.model_name])
 
 
+def _judgement(evidence: ReplayEvidence) -> Judgement:
+    """Reasons, and the leads of the challenger on the primary metric, for the version's card."""
+    leads = [
+        Interval(metric=lead.metric, against=lead.baseline, mean=lead.delta, low=lead.lower, high=lead.upper)
+        for arm in evidence.arm_names
+        if (lead := evidence.lead_over(arm, evidence.profile.primary.metric)) is not None
+    ]
+    return Judgement(reasons=evidence.measured.reasons, intervals=leads)
+
+
 def _commit() -> str:
-    found = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=_ROOT, capture_output=True, text=True, check=False
+    """The commit of this checkout, marked if files differ from it; "unknown" where there is none."""
+    head = _git("rev-parse", "HEAD")
+    return (
+        f"{head}{DIRTY if _git('status', '--porcelain', '--untracked-files=no') else ''}"
+        if head
+        else "unknown"
     )
-    return found.stdout.strip() or "unknown"
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=_ROOT, capture_output=True, text=True, check=False)
+    except OSError:  # no git here, as in an image
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK = "127.0.0.1"  # servers without a login are never bound to anything wider
@@ -64,6 +65,15 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("RECLOOP_THREADS", "OMP_NUM_THREADS"),
     )
 
+    promotion_policy: Literal["auto", "approve"] = "auto"  # approve: nothing moves without a person
+    two_person_rule: bool = Field(
+        default=False, validate_default=True
+    )  # who started a run may not approve it
+    actor: str = Field(default_factory=lambda: login_name(), min_length=1)  # who acts, for ledger and rule
+    approvals_port: int = Field(default=8091, ge=1, le=65535)  # where MLflow's webhook is taken, on loopback
+    webhook_url: str | None = Field(default=None, pattern=r"^https?://")  # by which another MLflow reaches it
+    cost_per_hour: float | None = Field(default=None, ge=0)  # of this machine, in any currency
+
     device: Literal["cpu", "cuda"] = "cpu"  # what tokenizers and recommenders are trained on
     precision: Literal["fp32", "bf16"] = "fp32"  # of their matrix products
     compile: bool = False  # torch.compile; pays on a GPU
@@ -82,6 +92,15 @@ class Settings(BaseSettings):
                 "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or PREFECT_API_AUTH_STRING"
             )
         return address.rstrip("/")
+
+    @field_validator("two_person_rule")
+    @classmethod
+    def _asks_a_person(cls, rule: bool, info: ValidationInfo) -> bool:
+        if rule and info.data.get("promotion_policy") == "auto":
+            raise ValueError(
+                "two persons are asked only where one is: set RECLOOP_PROMOTION_POLICY=approve beside it"
+            )
+        return rule
 
     @property
     def warehouse_address(self) -> str:
@@ -181,6 +200,14 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # knows of containers and taskset; Linux only
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def login_name() -> str:
+    """Who this process runs as; "unknown" where the system has no name for it, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def _addresses(settings: Settings) -> dict[str, str]:

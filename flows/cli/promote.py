@@ -18,13 +18,15 @@ def promote(
 ) -> None:
     """Move `champion` to a version whose verdict is PROMOTE, or that a reviewer approved.
 
-    Without --expect-champion, whoever is champion now is the one that is replaced.
+    Without --expect-champion, whoever is champion now is the one that is replaced. A version that then does not
+    answer is taken back.
     """
     from flows.cli.registry import actor, registry, say_moved
     from flows.warehouse import warehouse
 
     with registry() as model_name:
         from components.registry import promotion, versions
+        from flows.approving import policy_now, smoke_test
 
         target = versions.get_version(model_name, version)
         current = versions.champion(model_name)
@@ -41,5 +43,8 @@ def promote(
             reason=reason,
             evidence={},
             force=force,
+            policy=policy_now(),
+            approver=actor(),
+            smoke=smoke_test(),
         )
     say_moved(result, version)

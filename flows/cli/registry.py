@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -52,4 +51,4 @@ def say_moved(result: PromotionResult, wanted: str | None = None) -> None:
 
 def actor() -> str:
     """Who acts from this terminal, for the ledger."""
-    return getpass.getuser()
+    return load_settings().actor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -59,10 +60,30 @@ def _show_registry() -> None:
                 version = aliases.get(alias)
                 told = "none" if version is None else _version(model_name, version)
                 console.print(f"[bold]{alias:<10}[/bold] {told}")
+            _show_what_waits(model_name)
     except NothingRegistered:
         console.print("[bold]registry[/bold]   empty: no model has been registered yet")
     except TrackingUnreachable as error:
         console.print(f"[bold]registry[/bold]   [red]{error}[/red]")
+
+
+def _show_what_waits(model_name: str) -> None:
+    """Approvals that nobody acted on yet, and an alias that is not where the ledger says."""
+    from components.registry.approvals import pending_approvals
+    from components.registry.drift import drift_of_alias
+    from flows.local.console import console
+    from flows.warehouse import warehouse
+
+    for approval in pending_approvals(warehouse(), model_name):
+        told = f"version {approval.version.version} by {approval.approver}; `recloop approvals` acts on it"
+        console.print(f"[bold]approved[/bold]   {escape(told)}")
+    if (drift := drift_of_alias(warehouse(), model_name)).state != "agree":
+        fix = (
+            ""
+            if drift.state == "interrupted"
+            else " `recloop reconcile` with --adopt or --put-back settles it."
+        )
+        console.print(f"[bold]ledger[/bold]     [yellow]{escape(drift.reason + fix)}[/yellow]")
 
 
 def _version(model_name: str, version: str) -> str:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import threading
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from flows.settings import Settings
 
 
 def ui(
@@ -13,7 +18,11 @@ def ui(
         bool, typer.Option("--demo", help="on what the last `recloop demo` under this home left")
     ] = False,
 ) -> None:
-    """Open the real UIs (Prefect, MLflow, Data Docs, replay reports) on what is there; Ctrl-C leaves them."""
+    """Open the real UIs (Prefect, MLflow, Data Docs, replay reports) on what is there; Ctrl-C leaves them.
+
+    Meanwhile approvals in MLflow are acted on, as by `recloop approvals`.
+    """
+    from flows.cli.registry import registry
     from flows.local.console import console
     from flows.local.demo_home import enter_last_demo
     from flows.local.servers import running_servers
@@ -26,7 +35,17 @@ def ui(
         for title, url in {**servers.urls, **pages}.items():
             console.print(f"  {title:<16} {url}")
         console.print("\nCtrl-C ends this; the servers stop with the last who uses them.")
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            console.print("stopping")
+        with registry(), _approvals_watched(settings):
+            try:
+                threading.Event().wait()
+            except KeyboardInterrupt:
+                console.print("stopping")
+
+
+@contextmanager
+def _approvals_watched(settings: Settings) -> Iterator[None]:
+    from flows.approving import watching_approvals
+    from flows.local.console import dimmed
+
+    with watching_approvals(settings, dimmed):
+        yield

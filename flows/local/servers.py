@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock
 
+from components.registry.webhook_server import new_encryption_key, server_environment
 from flows.local.engine_servers import local_servers, mlflow_database, run_folder
 from flows.local.keeper import Keeping
 from flows.local.mlflow_schema import ServerFailed, prepare_mlflow_database, stamp_mlflow_database
@@ -32,6 +33,7 @@ from flows.local.process import (
     stop_groups,
     write_record,
 )
+from flows.local.secrets import kept_secret
 from flows.local.server import LocalServer, healthy
 from flows.local.users import in_use, sign_in, sign_out
 from flows.settings import LOOPBACK, Settings, engine_environment
@@ -129,11 +131,14 @@ def _ensure_running(
 
 def _start(server: LocalServer, settings: Settings) -> subprocess.Popen[bytes]:
     """Start the keeper of one server, which starts the server."""
+    environ = os.environ | engine_environment(settings)
     if server.name == "mlflow":
         prepare_mlflow_database(settings, server)
+        key = kept_secret(settings.home / "mlflow-webhook.key", new_encryption_key)
+        environ |= server_environment(key)  # not on the keeper's command line, which everybody can read
     keeper = spawn(
         Keeping(server=server, folder=settings.home, users=_users(settings)).command,
-        environ=os.environ | engine_environment(settings),
+        environ=environ,
         folder=_CHECKOUT,  # where `flows` is found
         log=settings.home / "logs" / "keepers.log",
         ends_with_parent=False,

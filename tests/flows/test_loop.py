@@ -291,6 +291,41 @@ def test_the_run_of_a_cycle_ends_in_mlflow_with_what_was_asked(finished: Home, c
     assert run.data.params["preset"] == "quick"
 
 
+@pytest.mark.parametrize("cycle", [0, 1])
+def test_the_run_of_a_cycle_tells_what_it_read_made_and_cost(finished: Home, cycle: int) -> None:
+    outputs = finished.outputs(cycle)
+    version = finished.mlflow.get_model_version(finished.settings.model_name, outputs["register"]["version"])
+    run = finished.mlflow.get_run(version.run_id)
+    data = {d.tags[0].value: d.dataset.digest for d in run.inputs.dataset_inputs if d.tags}
+    frozen = outputs["take snapshots"]
+    assert data == {
+        "training": frozen["train"]["digest"][:36], "evaluation": frozen["window"]["digest"][:36],
+    }  # fmt: skip
+    assert run.data.params["replay.digest"] == outputs["judge"]["replay"]["digest"]
+    assert run.data.params["gate.primary.metric"] == "ndcg@10"
+    assert run.data.params["train.mmgrec.name"] == "mmgrec"
+    assert run.data.metrics["cost/seconds"] > 0
+    assert run.data.metrics["cost/peak_mb"] > 100
+    users = finished.mlflow.load_table(run.info.experiment_id, "per_user/replay.json", [run.info.run_id])
+    assert set(users["arm"]) >= set(TRAINED_AND_COUNTED)
+    known = set(pd.read_parquet(finished.data / "events.parquet")["user_id"].astype(str))
+    assert not known & set(users["user"])  # a digest stands in place of a person's id
+
+
+@pytest.mark.parametrize("cycle", [0, 1])
+def test_a_version_tells_who_started_it_and_begins_its_card_with_the_verdict(
+    finished: Home, cycle: int
+) -> None:
+    outputs = finished.outputs(cycle)
+    version = finished.mlflow.get_model_version(finished.settings.model_name, outputs["register"]["version"])
+    assert version.tags["recloop.started_by"] == finished.settings.actor
+    verdict = outputs["judge"]["verdict"]
+    assert version.description.startswith(f"## mmgrec: {verdict}\n\n- {outputs['judge']['reason'][:20]}")
+    assert version.description.index("| lead |") < version.description.index(version.tags["recloop.snapshot"])
+    if verdict == "PROMOTE":
+        assert version.tags["recloop.smoke_test"].startswith("passed")
+
+
 def test_links_of_artifacts_are_addresses(finished: Home) -> None:
     """Not paths of this machine, which a browser does not open from a page."""
     mine = {run.id for _, run in finished.flow_runs()}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from components.registry.webhook import server_environment
+from components.registry.webhook_server import server_environment
 
 START_SECONDS = 120.0
 ENCRYPTION_KEY = "dGVzdC10ZXN0LXRlc3QtdGVzdC10ZXN0LXRlc3QtMTI="  # 32 bytes, of tests only

@@ -24,11 +24,11 @@ from components.registry.webhook import (
     StaleDelivery,
     WebhooksUnavailable,
     ensure_webhook,
-    new_encryption_key,
     remove_webhook,
     signature_of,
     verify_delivery,
 )
+from components.registry.webhook_server import new_encryption_key
 from tests.registry.conftest import tagged_version
 from tests.registry.servers import mlflow_server, seconds_until
 
