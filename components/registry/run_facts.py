@@ -14,7 +14,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.data.dataset import Dataset
 from mlflow.data.dataset_source import DatasetSource
-from mlflow.entities import DatasetInput, InputTag, Param
+from mlflow.entities import DatasetInput, InputTag, Param, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
 from mlflow.utils.validation import (
     MAX_DATASET_DIGEST_SIZE,
@@ -34,15 +34,17 @@ _CUT = " …"
 def log_params(run: TrackingRun, stage: str, config: Any) -> None:
     """Write a stage's configuration (dataclass or mapping, nested) as parameters `stage.field.part`.
 
-    Values are cut at MLflow's 6,000 characters. Again with the same values changes nothing; MLflow's own
-    error for a parameter that was logged with another value before.
+    Values are cut at MLflow's 6,000 characters. Again with the same values changes nothing. MLflow keeps a
+    parameter for ever: where a stage was worked anew with another value, that value is a tag of the same name.
     """
-    params = [
-        Param(key[:MAX_ENTITY_KEY_LENGTH], _cut(value)) for key, value in sorted(_flat(stage, config).items())
-    ]
+    told = {key[:MAX_ENTITY_KEY_LENGTH]: _cut(value) for key, value in sorted(_flat(stage, config).items())}
     client = MlflowClient()
-    for at in range(0, len(params), MAX_PARAMS_TAGS_PER_BATCH):
-        client.log_batch(run.run_id, params=params[at : at + MAX_PARAMS_TAGS_PER_BATCH])
+    kept = client.get_run(run.run_id).data.params
+    params = [Param(key, value) for key, value in told.items() if key not in kept]
+    tags = [RunTag(key, value) for key, value in told.items() if kept.get(key, value) != value]
+    for at in range(0, max(len(params), len(tags)), MAX_PARAMS_TAGS_PER_BATCH // 2):
+        rows = slice(at, at + MAX_PARAMS_TAGS_PER_BATCH // 2)
+        client.log_batch(run.run_id, params=params[rows], tags=tags[rows])
 
 
 class SnapshotSource(DatasetSource):

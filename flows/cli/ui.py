@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from flows.settings import Settings
 
 
 def ui(
@@ -22,30 +17,26 @@ def ui(
 
     Meanwhile approvals in MLflow are acted on, as by `recloop approvals`.
     """
+    from flows.approving import watching_approvals
     from flows.cli.registry import registry
-    from flows.local.console import console
+    from flows.local.console import console, dimmed
     from flows.local.demo_home import enter_last_demo
     from flows.local.servers import running_servers
     from flows.local.site import static_site
     from flows.settings import load_settings
 
     settings = enter_last_demo() if demo else load_settings()
-    with running_servers(settings, console.print) as servers, static_site(settings) as pages:
+    with (
+        running_servers(settings, console.print) as servers,
+        static_site(settings) as pages,
+        registry(),
+        watching_approvals(settings, dimmed),
+    ):
         console.print(f"\n  {'state':<16} {settings.home}")
         for title, url in {**servers.urls, **pages}.items():
             console.print(f"  {title:<16} {url}")
         console.print("\nCtrl-C ends this; the servers stop with the last who uses them.")
-        with registry(), _approvals_watched(settings):
-            try:
-                threading.Event().wait()
-            except KeyboardInterrupt:
-                console.print("stopping")
-
-
-@contextmanager
-def _approvals_watched(settings: Settings) -> Iterator[None]:
-    from flows.approving import watching_approvals
-    from flows.local.console import dimmed
-
-    with watching_approvals(settings, dimmed):
-        yield
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            console.print("stopping")

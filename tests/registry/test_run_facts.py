@@ -59,6 +59,17 @@ def test_more_parameters_than_a_request_takes(run: TrackingRun):
     assert len(MlflowClient().get_run(run.run_id).data.params) == 250
 
 
+def test_a_stage_that_is_worked_anew_tells_its_new_values(run: TrackingRun):
+    """MLflow refuses to change a parameter; a cycle must not die of that after an upgrade."""
+    log_params(run, "replay", {"champion": None, "k": 10})
+    log_params(run, "replay", {"champion": "1", "k": 10, "more": 2})
+    found = MlflowClient().get_run(run.run_id).data
+    assert found.params == {"replay.champion": "null", "replay.k": "10", "replay.more": "2"}
+    assert {key: value for key, value in found.tags.items() if key.startswith("replay")} == {
+        "replay.champion": "1"
+    }
+
+
 def test_a_snapshot_is_a_data_set_by_its_digest(run: TrackingRun):
     for _ in range(2):
         log_dataset(
