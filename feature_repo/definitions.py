@@ -8,7 +8,7 @@ feature set that the services stand for.
 import os
 from pathlib import Path
 
-from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
+from feast import Entity, FeatureService, FeatureView, Field, FileSource, PushSource, ValueType
 from feast.data_format import ParquetFormat
 from feast.types import Array, Bool, Float32, Int64, String
 
@@ -64,12 +64,30 @@ user_sequence = FeatureView(
     online=True,
 )
 
+user_live = FeatureView(
+    name="user_live",  # events pushed one by one; merged with user_sequence when read, whichever came first
+    entities=[user],
+    schema=[
+        Field(name="user_id", dtype=String),
+        Field(name="live_item_ids", dtype=Array(String)),
+        Field(name="live_event_types", dtype=Array(String)),
+        Field(name="live_micros", dtype=Array(Int64)),  # epoch microseconds
+        Field(name="live_event_ids", dtype=Array(String)),
+    ],
+    source=PushSource(name="user_events", batch_source=parquet("user_live")),
+    ttl=None,
+    online=True,
+)
+
 item_content_audio = item_content("audio")
 item_content_image = item_content("image")
 item_content_metadata = item_content("metadata")
 item_content_text = item_content("text")
 
 recommender_v1 = FeatureService(name="recommender_v1", features=[user_sequence], tags=TAGS)
+recommender_live_v1 = FeatureService(
+    name="recommender_live_v1", features=[user_sequence, user_live], tags=TAGS
+)
 tokenizer_v1 = FeatureService(
     name="tokenizer_v1",
     features=[item_content_audio, item_content_image, item_content_metadata, item_content_text],

@@ -27,7 +27,7 @@ from components.features.sequences import LIST_COLUMNS, SEQUENCE_SCHEMA, sequenc
 from components.features.store.vector_versions import latest_elsewhere, merge_vectors
 from components.features.vectors import MODALITIES, ItemVectors
 
-USER_SEQUENCE = "user_sequence"
+USER_SEQUENCE, USER_LIVE = "user_sequence", "user_live"
 _MOMENT = pa.timestamp("us", tz="UTC")
 STORED_SEQUENCE = SEQUENCE_SCHEMA.append(pa.field("cut_us", pa.int64()))
 STORED_VECTOR = pa.schema(
@@ -36,6 +36,17 @@ STORED_VECTOR = pa.schema(
         ("vector", pa.list_(pa.float32())),
         ("present", pa.bool_()),
         ("encoder", pa.string()),
+        ("event_timestamp", _MOMENT),
+        ("created_timestamp", _MOMENT),
+    ]
+)
+STORED_LIVE = pa.schema(  # nothing is written: pushed events come back through ingestion, in the sequences
+    [
+        ("user_id", pa.string()),
+        ("live_item_ids", pa.list_(pa.string())),
+        ("live_event_types", pa.list_(pa.string())),
+        ("live_micros", pa.list_(pa.int64())),
+        ("live_event_ids", pa.list_(pa.string())),
         ("event_timestamp", _MOMENT),
         ("created_timestamp", _MOMENT),
     ]
@@ -49,7 +60,7 @@ def item_view(modality: str) -> str:
 def lay_out(home: Path) -> None:
     """A folder for every view with an empty file in it: Feast cannot read a view that has no file at all."""
     schemas = {item_view(modality): STORED_VECTOR for modality in MODALITIES}
-    schemas[USER_SEQUENCE] = STORED_SEQUENCE
+    schemas |= {USER_SEQUENCE: STORED_SEQUENCE, USER_LIVE: STORED_LIVE}
     for view, schema in schemas.items():
         path = _folder(home, view) / "empty.parquet"
         if not path.exists():
