@@ -70,6 +70,11 @@ def configure(tracking_uri: str) -> None:
     mlflow.set_registry_uri(tracking_uri)
 
 
+def address() -> str:
+    """Where this process looks for tracking and registry."""
+    return str(mlflow.get_tracking_uri())
+
+
 @contextmanager
 def reaching_tracking() -> Iterator[None]:
     """Turn MLflow's many ways of saying that it cannot be reached into TrackingUnreachable."""

@@ -1,0 +1,110 @@
+"""The batcher: arrivals together, a full queue, a failing batch, a stop that answers what waits."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from components.serving.batching import Batcher, Overloaded, Stopped
+
+
+def batcher(work, **changes) -> Batcher:
+    settings = {"name": "test", "window_seconds": 0.05, "max_batch": 8, "max_waiting": 16, **changes}
+    return Batcher(work, **settings)
+
+
+def test_what_arrives_together_is_worked_on_together():
+    sizes: list[int] = []
+
+    def double(asked: Sequence[int]) -> list[int]:
+        sizes.append(len(asked))
+        return [2 * number for number in asked]
+
+    async def ask_all() -> list[int]:
+        return await asyncio.gather(*(worker.ask(number) for number in range(12)))
+
+    worker = batcher(double)
+    assert asyncio.run(ask_all()) == [2 * number for number in range(12)]
+    assert sizes == [8, 4]
+    assert worker.stop(timeout_seconds=5)
+
+
+def test_the_next_one_behind_a_full_queue_is_refused_at_once():
+    busy, go_on = threading.Event(), threading.Event()
+
+    def wait(asked: Sequence[int]) -> Sequence[int]:
+        busy.set()
+        go_on.wait(10)
+        return asked
+
+    async def overfill() -> list[object]:
+        first = asyncio.create_task(worker.ask(0))
+        await asyncio.to_thread(busy.wait, 10)
+        waiting = [asyncio.create_task(worker.ask(number)) for number in (1, 2)]
+        await asyncio.sleep(0)
+        begin = time.monotonic()
+        with pytest.raises(Overloaded):
+            await worker.ask(3)
+        assert time.monotonic() - begin < 1
+        assert worker.num_waiting == 2
+        go_on.set()
+        return await asyncio.gather(first, *waiting)
+
+    worker = batcher(wait, max_batch=1, max_waiting=2)
+    assert asyncio.run(overfill()) == [0, 1, 2]
+    worker.stop(timeout_seconds=5)
+
+
+def test_a_failing_batch_fails_its_own_requests_only():
+    def divide(asked: Sequence[int]) -> list[float | BaseException]:
+        return [1 / number for number in asked]
+
+    async def ask(number: int) -> float:
+        return await worker.ask(number)
+
+    worker = batcher(divide, max_batch=1)
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(ask(0))
+    assert asyncio.run(ask(2)) == 0.5
+    worker.stop(timeout_seconds=5)
+
+
+def test_an_answer_may_be_an_error_of_one_request():
+    worker = batcher(lambda asked: [ValueError("odd") if number % 2 else number for number in asked])
+
+    async def ask_all() -> list[object]:
+        return await asyncio.gather(*(worker.ask(number) for number in range(3)), return_exceptions=True)
+
+    first, second, third = asyncio.run(ask_all())
+    assert (first, str(second), third) == (0, "odd", 2)
+    worker.stop(timeout_seconds=5)
+
+
+def test_a_stop_answers_what_waits_and_takes_no_more():
+    def slowly(asked: Sequence[int]) -> Sequence[int]:
+        time.sleep(0.1)
+        return asked
+
+    told: list[object] = []
+    worker = batcher(slowly, max_batch=2, window_seconds=0)
+    for number in range(6):
+        worker.put(number, told.append)
+    assert worker.stop(timeout_seconds=10)
+    assert told == list(range(6))
+    with pytest.raises(Stopped):
+        worker.put(7, told.append)
+
+
+def test_one_who_went_away_does_not_stop_the_others():
+    async def go_away() -> int:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(worker.ask(1), 0.01)
+        return await worker.ask(2)
+
+    worker = batcher(lambda asked: [time.sleep(0.1) or number for number in asked], window_seconds=0)
+    assert asyncio.run(go_away()) == 2
+    worker.stop(timeout_seconds=5)
