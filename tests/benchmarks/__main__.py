@@ -139,6 +139,12 @@ def _ranking_peers(asked: Asked) -> list[Figures]:
     return [{"data": "made-up", **ranking_peers()}]
 
 
+def _serving(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.serving import serving
+
+    return [{"data": "made-up", **serving()}]
+
+
 def _table(asked: Asked) -> list[Figures]:
     from tests.benchmarks.table import write_table
 
@@ -167,6 +173,7 @@ PARTS: dict[str, Callable[[Asked], list[Figures]]] = {
     "bootstrap": _bootstrap,
     "replay": _replay,
     "ranking_peers": _ranking_peers,
+    "serving": _serving,
     "level": _level,
     "intervals": _intervals,
     "power": _power,
@@ -181,7 +188,7 @@ PARTS: dict[str, Callable[[Asked], list[Figures]]] = {
     "table": _table,
 }
 MODULES = ("tokenizer", "ablation", "tiger_decoding")  # parts with a command line of their own
-QUICK = ("ranking", "bootstrap", "replay", "decoding", "top_ten")
+QUICK = ("ranking", "bootstrap", "replay", "decoding", "serving", "top_ten")
 OWN_DATA = ("peers", "accuracy", "table")  # what `make bench DATA=…` runs
 KEPT = (*VERDICT, "top_ten", "throughput", "cold_items")  # parts whose figures the table reads
 
