@@ -81,6 +81,7 @@ def register(
                 "recloop.gate": evidence.gate_hash,
                 "recloop.window": evidence.data_digest,
                 "recloop.commit": _commit(),
+                "recloop.filter_seen": str(evidence.plan.filter_seen).lower(),  # how lists of it are served
             },
             reports=[Path(report.path) / "report.html", folder / "evidence.json", folder / "arms.csv"],
             judgement=_judgement(evidence),

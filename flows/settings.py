@@ -78,7 +78,26 @@ class Settings(BaseSettings):
     precision: Literal["fp32", "bf16"] = "fp32"  # of their matrix products
     compile: bool = False  # torch.compile; pays on a GPU
 
-    @field_validator("home", "artifacts", "gx_root", "feast_home", "prefect_home")
+    serve_host: str = LOOPBACK  # `recloop serve`: a wider one needs API keys
+    serve_port: int = Field(default=8000, ge=0, le=65535)
+    api_keys: SecretStr | None = None  # separated by commas
+    api_keys_file: Path | None = None  # one a line
+    serve_allowed_hosts: str = (
+        ""  # names in a Host header, separated by commas; empty: any, on loopback its own
+    )
+    serve_poll_seconds: float = Field(default=2.0, gt=0)  # between two looks at the champion's alias
+    serve_rate_per_second: float = Field(default=500.0, ge=0)  # requests of one key; 0: no limit
+    max_feature_age_hours: float = Field(default=48.0, gt=0)  # older features are flagged as stale
+    events_spool: Path = Field(default_factory=lambda known: known["home"] / "events")
+    exposures: Path = Field(default_factory=lambda known: known["home"] / "exposures")
+    item_images: Path | None = None  # folder of <item_id>.jpg and the like
+    trial_challenger: str | None = None  # alias or version that is tried beside the champion
+    trial_share: float = Field(default=0.0, ge=0, le=1)  # of the users who get its lists; 0: shadow only
+    trial_salt: str = "live"  # another one deals the users anew
+
+    @field_validator(
+        "home", "artifacts", "gx_root", "feast_home", "prefect_home", "events_spool", "exposures"
+    )
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().resolve()

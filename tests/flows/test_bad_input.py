@@ -383,6 +383,7 @@ def test_a_port_in_use(home: Home, shop: Path) -> None:
     "arguments",
     [
         ("recommend", "--user", "u1"),
+        ("serve",),
         ("promote", "--version", "1", "--reason", "x"),
         ("rollback", "--reason", "x"),
         ("replay", "--challenger", "1"),

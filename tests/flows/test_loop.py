@@ -7,12 +7,15 @@ registry, and put it back.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -208,6 +211,7 @@ def test_what_was_replayed_is_what_is_registered(finished: Home, cycle: int, tmp
     assert replayed["parents"]["mmgrec"] == lists["digest"]
     assert replayed["digest"] == tags["recloop.replay"]
     assert tags["recloop.verdict"] == outputs["judge"]["verdict"]
+    assert tags["recloop.filter_seen"] == "true"
     assert tags["recloop.tokenizer"] == finished.outputs(0)["fit tokenizer"]["tokenizer"]["digest"]
 
 
@@ -226,6 +230,29 @@ def test_evidence_and_report_are_kept_beside_the_version(finished: Home, cycle: 
     assert {file.path for file in finished.mlflow.list_artifacts(run, "reports")} == {
         "reports/report.html", "reports/evidence.json", "reports/arms.csv",
     }  # fmt: skip
+
+
+def test_what_is_served_over_http_is_what_is_recommended(finished: Home) -> None:
+    """And an event that is posted changes the user's next list, without a retraining."""
+    user = finished.rows("SELECT user_id FROM events GROUP BY user_id ORDER BY count(*) DESC")[0][0]
+    told = finished.recloop("recommend", "--user", user, "-k", "5").stdout.splitlines()[-5:]
+    with finished.running("serve", "--port", "0") as (child, lines):
+        address = next(found[1] for line in lines if (found := re.search(r"at (http://\S+:\d+) ", line)))
+        with httpx.Client(base_url=address, timeout=60) as client:
+            while client.get("/ready").status_code != 200:
+                assert child.poll() is None
+                time.sleep(0.1)
+            first = client.post("/v1/recommendations", json={"user_id": user, "k": 5}).json()
+            assert [item["title"] for item in first["items"]] == [line.split(maxsplit=1)[1] for line in told]
+            assert (first["model"]["version"], first["model"]["arm"]) == (finished.champion(), "mmgrec")
+            liked = first["items"][0]["item_id"]
+            event = {"user_id": user, "item_id": liked, "timestamp": time.time()}
+            assert client.post("/v1/events", json=event).json()["is_known_item"] is True
+            then = client.post("/v1/recommendations", json={"user_id": user, "k": 5}).json()
+        assert liked not in [item["item_id"] for item in then["items"]]
+        assert (first["features"]["stale"], then["features"]["stale"]) == (True, False)
+        child.terminate()
+        assert child.wait(60) == 0
 
 
 def test_alias_ledger_and_verdicts_agree(finished: Home) -> None:

@@ -83,6 +83,24 @@ class Home:
             check=False,
         )
 
+    @contextmanager
+    def running(self, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+        """Run a command that stays: its process, and the lines that it prints; killed if it is still there."""
+        child = subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", *arguments],
+            cwd=ROOT,
+            env=self.environ | {"COLUMNS": "200"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            assert child.stdout is not None
+            yield child, iter(child.stdout)
+        finally:
+            child.kill()
+            child.communicate()
+
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of the warehouse."""
         database = sqlite3.connect(f"file:{self.settings.home / 'warehouse.db'}?mode=ro", uri=True)
