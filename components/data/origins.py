@@ -50,7 +50,7 @@ def batches_of_item(engine: Engine, item_id: str) -> list[BatchOrigin]:
 def listed_item(engine: Engine, user_id: str, item_id: str) -> ListedItem | None:
     """Where this item was recommended to this user last; None if it never was."""
     table = recommendations
-    at = table.c.scored_at if "scored_at" in table.c else table.c.served_at
+    at = table.c.scored_at
     query = (
         select(table.c.user_id, table.c.item_id, table.c.rank, table.c.model_version, at.label("at"))
         .where(and_(table.c.user_id == user_id, table.c.item_id == item_id))

@@ -9,8 +9,6 @@ import pytest
 from mlflow import MlflowClient
 
 from components.data.ledger import promotions
-from components.data.recommendations import record_list
-from components.data.served_lists import current_list
 from components.data.warehouse import Engine, open_warehouse
 from components.registry.drift import finish_interrupted, reconcile
 from components.registry.promotion import (
@@ -254,20 +252,3 @@ def test_an_approval_that_a_newer_champion_has_overtaken_is_not_acted_on(warehou
     ask(warehouse, model, tagged_version(model).version, None)
     assert apply_approvals(warehouse, model_name=model) is None
     assert champion(model).version == "2"
-
-
-def test_a_rollback_restores_the_lists_that_were_served(warehouse: Engine, model: str):
-    def items() -> list[str]:
-        return current_list(warehouse, model, "u")["item_id"].tolist()
-
-    assert items() == []
-    for expected in (None, "1"):
-        version = tagged_version(model).version
-        ask(warehouse, model, version, expected)
-        assert items() == []  # the new champion made none yet
-        for again in ("old", "new"):
-            made = [f"{version}-{again}-{place}" for place in (1, 2)]
-            record_list(warehouse, user_id="u", item_ids=made, scores=[2, 1], model_version=version)
-    assert items() == ["2-new-1", "2-new-2"]
-    back(warehouse, model)
-    assert items() == ["1-new-1", "1-new-2"]
