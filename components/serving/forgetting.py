@@ -12,10 +12,25 @@ from components.serving.spool import EVENT_COLUMNS
 _USER = EVENT_COLUMNS.index("user_id")
 
 
+def count_user(user_id: str, *, events_spool: Path, exposures: Path) -> int:
+    """The user's lines in both folders: what `forget_user` would drop."""
+    posted = (
+        _user_of_row(line)
+        for path in events_spool.glob("*/events.csv")
+        for line in path.read_text().splitlines()
+    )
+    shown = (
+        _user_of_exposure(line)
+        for path in exposures.glob("*.jsonl")
+        for line in path.read_text().splitlines()
+    )
+    return sum(found == user_id for found in (*posted, *shown))
+
+
 def forget_user(user_id: str, *, events_spool: Path, exposures: Path) -> int:
     """Drop the user's lines from both folders; returns how many. Again finds none. Raises OSError.
 
-    What is online of the user is erased by `features.store.live.forget_user`.
+    What is online of the user is erased with the feature store.
     """
     dropped = [
         keep_lines(path, lambda line: _user_of_row(line) != user_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -62,9 +63,11 @@ def every_place(settings: Settings, user: str, *, online: bool) -> tuple[Place, 
     from components.features.store import erasure as of_store
     from components.features.store.opening import open_store
     from components.report import erasure as of_pages
+    from components.serving import forgetting
     from flows.warehouse import warehouse
 
     engine, root, store = warehouse(), settings.artifacts, open_store(settings.feast_home)
+    served = {"events_spool": settings.events_spool, "exposures": settings.exposures}
     folders = {"pages": settings.reports, "reports in MLflow": settings.home / "mlartifacts"}
     return (
         *warehouse_places(engine, user),
@@ -75,6 +78,11 @@ def every_place(settings: Settings, user: str, *, online: bool) -> tuple[Place, 
             count=lambda: of_store.count_user(store, user, online=online),
             erase=lambda: of_store.erase_user(store, user, online=online),
         ),
+        Place(
+            name="posted events and exposures",
+            count=lambda: forgetting.count_user(user, **served),
+            erase=lambda: _forget(user, served),
+        ),
         *(
             Place(
                 name=name,
@@ -84,3 +92,9 @@ def every_place(settings: Settings, user: str, *, online: bool) -> tuple[Place, 
             for name, folder in folders.items()
         ),
     )
+
+
+def _forget(user: str, served: dict[str, Path]) -> None:
+    from components.serving.forgetting import forget_user
+
+    forget_user(user, **served)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from components.data.sources.folder import read_folder
 from components.serving.exposures import ExposureLog, read_exposures
-from components.serving.forgetting import forget_user
+from components.serving.forgetting import count_user, forget_user
 from components.serving.spool import EventSpool
 from tests.serving.test_events import spooled
 from tests.serving.test_trial import shown
@@ -23,8 +23,9 @@ def test_only_the_users_lines_go_and_again_there_are_none(tmp_path: Path):
         spool.append(replace(spooled(number), user_id=name, item_id="u"), arrived_at=NOW)
         log.append(replace(shown(["u"], ["b"]), user_id=name))
     folders = {"events_spool": tmp_path / "events", "exposures": tmp_path / "exposures"}
+    assert count_user('u,"v"', **folders) == 2
     assert forget_user('u,"v"', **folders) == 2
-    assert forget_user('u,"v"', **folders) == 0
+    assert forget_user('u,"v"', **folders) == count_user('u,"v"', **folders) == 0
     spool.append(
         replace(spooled(9), user_id="after"), arrived_at=NOW
     )  # by the server that was running all along

@@ -16,7 +16,7 @@ from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
-from components.features.store.offline import USER_SEQUENCE, replace_file
+from components.features.store.offline import USER_LIVE, USER_SEQUENCE, replace_file
 from components.features.store.opening import OpenStore
 
 
@@ -78,9 +78,9 @@ def _online(store: OpenStore, user_id: str) -> sqlite3.Connection:
 
 
 def _tables(connection: sqlite3.Connection) -> Iterator[str]:
-    """Tables of feature views that are keyed by user."""
+    """Tables of feature views that are keyed by user: what the last cut holds, and what was pushed since."""
     names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    yield from (name for (name,) in names if name.endswith(f"_{USER_SEQUENCE}"))
+    yield from (name for (name,) in names if name.endswith((f"_{USER_SEQUENCE}", f"_{USER_LIVE}")))
 
 
 def _count_online(connection: sqlite3.Connection, table: str, user_id: str) -> int:

@@ -95,12 +95,6 @@ def push_event(
     return True
 
 
-def forget_user(store: OpenStore, user_id: str) -> None:
-    """Drop what was pushed of a user; the row of the last cut is the cut's to drop."""
-    with _lock_of(store.home, user_id):
-        _write(store, user_id, [])
-
-
 def knows_event(store: OpenStore, user_id: str, event: LiveEvent) -> bool:
     """Whether the event was pushed already. Raises EventConflict."""
     return _is_known(user_states(store, [user_id])[0], event)

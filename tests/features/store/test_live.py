@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.features.sequences import user_sequences
+from components.features.store.erasure import count_user, erase_user
 from components.features.store.live import (
     EventConflict,
-    forget_user,
     knows_event,
     make_ready,
     push_event,
@@ -172,7 +172,9 @@ def test_an_event_is_taken_once_and_another_under_its_id_is_refused(store: OpenS
 def test_a_forgotten_user_is_not_online_and_may_come_again(store: OpenStore):
     push_event(store, "a", live(LOG.iloc[0]))
     push_event(store, "b", live(LOG.iloc[0]))
-    forget_user(store, "a")
+    assert count_user(store, "a") == 1
+    erase_user(store, "a")
+    assert count_user(store, "a") == 0
     forgotten, other = user_states(store, ["a", "b"])
     assert (forgotten.known_until, forgotten.live) == (None, ())
     assert len(other.live) == 1

@@ -16,6 +16,7 @@ from components.data.contracts.batch_check import check_batch
 from components.data.ingest import land_batch
 from components.data.snapshot import read_events, take_snapshot
 from components.data.warehouse import open_warehouse
+from components.serving.spool import EVENT_COLUMNS
 from flows.settings import Settings
 from tests.data.landing import at
 from tests.data.test_erasure import holding
@@ -83,6 +84,12 @@ def test_rows_go_out_to_be_repaired_and_come_back(settings: Settings, tmp_path: 
 
 
 def test_a_user_is_erased_after_a_look_and_brought_back_by_word_alone(settings: Settings):
+    """From what the scoring server keeps on disk too: posted events, and who was shown what."""
+    day = settings.events_spool / "2024-03-01"
+    day.mkdir(parents=True)
+    (day / "events.csv").write_text(",".join(EVENT_COLUMNS) + f"\ne1,{USER},i1,2024-03-01T00:00:00Z,view\n")
+    settings.exposures.mkdir()
+    (settings.exposures / "2024-03-01.jsonl").write_text(f'{{"user_id": "{USER}"}}\n{{"user_id": "other"}}\n')
     look = recloop(settings, "erase", "--user", USER, "--dry-run")
     assert look.returncode == 0, look.stderr
     assert "nothing was removed" in look.stdout
@@ -91,6 +98,7 @@ def test_a_user_is_erased_after_a_look_and_brought_back_by_word_alone(settings: 
     assert done.returncode == 0, done.stderr
     assert "later batches bring none in" in done.stdout
     assert holding(settings.home, USER) == []
+    assert (settings.exposures / "2024-03-01.jsonl").read_text() == '{"user_id": "other"}\n'
     assert "may bring this user in again" in recloop(settings, "erase", "--user", USER, "--lift").stdout
 
 
