@@ -6,9 +6,7 @@ read, extended and written back under a lock of the user, and materialization ne
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 from feast.data_source import PushMode
+from filelock import FileLock
 
 from components.features.sequences import DEFAULT_MAX_LENGTH
 from components.features.store.live_merge import CutSequence, LiveEvent, merged, settled
@@ -156,9 +155,5 @@ def _lock_of(home: Path, user_id: str) -> Iterator[None]:
     number = int(hashlib.sha256(user_id.encode("utf-8", "surrogatepass")).hexdigest()[:8], 16) % _NUM_LOCKS
     folder = home / "live_locks"
     folder.mkdir(exist_ok=True)
-    handle = os.open(folder / f"{number:03d}", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with FileLock(folder / f"{number:03d}"):
         yield
-    finally:
-        os.close(handle)
