@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from components.recommender.arm import ArmName
-from flows.cli import app
+from flows.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "adding-an-arm.md").read_text()
