@@ -1,12 +1,27 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use, and the check of shapes that every test runs under."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 
+from tests import shape_checks
+
+shape_checks.install()  # before anything of components is imported
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _shapes_unchecked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Lets a test marked `wrong_shapes` through to the refusal of the code itself."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", request.node.get_closest_marker("wrong_shapes") is not None)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
 
 
 @pytest.fixture(scope="session")

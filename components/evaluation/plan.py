@@ -82,7 +82,7 @@ class ReplayPlan:
     user: Int[np.ndarray, "R"]  # position in users
     request_time: Int[np.ndarray, "R"]  # epoch seconds
     users: np.ndarray  # [U] user ids (str), sorted
-    truth_offsets: Int[np.ndarray, "R+1"]
+    truth_offsets: Int[np.ndarray, "R_plus_1"]
     truth_items: Int[np.ndarray, "T"]
     truth_is_repeat: Bool[np.ndarray, "T"]  # the user had it before; never with `filter_seen`
     user_train_events: Int[np.ndarray, "U"]  # a user's events before T

@@ -24,7 +24,7 @@ class UnknownMetric(Exception):
 class Relevant:
     """What each list is judged by. List r's items are `items[offsets[r]:offsets[r+1]]`, none twice."""
 
-    offsets: Int[np.ndarray, "R+1"]
+    offsets: Int[np.ndarray, "R_plus_1"]
     items: Int[np.ndarray, "T"]
     gains: Float[np.ndarray, "T"] | None = None  # grades; None means 1 each, and grade 0 is not relevant
 

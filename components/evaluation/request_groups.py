@@ -126,7 +126,7 @@ class Columns:
     request_time: Int[np.ndarray, "R"]
     users: np.ndarray  # [U] ids
     user_train_events: Int[np.ndarray, "U"]
-    truth_offsets: Int[np.ndarray, "R+1"]
+    truth_offsets: Int[np.ndarray, "R_plus_1"]
     truth_items: Int[np.ndarray, "T"]
     truth_is_repeat: Bool[np.ndarray, "T"]
 

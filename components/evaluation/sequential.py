@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 Method = Literal["normal_mixture", "empirical_bernstein"]
 _SHOWN_LOOKS = 200
@@ -24,7 +24,7 @@ def mixture_rho(v_opt: float, alpha: float) -> float:
 
 
 def normal_mixture_bound(
-    v: Float[np.ndarray, "n"] | float, *, alpha: float, v_opt: float
+    v: Real[np.ndarray, "n"] | float, *, alpha: float, v_opt: float
 ) -> Float[np.ndarray, "n"]:
     """Two-sided bound on |S| of a 1-sub-Gaussian sum at intrinsic time v, crossed with chance <= alpha."""
     rho = mixture_rho(v_opt, alpha)

@@ -14,7 +14,7 @@ def pad_runs(
     times: Int[np.ndarray, "event"],
     start: Int[np.ndarray, "W"],
     end: Int[np.ndarray, "W"],
-) -> tuple[Int[np.ndarray, "W P-1"], Int[np.ndarray, "W P-1"]]:
+) -> tuple[Int[np.ndarray, "W P_minus_1"], Int[np.ndarray, "W P_minus_1"]]:
     """items[start:end] and times[start:end] of every run as rows, filled on the right.
 
     Items are filled with 0, times with the run's last, so that no gap of time is made up.

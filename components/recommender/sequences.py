@@ -23,7 +23,7 @@ class TrainingSequences:
     item_ids: np.ndarray  # [item] str, ascending, no duplicates
     items: Int[np.ndarray, "event"]  # int32, position in item_ids
     times: Int[np.ndarray, "event"]  # int64, epoch seconds, never falling within a user
-    offsets: Int[np.ndarray, "user+1"]
+    offsets: Int[np.ndarray, "user_plus_1"]
 
     @property
     def num_items(self) -> int:

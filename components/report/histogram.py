@@ -13,7 +13,7 @@ from components.report.figure import Mark, Plot, label, marks
 
 def histogram(
     counts: Int[np.ndarray, "bins"],
-    edges: Float[np.ndarray, "bins+1"],
+    edges: Float[np.ndarray, "bins_plus_1"],
     *,
     colors: Sequence[str],
     axis: str,

@@ -56,7 +56,7 @@ def _told(weight: Float[np.ndarray, "N"], positive: Float[np.ndarray, "n"]) -> s
 
 
 def _bars(
-    heights: np.ndarray, edges: Float[np.ndarray, "bins+1"], *, counted: str, told: str, caption: str
+    heights: np.ndarray, edges: Float[np.ndarray, "bins_plus_1"], *, counted: str, told: str, caption: str
 ) -> str:
     decades = range(math.floor(edges[0]), math.ceil(edges[-1]) + 1)
     axis: dict[str, Any] = {"tickvals": list(decades), "ticktext": [f"{10.0**d:,.6g}" for d in decades]}

@@ -40,7 +40,7 @@ class Fitted:
     tokenizer: Tokenizer
     codes: Int[np.ndarray, "item level"]  # of the items of the fit, coarse first
     health: Health
-    graph_losses: Float[np.ndarray, "step"]
+    graph_losses: Float[np.ndarray, "graph_step"]
     quantizer_losses: Float[np.ndarray, "step"]  # empty for residual_kmeans, which trains nothing there
 
 

@@ -59,7 +59,7 @@ def check_modalities(vectors: Vectors, present: Present) -> int:
 
 def check_edges(
     edges: Int[np.ndarray, "2 edge"], num_items: int, num_users: int
-) -> Int[np.ndarray, "2 edge"]:
+) -> Int[np.ndarray, "2 distinct"]:
     """The distinct edges, by user then item. Raises TokenizerInputError where an index is out of range."""
     if edges.ndim != 2 or edges.shape[0] != 2 or not np.issubdtype(edges.dtype, np.integer):
         raise TokenizerInputError(

@@ -64,7 +64,7 @@ def train_rqvae(
     generator: torch.Generator,
     on_step: Callable[[int, float], None],
     compute: Compute = ON_CPU,
-) -> Float[Tensor, "level code dim"]:
+) -> Float[Tensor, "level code latent"]:
     """Train the autoencoder through the quantizer (straight-through) and return the codebooks.
 
     Loss: squared reconstruction error of a vector, plus `commitment` × the squared distance of each level's

@@ -89,6 +89,7 @@ def test_balanced_codes_that_mean_nothing_are_stopped():
     check_health(replace(silent, co_interaction=()), HealthLimits())
 
 
+@pytest.mark.wrong_shapes
 def test_rows_in_another_order_than_the_graph_are_stopped():
     """Vectors of nothing and users who pick at random: codes are even, and say nothing."""
     rng = np.random.default_rng(0)

@@ -64,6 +64,7 @@ def test_a_non_finite_vector_is_named_by_modality_and_row():
         ({"a": np.zeros(2)}, {"a": np.ones(2, dtype=bool)}, r"vectors \(2,\)"),
     ],
 )
+@pytest.mark.wrong_shapes
 def test_shapes_that_do_not_fit_are_refused(vectors, present, message):
     with pytest.raises(TokenizerInputError, match=message):
         check_modalities(vectors, present)
@@ -90,6 +91,7 @@ def test_edges_come_back_distinct_and_by_user():
         (np.zeros((2, 2)), "float64"),
     ],
 )
+@pytest.mark.wrong_shapes
 def test_edges_that_point_nowhere_are_refused(edges, message):
     with pytest.raises(TokenizerInputError, match=message):
         check_edges(edges, 3, 2)

@@ -205,6 +205,7 @@ def test_a_table_of_another_tokenizer_has_no_sizes(fitted, codes, message):
         (np.full(40, 120), r"fitted_rows\[0\] is 120; the fit had 120 items"),
     ],
 )
+@pytest.mark.wrong_shapes
 def test_rows_that_were_not_in_the_fit_are_refused(catalogue, fitted, rows, message):
     with pytest.raises(TokenizerInputError, match=message):
         fitted.tokenizer.assign(*catalogue.part(NEW), fitted_rows=rows)

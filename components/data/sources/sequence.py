@@ -26,7 +26,7 @@ class Sequences:
     name: str
     user_ids: np.ndarray  # [user] str
     items: np.ndarray  # [event] item ids, str
-    start: Int[np.ndarray, "user+1"]
+    start: Int[np.ndarray, "user_plus_1"]
     attributes: dict[str, tuple[str, ...]]  # item id -> opaque tokens; empty without an attribute file
 
 

@@ -67,7 +67,7 @@ def cached_beam_search(
 
 
 def _has_live(
-    trie: Trie, depth: int, child: Int[Tensor, "B W width"], alive: Int[Tensor, "B leaf+1"]
+    trie: Trie, depth: int, child: Int[Tensor, "B W width"], alive: Int[Tensor, "B leaf_plus_1"]
 ) -> Bool[Tensor, "B W width"]:
     """Whether a live leaf lies under each child; `alive` counts the live leaves before each leaf."""
     is_leaf = depth + 1 == len(trie.levels)

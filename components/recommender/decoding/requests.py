@@ -36,8 +36,8 @@ class RequestBatch:
     """Some requests, with the latest known events of each, padded on the right."""
 
     requests: Int[np.ndarray, "B"]  # which
-    items: Int[Tensor, "B P-1"]  # rows of the arm's vocabulary
-    times: Int[Tensor, "B P-1"]
+    items: Int[Tensor, "B P_minus_1"]  # rows of the arm's vocabulary
+    times: Int[Tensor, "B P_minus_1"]
     length: Int[Tensor, "B"]  # known events read; the state to use is at this place
     # pairs of a request of the batch and a candidate (its column) that it may not get; no pair twice
     excluded_row: Int[Tensor, "N"]

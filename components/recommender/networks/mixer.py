@@ -63,7 +63,7 @@ class Mixer(nn.Module):
         self.gaps = nn.Parameter(torch.zeros(config.num_heads, NUM_GAP_BUCKETS)) if config.time_gaps else None
 
     def forward(
-        self, vectors: Float[Tensor, "B P-1 d"], times: Int[Tensor, "B P-1"]
+        self, vectors: Float[Tensor, "B P_minus_1 d"], times: Int[Tensor, "B P_minus_1"]
     ) -> Float[Tensor, "B P d"]:
         x = torch.cat([self.start.expand(len(vectors), 1, -1), vectors], dim=1)
         places = torch.arange(1, x.shape[1] + 1, device=x.device)
@@ -75,7 +75,7 @@ class Mixer(nn.Module):
             x = block(x, user, bias)
         return self.norm(x)
 
-    def _bias(self, places: int, times: Int[Tensor, "B P-1"]) -> Float[Tensor, "#B #h P P"]:
+    def _bias(self, places: int, times: Int[Tensor, "B P_minus_1"]) -> Float[Tensor, "#B #h P P"]:
         """What is added to the attention scores: -inf ahead of the query, then the switched-on terms."""
         at = torch.arange(places, device=times.device)
         distance = at[:, None] - at

@@ -49,8 +49,8 @@ class DenseNetwork(nn.Module):
     def states(
         self,
         vectors: Float[Tensor, "item dim"],
-        items: Int[Tensor, "B P-1"],
-        times: Int[Tensor, "B P-1"],
+        items: Int[Tensor, "B P_minus_1"],
+        times: Int[Tensor, "B P_minus_1"],
     ) -> Float[Tensor, "B P dim"]:
         return self.mixer(vectors[items], times)
 
@@ -105,8 +105,8 @@ class GenerativeNetwork(nn.Module):
     def states(
         self,
         vectors: Float[Tensor, "item dim"],
-        items: Int[Tensor, "B P-1"],
-        times: Int[Tensor, "B P-1"],
+        items: Int[Tensor, "B P_minus_1"],
+        times: Int[Tensor, "B P_minus_1"],
     ) -> Float[Tensor, "B P dim"]:
         return self.dense.states(vectors, items, times)
 

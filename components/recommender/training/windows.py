@@ -28,8 +28,8 @@ SHUFFLE_BATCHES = 32  # windows are sorted by length within this many batches: l
 class WindowBatch:
     """History of each window, padded on the right (causal attention never looks there)."""
 
-    items: Int[Tensor, "W P-1"]  # position in the vocabulary; padding is 0
-    times: Int[Tensor, "W P-1"]  # epoch seconds; padding repeats the last
+    items: Int[Tensor, "W P_minus_1"]  # position in the vocabulary; padding is 0
+    times: Int[Tensor, "W P_minus_1"]  # epoch seconds; padding repeats the last
     state_at: Int[Tensor, "T"]  # row of the flattened [W * P] states that predicts the target
     targets: Int[Tensor, "T"]  # position in the vocabulary
 

@@ -122,6 +122,7 @@ def test_an_item_twice_in_a_policy() -> None:
         feedback_from_rows(rows(target_propensity=[0.25, 0.5, 0.25]), table)
 
 
+@pytest.mark.wrong_shapes
 def test_arrays_are_checked_too() -> None:
     good: dict[str, Any] = {
         "action": np.array([0, 1]),
