@@ -17,8 +17,8 @@ from beartype import BeartypeConf, beartype
 
 OFF = "RECLOOP_NO_SHAPE_CHECKS"  # set to anything: the tests run without, to see what the checks cost
 
-# The other rooms do not hold their promises yet: where one name stands for two lengths (evaluation, the rest of
-# tokenizer, recommender), the annotation is to be put right before the room is listed here.
+# The other rooms (evaluation, recommender, the rest of tokenizer) are to be gone through before they are listed here:
+# in some signatures one name stands for two lengths.
 CHECKED = (
     "components.features",
     "components.spectrum",

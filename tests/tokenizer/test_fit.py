@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from components.tokenizer.fit import Fitted, fit_tokenizer
 from components.tokenizer.health import HealthLimits, check_health
 from components.tokenizer.modalities import TokenizerInputError
 from tests.tokenizer.planted import Catalogue, planted_catalogue
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -171,8 +174,9 @@ print(fit_tokenizer(*planted_catalogue().inputs, quick()).codes.tolist())
 
 def test_same_input_same_codes_in_another_process_with_other_threads_and_precision(fitted):
     run = subprocess.run(
-        [sys.executable, "-c", _FIT_ALONE, "2", "medium"], capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-c", _FIT_ALONE, "2", "medium"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
     assert run.stdout.strip() == str(fitted.codes.tolist())
 
 
