@@ -193,6 +193,10 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             for line, row in enumerate(csv.DictReader(file), start=2):
                 yield line, {name: _uncell(cell) for name, cell in row.items() if name}
+    except FileNotFoundError as error:
+        raise DataContractError(
+            f"{path}: no such file. Check the path; `recloop quarantine export` writes one to repair."
+        ) from error
     except (OSError, ValueError, csv.Error) as error:
         raise DataContractError(
             f"{path}: cannot be read ({error}). Save it as CSV in UTF-8, or as JSON lines (.jsonl)."

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from components.artifact import ArtifactRef, publish
-from components.tokenizer.id_table import IDS_FILE, read_id_table
+from components.tokenizer.id_table import IDS_FILE
 from components.tokenizer.ids import SemanticIds, append, write_ids
 from components.tokenizer.modalities import Present, Vectors
 from components.tokenizer.tokenizer import Tokenizer
@@ -56,8 +56,3 @@ def publish_cold_ids(root: Path, cold: ColdTable, *, ids: ArtifactRef, window: A
         parents={"ids": ids.digest, "window": window.digest},
         config={"num_known": cold.num_known, "num_cold": cold.num_cold},
     )
-
-
-def read_cold_ids(ref: ArtifactRef) -> SemanticIds:
-    """The published table, each byte of it checked. Raises ArtifactDamaged, SemanticIdError."""
-    return read_id_table(ref)

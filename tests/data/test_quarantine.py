@@ -147,7 +147,10 @@ def test_a_file_without_ids_or_with_one_twice_is_refused(tmp_path: Path):
     path.write_text("user_id\na\n")
     with pytest.raises(DataContractError, match="line 2 has no quarantine_id"):
         read_repaired(path)
+    path.write_bytes(b"quarantine_id,user_id\n1,\xff\n")
     with pytest.raises(DataContractError, match="cannot be read"):
+        read_repaired(path)
+    with pytest.raises(DataContractError, match=r"missing\.csv: no such file\. Check the path"):
         read_repaired(tmp_path / "missing.csv")
 
 

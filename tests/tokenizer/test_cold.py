@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from components.artifact import ArtifactRef, verified
-from components.tokenizer.cold import cold_table, publish_cold_ids, read_cold_ids
+from components.tokenizer.cold import cold_table, publish_cold_ids
+from components.tokenizer.id_table import read_id_table
 from components.tokenizer.ids import SemanticIdError
 from tests.tokenizer.conftest import NUM_OLD, Begun
 
@@ -65,8 +66,8 @@ def test_published_it_names_the_cut_and_the_window(begun: Begun, tmp_path: Path)
     )
     cold = cold_table(begun.known, begun.fitted.tokenizer, begun.item_ids[NEW], *_masked(begun, slice(0, 3)))
     ref = publish_cold_ids(tmp_path, cold, ids=ids, window=window)
-    assert (ref.kind, read_cold_ids(ref).digest) == ("cold_ids", cold.table.digest)
+    assert (ref.kind, read_id_table(ref).digest) == ("cold_ids", cold.table.digest)
     manifest = verified(ref.path)
     assert manifest["parents"] == {"ids": "1" * 64, "window": "2" * 64}
     assert manifest["config"] == {"num_known": NUM_OLD, "num_cold": 37}
-    assert np.array_equal(read_cold_ids(ref).codes, cold.table.codes)
+    assert np.array_equal(read_id_table(ref).codes, cold.table.codes)

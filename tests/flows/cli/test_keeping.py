@@ -76,6 +76,9 @@ def test_rows_go_out_to_be_repaired_and_come_back(settings: Settings, tmp_path: 
     )
     engine = open_warehouse(settings.warehouse_url.get_secret_value())
     assert (queries.counts(engine).events, queries.counts(engine).quarantined) == (5, 0)
+    gone = recloop(settings, "quarantine", "release", str(tmp_path / "gone.csv"))
+    assert gone.returncode == 1
+    assert "no such file" in gone.stderr
     none = recloop(settings, "quarantine", "release")
     assert none.returncode == 1
     assert "--id 12" in none.stderr + none.stdout
