@@ -6,10 +6,14 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 
 from components.serving.follower import Following
 from components.serving.loaded import LoadedVersion
+
+# Importing Feast sets PROMETHEUS_MULTIPROC_DIR; counters would then lie in files that all servers of a process
+# share, and that outlive it. Which import comes first must not decide it.
+values.ValueClass = values.MutexValue
 
 _LATENCY = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # seconds
 _BATCH = (1, 2, 4, 8, 16, 32, 64)

@@ -11,6 +11,8 @@ from flows.cli.app import app
 
 
 def test_what_is_wrong_is_printed_with_its_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for address in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
+        monkeypatch.delenv(address, raising=False)
     for name in ("PREFECT", "MLFLOW", "DOCS"):
         monkeypatch.setenv(
             f"RECLOOP_{name}_PORT", {"PREFECT": "14931", "MLFLOW": "14932", "DOCS": "14933"}[name]
