@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -50,7 +50,8 @@ class StageCode:
     def is_current(self, root: Path = ROOT) -> bool:
         """Whether everything still says what it said."""
         current = {name: _definition_digest(root, *name.split(":")) for name in self.definitions}
-        return current == self.definitions and {n: _file_digest(root / n) for n in self.files} == self.files
+        files = {name: _read_file(root, root / name).digest for name in self.files}
+        return current == self.definitions and files == self.files
 
 
 def union(codes: Iterable[StageCode]) -> StageCode:
@@ -92,7 +93,7 @@ def _code_of(root: Path, module: str, function: str) -> StageCode:
                 waiting.append((target, attribute))
     return StageCode(
         definitions=definitions,
-        files={path.relative_to(root).as_posix(): _file_digest(path) for path in sorted(files)},
+        files={path.relative_to(root).as_posix(): _read_file(root, path).digest for path in sorted(files)},
     )
 
 
@@ -135,6 +136,7 @@ def _definition_digest(root: Path, module: str, name: str) -> str:
     return hashlib.sha256(ast.dump(_that_counts(found)).encode()).hexdigest()
 
 
+@cache
 def _that_counts(node: ast.stmt) -> ast.AST:
     """The definition without decorators and docstrings and, of a stage, without what follows `run_once`."""
     kept = ast.parse(ast.unparse(node))
@@ -200,8 +202,7 @@ def _closure(root: Path, start: Path | None) -> frozenset[Path]:
         found.add(path)
         waiting += [folder / "__init__.py" for folder in path.parents if (folder / "__init__.py").is_file()]
         waiting += _beside(path)
-        if path.suffix == ".py":
-            waiting += _imports_of(root, path)
+        waiting += _read_file(root, path).imports
     return frozenset(found)
 
 
@@ -216,40 +217,64 @@ def _beside(path: Path) -> list[Path]:
     ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """What one file says, and which files of the repository it imports, or runs by their path."""
+
+    digest: str  # "" for a file that is not there
+    imports: tuple[Path, ...]
+
+
 @cache
-def _imports_of(root: Path, path: Path) -> tuple[Path, ...]:
+def _read_file(root: Path, path: Path) -> _File:
+    """A module is parsed once a process, for both: a key covers some two hundred of them."""
+    if not path.is_file():
+        return _File(digest="", imports=())
+    if path.suffix != ".py":
+        return _File(digest=hashlib.sha256(path.read_bytes()).hexdigest(), imports=())
     tree = ast.parse(path.read_text())
-    only_for_types = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
-        for inner in ast.walk(node)
-    }
-    files: list[Path] = []
-    for node in ast.walk(tree):
-        if id(node) in only_for_types:
-            continue
+    imports = tuple(p for p in _imports_of(root, tree) if "__pycache__" not in p.parts)
+    _drop_docstrings(tree)
+    return _File(digest=hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imports=imports)
+
+
+def _imports_of(root: Path, tree: ast.Module) -> Iterator[Path]:
+    for node in _statements(tree, but=_is_only_for_types):
         for _, (module, attribute) in _bindings([node]):
             if module.split(".")[0] in _PACKAGES and (found := _file_of(root, module, attribute)):
-                files.append(found)
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == _RUN_BY_PATH:
-            files += sorted(p for p in (root / ast.literal_eval(node.value)).rglob("*.*") if p.is_file())
-    return tuple(p for p in files if "__pycache__" not in p.parts)
+                yield found
+        if isinstance(node, ast.Assign) and _is_name(node.targets[0], _RUN_BY_PATH):
+            yield from sorted(p for p in (root / ast.literal_eval(node.value)).rglob("*.*") if p.is_file())
 
 
-@cache
-def _file_digest(path: Path) -> str:
-    if not path.is_file():
-        return ""
-    if path.suffix != ".py":
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    tree = ast.parse(path.read_text())
-    _drop_docstrings(tree)
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+def _is_only_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and _is_name(node.test, "TYPE_CHECKING")
+
+
+def _is_name(node: ast.expr, name: str) -> bool:
+    """Whether an expression is this name, or an attribute of this name."""
+    return (node.id if isinstance(node, ast.Name) else getattr(node, "attr", None)) == name
+
+
+def _statements(tree: ast.AST, *, but: Callable[[ast.AST], bool] = lambda node: False) -> Iterator[ast.AST]:
+    """A node and the statements in it, at any depth; not those of which `but` holds, nor what they hold.
+
+    Expressions hold no statement, and are most of a tree.
+    """
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if but(node):
+            continue
+        yield node
+        for block in ("body", "handlers", "orelse", "finalbody", "cases"):
+            held = getattr(node, block, ())
+            if isinstance(held, list):  # the body of a lambda or the branch of `x if y else z` is none
+                waiting += held
 
 
 def _drop_docstrings(tree: ast.AST) -> None:
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(
             node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
         ) and ast.get_docstring(node, clean=False):

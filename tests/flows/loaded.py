@@ -51,12 +51,15 @@ def loaded_recloop(environ: Mapping[str, str], log: Path) -> Iterator[Loaded]:
 
 
 def _serve() -> None:
+    from flows.stage_code import code_of
+
     for engines in (
         "flows.cycle",
         "components.data.contracts.expectations",
         "components.data.contracts.validation",
     ):
         importlib.import_module(engines)
+    code_of("flows.cycle", "retraining_cycle")  # reads every file that a key covers
     for line in sys.stdin:
         order = json.loads(line)
         pid = os.fork()

@@ -62,7 +62,7 @@ def code(root: Path, function: str = "train_it") -> StageCode:
     import flows.stage_code as stage_code
 
     for cached in (_code_of, stage_code._read, stage_code._definition_digest, stage_code._closure,
-                   stage_code._imports_of, stage_code._file_digest):  # fmt: skip
+                   stage_code._read_file):  # fmt: skip
         cached.cache_clear()
     return _code_of(root, "flows.work", function)
 
