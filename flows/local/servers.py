@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -88,12 +89,19 @@ def running_servers(
                 seconds=time.perf_counter() - begin,
             )
         finally:
+            _send_waiting_logs()
             with _lock(settings):
                 _leave(settings, use)
-            for (
-                keeper
-            ) in keepers.values():  # one that ended is not left a zombie; the others go on without us
-                keeper.poll()
+            for keeper in keepers.values():
+                keeper.poll()  # one that ended is not left a zombie; the others go on without us
+
+
+def _send_waiting_logs() -> None:
+    """Prefect sends lines from a thread of its own; what waits would find no server, and say so in the terminal."""
+    if "prefect.logging.handlers" in sys.modules:
+        from prefect.logging.handlers import APILogHandler
+
+        APILogHandler().flush()
 
 
 def mlflow_address(settings: Settings) -> str | None:

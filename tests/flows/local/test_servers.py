@@ -176,6 +176,39 @@ def test_a_flow_run_reaches_the_server(settings: Settings, servers: Servers, tmp
     assert done.stderr == ""
 
 
+def test_every_line_of_a_run_has_arrived_when_its_user_leaves(settings: Settings, servers: Servers) -> None:
+    """Prefect sends lines every other second from a thread, which would find the last user's server gone."""
+    script = """
+        from flows.local.servers import running_servers
+        from flows.settings import load_settings
+
+        settings = load_settings()
+        with running_servers(settings):
+            from prefect import flow, get_client
+            from prefect.logging import get_run_logger
+
+            @flow(name="talker")
+            def talker() -> None:
+                for number in range(20):
+                    get_run_logger().info("line %s of the talker", number)
+
+            talker()
+        lines = get_client(sync_client=True).read_logs(limit=200)
+        print(sum("of the talker" in line.message for line in lines))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env=os.environ | engine_environment(settings) | {
+            "RECLOOP_PREFECT_PORT": str(settings.prefect_port), "RECLOOP_MLFLOW_PORT": str(settings.mlflow_port),
+        },
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.stdout.strip(), done.stderr) == ("20", "")
+
+
 def test_the_second_user_neither_starts_nor_stops(settings: Settings, servers: Servers) -> None:
     before = {name: recorded(settings, name) for name in servers.started}
     with running_servers(settings) as second:
