@@ -40,7 +40,7 @@ class Compared:
     mlflow: str  # address of the run; "" where it could not be made
 
 
-@flow(name="compare-versions", flow_run_name="compare-{challenger}-with-{champion}")
+@flow(name="replay", flow_run_name="compare-{challenger}-with-{champion}")
 def compare_versions(
     challenger: str,
     champion: str | None = None,

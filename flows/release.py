@@ -134,7 +134,7 @@ def promote(
     return run_once(key, Promoted, work)
 
 
-@flow(name="apply-approvals", flow_run_name="apply-approvals")
+@flow(name="approvals", flow_run_name="approvals")
 def apply_approvals() -> str:
     """Promote the newest version that a reviewer has approved in MLflow's UI."""
     tracking.configure(load_settings().mlflow_tracking_uri)

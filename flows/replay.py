@@ -46,7 +46,7 @@ class Replayed:
         return evidence_of(self.judged.output.replay)
 
 
-@flow(name="replay", flow_run_name="replay-{challenger}")
+@flow(name="replay-window", flow_run_name="replay-{challenger}")
 def replay(
     run: str,
     window: ReplayWindow,

@@ -78,6 +78,14 @@ class Settings(BaseSettings):
     precision: Literal["fp32", "bf16"] = "fp32"  # of their matrix products
     compile: bool = False  # torch.compile; pays on a GPU
 
+    source: str = "movielens"  # what the deployments read
+    preset: Literal["default", "quick"] = "default"
+    profile: Literal["small", "production"] = "small"  # their gate
+    retrain_cron: str = "0 3 * * *"  # UTC
+    work_pool: str = Field(default="recloop", min_length=1)
+    work_pool_type: Literal["process", "docker", "kubernetes"] = "process"
+    checkout: Path | None = None  # this repository where the worker runs; none: where it lies here
+
     serve_host: str = LOOPBACK  # `recloop serve`: a wider one needs API keys
     serve_port: int = Field(default=8000, ge=0, le=65535)
     api_keys: SecretStr | None = None  # separated by commas

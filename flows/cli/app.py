@@ -18,6 +18,7 @@ import typer
 from flows.cli import (
     approvals,
     demo,
+    deploy,
     doctor,
     erase,
     history,
@@ -35,6 +36,7 @@ from flows.cli import (
     status,
     ui,
     validate,
+    worker,
 )
 
 app = typer.Typer(
@@ -61,6 +63,8 @@ for command in (
     serve.serve,
     status.status,
     ui.ui,
+    deploy.deploy,
+    worker.worker,
     doctor.doctor,
     erase.erase,
     prune.prune,

@@ -271,7 +271,7 @@ def test_alias_ledger_and_verdicts_agree(finished: Home) -> None:
 def test_prefect_shows_both_cycles_with_their_sub_flows(finished: Home) -> None:
     runs = finished.flow_runs()
     assert Counter(flow for flow, _ in runs) == {
-        "retraining-cycle": 2, "ingest": 2, "features": 2, "replay": 2,
+        "retraining-cycle": 2, "ingest": 2, "features": 2, "replay-window": 2,
     }  # fmt: skip
     assert {run.state_name for _, run in runs} == {"Completed"}
     assert all(finished.states_of(run) == ["PENDING", "RUNNING", "COMPLETED"] for _, run in runs)

@@ -71,12 +71,12 @@ class Home:
         home = ("--home", str(self.settings.home.parent))
         return (*home, "demo", "--data", str(self.data), "--preset", "quick")
 
-    def recloop(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in a process of its own, to its end."""
+    def recloop(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in a process of its own, to its end; `settings` stand in its environment."""
         return subprocess.run(
             [sys.executable, "-m", "flows.cli", *arguments],
             cwd=ROOT,
-            env=self.environ,
+            env=self.environ | settings,
             capture_output=True,
             text=True,
             timeout=400,
@@ -84,12 +84,14 @@ class Home:
         )
 
     @contextmanager
-    def running(self, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+    def running(
+        self, *arguments: str, **settings: str
+    ) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
         """Run a command that stays: its process, and the lines that it prints; killed if it is still there."""
         child = subprocess.Popen(
             [sys.executable, "-m", "flows.cli", *arguments],
             cwd=ROOT,
-            env=self.environ | {"COLUMNS": "200"},
+            env=self.environ | {"COLUMNS": "200"} | settings,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

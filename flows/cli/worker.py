@@ -1,0 +1,23 @@
+"""`recloop worker`: the process that runs what the deployments ask for."""
+
+from __future__ import annotations
+
+
+def worker() -> None:
+    """Run what schedules, people and events start, one process a run, until Ctrl-C."""
+    from flows.local.console import console
+    from flows.local.servers import running_servers
+    from flows.local.worker import working
+    from flows.settings import load_settings
+
+    settings = load_settings()
+    with running_servers(settings, console.print), working(settings) as process:
+        console.print(
+            f"worker of pool {settings.work_pool} on {settings.prefect_ui_url}; its log is "
+            f"{settings.home / 'logs' / 'worker.log'}; Ctrl-C ends it",
+            markup=False,
+        )
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            console.print("stopping")

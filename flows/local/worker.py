@@ -1,0 +1,33 @@
+"""A worker of Prefect on this machine: every run a process of its own, with the settings of this home."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.local.process import spawn, stop_groups
+from flows.settings import Settings, engine_environment
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+_STOP_SECONDS = 30.0
+
+
+@contextmanager
+def working(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker while the block runs. Leave the block before the server stops: a worker outlives its server."""
+    (settings.home / "logs").mkdir(parents=True, exist_ok=True)
+    process = spawn(
+        [sys.executable, "-m", "prefect", "worker", "start", "--pool", settings.work_pool],
+        environ=os.environ | engine_environment(settings),
+        folder=_CHECKOUT,
+        log=settings.home / "logs" / "worker.log",
+    )
+    try:
+        yield process
+    finally:
+        stop_groups([process.pid], patience_seconds=_STOP_SECONDS)
+        process.wait()
