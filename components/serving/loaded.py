@@ -60,8 +60,10 @@ class LoadedVersion:
 
     @cached_property
     def catalogue(self) -> np.ndarray:
-        """[item + 1]: one array for all batches, so that what is derived from it can be kept."""
-        return np.append(self.item_ids, np.array([STRANGER], dtype=object))
+        """[item + 1]: one array for all batches, never written to, so that what an arm derives from it is kept."""
+        catalogue = np.append(self.item_ids, np.array([STRANGER], dtype=object))
+        catalogue.flags.writeable = False
+        return catalogue
 
     @cached_property
     def _of_category(self) -> Mapping[str, Int[np.ndarray, "_"]]:

@@ -72,6 +72,22 @@ lists_of_items = st.lists(st.lists(st.integers(0, NUM_ITEMS), max_size=25), min_
 
 
 @pytest.mark.parametrize("name", ARMS)
+def test_what_an_arm_keeps_between_calls_changes_no_list(name):
+    """Catalogues that cannot change, in turn, and one that can: the same lists to the byte."""
+    shorter = CATALOGUE[5:].copy()
+    asked = []
+    for catalogue in (CATALOGUE.copy(), shorter, CATALOGUE.copy(), shorter.copy()):
+        catalogue.flags.writeable = False
+        asked.append(histories_of(catalogue, [[1, 2, 3], [], [7]]))
+    lists = [ARMS[name].recommend(histories, k=10) for histories in asked * 2]
+    for again, first in ((4, 0), (2, 0), (5, 1), (3, 1)):
+        assert lists[again].items.tobytes() == lists[first].items.tobytes()
+        assert lists[again].scores.tobytes() == lists[first].scores.tobytes()
+    open_ended = ARMS[name].recommend(histories_of(CATALOGUE, [[1, 2, 3], [], [7]]), k=10)
+    assert open_ended.items.tobytes() == lists[0].items.tobytes()
+
+
+@pytest.mark.parametrize("name", ARMS)
 @settings(max_examples=25, deadline=None)
 @given(lists=lists_of_items, k=st.integers(1, 45), exclude_seen=st.booleans(), seed=st.integers(0, 99))
 def test_lists_keep_the_promise(name, lists, k, exclude_seen, seed):

@@ -7,6 +7,7 @@ tells what codes as input bring and what generation adds, and an arm that can ra
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,9 +21,9 @@ from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.codes.vocabulary import Vocabulary, extended
 from components.recommender.decoding.requests import (
     CandidateItems,
+    CatalogueRows,
     RequestBatch,
     rank_by_score,
-    vocabulary_rows,
 )
 from components.recommender.networks.item_embedding import ItemEmbedding, grown_free_vectors
 from components.recommender.networks.mixer import Mixer, MixerConfig
@@ -88,13 +89,22 @@ def _network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
 
 
 class DenseArm:
-    """A trained dense arm. An item with neither a training event nor codes has no vector: never returned."""
+    """A trained dense arm: its weights change no more.
+
+    An item with neither a training event nor codes has no vector: never returned.
+    """
 
     def __init__(
         self, *, name: DenseName, vocabulary: Vocabulary, config: DenseConfig, network: DenseNetwork
     ) -> None:
         self.name: str = name
         self.vocabulary, self.config, self.network = vocabulary, config, network.eval()
+        self._rows = CatalogueRows(vocabulary.item_ids)
+
+    @cached_property
+    def _vectors(self) -> Float[Tensor, "item dim"]:
+        with torch.inference_mode():
+            return self.network.items()
 
     @property
     def has_vector(self) -> Bool[np.ndarray, "item"]:
@@ -122,10 +132,9 @@ class DenseArm:
         exclude_seen: bool = True,
         on_step: OnRanked | None = None,
     ) -> Ranked:
-        rows = vocabulary_rows(histories.catalogue, self.vocabulary.item_ids)
+        rows, vectors = self._rows.of(histories.catalogue), self._vectors
         # (a stranger's -1 looks up the last row, and stays -1 whatever stands there)
-        rows[~self.has_vector[rows]] = -1
-        vectors = self.network.items()
+        rows = np.where(self.has_vector[rows], rows, -1)
 
         def score(batch: RequestBatch, allowed: CandidateItems) -> Float[Tensor, "B C"]:
             states = self.network.states(vectors, batch.items, batch.times)

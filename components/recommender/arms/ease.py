@@ -23,9 +23,9 @@ from torch import Tensor
 from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.decoding.requests import (
     CandidateItems,
+    CatalogueRows,
     RequestBatch,
     rank_by_score,
-    vocabulary_rows,
 )
 from components.recommender.sequences import TrainingSequences
 from components.recommender.weights import (
@@ -89,6 +89,7 @@ class EASEArm:
         self, *, item_ids: np.ndarray, weights: Float[np.ndarray, "item item"], config: EASEConfig
     ) -> None:
         self.item_ids, self.weights, self.config = item_ids, weights, config
+        self._rows = CatalogueRows(item_ids)
 
     def recommend(
         self,
@@ -99,7 +100,7 @@ class EASEArm:
         exclude_seen: bool = True,
         on_step: OnRanked | None = None,
     ) -> Ranked:
-        rows = vocabulary_rows(histories.catalogue, self.item_ids)
+        rows = self._rows.of(histories.catalogue)
         known = rows[histories.items]
 
         def score(batch: RequestBatch, allowed: CandidateItems) -> Float[Tensor, "B C"]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,9 +27,9 @@ from components.recommender.codes.vocabulary import Vocabulary, extended, vocabu
 from components.recommender.decoding.beam import beam_search
 from components.recommender.decoding.requests import (
     CandidateItems,
+    CatalogueRows,
     RequestBatch,
     rank_proposals,
-    vocabulary_rows,
 )
 from components.recommender.networks.item_embedding import ItemEmbedding, grown_free_vectors
 from components.recommender.networks.mixer import Mixer, MixerConfig
@@ -124,7 +125,7 @@ def _network(vocabulary: Vocabulary, config: MMGRecConfig) -> GenerativeNetwork:
 
 
 class MMGRecArm:
-    """A trained generative arm over a vocabulary of items with tuples."""
+    """A trained generative arm over a vocabulary of items with tuples. Its weights change no more."""
 
     name = NAME
 
@@ -132,6 +133,16 @@ class MMGRecArm:
         self.vocabulary = vocabulary
         self.config, self.network = config, network.eval()
         self.trie: Trie = build_trie(vocabulary.codes)  # of every item with a tuple, trained or new
+        self._rows = CatalogueRows(vocabulary.item_ids)
+
+    @cached_property
+    def _vectors(self) -> Float[Tensor, "item dim"]:
+        with torch.inference_mode():
+            return self.network.items()
+
+    @cached_property
+    def _leaf_of_row(self) -> Int[Tensor, "item"]:
+        return self.trie.leaf_of_item(len(self.vocabulary))
 
     def with_ids(self, item_ids: np.ndarray, codes: Int[np.ndarray, "new level"]) -> MMGRecArm:
         """The same weights over more items: a new item is its codes, without a vector of its own.
@@ -164,9 +175,7 @@ class MMGRecArm:
         exclude_seen: bool = True,
         on_step: OnRanked | None = None,
     ) -> Ranked:
-        rows = vocabulary_rows(histories.catalogue, self.vocabulary.item_ids)
-        vectors = self.network.items()
-        leaf_of_row = self.trie.leaf_of_item(len(self.vocabulary))
+        vectors, leaf_of_row = self._vectors, self._leaf_of_row
 
         def propose(
             batch: RequestBatch, allowed: CandidateItems
@@ -184,7 +193,7 @@ class MMGRecArm:
         return rank_proposals(
             propose,
             histories,
-            rows,
+            self._rows.of(histories.catalogue),
             k=k,
             candidates=candidates,
             exclude_seen=exclude_seen,

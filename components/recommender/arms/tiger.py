@@ -24,9 +24,9 @@ from components.recommender.codes.vocabulary import Vocabulary, extended, vocabu
 from components.recommender.decoding.cached_beam import cached_beam_search
 from components.recommender.decoding.requests import (
     CandidateItems,
+    CatalogueRows,
     RequestBatch,
     rank_proposals,
-    vocabulary_rows,
 )
 from components.recommender.networks.encoder_decoder import EncoderDecoder
 from components.recommender.networks.t5_layers import EncoderDecoderConfig
@@ -107,6 +107,7 @@ class TigerArm:
         self.vocabulary, self.config, self.network = vocabulary, config, network.eval()
         self.tokens = CodeTokens(vocabulary.num_codes)
         self.trie = build_trie(vocabulary.codes)
+        self._rows = CatalogueRows(vocabulary.item_ids)
 
     def with_ids(self, item_ids: np.ndarray, codes: Int[np.ndarray, "new L"]) -> TigerArm:
         """The same weights over more items. Raises as `vocabulary.extended` does, DuplicateTuple for a taken tuple."""
@@ -149,7 +150,7 @@ class TigerArm:
         return rank_proposals(
             propose,
             histories,
-            vocabulary_rows(histories.catalogue, self.vocabulary.item_ids),
+            self._rows.of(histories.catalogue),
             k=k,
             candidates=candidates,
             exclude_seen=exclude_seen,

@@ -17,9 +17,9 @@ from torch import Tensor
 from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.decoding.requests import (
     CandidateItems,
+    CatalogueRows,
     RequestBatch,
     rank_by_score,
-    vocabulary_rows,
 )
 from components.recommender.weights import read_items, write_arm, write_items
 
@@ -72,6 +72,7 @@ class PopularityArm:
     ) -> None:
         self.name: str = name
         self.item_ids, self.scores, self.config = item_ids, scores, config
+        self._rows = CatalogueRows(item_ids)
 
     def recommend(
         self,
@@ -82,7 +83,7 @@ class PopularityArm:
         exclude_seen: bool = True,
         on_step: OnRanked | None = None,
     ) -> Ranked:
-        rows = vocabulary_rows(histories.catalogue, self.item_ids)
+        rows = self._rows.of(histories.catalogue)
         everybody = torch.from_numpy(self.scores)
 
         def score(batch: RequestBatch, allowed: CandidateItems) -> Float[Tensor, "B C"]:

@@ -134,6 +134,30 @@ def vocabulary_rows(catalogue: np.ndarray, item_ids: np.ndarray) -> Int[np.ndarr
     return np.array([place.get(item, -1) for item in catalogue], dtype=np.int64)
 
 
+class CatalogueRows:
+    """`vocabulary_rows` of one vocabulary, looked up once for a catalogue that cannot be written to.
+
+    A server asks with one catalogue for as long as a version serves; one that could change is looked up each time.
+    """
+
+    def __init__(self, item_ids: np.ndarray) -> None:
+        self._item_ids = item_ids
+        self._last: tuple[np.ndarray, Int[np.ndarray, "I"]] | None = (
+            None  # one attribute: threads swap it whole
+        )
+
+    def of(self, catalogue: np.ndarray) -> Int[np.ndarray, "I"]:
+        """Not to be written to."""
+        last = self._last
+        if last is not None and last[0] is catalogue:
+            return last[1]
+        rows = vocabulary_rows(catalogue, self._item_ids)
+        rows.flags.writeable = False
+        if not catalogue.flags.writeable:
+            self._last = catalogue, rows
+        return rows
+
+
 def candidate_items(rows: Int[np.ndarray, "I"], candidates: Bool[np.ndarray, "I"] | None) -> CandidateItems:
     """Catalogue items with a row in the vocabulary, and among the candidates."""
     may = rows >= 0

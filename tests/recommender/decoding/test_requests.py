@@ -6,6 +6,7 @@ import torch
 
 from components.recommender.decoding import requests
 from components.recommender.decoding.requests import (
+    CatalogueRows,
     candidate_items,
     rank_by_score,
     rank_proposals,
@@ -24,6 +25,20 @@ def test_rows_and_candidates_by_hand():
     allowed = candidate_items(ROWS, np.array([True, True, True, False]))
     assert (allowed.positions.tolist(), allowed.rows.tolist()) == ([0, 2], [2, 0])
     assert allowed.column.tolist() == [0, -1, 1, -1]
+
+
+def test_rows_are_kept_for_a_catalogue_that_cannot_change_and_for_no_other():
+    rows = CatalogueRows(np.array(["a", "b", "c"], dtype=object))
+    fixed, changing = CATALOGUE.copy(), CATALOGUE.copy()
+    fixed.flags.writeable = False
+    kept = rows.of(fixed)
+    assert kept.tolist() == ROWS.tolist()
+    assert rows.of(fixed) is kept
+    assert rows.of(changing).tolist() == ROWS.tolist()
+    changing[0] = "b"
+    assert rows.of(changing).tolist() == [1, -1, 0, 1]
+    with pytest.raises(ValueError, match="read-only"):
+        kept[0] = 1
 
 
 def test_batches_by_hand():
