@@ -12,10 +12,8 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from feast.infra.key_encoding_utils import serialize_entity_key
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
 
+from components.features.store.feast_unchecked import EntityKey, Value, serialize_entity_key
 from components.features.store.offline import USER_LIVE, USER_SEQUENCE, replace_file
 from components.features.store.opening import OpenStore
 

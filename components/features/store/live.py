@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from feast.data_source import PushMode
 from filelock import FileLock
 
 from components.features.sequences import DEFAULT_MAX_LENGTH
+from components.features.store.feast_unchecked import PushMode
 from components.features.store.live_merge import CutSequence, LiveEvent, merged, settled
 from components.features.store.opening import OpenStore, apply_definitions
 from components.features.store.retrieval import RECOMMENDER_SERVICE

@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from feast import Entity, FeatureService, FeatureStore, FeatureView
-
+from components.features.store.feast_unchecked import Entity, FeatureService, FeatureStore, FeatureView
 from components.features.store.offline import lay_out
 
 REPOSITORY = Path(__file__).resolve().parents[3] / "feature_repo"
