@@ -33,8 +33,9 @@ class _Waiting(Generic[Asked, Answer]):
 class Batcher(Generic[Asked, Answer]):
     """`work` gets what waits, in the order of arrival, and gives an answer, or an exception, for each.
 
-    The first of a batch waits `window_seconds` for others. `niceness` above 0 lets the worker step back behind
-    other threads where the system can (Linux).
+    The first of a batch waits `window_seconds` for others, unless nobody else is there: the batch before was of one,
+    and nothing waited while it was worked on. So one client alone never waits, and many share their batches.
+    `niceness` above 0 lets the worker step back behind other threads where the system can (Linux).
     """
 
     def __init__(
@@ -103,14 +104,21 @@ class Batcher(Generic[Asked, Answer]):
         if self._niceness:
             with contextlib.suppress(OSError, AttributeError):
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
-        while (first := self._queue.get()) is not None:
-            batch, is_last = self._collect(first)
+        among_others = True  # not known yet
+        while True:
+            among_others = among_others or not self._queue.empty()
+            if (first := self._queue.get()) is None:
+                return
+            batch, is_last = self._collect(first, self._window if among_others else 0.0)
             self._answer(batch)
             if is_last:
                 return
+            among_others = len(batch) > 1
 
-    def _collect(self, first: _Waiting[Asked, Answer]) -> tuple[list[_Waiting[Asked, Answer]], bool]:
-        batch, until = [first], time.monotonic() + self._window
+    def _collect(
+        self, first: _Waiting[Asked, Answer], window_seconds: float
+    ) -> tuple[list[_Waiting[Asked, Answer]], bool]:
+        batch, until = [first], time.monotonic() + window_seconds
         while len(batch) < self._max_batch:
             try:
                 left = until - time.monotonic()

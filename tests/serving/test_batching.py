@@ -33,6 +33,33 @@ def test_what_arrives_together_is_worked_on_together():
     assert worker.stop(timeout_seconds=5)
 
 
+def test_one_alone_does_not_wait_and_company_is_waited_for_again():
+    """After the first, one client is answered at once; whoever waited while it was worked on shares the next batch."""
+    sizes: list[int] = []
+
+    def note(asked: Sequence[int]) -> Sequence[int]:
+        sizes.append(len(asked))
+        time.sleep(0.1)  # for the two that come meanwhile, the second of them into the window
+        return asked
+
+    async def ask_all() -> float:
+        await worker.ask(0)
+        begin = time.monotonic()
+        await worker.ask(1)
+        taken = time.monotonic() - begin
+        lone = asyncio.create_task(worker.ask(2))
+        await asyncio.sleep(0.05)
+        waiting = asyncio.create_task(worker.ask(3))
+        await lone
+        await asyncio.gather(waiting, worker.ask(4))
+        return taken
+
+    worker = batcher(note, window_seconds=1.0)
+    assert asyncio.run(ask_all()) < 0.9
+    assert sizes == [1, 1, 1, 2]
+    worker.stop(timeout_seconds=5)
+
+
 def test_the_next_one_behind_a_full_queue_is_refused_at_once():
     busy, go_on = threading.Event(), threading.Event()
 

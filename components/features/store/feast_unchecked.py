@@ -18,7 +18,7 @@ import typeguard
 @contextmanager
 def _classes_left_alone() -> Iterator[None]:
     checking = typeguard.typechecked
-    typeguard.typechecked = _as_it_is  # type: ignore[assignment]
+    typeguard.typechecked = _as_it_is
     try:
         yield
     finally:
