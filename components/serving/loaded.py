@@ -112,6 +112,11 @@ class LoadedVersion:
         )
 
 
+def excludes_seen(registered: RegisteredVersion) -> bool:
+    """Whether its lists leave out what the user has seen: as it was judged."""
+    return registered.tags.get(JUDGED_TAG, "true").lower() != "false"
+
+
 def load_version(
     registered: RegisteredVersion, *, artifacts: Path, available_since: Mapping[str, int]
 ) -> LoadedVersion:
@@ -132,7 +137,7 @@ def load_version(
         titles={item: title or item for item, title in scorer.titles.items()},
         categories=_categories(told),
         available_since=available_since,
-        excludes_seen=registered.tags.get(JUDGED_TAG, "true").lower() != "false",
+        excludes_seen=excludes_seen(registered),
         place={item: row for row, item in enumerate(scorer.item_ids)},
     )
     _warm_up(loaded)

@@ -1,4 +1,4 @@
-"""Lists for users by id: what the online store knows of them now, scored by one pinned bundle."""
+"""Lists for users by id: what is online of them now, pushed events included, scored by one pinned bundle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from components.features.store.online import online_sequences
+from components.features.store.live import UserState, feature_set_online, user_states
 from components.features.store.opening import OpenStore
 from components.serving.scorer import Scorer
 
@@ -33,25 +33,63 @@ def recommend_users(
     k: int,
     known_users: Collection[str] = (),
     refuse_stale: bool = False,
+    exclude_seen: bool = True,
 ) -> pd.DataFrame:
-    """The best `k` items of each user: the scorer's columns, and age and stale of the features behind them.
+    """The best `k` items of each user: the scorer's columns, and those of the features behind them.
 
-    Features are stale if older than `max_age` at `as_of`, or later than it. `known_users` are the ids of the
-    warehouse, to name the nearest in a message. Raises UnknownUser, and StaleFeatures if `refuse_stale`.
+    The latter are feature_set (digest of the set online, "" if not known), features_as_of (until when events are
+    known: the last cut or a later pushed event), age (`as_of` − features_as_of), and stale: older than `max_age`, or
+    later than `as_of`. `known_users` are the ids of the warehouse, to name the nearest in a message. Raises
+    UnknownUser, and StaleFeatures if `refuse_stale`.
     """
-    online = online_sequences(store, user_ids, as_of=as_of, max_age=max_age)
-    for user_id in online.loc[~online["known"], "user_id"]:
-        raise UnknownUser(_unknown(user_id, known_users))
+    features = _features(user_states(store, user_ids), as_of=as_of, max_age=max_age, known_users=known_users)
     if refuse_stale:
-        for row in online[online["stale"]].itertuples():
-            raise StaleFeatures(
-                f"user {row.user_id}: features of {row.cut_at:%Y-%m-%dT%H:%MZ} are {row.age} old at "
-                f"{as_of:%Y-%m-%dT%H:%MZ}, and {max_age} is accepted. `recloop retrain` brings fresh ones; a "
-                "larger --max-age-days accepts these."
-            )
-    lists = scorer.recommend(online[["user_id", "item_ids", "times"]], k=k)
-    return lists.merge(
-        online[["user_id", "age", "stale"]].drop_duplicates("user_id"), on="user_id", how="left"
+        for row in features[features["stale"]].itertuples():
+            raise StaleFeatures(_stale(row.user_id, row.features_as_of.to_pydatetime(), as_of, max_age))
+    lists = scorer.recommend(features[["user_id", "item_ids", "times"]], k=k, exclude_seen=exclude_seen)
+    told = features[["user_id", "features_as_of", "age", "stale"]].drop_duplicates("user_id")
+    return lists.assign(feature_set=feature_set_online(store)).merge(told, on="user_id", how="left")
+
+
+def in_words(age: timedelta) -> str:
+    """An age as a person says it, to the largest unit."""
+    for name, unit in (("days", timedelta(days=1)), ("hours", timedelta(hours=1))):
+        if abs(age) >= 2 * unit:
+            return f"{age // unit:,} {name}"
+    return f"{age // timedelta(minutes=1)} minutes"
+
+
+def _features(
+    states: Sequence[UserState], *, as_of: datetime, max_age: timedelta, known_users: Collection[str]
+) -> pd.DataFrame:
+    for state in states:
+        if state.known_until is None:
+            raise UnknownUser(_unknown(state.user_id, known_users))
+    sequences = [state.sequence() for state in states]
+    until = pd.Series([state.known_until for state in states], dtype="datetime64[us, UTC]")
+    age = pd.Timestamp(as_of) - until
+    return pd.DataFrame(
+        {
+            "user_id": pd.Series([state.user_id for state in states], dtype=object),
+            "item_ids": pd.Series([list(sequence.item_ids) for sequence in sequences], dtype=object),
+            "times": pd.Series([list(sequence.times) for sequence in sequences], dtype=object),
+            "features_as_of": until,
+            "age": age,
+            "stale": (age > max_age) | (age < timedelta(0)),
+        }
+    )
+
+
+def _stale(user_id: str, until: datetime, as_of: datetime, max_age: timedelta) -> str:
+    if until > as_of:
+        return (
+            f"user {user_id}: features of {until:%Y-%m-%dT%H:%MZ} are later than {as_of:%Y-%m-%dT%H:%MZ}. Pass a "
+            "later --as-of."
+        )
+    return (
+        f"user {user_id}: features of {until:%Y-%m-%dT%H:%MZ} are {in_words(as_of - until)} old at "
+        f"{as_of:%Y-%m-%dT%H:%MZ}, and {in_words(max_age)} are accepted. `recloop ingest` and then `recloop retrain` "
+        "bring fresh ones, where the source has any; a larger --max-age-days accepts these."
     )
 
 

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-_ANY_AGE_DAYS = 36_500.0  # a century: nothing is refused
+from flows.cli.options import moment_option
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from components.features.store.opening import OpenStore
+    from components.registry.versions import RegisteredVersion
+    from flows.settings import Settings
+
+_LAST_SEEN = 5  # events that are shown
 
 
 def recommend(
     user: Annotated[str, typer.Option("--user", "-u", help="user id, as in the source")],
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="how many")] = 10,
     max_age_days: Annotated[
-        float | None, typer.Option(help="refuse features older than this; default: flag, never refuse")
+        float | None,
+        typer.Option(
+            min=0,
+            help="refuse features older than this; default: flag those older than "
+            "RECLOOP_MAX_FEATURE_AGE_HOURS, never refuse",
+        ),
+    ] = None,
+    as_of: Annotated[
+        datetime | None, moment_option("the moment that ages are counted to; default: the clock")
     ] = None,
 ) -> None:
     """What the champion would show this user next, by title; noted in the warehouse."""
@@ -28,39 +45,88 @@ def recommend(
 
         champion = versions.require_champion(model_name)
         bundle = versions.download_bundle(model_name, champion.version, settings.artifacts)
-    from components.data import cycles, queries
-    from components.data.recommendations import record_list
+    from components.data import queries
+    from components.features.store.live import make_ready
     from components.features.store.opening import open_store
+    from components.serving.loaded import excludes_seen
     from components.serving.online import recommend_users
     from components.serving.scorer import load_scorer
     from flows.warehouse import warehouse
 
-    as_of = max((cycle.as_of for cycle in cycles.cycles(warehouse())), default=datetime.now(UTC))
+    store, accepted = open_store(settings.feast_home), _accepted(settings, max_age_days)
+    make_ready(store)
     answer = recommend_users(
-        open_store(settings.feast_home),
+        store,
         load_scorer(bundle.path),
         [user],
-        as_of=as_of,
-        max_age=timedelta(days=_ANY_AGE_DAYS if max_age_days is None else max_age_days),
+        as_of=as_of or datetime.now(UTC),
+        max_age=accepted,
         k=k,
         known_users=queries.user_ids(warehouse()),
         refuse_stale=max_age_days is not None,
+        exclude_seen=excludes_seen(champion),
     )
+    _note(answer, user, champion)
+    console.print(
+        f"user {user}, by version {champion.version} of {model_name} (bundle {bundle.digest[:12]})",
+        markup=False,
+    )
+    console.print(_features_line(answer, accepted), markup=False)
+    console.print(f"last seen: {_last_seen(store, user)}\n", style="dim", markup=False)
+    for row in answer.itertuples():
+        console.print(f"{row.rank:>3}  {row.title}", markup=False)
+
+
+def _note(answer: pd.DataFrame, user: str, champion: RegisteredVersion) -> None:
+    from components.data.recommendations import record_list
+    from flows.warehouse import warehouse
+
+    if answer.empty:
+        return
     record_list(
         warehouse(),
         user_id=user,
         item_ids=answer["item_id"].tolist(),
         scores=answer["score"].tolist(),
         model_version=champion.version,
-        bundle=bundle.digest,
+        bundle=answer["bundle"].iloc[0],
+        feature_set=answer["feature_set"].iloc[0],
+        features_as_of=answer["features_as_of"].iloc[0].to_pydatetime(),
     )
-    history = queries.user_history(warehouse(), user, before=as_of, limit=5)
-    titles = queries.titles(warehouse(), history["item_id"].tolist())
-    console.print(
-        f"user {user}, by version {champion.version} of {model_name}, features as of {as_of:%Y-%m-%d %H:%M}Z",
-        markup=False,
+
+
+def _accepted(settings: Settings, max_age_days: float | None) -> timedelta:
+    if max_age_days is None:
+        return timedelta(hours=settings.max_feature_age_hours)
+    return timedelta(days=max_age_days)
+
+
+def _features_line(answer: pd.DataFrame, accepted: timedelta) -> str:
+    """Which features the list is made of and how old they are; what to do where they are stale."""
+    from components.serving.online import in_words
+
+    if answer.empty:
+        return "no item is left to list"
+    until, age = answer["features_as_of"].iloc[0].to_pydatetime(), answer["age"].iloc[0].to_pytimedelta()
+    told = f"features {answer['feature_set'].iloc[0][:12] or 'of an unknown set'}, events until {until:%Y-%m-%d %H:%M}Z"
+    if age < timedelta(0):
+        return f"{told}: STALE, later than --as-of by {in_words(-age)}"
+    if not answer["stale"].iloc[0]:
+        return f"{told}, {in_words(age)} old"
+    then = (until + timedelta(seconds=1)).replace(microsecond=0)
+    return (
+        f"{told}: STALE, {in_words(age)} old where {in_words(accepted)} are accepted. What happened since is in no "
+        f"list. `recloop ingest` and then `recloop retrain` bring it, where the source has any; if the data end there, "
+        f"ask as of then: --as-of {then:%Y-%m-%dT%H:%M:%S}Z"
     )
-    seen = "; ".join(titles.get(item, item) for item in history["item_id"])
-    console.print(f"last seen: {seen}\n", style="dim", markup=False)
-    for row in answer.itertuples():
-        console.print(f"{row.rank:>3}  {row.title}", markup=False)
+
+
+def _last_seen(store: OpenStore, user: str) -> str:
+    """Titles of the latest events that the list was made from, oldest first."""
+    from components.data import queries
+    from components.features.store.live import user_states
+    from flows.warehouse import warehouse
+
+    seen = list(user_states(store, [user])[0].sequence().item_ids)[-_LAST_SEEN:]
+    titles = queries.titles(warehouse(), seen)
+    return "; ".join(titles.get(item, item) for item in seen)

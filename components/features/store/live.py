@@ -28,6 +28,7 @@ LIVE_FEATURES = ("live_item_ids", "live_event_types", "live_micros", "live_event
 _CUT_FEATURES = ("item_ids", "event_types", "times", "num_events", "cut_us")
 _SETTLED_AFTER = timedelta(days=7)  # behind the cut; later repeats of one second are taken for the same event
 _NUM_LOCKS = 256
+KEYS_PER_READ = 1000  # SQLite binds each key as a variable
 
 
 class EventConflict(Exception):
@@ -73,9 +74,13 @@ def user_states(store: OpenStore, user_ids: Sequence[str]) -> list[UserState]:
     if not user_ids:
         return []
     service = store.feast.get_feature_service(LIVE_SERVICE, allow_cache=True)
-    answer = store.feast.get_online_features(service, [{"user_id": user} for user in user_ids]).to_dict()
-    rows = zip(*(answer[name] for name in (*_CUT_FEATURES, *LIVE_FEATURES)), strict=True)
-    return [_state(user, row) for user, row in zip(user_ids, rows, strict=True)]
+    states: list[UserState] = []
+    for first in range(0, len(user_ids), KEYS_PER_READ):
+        users = user_ids[first : first + KEYS_PER_READ]
+        answer = store.feast.get_online_features(service, [{"user_id": user} for user in users]).to_dict()
+        rows = zip(*(answer[name] for name in (*_CUT_FEATURES, *LIVE_FEATURES)), strict=True)
+        states += [_state(user, row) for user, row in zip(users, rows, strict=True)]
+    return states
 
 
 def push_event(
