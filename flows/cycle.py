@@ -70,6 +70,7 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
         snapshots.output,
         carried.encoders if carried else None,
         request.vector_limits,
+        tracked,
     )
     identified = _identify(cycle, snapshots.output, prepared, opened.output)
     cold = identify_cold(run, request.source, snapshots.output, identified.output.carried)

@@ -5,6 +5,8 @@ Encoders are fitted once and stay for as long as the tokenizer does, since IDs l
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -24,7 +26,8 @@ from components.features.sequences import training_spine, user_sequences
 from components.features.store import offline, online, opening, retrieval
 from components.features.trainingset import publish_training_set
 from components.features.vectors import ModalityHealth, Unreadable, encoder_dims
-from flows.local.console import console, progress_bar
+from components.registry import tracking
+from flows.local.console import console, progress_bar, warning_line
 from flows.settings import load_settings
 from flows.snapshots import Snapshots
 from flows.stages import StageResult, key_of, run_once
@@ -93,7 +96,12 @@ class Features:
 
 @flow(name="features", flow_run_name="features")
 def features(
-    run: str, source: str, snapshots: Snapshots, encoders: ArtifactRef | None, limits: VectorLimits
+    run: str,
+    source: str,
+    snapshots: Snapshots,
+    encoders: ArtifactRef | None,
+    limits: VectorLimits,
+    tracked: tracking.TrackingRun,
 ) -> Features:
     """Encode items, check the vectors, keep everything in Feast, read the training rows back from it."""
     encoded = encode_items(run, source, snapshots, encoders)
@@ -103,7 +111,7 @@ def features(
         encoded=encoded,
         checked=checked,
         stored=stored,
-        rows=read_training_rows(run, snapshots, encoded.output),
+        rows=read_training_rows(run, snapshots, encoded.output, tracked),
     )
 
 
@@ -216,7 +224,9 @@ def store_features(run: str, snapshots: Snapshots, encoded: EncodedItems) -> Sta
 
 
 @task(task_run_name="read-training-rows")
-def read_training_rows(run: str, snapshots: Snapshots, encoded: EncodedItems) -> StageResult[TrainingRows]:
+def read_training_rows(
+    run: str, snapshots: Snapshots, encoded: EncodedItems, tracked: tracking.TrackingRun
+) -> StageResult[TrainingRows]:
     """The training set, from Feast: one row per user, as it was known at the cut, and the item vectors."""
     key = key_of(
         read_training_rows, "training rows", run=run,
@@ -226,9 +236,12 @@ def read_training_rows(run: str, snapshots: Snapshots, encoded: EncodedItems) ->
 
     def work() -> TrainingRows:
         built = load_feature_set(encoded.feature_set)
-        opened = opening.open_store(load_settings().feast_home)
         spine = training_spine(built.sequences["user_id"].to_numpy(), snapshots.cut)
-        rows = retrieval.training_rows(opened, spine)
+        with _tied_to(tracked):
+            rows = retrieval.training_rows(
+                opening.open_store(load_settings().feast_home, ties_runs=True), spine
+            )
+        opened = opening.open_store(load_settings().feast_home)  # the vectors are of another service
         vectors = retrieval.item_vector_rows(
             opened,
             built.vectors.item_ids,
@@ -239,6 +252,17 @@ def read_training_rows(run: str, snapshots: Snapshots, encoded: EncodedItems) ->
         return TrainingRows(training_set=ref, num_users=len(rows), cut=snapshots.cut)
 
     return run_once(key, TrainingRows, work)
+
+
+@contextmanager
+def _tied_to(tracked: tracking.TrackingRun) -> Iterator[None]:
+    """Feast tells the cycle's run in MLflow which feature service is read; an outage is said and costs nothing else."""
+    with ExitStack() as inside:
+        try:
+            inside.enter_context(tracking.inside_run(tracked))
+        except tracking.TrackingUnreachable as error:
+            warning_line(f"MLflow does not know which feature service was read: {error}")
+        yield
 
 
 def _tell_unreadable(faults: tuple[Unreadable, ...]) -> None:

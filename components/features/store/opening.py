@@ -28,12 +28,17 @@ class OpenStore:
     feast: FeatureStore
 
 
-def open_store(home: Path, *, repository: Path = REPOSITORY) -> OpenStore:
-    """Open the store under `home`, made if absent; nothing can be read before `apply_definitions`."""
+def open_store(home: Path, *, repository: Path = REPOSITORY, ties_runs: bool = False) -> OpenStore:
+    """Open the store under `home`, made if absent; nothing can be read before `apply_definitions`.
+
+    With `ties_runs` Feast's own integration writes the feature service of a retrieval into the MLflow run that is
+    active in this thread, of the server that MLFLOW_TRACKING_URI names.
+    """
     home = home.resolve()
     lay_out(home)
     with _environment(RECLOOP_FEAST_HOME=str(home)):
         feast = FeatureStore(repo_path=str(home), fs_yaml_file=repository / "feature_store.yaml")
+    feast.config.mlflow.enabled = feast.config.mlflow.enabled or ties_runs
     return OpenStore(home=home, feast=feast)
 
 
