@@ -97,7 +97,7 @@ def summarise(
         seconds=seconds,
         addresses={
             "replay report": str(parts.replayed.page),
-            "Prefect run": f"{settings.prefect_ui_url}/runs/flow-run/{runtime.flow_run.id}",
+            "Prefect run": settings.flow_run_url(runtime.flow_run.id),
             "MLflow run": tracked.url,
             "MLflow version": settings.version_url(version),
             "Data Docs": parts.checked.output.data_docs,

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
-from prefect import flow, task
+from prefect import flow, runtime, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from components.artifact import ArtifactRef, digest_of
@@ -84,7 +84,7 @@ def register(
                 "recloop.filter_seen": str(evidence.plan.filter_seen).lower(),  # how lists of it are served
             },
             reports=[Path(report.path) / "report.html", folder / "evidence.json", folder / "arms.csv"],
-            judgement=_judgement(evidence),
+            judgement=_judgement(evidence, replayed.page),
             started_by=settings.actor,
         )
         run_facts.log_params(tracked, "gate", evidence.profile)
@@ -181,14 +181,22 @@ def _registry() -> str:
     return digest_of([settings.mlflow_tracking_uri, settings.model_name])
 
 
-def _judgement(evidence: ReplayEvidence) -> Judgement:
-    """Reasons, and the leads of the challenger on the primary metric, for the version's card."""
+def _judgement(evidence: ReplayEvidence, page: Path) -> Judgement:
+    """Reasons, the leads of the challenger on the primary metric, and where to look, for the version's card."""
     leads = [
         Interval(metric=lead.metric, against=lead.baseline, mean=lead.delta, low=lead.lower, high=lead.upper)
         for arm in evidence.arm_names
         if (lead := evidence.lead_over(arm, evidence.profile.primary.metric)) is not None
     ]
-    return Judgement(reasons=evidence.measured.reasons, intervals=leads)
+    settings = load_settings()
+    links = {"replay report": settings.page_url(page)}
+    if runtime.flow_run.id:
+        links["Prefect run"] = settings.flow_run_url(runtime.flow_run.id)
+    what = "Both open" if settings.prefect_is_local and len(links) > 1 else "The report opens"
+    opened_by = (
+        f"{what} while `recloop ui` runs on the machine of the cycle; the run's files hold the report too."
+    )
+    return Judgement(reasons=evidence.measured.reasons, intervals=leads, links=links, opened_by=opened_by)
 
 
 def _commit() -> str:

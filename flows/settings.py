@@ -170,6 +170,10 @@ class Settings(BaseSettings):
         """What `recloop ui` serves: first part of the address → folder."""
         return {"data-docs": self.data_docs.parent, "reports": self.reports}
 
+    def flow_run_url(self, flow_run: str) -> str:
+        """Address of a run in Prefect's UI."""
+        return f"{self.prefect_ui_url}/runs/flow-run/{flow_run}"
+
     def version_url(self, version: str) -> str:
         """Address of a registered version in MLflow's UI."""
         return f"{self.mlflow_tracking_uri}/#/models/{self.model_name}/versions/{version}"

@@ -26,6 +26,7 @@ class Judgement:
     reasons: Sequence[str] = ()
     intervals: Sequence[Interval] = ()
     links: Mapping[str, str] = field(default_factory=dict)  # text -> address: the report, the Prefect run
+    opened_by: str = ""  # what makes the links answer where nothing does yet
 
 
 def model_card(
@@ -59,7 +60,12 @@ def model_card(
         *(f"| {_cell(name)} | {value:.4f} |" for name, value in sorted(metrics.items())),
         "",
         *(
-            [" · ".join(f"[{_cell(text)}]({where})" for text, where in told.links.items()), ""]
+            [
+                " · ".join(f"[{_cell(text)}]({where})" for text, where in told.links.items()),
+                "",
+                told.opened_by,
+                "",
+            ]
             if told.links
             else []
         ),

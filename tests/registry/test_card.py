@@ -19,6 +19,7 @@ def test_verdict_reasons_and_intervals_stand_before_the_ids(tmp_path: Path):
             "replay report": "http://127.0.0.1:8090/reports/r.html",
             "Prefect run": "http://127.0.0.1:4200/runs/1",
         },
+        opened_by="Both open while `recloop ui` runs.",
     )
     card = model_card(
         bundle,
@@ -34,6 +35,7 @@ def test_verdict_reasons_and_intervals_stand_before_the_ids(tmp_path: Path):
         "| ndcg@10 | popularity | +0.0123 | +0.0061 to +0.0185 |",
         "| ndcg@10 | 0.0625 |",
         "[replay report](http://127.0.0.1:8090/reports/r.html) · [Prefect run](http://127.0.0.1:4200/runs/1)",
+        "\n\nBoth open while `recloop ui` runs.\n\n",
         f"| snapshot | `{bundle.facts.snapshot}` |",
         "| recloop.commit | `c0` |",
     ]
