@@ -18,7 +18,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from jaxtyping import Float
-from scipy.sparse.linalg import svds
+from scipy.linalg import svd
+from scipy.sparse.linalg import LinearOperator, aslinearoperator, eigsh
 from torch import Tensor
 
 SPARE_DIRECTIONS = 8  # beyond the rank: the last ones wanted converge as the first one left out falls
@@ -38,9 +39,26 @@ class Spectrum:
 def lanczos_spectrum(matrix: sp.spmatrix, rank: int, start: Float[np.ndarray, "shorter"]) -> Spectrum:
     """By ARPACK, from the vector `start` (as long as the shorter side), in the matrix's own precision.
 
-    `rank` is below both sides of the matrix.
+    `rank` is below both sides of the matrix. Holds: the same input gives the same digits. They are those of
+    scipy.sparse.linalg.svds, step by step, but for a matrix with fewer distinct singular values than ARPACK iterates
+    on: it then goes on from random vectors, and svds lets nobody say which.
     """
-    _, strength, directions = svds(matrix, k=rank, v0=start)
+    of_users = aslinearoperator(matrix)
+    if is_tall := matrix.shape[0] >= matrix.shape[1]:
+        over, back, over_all, back_all = of_users.matvec, of_users.rmatvec, of_users.matmat, of_users.rmatmat
+    else:
+        over, back, over_all, back_all = of_users.rmatvec, of_users.matvec, of_users.rmatmat, of_users.matmat
+    gram = LinearOperator(
+        shape=(len(start), len(start)),
+        matvec=lambda x: back(over(x)),
+        matmat=lambda x: back_all(over_all(x)),
+        dtype=of_users.dtype,
+    )
+    _, found = eigsh(gram, k=rank, v0=start, rng=np.random.default_rng(0))
+    found, _ = np.linalg.qr(found)  # ARPACK's are not quite orthogonal where singular values are alike
+    left, strength, right = svd(over_all(found), full_matrices=False, overwrite_a=True)
+    left, strength, right = left[:, ::-1], strength[::-1], right[::-1]
+    directions = right @ found.T if is_tall else left.T
     order = np.argsort(-strength)  # ARPACK gives them in no promised order
     return Spectrum(
         strength=torch.from_numpy(strength[order]), directions=torch.from_numpy(directions[order]).T

@@ -6,6 +6,7 @@ import scipy.sparse as sp
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse.linalg import svds
 
 from components.spectrum import SPARE_DIRECTIONS, lanczos_spectrum, oriented, subspace_spectrum
 
@@ -28,6 +29,30 @@ def test_lanczos_finds_what_a_dense_svd_finds(users, items, rank, seed):
     np.testing.assert_allclose(found.strength, strength[:rank], rtol=1e-6)
     wanted = oriented(torch.from_numpy(directions[:rank].T.copy()))
     np.testing.assert_allclose(oriented(found.directions), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(60, 40), (40, 60), (50, 50)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_lanczos_gives_the_digits_of_svds(shape: tuple[int, int], dtype: type):
+    """What was trained from this start is pinned on them."""
+    rng = np.random.default_rng(1)
+    matrix = sp.csr_matrix(((rng.random(shape) < 0.2) * rng.random(shape)).astype(dtype))
+    start = rng.standard_normal(min(shape))
+    found = lanczos_spectrum(matrix, 8, start)
+    _, strength, directions = svds(matrix, k=8, v0=start)
+    order = np.argsort(-strength)
+    assert found.strength.numpy().tobytes() == strength[order].tobytes()
+    assert found.directions.numpy().T.tobytes() == directions[order].tobytes()
+
+
+def test_lanczos_repeats_itself_where_most_directions_are_not_there():
+    """Two worlds of users who are all alike: two singular values, of twelve asked for. svds gives others each time."""
+    matrix = sp.csr_matrix(np.kron(np.eye(2), np.ones((20, 15))))
+    start = np.random.default_rng(0).standard_normal(30)
+    first, again = (lanczos_spectrum(matrix, 12, start) for _ in range(2))
+    assert first.directions.numpy().tobytes() == again.directions.numpy().tobytes()
+    assert first.strength.numpy().tobytes() == again.strength.numpy().tobytes()
+    np.testing.assert_allclose(first.strength[:3], [300**0.5, 300**0.5, 0], atol=1e-6)
 
 
 @settings(max_examples=20, deadline=None)
