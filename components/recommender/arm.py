@@ -78,9 +78,12 @@ class Arm(Protocol):
 class TakesIds(Arm, Protocol):
     """An arm that ranks items by their semantic IDs, and can be told those of items it never saw."""
 
+    @property
+    def reads_codes(self) -> bool: ...
+
     def with_ids(self, item_ids: np.ndarray, codes: Int[np.ndarray, "new level"]) -> Arm: ...
 
 
 def takes_ids(arm: Arm) -> TypeGuard[TakesIds]:
-    """Whether it does."""
-    return hasattr(arm, "with_ids")
+    """Whether it does: SASRec and HSTU are dense arms too, and read no codes."""
+    return bool(getattr(arm, "reads_codes", False))

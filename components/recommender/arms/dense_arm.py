@@ -107,8 +107,12 @@ class DenseArm:
             return self.network.items()
 
     @property
+    def reads_codes(self) -> bool:
+        return self.vocabulary.codes.shape[1] > 0
+
+    @property
     def has_vector(self) -> Bool[np.ndarray, "item"]:
-        return self.vocabulary.is_trained | (self.vocabulary.codes.shape[1] > 0)
+        return self.vocabulary.is_trained | self.reads_codes
 
     def with_ids(self, item_ids: np.ndarray, codes: Int[np.ndarray, "new level"]) -> DenseArm:
         """The same weights over more items, each of them its codes. Raises as `vocabulary.extended` does."""

@@ -128,6 +128,7 @@ class MMGRecArm:
     """A trained generative arm over a vocabulary of items with tuples. Its weights change no more."""
 
     name = NAME
+    reads_codes = True
 
     def __init__(self, *, vocabulary: Vocabulary, config: MMGRecConfig, network: GenerativeNetwork) -> None:
         self.vocabulary = vocabulary

@@ -102,6 +102,7 @@ class TigerArm:
     """A trained TIGER over a vocabulary of items with tuples."""
 
     name = NAME
+    reads_codes = True
 
     def __init__(self, *, vocabulary: Vocabulary, config: TigerConfig, network: EncoderDecoder) -> None:
         self.vocabulary, self.config, self.network = vocabulary, config, network.eval()
