@@ -121,6 +121,7 @@ def register_bundle(
     now = aliases(model_name)
     if registered.version not in (now.get(CHAMPION), now.get(CHALLENGER)):
         client.set_registered_model_alias(model_name, CHALLENGER, registered.version)
+        crash_point("register:after-alias")
     return get_version(model_name, registered.version)
 
 
@@ -142,12 +143,17 @@ def _ids(bundle: Bundle) -> dict[str, str]:
 
 
 def _retag(client: MlflowClient, registered: RegisteredVersion, wanted: Mapping[str, str], card: str) -> None:
-    """Bring the tags up to date; a tag that stays is not written again."""
+    """Bring the tags up to date; a tag that stays is not written again.
+
+    The card comes first: whoever was killed before the last tag finds one that differs, and writes both again.
+    """
     changed = {name: value for name, value in wanted.items() if registered.tags.get(name) != value}
-    for name, value in sorted(changed.items()):
-        client.set_model_version_tag(registered.name, registered.version, name, value)
     if changed:
         client.update_model_version(registered.name, registered.version, description=card)
+        crash_point("register:after-card")
+    for name, value in sorted(changed.items()):
+        client.set_model_version_tag(registered.name, registered.version, name, value)
+        crash_point("register:after-tag")
 
 
 def _log_once(client: MlflowClient, bundle: Bundle, run: TrackingRun) -> LoggedModel:

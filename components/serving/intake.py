@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from components.data.event_ids import event_id
+from components.faults import crash_point
 from components.features.store.live import EventConflict, knows_event, push_event
 from components.features.store.live_merge import LiveEvent
 from components.features.store.opening import OpenStore
@@ -59,7 +60,10 @@ class Intake:
                 ),
                 arrived_at=now,
             )
-            return Taken(event_id=event.event_id, is_new=push_event(self.store, posted.user_id, event))
+            crash_point("event:on-disk")
+            is_new = push_event(self.store, posted.user_id, event)
+            crash_point("event:online")
+            return Taken(event_id=event.event_id, is_new=is_new)
         except EventConflict as conflict:
             raise RequestRefused(409, "event_conflict", str(conflict)) from None
 

@@ -203,28 +203,33 @@ def test_an_alias_moved_back_by_hand_is_not_taken_for_an_interrupted_promotion(w
     assert promotions(warehouse, model)[-1].actor == OUTSIDE
 
 
-@pytest.mark.parametrize("point", ["promote:after-ledger", "promotion:after-alias"])
+@pytest.mark.parametrize(
+    "point", ["promote:after-ledger", "promotion:after-alias", "promotion:after-challenger"]
+)
 def test_a_promotion_that_was_killed_is_finished_by_the_next_call(
     warehouse_url: str, warehouse: Engine, model: str, point: str
 ):
     for _ in range(2):
         tagged_version(model)
     ask(warehouse, model, "1", None)
+    MlflowClient().set_registered_model_alias(model, "challenger", "2")  # as registration leaves it
     warehouse.dispose()  # the child opens its own connections
     killed_at(point, lambda: ask(open_warehouse(warehouse_url), model, "2", "1"))
     again = ask(warehouse, model, "2", "1")
     assert (again.champion, champion(model).version) == ("2", "2")
     assert moves(warehouse, model) == [("promote", None, "1"), ("promote", "1", "2")]
+    assert aliases(model) == {"champion": "2"}
     assert back(warehouse, model).champion == "1"
 
 
+@pytest.mark.parametrize("point", ["rollback:after-ledger", "promotion:after-alias"])
 def test_a_rollback_that_was_killed_is_finished_and_not_done_twice(
-    warehouse_url: str, warehouse: Engine, model: str
+    warehouse_url: str, warehouse: Engine, model: str, point: str
 ):
     for expected in (None, "1", "2"):
         ask(warehouse, model, tagged_version(model).version, expected)
     warehouse.dispose()
-    killed_at("rollback:after-ledger", lambda: back(open_warehouse(warehouse_url), model))
+    killed_at(point, lambda: back(open_warehouse(warehouse_url), model))
     finished = finish_interrupted(warehouse, model)
     assert (finished.state, finished.alias, champion(model).version) == ("agree", "2", "2")
     assert len(moves(warehouse, model)) == 4

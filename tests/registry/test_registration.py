@@ -98,7 +98,16 @@ def test_a_metric_that_is_no_number_is_refused_before_anything_is_made(
 
 
 @pytest.mark.parametrize(
-    "point", ["after-facts", "after-pending", "after-upload", "after-log", "after-model", "after-create"]
+    "point",
+    [
+        "after-facts",
+        "after-pending",
+        "after-upload",
+        "after-log",
+        "after-model",
+        "after-create",
+        "after-alias",
+    ],
 )
 def test_killed_and_asked_again_there_is_one_version_of_one_upload(
     tmp_path: Path, bundle: Bundle, run: TrackingRun, point: str
@@ -111,6 +120,21 @@ def test_killed_and_asked_again_there_is_one_version_of_one_upload(
     assert registered.bundle_digest == bundle.digest
     uploads = MlflowClient().search_logged_models([run.experiment_id], f"source_run_id = '{run.run_id}'")
     assert [upload.model_uri for upload in uploads] == [registered.source]
+
+
+@pytest.mark.parametrize("point", ["after-card", "after-tag"])
+def test_a_new_verdict_that_was_killed_half_written_is_written_whole(
+    bundle: Bundle, run: TrackingRun, point: str
+):
+    """HOLD, then PROMOTE of the same replay: after the kill both tag and card come to tell the second."""
+    model_name = f"retold-{point}"
+    register(bundle, run, model_name, verdict="HOLD")
+    killed_at(f"register:{point}", lambda: register(bundle, run, model_name, verdict="PROMOTE"))
+    register(bundle, run, model_name, verdict="PROMOTE")
+    version = MlflowClient().get_model_version(model_name, "1")
+    assert version.description.startswith("## popularity: PROMOTE")
+    assert version.tags["recloop.verdict"] == "PROMOTE"
+    assert len(versions(model_name)) == 1
 
 
 def test_a_damaged_upload_is_not_registered_but_uploaded_again(

@@ -17,9 +17,12 @@ from components.data.contracts.batch_check import ContractConfig, check_batch
 from components.data.sources.folder import read_folder
 from components.data.warehouse import open_warehouse
 from components.features.sequences import user_sequences
-from components.features.store.live import user_states
+from components.features.store.live import make_ready, user_states
 from components.features.store.opening import open_store
+from components.serving.intake import Intake
+from components.serving.messages import PostedEvent
 from components.serving.spool import EventSpool, SpooledEvent
+from tests.registry.crashing import killed_at
 from tests.serving.world import HOUR, ITEMS, NOW, World, ask, items_of, serving
 
 MINUTE = timedelta(minutes=1)
@@ -170,3 +173,24 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.undo()
     spool.append(spooled(2), arrived_at=NOW)
     assert read_folder(day).events["event_id"].tolist() == ["e0", "e2"]
+
+
+@pytest.mark.parametrize("point", ["event:on-disk", "event:online"])
+def test_an_event_whose_taking_was_killed_is_taken_once_when_it_is_posted_again(tmp_path: Path, point: str):
+    """No answer was given, so the client posts it again: one event online, and one for the next ingestion."""
+    store = open_store(tmp_path / "feast")
+    make_ready(store)
+    posted = PostedEvent(user_id="ada", item_id="i01", timestamp=NOW - MINUTE, event_type="view")
+
+    def take() -> None:
+        spool = EventSpool(tmp_path / "spool")
+        (taken,) = Intake(store=open_store(store.home), spool=spool).take([posted], now=NOW)
+        spool.close()
+        assert not isinstance(taken, BaseException), taken
+
+    killed_at(point, take)
+    take()
+    (state,) = user_states(open_store(store.home), ["ada"])
+    assert list(state.sequence().item_ids) == ["i01"]
+    landed, log = ingested(tmp_path / "spool", tmp_path)
+    assert (landed.accepted, log["item_id"].tolist()) == (1, ["i01"])
