@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import pytest
 
 from components.artifact import ArtifactRef, verified
 from components.data.sources.poison import KINDS
+from components.features.store.opening import open_store
 from components.features.trainingset import load_training_set
 from components.tokenizer.ids import SemanticIds, read_ids
 from flows.cli.demo import POISONED_ROWS
@@ -251,6 +253,11 @@ def test_what_is_served_over_http_is_what_is_recommended(finished: Home) -> None
             then = client.post("/v1/recommendations", json={"user_id": user, "k": 5}).json()
         assert liked not in [item["item_id"] for item in then["items"]]
         assert (first["features"]["stale"], then["features"]["stale"]) == (True, False)
+        answer = finished.recloop("recommend", "--user", user, "-k", "5").stdout
+        assert "STALE" not in answer
+        assert [item["title"] for item in then["items"]] == [
+            line.split(maxsplit=1)[1] for line in answer.splitlines()[-5:]
+        ]
         child.terminate()
         assert child.wait(60) == 0
 
@@ -354,6 +361,38 @@ def test_a_version_tells_who_started_it_and_begins_its_card_with_the_verdict(
     assert version.description.index("| lead |") < version.description.index(version.tags["recloop.snapshot"])
     if verdict == "PROMOTE":
         assert version.tags["recloop.smoke_test"].startswith("passed")
+    links = dict(re.findall(r"\[([^]]+)\]\(([^)]+)\)", version.description))
+    page, report = links["replay report"].split("/reports/")
+    assert page == f"http://{LOOPBACK}:{finished.settings.docs_port}"
+    assert (finished.settings.reports / report).is_file()
+    ui, flow_run = links["Prefect run"].split("/runs/flow-run/")
+    assert ui == finished.settings.prefect_ui_url
+    assert flow_run in {str(run.id) for _, run in finished.flow_runs()}
+    assert "`recloop ui`" in version.description
+
+
+def test_a_version_leads_back_to_the_feature_service_that_it_was_trained_on(
+    finished: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Feast's own integration wrote it into each cycle's run, and finds it again from the version."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", finished.settings.mlflow_tracking_uri)
+    store = open_store(finished.settings.feast_home, ties_runs=True)
+    users = pd.read_parquet(finished.data / "events.parquet")["user_id"].astype(str)
+    for cycle in (0, 1):
+        number = finished.outputs(cycle)["register"]["version"]
+        version = finished.mlflow.get_model_version(finished.settings.model_name, number)
+        run = finished.mlflow.get_run(version.run_id)
+        told = {name: value for name, value in run.data.tags.items() if name.startswith("feast.")}
+        assert (told["feast.feature_service"], told["feast.feature_views"]) == (
+            "recommender_v1",
+            "user_sequence",
+        )
+        assert told["feast.retrieval_type"] == "historical"
+        assert "user_sequence:item_ids" in told["feast.feature_refs"].split(",")
+        assert not set(users) & set(re.split(r"\W+", " ".join(told.values())))  # no person's id
+        assert run.info.status == "FINISHED"
+        uri = f"models:/{finished.settings.model_name}/{number}"
+        assert store.feast.mlflow.resolve_features(uri) == "recommender_v1"
 
 
 def test_links_of_artifacts_are_addresses(finished: Home) -> None:
@@ -406,6 +445,31 @@ def test_recommend_prints_titles_and_notes_who_was_served_what(finished: Home) -
     ]
     seen = {item for (item,) in finished.rows("SELECT item_id FROM events WHERE user_id = 'u00001'")}
     assert not seen & {item for item, _ in served}
+
+
+def test_recommend_tells_how_old_its_features_are_and_refuses_where_asked(finished: Home) -> None:
+    """The world ends long before the clock: flagged, with the --as-of that would not be; refused with a limit."""
+    told = finished.recloop("recommend", "--user", "u00002", "-k", "3").stdout
+    bundle, feature_set, as_of = finished.rows(
+        "SELECT bundle, feature_set, features_as_of FROM recommendations JOIN recommendation_runs USING (run) "
+        "WHERE user_id = 'u00002'"
+    )[0]
+    tags = finished.version_tags()[str(finished.champion())]
+    assert (bundle, feature_set) == (tags["recloop.bundle"], tags["recloop.feature_set"])
+    assert f"(bundle {bundle[:12]})" in told
+    assert (
+        f"features {feature_set[:12]}, events until {datetime.fromtimestamp(as_of / 1e6, UTC):%Y-%m-%d %H:%M}Z"
+        in told
+    )
+    assert "STALE" in told
+    advised = told.split("--as-of ")[1].split()[0]
+    then = finished.recloop("recommend", "--user", "u00002", "-k", "3", "--as-of", advised)
+    assert then.returncode == 0, then.stderr
+    assert "STALE" not in then.stdout
+    assert then.stdout.splitlines()[-3:] == told.splitlines()[-3:]
+    refused = finished.recloop("recommend", "--user", "u00002", "--max-age-days", "1")
+    assert refused.returncode == 1
+    assert "and 24 hours are accepted" in " ".join(refused.stderr.split())
 
 
 def test_status_tells_who_is_champion(finished: Home) -> None:
