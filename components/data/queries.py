@@ -11,6 +11,7 @@ from datetime import datetime
 import pandas as pd
 from sqlalchemy import Engine, func, select
 
+from components.data.knowledge import known_by
 from components.data.moments import from_micros, to_micros
 from components.data.schema import batches, events, items, quarantine
 from components.data.warehouse import reading, rows_where
@@ -26,6 +27,23 @@ class Counts:
     quarantined: int  # open rows, of events and items
     batches: int  # landed
     late: int = 0  # of the events: told of after the time that they are of (see `knowledge`)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemPopularity:
+    """How much was done with an item before a moment, among all items."""
+
+    events: int
+    users: int  # distinct
+    rank: int  # from 1, by events; items with as many share a rank
+    num_items: int  # with an event
+    num_users: int  # with an event
+
+    @property
+    def novelty(self) -> float:
+        """Bits: -log2 of the share of users who had it; of an item that nobody had, (0+1) / (users+1) counts."""
+        share = self.users / self.num_users if self.users else 1 / (self.num_users + 1)
+        return -math.log2(share)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +118,29 @@ def user_history(
     history = pd.DataFrame(rows, columns=["item_id", "event_type", "timestamp", "value"])
     moments = pd.to_datetime(history["timestamp"].astype("int64"), unit="us", utc=True).dt.as_unit("us")
     return history.assign(timestamp=moments, value=history["value"].astype("float64"))
+
+
+def item_popularity(engine: Engine, item_id: str, *, before: datetime) -> ItemPopularity:
+    """Counted over the events before a moment, as known by it. Raises NaiveMoment without a zone."""
+    table, at = events.c, to_micros(before)
+    counted = (
+        select(table.item_id, func.count().label("n"), func.count(table.user_id.distinct()).label("users"))
+        .where(table.occurred_at < at, known_by(at))
+        .group_by(table.item_id)
+        .subquery()
+    )
+    own = select(counted.c.n, counted.c.users).where(counted.c.item_id == item_id)
+    users = select(func.count(table.user_id.distinct())).where(table.occurred_at < at, known_by(at))
+    with reading(engine) as connection:
+        num_events, num_users = connection.execute(own).one_or_none() or (0, 0)
+        more = select(func.count()).select_from(counted).where(counted.c.n > num_events)
+        return ItemPopularity(
+            events=num_events,
+            users=num_users,
+            rank=connection.execute(more).scalar_one() + 1,
+            num_items=connection.execute(select(func.count()).select_from(counted)).scalar_one(),
+            num_users=connection.execute(users).scalar_one(),
+        )
 
 
 def titles(engine: Engine, item_ids: Sequence[str]) -> dict[str, str]:

@@ -88,11 +88,15 @@ class Bundle:
 
     def semantic_id(self, item_id: str) -> tuple[int, ...] | None:
         """The codes of an item in the ID table, coarse to fine; None for an item or arm without."""
-        for path in sorted((self.path / TOKENIZER).rglob(ID_TABLE)):
-            table = _by_item(path)
-            if item_id in table.index:
-                return tuple(int(code) for code in table.loc[item_id])
-        return None
+        table = self.semantic_ids()
+        if table is None or item_id not in table.index:
+            return None
+        return tuple(int(code) for code in table.loc[item_id])
+
+    def semantic_ids(self) -> pd.DataFrame | None:
+        """The ID table: a row an item, by item_id, one column a code, collision token last; None for an arm without."""
+        found = sorted((self.path / TOKENIZER).rglob(ID_TABLE))
+        return _by_item(found[0]) if found else None
 
 
 def build_bundle(

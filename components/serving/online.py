@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from components.features.store.live import UserState, feature_set_online, user_states
+from components.features.store.live import feature_set_online, user_states
 from components.features.store.opening import OpenStore
 from components.serving.scorer import Scorer
 
@@ -42,7 +42,7 @@ def recommend_users(
     later than `as_of`. `known_users` are the ids of the warehouse, to name the nearest in a message. Raises
     UnknownUser, and StaleFeatures if `refuse_stale`.
     """
-    features = _features(user_states(store, user_ids), as_of=as_of, max_age=max_age, known_users=known_users)
+    features = known_features(store, user_ids, as_of=as_of, max_age=max_age, known_users=known_users)
     if refuse_stale:
         for row in features[features["stale"]].itertuples():
             raise StaleFeatures(_stale(row.user_id, row.features_as_of.to_pydatetime(), as_of, max_age))
@@ -59,9 +59,18 @@ def in_words(age: timedelta) -> str:
     return f"{age // timedelta(minutes=1)} minutes"
 
 
-def _features(
-    states: Sequence[UserState], *, as_of: datetime, max_age: timedelta, known_users: Collection[str]
+def known_features(
+    store: OpenStore,
+    user_ids: Sequence[str],
+    *,
+    as_of: datetime,
+    max_age: timedelta,
+    known_users: Collection[str] = (),
 ) -> pd.DataFrame:
+    """What is online of users who all are, pushed events with it: user_id, item_ids and times (oldest first),
+    features_as_of, age and stale. Raises UnknownUser.
+    """
+    states = user_states(store, user_ids)
     for state in states:
         if state.known_until is None:
             raise UnknownUser(_unknown(state.user_id, known_users))

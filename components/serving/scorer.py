@@ -40,7 +40,7 @@ class Scorer:
         """
         if k < 1:
             raise HistoryError(f"k is {k}; ask for at least one place")
-        ranked = self.arm.recommend(asked := self._histories(histories), k=k, exclude_seen=exclude_seen)
+        ranked = self.arm.recommend(asked := self.histories(histories), k=k, exclude_seen=exclude_seen)
         row, place = np.nonzero(ranked.items >= 0)
         item_ids = asked.catalogue[ranked.items[row, place]]
         return pd.DataFrame(
@@ -55,7 +55,8 @@ class Scorer:
             columns=list(LIST_COLUMNS),
         )
 
-    def _histories(self, frame: pd.DataFrame) -> Histories:
+    def histories(self, frame: pd.DataFrame) -> Histories:
+        """As the arm takes them: its catalogue is `item_ids`, then strangers. Raises HistoryError."""
         lists = [_as_list(value) for value in frame["item_ids"]]
         times = [_as_list(value) for value in frame["times"]] if "times" in frame else [[]] * len(lists)
         for row, (items, at) in enumerate(zip(lists, times, strict=True)):

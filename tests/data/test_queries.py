@@ -86,3 +86,17 @@ def test_reasons_are_counted_one_by_one(engine: Engine):
     land_batch(engine, batch(quarantined=(bad("c"), bad("c"))))
     assert list(queries.quarantine_reasons(engine).items()) == [("c", 3), ("b", 2), ("a", 1)]
     assert queries.quarantine_reasons(engine, batch_id=first.batch_id) == {"b": 2, "a": 1, "c": 1}
+
+
+def test_popularity_of_an_item_worked_example(engine: Engine):
+    """Before hour 5: i1 has 3 events of 2 of 3 users, i2 and i3 one each; i1's later event counts later."""
+    rows = [event("a"), event("b", hours=1), event("c", user="u2"), event("d", user="u3", item="i2")]
+    rows += [event("e", user="u3", item="i3"), event("f", user="u9", hours=6)]
+    land_batch(engine, batch(*rows))
+    before = (NOON + pd.Timedelta(hours=5)).to_pydatetime()
+    found = queries.item_popularity(engine, "i1", before=before)
+    assert found == queries.ItemPopularity(events=3, users=2, rank=1, num_items=3, num_users=3)
+    assert found.novelty == pytest.approx(np.log2(3 / 2))
+    assert [queries.item_popularity(engine, item, before=before).rank for item in ("i2", "i3")] == [2, 2]
+    nobody = queries.item_popularity(engine, "new", before=before)
+    assert (nobody.events, nobody.rank, nobody.novelty) == (0, 4, 2.0)
