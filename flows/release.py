@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,9 +17,9 @@ from components.registry import promotion, run_facts, tracking, versions
 from components.registry.bundle import open_bundle
 from components.registry.card import Interval, Judgement
 from components.registry.drift import finish_interrupted
-from components.registry.lineage import DIRTY
 from components.registry.registration import register_bundle
 from flows.approving import policy_now, smoke_test
+from flows.checkout import commit_now
 from flows.judging import USERS
 from flows.local.console import warning_line
 from flows.replay import Replayed, evidence_of
@@ -28,8 +27,6 @@ from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once, say_in_prefect
 from flows.training import BundledChallenger
 from flows.warehouse import warehouse
-
-_ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +77,7 @@ def register(
                 "recloop.replay": judged.replay.digest,
                 "recloop.gate": evidence.gate_hash,
                 "recloop.window": evidence.data_digest,
-                "recloop.commit": _commit(),
+                "recloop.commit": commit_now(),
                 "recloop.filter_seen": str(evidence.plan.filter_seen).lower(),  # how lists of it are served
             },
             reports=[Path(report.path) / "report.html", folder / "evidence.json", folder / "arms.csv"],
@@ -197,21 +194,3 @@ def _judgement(evidence: ReplayEvidence, page: Path) -> Judgement:
         f"{what} while `recloop ui` runs on the machine of the cycle; the run's files hold the report too."
     )
     return Judgement(reasons=evidence.measured.reasons, intervals=leads, links=links, opened_by=opened_by)
-
-
-def _commit() -> str:
-    """The commit of this checkout, marked if files differ from it; "unknown" where there is none."""
-    head = _git("rev-parse", "HEAD")
-    return (
-        f"{head}{DIRTY if _git('status', '--porcelain', '--untracked-files=no') else ''}"
-        if head
-        else "unknown"
-    )
-
-
-def _git(*arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=_ROOT, capture_output=True, text=True, check=False)
-    except OSError:  # no git here, as in an image
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -58,6 +58,12 @@ def is_erased(engine: Engine, user_id: str) -> bool:
         return bool(_erased_among(connection, [user_id]))
 
 
+def any_erased(engine: Engine) -> bool:
+    """Whether any user was erased, and not let in again."""
+    with reading(engine) as connection:
+        return connection.execute(select(erasures.c.user_key).limit(1)).first() is not None
+
+
 def without_erased_users(engine: Engine, checked: CheckedBatch) -> CheckedBatch:
     """The batch with the rows of erased users turned into quarantine rows that hold nothing of them.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Engine, RowMapping, Select, and_, or_, select
+from sqlalchemy import Engine, RowMapping, Select, and_, func, or_, select
 
 from components.data.moments import from_micros
 from components.data.schema import batches, events, items, recommendations, snapshots
@@ -37,6 +37,15 @@ def batches_of_snapshot(engine: Engine, digest: str) -> list[BatchOrigin]:
     """Every batch that had landed when the snapshot was taken, oldest first; none of an unknown snapshot."""
     watermark = select(snapshots.c.watermark).where(snapshots.c.digest == digest).scalar_subquery()
     return _batches(engine, select(batches).where(batches.c.batch_id <= watermark))
+
+
+def events_of_batches(engine: Engine) -> dict[int, tuple[int, int]]:
+    """Landed batch → (events that its landing accepted, events that are there now)."""
+    there = select(events.c.batch_id, func.count()).group_by(events.c.batch_id)
+    counted = select(batches.c.batch_id, batches.c.accepted).where(batches.c.state == "landed")
+    with reading(engine) as connection:
+        now = dict(connection.execute(there).tuples().all())
+        return {batch: (num, now.get(batch, 0)) for batch, num in connection.execute(counted).tuples()}
 
 
 def batches_of_item(engine: Engine, item_id: str) -> list[BatchOrigin]:

@@ -30,6 +30,7 @@ from components.data.schema import events, snapshots
 from components.data.warehouse import reading, writing
 from components.faults import crash_point
 
+KIND, PARTITIONS = "snapshot", "partitions.json"
 _ITEMS = pa.schema(
     {"item_id": pa.string()}
     | {name: pa.string() for name in DESCRIPTION}
@@ -78,8 +79,48 @@ def take_snapshot(
 
     Raises NaiveMoment for a moment without a zone, SnapshotEmpty if no event lies in the interval.
     """
+    written = _write(engine, root, start=start, end=end, known_by=known_by or end, reuse=True)
+    crash_point("snapshot:before-record")
+    with writing(engine, "snapshots") as connection:
+        partitions.record(connection, written.partitions)
+        connection.execute(delete(snapshots).where(snapshots.c.digest == written.ref.digest))
+        row = {"digest": written.ref.digest, "path": written.ref.path, "watermark": written.watermark}
+        row |= {"start_at": None if start is None else to_micros(start), "end_at": to_micros(end)}
+        row |= {"known_by": to_micros(known_by or end), "taken_at": to_micros(now())}
+        row |= {"num_left_out": written.num_left_out}
+        row |= {name: getattr(written.facts, name) for name in ("num_events", "num_users", "num_items")}
+        connection.execute(insert(snapshots).values(row))
+    return written.ref
+
+
+def rebuild_snapshot(
+    engine: Engine,
+    root: Path,
+    *,
+    start: datetime | None = None,
+    end: datetime,
+    known_by: datetime | None = None,
+) -> ArtifactRef:
+    """What `take_snapshot` would write now, under another `root`, every day of it written anew; nothing is recorded.
+
+    Raises as `take_snapshot` does.
+    """
+    return _write(engine, root, start=start, end=end, known_by=known_by or end, reuse=False).ref
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Written:
+    ref: ArtifactRef
+    facts: SnapshotFacts
+    partitions: dict[partitions.Stretch, str]  # SHA-256 of the days that were not there yet
+    num_left_out: int
+    watermark: int
+
+
+def _write(
+    engine: Engine, root: Path, *, start: datetime | None, end: datetime, known_by: datetime, reuse: bool
+) -> _Written:
     from_at, until_at = None if start is None else to_micros(start), to_micros(end)
-    known_by = known_by or end
     known_at = to_micros(known_by)
     folder = root / "partitions"
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +128,7 @@ def take_snapshot(
         wanted = partitions.stretches(connection, from_at, until_at, known_at)
         if not wanted:
             raise SnapshotEmpty(_why_empty(connection, start, end))
-        hashes = partitions.written_before(connection, wanted, folder)
+        hashes = partitions.written_before(connection, wanted, folder) if reuse else {}
         written = {s: partitions.write(connection, s, folder, known_at) for s in wanted if s not in hashes}
         hashes |= written
         seen = partitions.within(from_at, until_at, known_at)
@@ -110,20 +151,13 @@ def take_snapshot(
 
     def write(aside: Path) -> None:
         listed = [{"day": s.day, "sha256": hashes[s], "num_rows": s.num_rows} for s in wanted]
-        (aside / "partitions.json").write_text(json.dumps(listed, indent=0))
+        (aside / PARTITIONS).write_text(json.dumps(listed, indent=0))
         pq.write_table(item_table, aside / "items.parquet", compression="zstd")
 
-    ref = publish(root, "snapshot", write, parents={}, config=facts_as_config(facts))
-    crash_point("snapshot:before-record")
-    with writing(engine, "snapshots") as connection:
-        partitions.record(connection, written)
-        connection.execute(delete(snapshots).where(snapshots.c.digest == ref.digest))
-        row = {"digest": ref.digest, "path": ref.path, "start_at": from_at, "end_at": until_at}
-        row |= {"watermark": as_of_batch, "taken_at": to_micros(now())}
-        row |= {"known_by": known_at, "num_left_out": num_left_out}
-        row |= {name: getattr(facts, name) for name in ("num_events", "num_users", "num_items")}
-        connection.execute(insert(snapshots).values(row))
-    return ref
+    ref = publish(root, KIND, write, parents={}, config=facts_as_config(facts))
+    return _Written(
+        ref=ref, facts=facts, partitions=written, num_left_out=num_left_out, watermark=as_of_batch
+    )
 
 
 def read_events(ref: ArtifactRef) -> pd.DataFrame:
@@ -134,7 +168,7 @@ def read_events(ref: ArtifactRef) -> pd.DataFrame:
     verified(ref.path)
     path = Path(ref.path)
     folder = path.parents[1] / "partitions"
-    listed = json.loads((path / "partitions.json").read_text())
+    listed = json.loads((path / PARTITIONS).read_text())
     tables = [partitions.read(folder, part["sha256"], snapshot=path) for part in listed]
     return pa.concat_tables(tables).to_pandas()
 

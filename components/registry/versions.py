@@ -132,6 +132,21 @@ def require_champion(model_name: str) -> RegisteredVersion:
     return found
 
 
+def require_alias(model_name: str, alias: str) -> RegisteredVersion:
+    """The version that an alias names. Raises NoSuchVersion, naming the aliases that there are."""
+    if alias == CHAMPION:
+        return require_champion(model_name)
+    if (found := resolve(model_name, alias)) is None:
+        there = ", ".join(
+            f"{name} (version {number})" for name, number in sorted(aliases(model_name).items())
+        )
+        raise NoSuchVersion(
+            f"{model_name} has no alias {alias!r}: there {f'are {there}' if there else 'is none yet'}. Name a "
+            "version with --version."
+        )
+    return found
+
+
 def approved_versions(model_name: str) -> list[RegisteredVersion]:
     """Versions that carry a reviewer's `validation_status: approved`, oldest first."""
     return [version for version in versions(model_name) if version.is_approved]

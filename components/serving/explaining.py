@@ -154,9 +154,7 @@ def _never_returned(scorer: Scorer, item_id: str) -> str:
 
 def _without(history: History, item_id: str) -> History:
     kept = [at for at, item in enumerate(history.item_ids) if item != item_id]
-    return History(
-        item_ids=[history.item_ids[at] for at in kept], times=[history.times[at] for at in kept]
-    )
+    return History(item_ids=[history.item_ids[at] for at in kept], times=[history.times[at] for at in kept])
 
 
 def _frame(histories: Sequence[History]) -> pd.DataFrame:

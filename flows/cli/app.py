@@ -37,6 +37,7 @@ from flows.cli import (
     status,
     ui,
     validate,
+    verify,
     worker,
 )
 
@@ -61,6 +62,7 @@ for command in (
     history.history,
     lineage.lineage,
     explain.explain,
+    verify.verify,
     recommend.recommend,
     serve.serve,
     status.status,

@@ -38,12 +38,16 @@ def explain(
     from flows.settings import load_settings
 
     if (user is None) == (history is None):
-        raise typer.BadParameter("say whose list it is with --user, or what was had with --history, and not both")
+        raise typer.BadParameter(
+            "say whose list it is with --user, or what was had with --history, and not both"
+        )
     settings = load_settings()
     with registry() as model_name:  # asked first: without a version there is no need to load torch and Feast
         from components.registry import versions
 
-        chosen = versions.get_version(model_name, version) if version else versions.require_champion(model_name)
+        chosen = (
+            versions.get_version(model_name, version) if version else versions.require_champion(model_name)
+        )
         reference = versions.download_bundle(model_name, chosen.version, settings.artifacts)
     from components.data import queries
     from components.serving.explaining import explain
@@ -111,7 +115,9 @@ def _standing(found: Explanation) -> str:
             f"score {found.score:+.4f}; the user has had it, so lists of this version leave it out. Among all "
             f"{found.num_ranked:,} items, seen ones kept, its place would be {found.rank:,}"
         )
-    in_list = f"place {found.listed_at} of the list" if found.listed_at else "not among the first 10 of the list"
+    in_list = (
+        f"place {found.listed_at} of the list" if found.listed_at else "not among the first 10 of the list"
+    )
     return f"score {found.score:+.4f}, rank {found.rank:,} of {found.num_ranked:,} items; {in_list}"
 
 
@@ -170,13 +176,17 @@ def _limits(found: Explanation) -> list[str]:
     if not found.influences:
         return ["the history is empty: this is the list of everybody who is new"]
     total = sum(influence.weight for influence in found.influences)
-    worth = f"the whole history is worth {found.of_history:+.4f} (an empty one scores {found.empty_score:+.4f})"
+    worth = (
+        f"the whole history is worth {found.of_history:+.4f} (an empty one scores {found.empty_score:+.4f})"
+    )
     if all(influence.weight == 0 for influence in found.influences):
         return [f"no history item moves this score: {found.arm} scores items alike for everybody"]
     if abs(found.left_over) <= _ADDS_UP * max(abs(found.of_history), abs(total)):
         added = f"{worth}, and the weights add up to it"
     else:
-        added = f"{worth}, the weights add up to {total:+.4f}: {found.left_over:+.4f} is what items do together"
+        added = (
+            f"{worth}, the weights add up to {total:+.4f}: {found.left_over:+.4f} is what items do together"
+        )
     return [
         added,
         "a weight is what leaving one item out changes, all else kept; two items that say the same can both weigh "

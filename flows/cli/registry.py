@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -37,6 +38,8 @@ def registry() -> Iterator[str]:
     from components.registry import tracking
 
     tracking.configure(address)
+    # MLflow notes the address in the environment, where settings are read anew: it would pass for somebody's server
+    os.environ["MLFLOW_TRACKING_URI"] = settings.mlflow_tracking_uri
     yield settings.model_name
 
 

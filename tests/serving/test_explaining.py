@@ -1,4 +1,4 @@
-"""Weights of history items: by hand, against the public scorer, where one item decides, and where nothing can be said."""
+"""Weights of history items: by hand, beside the public scorer, where one item decides, where nothing can be said."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ CODES = tuples(NUM_ITEMS, width=4, seed=3)
 
 def scorer_of(root: Path, arm: Arm, item_ids: Sequence[str], codes: np.ndarray | None = None) -> Scorer:
     """The arm in a bundle, every item titled; `codes` are those of the first items."""
-    items = pd.DataFrame({"item_id": list(item_ids), "title": [f"Film {i}" for i in item_ids], "categories": None})
+    items = pd.DataFrame(
+        {"item_id": list(item_ids), "title": [f"Film {i}" for i in item_ids], "categories": None}
+    )
     facts = BundleFacts(
         arm=arm.name, train_end="1998-01-01T00:00:00+00:00", snapshot="5" * 64, feature_set="f" * 64,
         tokenizer=None, id_table=None, seed=7, code="c" * 64,
@@ -73,7 +75,13 @@ def test_worked_example(linear: Scorer):
 def test_what_is_seen_says_so_and_still_has_a_score(linear: Scorer):
     """c has been had: left out of lists, place 2 behind d where seen items are kept."""
     found = explain(linear, "c", had("a", "c"))
-    assert (found.is_seen, found.score, found.rank, found.num_ranked, found.listed_at) == (True, 2, 2, 4, None)
+    assert (found.is_seen, found.score, found.rank, found.num_ranked, found.listed_at) == (
+        True,
+        2,
+        2,
+        4,
+        None,
+    )
     kept = explain(linear, "c", had("a", "c"), excludes_seen=False)
     assert (kept.is_seen, kept.rank, kept.listed_at) == (False, 2, 2)
 
@@ -106,7 +114,9 @@ def test_refusals_name_the_reason_and_the_nearest(linear: Scorer, item: str, his
 def test_a_cold_item_has_no_semantic_id(tmp_path: Path):
     arm = train_mmgrec(circling(10, NUM_ITEMS, 6, seed=1), CODES, SMALL, seed=1)
     scorer = scorer_of(tmp_path, arm, [*item_names(NUM_ITEMS), "i999"], CODES)
-    with pytest.raises(NotExplainable, match=r"item 'i999' \(Film i999\) is cold: .* no semantic ID.*recloop retrain"):
+    with pytest.raises(
+        NotExplainable, match=r"item 'i999' \(Film i999\) is cold: .* no semantic ID.*recloop retrain"
+    ):
         explain(scorer, "i999", had("i001"))
 
 
@@ -122,7 +132,9 @@ def mmgrec(sequences: TrainingSequences) -> Arm:
 
 
 def hybrid(sequences: TrainingSequences) -> Arm:
-    return train_mmgrec(sequences, CODES, replace(SMALL, decode="hybrid", first_beam_size=2, beam_size=2), seed=1)
+    return train_mmgrec(
+        sequences, CODES, replace(SMALL, decode="hybrid", first_beam_size=2, beam_size=2), seed=1
+    )
 
 
 def tiger(sequences: TrainingSequences) -> Arm:
@@ -186,8 +198,13 @@ def test_the_item_that_decides_weighs_most(tmp_path: Path, seed: int):
     lists = [[*rng.choice(others, 4, replace=False), f"k{k}", f"n{k}"] for k in key]
     names = np.array(sorted({item for one in lists for item in one}), dtype=object)
     sequences = TrainingSequences.from_lists(lists, [list(range(6))] * len(lists), item_ids=names)
-    config = replace(quick_sasrec(), mixer=replace(SMALL_MIXER, relation_dim=0), training=replace(SHORT, epochs=15))
-    for arm in (fit_ease(sequences, EASEConfig(regularization=1.0)), train_sasrec(sequences, config, seed=seed)):
+    config = replace(
+        quick_sasrec(), mixer=replace(SMALL_MIXER, relation_dim=0), training=replace(SHORT, epochs=15)
+    )
+    for arm in (
+        fit_ease(sequences, EASEConfig(regularization=1.0)),
+        train_sasrec(sequences, config, seed=seed),
+    ):
         scorer = scorer_of(tmp_path, arm, list(names))
         for k in range(5):
             found = explain(scorer, f"n{k}", had("o01", "o02", "o03", f"k{k}"))
