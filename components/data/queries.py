@@ -120,6 +120,21 @@ def user_history(
     return history.assign(timestamp=moments, value=history["value"].astype("float64"))
 
 
+def events_between(engine: Engine, start: datetime, end: datetime) -> pd.DataFrame:
+    """event_id, user_id, item_id, event_type, timestamp (us, UTC) of [start, end), oldest first.
+
+    Raises NaiveMoment for a moment without a zone.
+    """
+    table = events.c
+    columns = (table.event_id, table.user_id, table.item_id, table.event_type, table.occurred_at)
+    query = select(*columns).where(table.occurred_at >= to_micros(start), table.occurred_at < to_micros(end))
+    with reading(engine) as connection:
+        rows = [tuple(row) for row in connection.execute(query.order_by(table.occurred_at, table.event_id))]
+    found = pd.DataFrame(rows, columns=["event_id", "user_id", "item_id", "event_type", "timestamp"])
+    moments = pd.to_datetime(found["timestamp"].astype("int64"), unit="us", utc=True).dt.as_unit("us")
+    return found.assign(timestamp=moments)
+
+
 def item_popularity(engine: Engine, item_id: str, *, before: datetime) -> ItemPopularity:
     """Counted over the events before a moment, as known by it. Raises NaiveMoment without a zone."""
     table, at = events.c, to_micros(before)

@@ -13,8 +13,8 @@ from components.report.text import number, span
 _NAMES = {"normal_mixture": "normal mixture", "empirical_bernstein": "empirical Bernstein"}
 
 
-def sequential_path(path: SequentialPath) -> str:
-    """The path and its boundary; looks before the first that counts are not drawn."""
+def sequential_path(path: SequentialPath, *, order: str = "in hash order") -> str:
+    """The path and its boundary; looks before the first that counts are not drawn. `order` is that of the users."""
     n, mean = np.array(path.n), np.array(path.mean)
     lower, upper = np.array(path.lower), np.array(path.upper)
     knows = (lower > -1) | (upper < 1)  # [-1, 1] is no knowledge
@@ -47,7 +47,7 @@ def sequential_path(path: SequentialPath) -> str:
                 Line(name="mean difference", x=n[knows], y=mean[knows]),
             ],
             band=Band(x=n[knows], lower=lower[knows], upper=upper[knows]),
-            x={"title": {"text": "users so far, in hash order"}, "range": [0, 1.01 * path.users]},
+            x={"title": {"text": f"users so far, {order}"}, "range": [0, 1.01 * path.users]},
             y={"title": {"text": f"difference in {metric}"}, "range": [-reach, reach]},
             told=f"Sequential path of {metric}. {decided}. Last look: {now}.",
             caption=f"{metric}, {path.challenger} minus {path.baseline}, as users come in, with an interval that "

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
+
 from components.serving.line_file import LineFile
 
 EVENT_COLUMNS = ("event_id", "user_id", "item_id", "event_type", "timestamp", "value")
@@ -77,6 +79,20 @@ class EventSpool:
                 (folder / "items.csv").write_text(_ITEM_HEADER)
             self._file, self._day = LineFile(folder / "events.csv", header=_line(*EVENT_COLUMNS)), day
         return self._file
+
+
+def read_spooled(folder: Path) -> pd.DataFrame:
+    """EVENT_COLUMNS of every day under `folder`, `timestamp` in UTC; a line that a crash cut short is passed over."""
+    rows: list[list[str]] = []
+    for path in sorted(folder.glob("*/events.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            rows += [
+                row for row in csv.reader(file) if len(row) == len(EVENT_COLUMNS) and row[0] != "event_id"
+            ]
+    frame = pd.DataFrame(rows, columns=list(EVENT_COLUMNS), dtype=object)
+    moments = pd.to_datetime(frame["timestamp"], utc=True, format="ISO8601", errors="coerce").dt.as_unit("us")
+    frame = frame.assign(timestamp=moments, value=pd.to_numeric(frame["value"]).astype("float64"))
+    return frame[frame["timestamp"].notna()].reset_index(drop=True)
 
 
 def _line(*values: str) -> str:

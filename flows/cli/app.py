@@ -21,6 +21,7 @@ from flows.cli import (
     deploy,
     doctor,
     erase,
+    experiment,
     explain,
     history,
     ingest,
@@ -75,6 +76,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(experiment.app, name="experiment")
 
 
 @app.callback()
