@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,8 +50,8 @@ def verify(
             else versions.require_alias(model_name, alias)
         )
     findings: list[Finding] = []
+    logging.captureWarnings(True)  # what one engine warns another's authors of, which Prefect does in a cycle
     with (
-        warnings.catch_warnings(action="ignore", category=DeprecationWarning),  # of one engine about another
         running_servers(load_settings(), dimmed, needed=("mlflow",)),  # bundles come through it
         tempfile.TemporaryDirectory(prefix="recloop-verify-") as scratch,
         registry(),

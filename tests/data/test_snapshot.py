@@ -19,12 +19,13 @@ from sqlalchemy import Engine, delete, select
 from components.artifact import ArtifactDamaged, ArtifactRef
 from components.data.ingest import land_batch
 from components.data.moments import NaiveMoment
-from components.data.schema import events, snapshots
+from components.data.schema import day_partitions, events, snapshots
 from components.data.snapshot import (
     SnapshotEmpty,
     read_categories,
     read_events,
     read_items,
+    rebuild_snapshot,
     snapshot_facts,
     take_snapshot,
 )
@@ -258,3 +259,27 @@ def test_categories_come_in_the_order_that_is_asked_for(engine: Engine, tmp_path
     ref = take_snapshot(engine, tmp_path, end=at(1))
     assert read_categories(ref, np.array(["i2", "x", "i1"], dtype=object)) == [(), (), ("A", "B")]
     assert read_categories(ref, np.array(["i2"], dtype=object)) is None
+
+
+def test_a_snapshot_is_made_again_elsewhere_and_nothing_is_recorded(engine: Engine, tmp_path: Path):
+    """The same digest from every day written anew; another one once the warehouse tells otherwise."""
+    land_batch(engine, batch(*(event(f"e{n}", hours=n * 20) for n in range(4)), items=(item("i1", "One"),)))
+    ref = take_snapshot(engine, tmp_path / "home", start=at(1), end=at(50))
+
+    def state() -> list[tuple]:
+        with reading(engine) as connection:
+            return [
+                tuple(row)
+                for table in (snapshots, day_partitions)
+                for row in connection.execute(select(table))
+            ]
+
+    before, files = state(), partition_files(tmp_path / "home")
+    again = rebuild_snapshot(engine, tmp_path / "scratch", start=at(1), end=at(50))
+    assert (again.digest, Path(again.path).parents[1]) == (ref.digest, tmp_path / "scratch")
+    assert partition_files(tmp_path / "scratch").keys() == files.keys()
+    with writing(engine, "test") as connection:
+        connection.execute(delete(events).where(events.c.event_id == "e1"))
+    other = rebuild_snapshot(engine, tmp_path / "scratch", start=at(1), end=at(50))
+    assert other.digest != ref.digest
+    assert (state(), partition_files(tmp_path / "home")) == (before, files)
