@@ -48,8 +48,9 @@ def train_again(chain: Chain, scratch: Path) -> Iterator[Finding]:
 
 def _tokenizer_again(kept: Stored, scratch: Path) -> Finding:
     stage, recorded = "tokenizer, fitted again", kept.finding.recorded
-    if kept.artifact is None:
-        return missing(stage, recorded)
+    if unfit := _unfit(stage, recorded, kept):
+        return unfit
+    assert kept.artifact is not None
     manifest = verified(kept.artifact.path)
     parents, config = manifest["parents"], manifest["config"]
     rows, features = (
@@ -238,7 +239,8 @@ def _unfit(stage: str, recorded: str, *inputs: Stored | None) -> Finding | None:
             told = "made of rows of a user who was erased since: it cannot be made again, and need not be"
             return Finding(stage=stage, recorded=recorded, found="", verdict="erased", note=told)
         if kept.artifact is None:
+            state = "missing" if kept.finding.verdict == "missing" else "damaged"
             return missing(
-                stage, recorded, f"the {kept.finding.stage} that it was made of is {kept.finding.verdict}"
+                stage, recorded, f"the {kept.finding.stage} that this is made from is {state}"
             )
     return None

@@ -67,9 +67,7 @@ def made_again(chain: Chain, scratch: Path) -> Iterator[Finding]:
     """Snapshot from the warehouse, feature set and training set from that, and the bundle around the arm's weights."""
     facts = chain.bundle.facts
     if chain.is_erased:
-        told = "made of rows of a user who was erased since: it cannot be made again, and need not be"
-        for stage, digest in (("snapshot", facts.snapshot), ("feature set", facts.feature_set)):
-            yield Finding(stage=_again(stage), recorded=digest, found="", verdict="erased", note=told)
+        yield from _without_the_erased(chain, scratch)
         return
     taken = _snapshot_again(chain, scratch)
     yield compared(_again("snapshot"), facts.snapshot, taken.digest, note=OTHER_ROWS)
@@ -94,6 +92,23 @@ def made_again(chain: Chain, scratch: Path) -> Iterator[Finding]:
     )  # fmt: skip
 
 
+def _without_the_erased(chain: Chain, scratch: Path) -> Iterator[Finding]:
+    """The day files of the snapshot that took the place of the one on record; what hangs on it cannot be made again."""
+    facts, stage = chain.bundle.facts, _again("snapshot")
+    if (now := chain.snapshot.artifact) is None:
+        yield missing(stage, facts.snapshot)
+    else:
+        taken = _snapshot_again(chain, scratch)
+        days, again = ((Path(ref.path) / snapshot.PARTITIONS).read_text() for ref in (now, taken))
+        yield Finding(
+            stage=stage, recorded=facts.snapshot, found=taken.digest,
+            verdict="erased" if days == again else "differs",
+            note="its day files are those that the erasure left" if days == again else OTHER_ROWS,
+        )  # fmt: skip
+    told = "made of rows of a user who was erased since: it cannot be made again, and need not be"
+    yield Finding(stage=_again("feature set"), recorded=facts.feature_set, found="", verdict="erased", note=told)
+
+
 def bundle_again(bundle: Bundle, taken: ArtifactRef, scratch: Path, arm: Path) -> ArtifactRef:
     """The bundle around an arm's files, with the items of a snapshot."""
     tokenizer = bundle.tokenizer_path
@@ -113,7 +128,7 @@ def _now_of(part: Stored, digest: str) -> str:
 
 def _snapshot_again(chain: Chain, scratch: Path) -> ArtifactRef:
     train_end = datetime.fromisoformat(chain.bundle.facts.train_end)
-    kept = chain.snapshot.original
+    kept = chain.snapshot.artifact
     facts = snapshot.snapshot_facts(kept) if kept is not None else None
     return snapshot.rebuild_snapshot(
         warehouse(), scratch / "artifacts",

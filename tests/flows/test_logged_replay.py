@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,15 @@ from rich.console import Console
 from components.evaluation.counterfactual.evaluation import evaluate_logged
 from components.evaluation.counterfactual.logged import LoggedFeedbackError, feedback_from_rows
 from components.evaluation.counterfactual.profile import small
+from components.serving.exposures import ExposureLog, exposure
+from components.serving.split import Variant, variant_of
+from components.serving.spool import EventSpool, SpooledEvent
 from flows.cli.logged_box import logged_box
 from flows.logged_source import logs_at, read_log
 from tests.flows.conftest import Estate
 
 ROOT = Path(__file__).resolve().parents[2]
+VERSIONS = {"champion": "1", "challenger": "2"}
 
 
 def write_log(path: Path, *, rounds: int = 4_000, seed: int = 3) -> Path:
@@ -166,3 +171,38 @@ def test_a_log_through_the_real_servers(estate: Estate, tmp_path: Path) -> None:
     assert second.returncode == 0, second.stderr
     assert "reused" in second.stdout
     assert [p.name for p in (home.settings.artifacts / "logged-replay").iterdir()] == [published.name]
+
+
+def test_an_export_of_a_live_test_is_judged(estate: Estate, tmp_path: Path) -> None:
+    """`recloop experiment export` writes what `recloop replay --logged` reads: the better challenger is promoted.
+
+    Two items a list, both other than the other version's; 30 and 60 % of the users have the first.
+    """
+    home = estate.home("exported", tmp_path)
+    begin, rng = datetime(2026, 11, 1, tzinfo=UTC), np.random.default_rng(4)
+    log, spool = ExposureLog(home.settings.exposures), EventSpool(home.settings.events_spool)
+    lists: dict[Variant, list[str]] = {"champion": ["a", "b"], "challenger": ["c", "d"]}
+    for number in range(1_500):
+        user, at = f"u{number}", begin + timedelta(minutes=number)
+        variant = variant_of(user, share=0.5, salt="s")
+        other: Variant = "champion" if variant == "challenger" else "challenger"
+        log.append(
+            exposure(
+                request_id=f"r{number:05d}", user_id=user, shown_at=at, variant=variant, version=VERSIONS[variant],
+                item_ids=lists[variant], other=(VERSIONS[other], lists[other]), share=0.5, salt="s",
+            )
+        )  # fmt: skip
+        if rng.random() < {"champion": 0.3, "challenger": 0.6}[variant]:
+            had = SpooledEvent(
+                event_id=f"e{number}", user_id=user, item_id=lists[variant][0], event_type="buy",
+                timestamp=at + timedelta(hours=1),
+            )  # fmt: skip
+            spool.append(had, arrived_at=at)
+    log.close()
+    spool.close()
+    exported = home.recloop("experiment", "export", "--to", str(tmp_path / "live.csv"))
+    assert exported.returncode == 0, exported.stderr
+    assert "3000 rows of 1,500 lists" in exported.stdout.replace("3,000", "3000")
+    judged = home.recloop("replay", "--logged", str(tmp_path / "live.csv"))
+    assert judged.returncode == 0, judged.stderr
+    assert "PROMOTE" in judged.stdout

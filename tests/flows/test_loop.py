@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -27,7 +28,7 @@ from components.features.store.opening import open_store
 from components.features.trainingset import load_training_set
 from components.tokenizer.ids import SemanticIds, read_ids
 from flows.cli.demo import POISONED_ROWS
-from flows.settings import LOOPBACK
+from flows.settings import LOOPBACK, Settings
 from tests.flows.conftest import Estate
 from tests.flows.worlds import ROOT, Home
 
@@ -557,6 +558,105 @@ def test_a_batch_too_bad_stops_the_run_with_one_message(estate: Estate, world: P
     assert {(flow, run.state_name) for flow, run in home.flow_runs()} == {
         ("retraining-cycle", "Failed"), ("ingest", "Failed"),
     }  # fmt: skip
+
+
+def test_why_an_item_is_listed_is_told_by_what_the_user_had(finished: Home) -> None:
+    """One line for each thing they had, with its weight, and where its semantic ID agrees."""
+    had = [item for (item,) in finished.rows("SELECT DISTINCT item_id FROM events WHERE user_id = 'u00001'")]
+    known = semantic_ids(finished, 1).item_ids
+    asked = next(item for item in known if item not in had)
+    told = finished.recloop("explain", "--user", "u00001", "--item", asked, "--show", "100")
+    assert told.returncode == 0, told.stderr
+    assert f"for user u00001, by version {finished.champion()}" in told.stdout
+    assert "items with the prefix: " in told.stdout
+    rows = [line.split() for line in told.stdout.splitlines() if re.match(r"[+-]\d+\.\d{4} ", line)]
+    assert {row[3] for row in rows} == set(had)
+    weights = [float(row[0]) for row in rows]
+    assert weights == sorted(weights, reverse=True)
+    assert any(weights)
+
+
+_FOUND = re.compile(
+    r"^(?P<what>\S.*?) {2,}(?P<recorded>\S.*?) {2,}(?P<found>\S.*?) {2,}"
+    r"(?P<verdict>same lists|same|differs|missing|erased|other code|other commit)\b"
+)
+
+
+def verdicts(told: str) -> dict[str, str]:
+    """What `recloop verify` looked at → its verdict."""
+    found = (_FOUND.match(line) for line in told.splitlines())
+    return {match["what"]: match["verdict"] for match in found if match}
+
+
+MADE_AGAIN = {f"{what}, made again" for what in ("snapshot", "feature set", "training set", "bundle")}
+
+
+def test_an_untouched_home_verifies_to_the_byte(finished: Home) -> None:
+    """Data from the warehouse, tokenizer, IDs and arm by the recorded seed; and nothing that is stored is written."""
+
+    def state() -> dict[str, Any]:
+        files = (path for path in finished.settings.artifacts.rglob("*") if path.is_file())
+        tables = ("snapshots", "day_partitions", "stage_journal", "superseded")
+        return {str(path): path.stat().st_mtime_ns for path in files} | {
+            table: finished.rows(f"SELECT * FROM {table}") for table in tables
+        }
+
+    before = state()
+    done = finished.recloop("verify", "--retrain")
+    found = verdicts(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert found.keys() >= MADE_AGAIN | {
+        "bundle in the registry", "bundle", "tags", "batch 1", "rows of batch 2", "snapshot", "feature set",
+        "training set", "tokenizer", "id table", "arm", "tokenizer, fitted again", "id table, extended again",
+        "arm, trained again",
+    }  # fmt: skip
+    found.pop("commit")  # of a working copy that is being worked on
+    assert set(found.values()) == {"same"}
+    assert state() == before
+
+
+def copy_of(home: Home, folder: Path) -> Home:
+    """The same home elsewhere, on the same servers."""
+    shutil.copytree(home.settings.home, folder)
+    kept = ("prefect_port", "mlflow_port", "prefect_api_url", "mlflow_tracking_uri", "model_name")
+    own = {name: getattr(home.settings, name) for name in kept}
+    return Home(data=home.data, settings=Settings(home=folder, **own))
+
+
+def test_a_flipped_byte_is_named_and_what_is_gone_is_missing(finished: Home, tmp_path: Path) -> None:
+    home = copy_of(finished, tmp_path / "copy")
+    path = Path(home.outputs(0)["fit tokenizer"]["tokenizer"]["path"])
+    weights = home.settings.artifacts / "tokenizer" / path.name / "tokenizer.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    for folder in (home.settings.artifacts / "checked_batch").iterdir():
+        shutil.rmtree(folder)
+    done = home.recloop("verify")
+    found = verdicts(done.stdout)
+    assert done.returncode == 1
+    assert {what for what, verdict in found.items() if verdict == "differs"} == {"tokenizer"}
+    assert "tokenizer.safetensors: SHA-256 is" in " ".join(done.stdout.split())
+    assert [found[f"batch {number}"] for number in (1, 2)] == ["missing", "missing"]
+    assert {found[what] for what in MADE_AGAIN} == {"same"}
+
+
+def test_what_an_erasure_changed_does_not_count_as_different(finished: Home, tmp_path: Path) -> None:
+    home = copy_of(finished, tmp_path / "copy")
+    assert home.recloop("erase", "--user", "u00001").returncode == 0
+    done = home.recloop("verify", "--retrain")
+    found = verdicts(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    erased = {what for what, verdict in found.items() if verdict == "erased"}
+    assert erased >= {
+        "rows of batch 1",
+        "snapshot",
+        "feature set",
+        "snapshot, made again",
+        "arm, trained again",
+    }
+    assert "differs" not in found.values()
+    assert "its day files are those that the erasure left" in " ".join(done.stdout.split())
 
 
 def test_the_champion_moves_only_when_asked_rightly_and_comes_back(finished: Home) -> None:

@@ -72,7 +72,12 @@ def test_what_an_erasure_wrote_anew_is_told_as_that(warehouse: Engine, tmp_path:
 
 
 def test_a_tag_that_was_changed_is_named(bundle: Bundle):
-    claims = {"bundle": bundle.digest, "arm": "popularity", "seed": str(bundle.facts.seed), "commit": "0ff1ce"}
+    claims = {
+        "bundle": bundle.digest,
+        "arm": "popularity",
+        "seed": str(bundle.facts.seed),
+        "commit": "0ff1ce",
+    }
     (held,) = checked_claims(claims, bundle)
     assert (held.verdict, held.found) == ("same", "3 held")
     (broken,) = checked_claims(claims | {"seed": "8"}, bundle)
