@@ -20,7 +20,7 @@ from components.recommender.loading import load_arm
 from components.tokenizer.id_table import read_id_table
 from flows.snapshots import Snapshots
 
-PROFILES = {"small": gate.small, "production": gate.production}
+PROFILES = {"small": gate.small, "production": gate.production, "sequential": gate.sequential}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,8 +63,8 @@ class CycleRequest(BatchRequest):
         description="train on what is earlier, replay on what is later. None: where the last cycle's replay ended",
     )
     challenger: ArmName = Field(default="mmgrec", description="the arm that may become champion")
-    profile: Literal["small", "production"] = Field(
-        default="small", description="gate profile, sized to the data"
+    profile: Literal["small", "production", "sequential"] = Field(
+        default="small", description="gate profile, sized to the data; sequential: for a window that grows"
     )
     mode: Literal["rolling", "batch"] = Field(
         default="rolling",

@@ -240,7 +240,5 @@ def _unfit(stage: str, recorded: str, *inputs: Stored | None) -> Finding | None:
             return Finding(stage=stage, recorded=recorded, found="", verdict="erased", note=told)
         if kept.artifact is None:
             state = "missing" if kept.finding.verdict == "missing" else "damaged"
-            return missing(
-                stage, recorded, f"the {kept.finding.stage} that this is made from is {state}"
-            )
+            return missing(stage, recorded, f"the {kept.finding.stage} that this is made from is {state}")
     return None

@@ -106,7 +106,9 @@ def _without_the_erased(chain: Chain, scratch: Path) -> Iterator[Finding]:
             note="its day files are those that the erasure left" if days == again else OTHER_ROWS,
         )  # fmt: skip
     told = "made of rows of a user who was erased since: it cannot be made again, and need not be"
-    yield Finding(stage=_again("feature set"), recorded=facts.feature_set, found="", verdict="erased", note=told)
+    yield Finding(
+        stage=_again("feature set"), recorded=facts.feature_set, found="", verdict="erased", note=told
+    )
 
 
 def bundle_again(bundle: Bundle, taken: ArtifactRef, scratch: Path, arm: Path) -> ArtifactRef:

@@ -21,6 +21,7 @@ from components.evaluation.profile import (
     ProfileError,
     Threshold,
     production,
+    sequential,
     small,
 )
 from components.evaluation.verdict import Check, Outcome, Result, Verdict
@@ -38,6 +39,7 @@ __all__ = [
     "Verdict",
     "decide",
     "production",
+    "sequential",
     "small",
 ]
 

@@ -5,7 +5,7 @@ A profile is checked when it is built; `satisfiability` checks it against a wind
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from components.artifact import digest_of
@@ -163,6 +163,11 @@ def small() -> GateProfile:
         ),
         latency=LatencyRatio(),
     )
+
+
+def sequential() -> GateProfile:
+    """`small` for a gate that runs again as its window grows: bounds that hold at every look, from 500 users on."""
+    return replace(small(), name="sequential", sequential=Sequential(enabled=True))
 
 
 def production() -> GateProfile:

@@ -50,7 +50,12 @@ Challenger = Annotated[
     Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "ease"],
     typer.Option(help="the arm that may become champion"),
 ]
-Profile = Annotated[Literal["small", "production"], typer.Option(help="gate profile, sized to the data")]
+Profile = Annotated[
+    Literal["small", "production", "sequential"],
+    typer.Option(
+        help="gate profile, sized to the data; sequential: small, looked at again as its window grows"
+    ),
+]
 Mode = Annotated[
     Literal["rolling", "batch"],
     typer.Option(help="rolling (a list before every event) or batch (one list a user, at the cut)"),

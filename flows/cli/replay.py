@@ -39,6 +39,10 @@ def replay(
             raise typer.BadParameter(
                 "--logged judges the policy that the log names: leave out --challenger, --champion, --start, --end"
             )
+        if profile == "sequential":
+            raise typer.BadParameter(
+                "a log is judged by profile small or production: sequential is for versions"
+            )
         _replay_logged(logged, target_policy, profile)
     elif challenger is None or target_policy is not None:
         raise typer.BadParameter(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from components.evaluation.gate import ProfileError, production, small
+from components.evaluation.gate import ProfileError, production, sequential, small
 from components.evaluation.profile import Sequential
 
 PROFILE = small()
@@ -15,7 +15,17 @@ PROFILE = small()
 def test_the_hash_follows_every_number():
     other = replace(PROFILE, primary=replace(PROFILE.primary, seed=8))
     assert small().hash == PROFILE.hash
-    assert len({PROFILE.hash, other.hash, production().hash}) == 3
+    assert len({PROFILE.hash, other.hash, production().hash, sequential().hash}) == 4
+
+
+def test_the_sequential_profile_is_small_with_bounds_for_every_look():
+    found = sequential()
+    assert (found.sequential.enabled, found.sequential.n_min, PROFILE.sequential.enabled) == (
+        True,
+        500,
+        False,
+    )
+    assert replace(found, name="small", sequential=PROFILE.sequential) == PROFILE
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,10 @@ def test_a_bad_row_of_the_policy_names_its_file(tmp_path: Path) -> None:
         (("--logged", "gone.csv"), "gone.csv is not there"),
         (("--logged", "."), "no open_bandit_<log>_<campaign>.csv lies there"),
         (("--logged", "log.csv", "--profile", "huge"), "'huge' is not one of 'small', 'production'"),
+        (
+            ("--logged", "log.csv", "--profile", "sequential"),
+            "a log is judged by profile small or production",
+        ),
         (("--logged", "log.csv", "--challenger", "2"), "leave out --challenger"),
         (("--target-policy", "policy.csv"), "name a registered version with --challenger, or a log"),
         ((), "name a registered version with --challenger, or a log"),
@@ -105,7 +109,9 @@ def test_a_bad_row_of_the_policy_names_its_file(tmp_path: Path) -> None:
 )
 def test_contradicting_requests(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
     write_log(tmp_path / "log.csv", rounds=20)
-    names = [a if a.startswith("--") or a in ("2", "huge") else str(tmp_path / a) for a in arguments]
+    names = [
+        a if a.startswith("--") or a in ("2", "huge", "sequential") else str(tmp_path / a) for a in arguments
+    ]
     done = recloop(tmp_path / "home", "replay", *names)
     assert done.returncode in (1, 2)
     assert told in " ".join(re.sub("[│╭╮╰╯─]", " ", done.stderr).split())
