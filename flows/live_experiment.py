@@ -78,11 +78,10 @@ def outcomes_of(test: LiveTest, *, within: timedelta, event_types: tuple[str, ..
     posted = read_spooled(load_settings().events_spool)
     posted = posted[(posted["timestamp"] >= begin) & (posted["timestamp"] < end)]
     posted = posted[~posted["event_id"].isin(landed["event_id"])]
-    both = [frame[list(landed.columns)] for frame in (landed, posted) if len(frame)] or [landed]
-    events = pd.concat(both, ignore_index=True)
     if event_types:
-        events = events[events["event_type"].isin(event_types)]
-    return Outcomes(events=events, num_posted=len(posted))
+        landed, posted = (frame[frame["event_type"].isin(event_types)] for frame in (landed, posted))
+    both = [frame[list(landed.columns)] for frame in (landed, posted) if len(frame)] or [landed]
+    return Outcomes(events=pd.concat(both, ignore_index=True), num_posted=len(posted))
 
 
 def read_test(

@@ -103,7 +103,7 @@ class VariantFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class Reason:
-    code: str  # sample_ratio, misdealt, too_few_users, better, worse, too_small_to_matter, undecided
+    code: str  # sample_ratio, misdealt, too_few_users, no_outcomes, better, worse, too_small_to_matter, undecided
     text: str
 
 
@@ -139,7 +139,7 @@ def read_live_test(
     path = None if broken else _path(users, profile, share=share, champion=champion, challenger=challenger)
     groups = [users.outcome[settled & (users.arm == arm)] for arm in (CHAMPION, CHALLENGER)]
     unpaired = welch(*groups) if not broken and min(map(len, groups)) > 1 else None
-    call, reason = _call(path, profile, int(settled.sum()))
+    call, reason = _call(path, profile, int(settled.sum()), has_outcomes=bool(users.outcome[settled].any()))
     return LiveResult(
         call=Call.INVALID if broken else call,
         reasons=broken or (reason,),
@@ -196,11 +196,16 @@ def _path(
     return replace(path, mean=back(path.mean), lower=back(path.lower), upper=back(path.upper))
 
 
-def _call(path: SequentialPath | None, profile: LiveProfile, settled: int) -> tuple[Call, Reason]:
+def _call(
+    path: SequentialPath | None, profile: LiveProfile, settled: int, *, has_outcomes: bool
+) -> tuple[Call, Reason]:
     least, wish = profile.sequential.n_min, profile.effect_of_interest
     if path is None or settled < least:
         text = f"{settled:,} users are settled; looks begin at {least:,}"
         return Call.CONTINUE, Reason(code="too_few_users", text=text)
+    if not has_outcomes:
+        text = f"none of {settled:,} settled users has an outcome: see what counts as one, and whether events arrive"
+        return Call.CONTINUE, Reason(code="no_outcomes", text=text)
     mean, lower, upper = path.mean[-1], path.lower[-1], path.upper[-1]
     told = f"{mean:+.4f} [{lower:+.4f}, {upper:+.4f}] in outcome rate, {settled:,} users"
     if lower > 0:

@@ -73,6 +73,7 @@ def test_the_mean_is_the_difference_of_the_rates(share: float):
         ((0.3, 0.3), 600, Call.CONTINUE, "undecided"),
         ((0.5, 0.5), 150_000, Call.STOP, "too_small_to_matter"),
         ((0.2, 0.7), 80, Call.CONTINUE, "too_few_users"),
+        ((0.0, 0.0), 600, Call.CONTINUE, "no_outcomes"),
     ],
 )
 def test_calls(rates: tuple[float, float], num: int, expected: Call, reason: str):
