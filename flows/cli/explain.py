@@ -51,14 +51,13 @@ def explain(
         reference = versions.download_bundle(model_name, chosen.version, settings.artifacts)
     from components.data import queries
     from components.serving.explaining import explain
-    from components.serving.loaded import JUDGED_TAG
+    from components.serving.loaded import excludes_seen
     from components.serving.scorer import load_scorer
     from flows.warehouse import warehouse
 
     scorer = load_scorer(reference.path)
     had = _typed(history, scorer) if history is not None else _of_user(str(user))
-    excludes_seen = chosen.tags.get(JUDGED_TAG, "true").lower() != "false"
-    found = explain(scorer, item, had, excludes_seen=excludes_seen)
+    found = explain(scorer, item, had, excludes_seen=excludes_seen(chosen))
     trained_until = datetime.fromisoformat(scorer.bundle.facts.train_end)
     popularity = queries.item_popularity(warehouse(), item, before=trained_until)
     whose = f"user {user}" if user is not None else "this history"
@@ -75,23 +74,21 @@ def explain(
 
 
 def _of_user(user: str) -> History:
-    """What the user's next list is made from: their sequence in the online store. Raises UnknownUser."""
-    from components.data import cycles, queries
+    """What the user's next list is made from: their sequence online, pushed events with it. Raises UnknownUser."""
+    from components.data import queries
+    from components.features.store.live import make_ready
     from components.features.store.opening import open_store
     from components.serving.loaded import History
-    from components.serving.online import known_sequences
+    from components.serving.online import known_features
     from flows.settings import load_settings
     from flows.warehouse import warehouse
 
-    as_of = max((cycle.as_of for cycle in cycles.cycles(warehouse())), default=datetime.now(UTC))
-    online = known_sequences(
-        open_store(load_settings().feast_home),
-        [user],
-        as_of=as_of,
-        max_age=_ANY_AGE,
-        known_users=queries.user_ids(warehouse()),
-    )
-    return History(item_ids=online["item_ids"].iloc[0], times=online["times"].iloc[0])
+    store = open_store(load_settings().feast_home)
+    make_ready(store)
+    (row,) = known_features(
+        store, [user], as_of=datetime.now(UTC), max_age=_ANY_AGE, known_users=queries.user_ids(warehouse())
+    ).itertuples()
+    return History(item_ids=row.item_ids, times=row.times)
 
 
 def _typed(history: str, scorer: Scorer) -> History:
