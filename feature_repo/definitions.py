@@ -16,6 +16,7 @@ OFFLINE = Path(os.environ["RECLOOP_FEAST_HOME"]) / "offline"
 TAGS = {"feature_set": os.environ.get("RECLOOP_FEATURE_SET", "")}
 
 user = Entity(name="user", join_keys=["user_id"], value_type=ValueType.STRING)
+scoring_run = Entity(name="scoring_run", join_keys=["scoring_run"], value_type=ValueType.STRING)
 item = Entity(name="item", join_keys=["item_id"], value_type=ValueType.STRING)
 
 
@@ -79,6 +80,22 @@ user_live = FeatureView(
     online=True,
 )
 
+user_recommendations = FeatureView(
+    name="user_recommendations",  # lists of batch scoring: a row a run and user, read for the run that is served
+    entities=[scoring_run, user],
+    schema=[
+        Field(name="scoring_run", dtype=String),
+        Field(name="user_id", dtype=String),
+        Field(name="listed_item_ids", dtype=Array(String)),  # best first
+        Field(name="listed_scores", dtype=Array(Float32)),
+        # JSON: model_version, bundle, feature_set, features_as_of, scored_at; one value, since each costs a row online
+        Field(name="list_made_by", dtype=String),
+    ],
+    source=PushSource(name="recommendation_lists", batch_source=parquet("user_recommendations")),
+    ttl=None,
+    online=True,
+)
+
 item_content_audio = item_content("audio")
 item_content_image = item_content("image")
 item_content_metadata = item_content("metadata")
@@ -88,6 +105,7 @@ recommender_v1 = FeatureService(name="recommender_v1", features=[user_sequence],
 recommender_live_v1 = FeatureService(
     name="recommender_live_v1", features=[user_sequence, user_live], tags=TAGS
 )
+recommendations_v1 = FeatureService(name="recommendations_v1", features=[user_recommendations], tags=TAGS)
 tokenizer_v1 = FeatureService(
     name="tokenizer_v1",
     features=[item_content_audio, item_content_image, item_content_metadata, item_content_text],

@@ -9,22 +9,28 @@ served again.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, RowMapping, func, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, RowMapping, insert, select
 
-from components.data.columns import micros, nullable
+from components.data.list_rows import (
+    LIST_COLUMNS,
+    Lists,
+    columns_of,
+    insert_lists,
+    insert_new,
+    whole_lists,
+)
 from components.data.moments import Clock, from_micros, to_micros, utc_now
 from components.data.schema import recommendation_runs, recommendations, served_runs
 from components.data.warehouse import reading, writing
 from components.faults import crash_point
 
-LIST_COLUMNS = ("user_id", "rank", "item_id", "score", "features_as_of", "scored_at")
+NEW_USER = ""  # whose list everybody gets who has none: that of an empty history
 _ROWS_A_TRANSACTION = 100_000
 
 
@@ -55,7 +61,7 @@ class ServedRun:
     at: datetime
 
 
-def write_lists(engine: Engine, run: ScoringRun, lists: pd.DataFrame, *, now: Clock = utc_now) -> int:
+def write_lists(engine: Engine, run: ScoringRun, lists: Lists, *, now: Clock = utc_now) -> int:
     """Add lists to a run; returns how many rows are new. The same lists again add nothing.
 
     `lists` holds LIST_COLUMNS: user_id, rank (from 1), item_id, score, features_as_of and scored_at (moments
@@ -65,15 +71,12 @@ def write_lists(engine: Engine, run: ScoringRun, lists: pd.DataFrame, *, now: Cl
     Raises ScoringMismatch if the run has begun with another version, bundle or feature set, ValueError if a
     column is missing or a user's rows do not stand together.
     """
-    if lacking := [name for name in LIST_COLUMNS if name not in lists.columns]:
-        raise ValueError(f"lists have no column {lacking[0]!r}; they hold {', '.join(LIST_COLUMNS)}")
-    num_new = 0
+    columns, num_new = columns_of(lists), 0
     with writing(engine, "recommendations") as connection:
         _begin(connection, run, is_batch=True, now=now)
-    for chunk in _whole_lists(lists):
-        rows = _rows(run, chunk)
+    for rows in whole_lists(columns["user_id"], _ROWS_A_TRANSACTION):
         with writing(engine, "recommendations") as connection:
-            num_new += _add(connection, rows)
+            num_new += insert_lists(connection, columns, rows, run=run.run, model_version=run.model_version)
             crash_point("recommendations:before-commit")
     return num_new
 
@@ -157,17 +160,17 @@ def record_list(
         bundle=bundle,
         feature_set=feature_set,
     )
-    common: dict[str, Any] = {"run": run.run, "user_id": user_id, "model_version": model_version}
-    common["scored_at"] = at
-    common["features_as_of"] = None if features_as_of is None else to_micros(features_as_of)
-    rows = [
-        common | {"item_id": item_id, "rank": rank, "score": float(score)}
-        for rank, (item_id, score) in enumerate(zip(item_ids, scores, strict=True), start=1)
-    ]
-    if rows:
+    if len(item_ids) != len(scores):
+        raise ValueError(f"{len(item_ids)} items and {len(scores)} scores: the shorter list lacks some")
+    as_of, number = None if features_as_of is None else to_micros(features_as_of), len(item_ids)
+    common = {"run": run.run, "user_id": user_id, "model_version": model_version}
+    common |= {"scored_at": at, "features_as_of": as_of}  # type: ignore[dict-item]
+    columns = {"item_id": item_ids, "rank": range(1, number + 1), "score": [float(score) for score in scores]}
+    columns |= {name: [value] * number for name, value in common.items()}  # type: ignore[dict-item]
+    if number:
         with writing(engine, "recommendations") as connection:
             _begin(connection, run, is_batch=False, now=now)
-            _add(connection, rows)
+            insert_new(connection, tuple(columns), list(columns.values()))
 
 
 def _begin(connection: Connection, run: ScoringRun, *, is_batch: bool, now: Clock) -> None:
@@ -183,41 +186,6 @@ def _begin(connection: Connection, run: ScoringRun, *, is_batch: bool, now: Cloc
     row: dict[str, Any] = {"run": run.run, "model_version": run.model_version, "bundle": run.bundle}
     row |= {"feature_set": run.feature_set, "is_batch": is_batch, "begun_at": to_micros(now())}
     connection.execute(insert(recommendation_runs).values(row))
-
-
-def _add(connection: Connection, rows: list[dict[str, Any]]) -> int:
-    """Insert what is not there; returns how much that was."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    count = select(func.count()).where(recommendations.c.run == rows[0]["run"])
-    before = connection.execute(count).scalar_one()
-    connection.execute(dialect.insert(recommendations).on_conflict_do_nothing(), rows)
-    return connection.execute(count).scalar_one() - before
-
-
-def _whole_lists(lists: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Runs of rows of about _ROWS_A_TRANSACTION that end where a user's rows end."""
-    users = lists["user_id"].to_numpy(dtype=object)
-    starts = [0, *(n for n in range(1, len(users)) if users[n] != users[n - 1]), len(users)]
-    if len(starts) - 1 != len(set(users.tolist())):
-        raise ValueError("the rows of a user do not stand together; sort the lists by user_id and rank")
-    begin = 0
-    for end in starts[1:]:
-        if end - begin >= _ROWS_A_TRANSACTION or end == len(users):
-            if end > begin:
-                yield lists.iloc[begin:end]
-            begin = end
-
-
-def _rows(run: ScoringRun, lists: pd.DataFrame) -> list[dict[str, Any]]:
-    columns = [
-        *(nullable(lists[name]) for name in LIST_COLUMNS[:4]),
-        *(micros(lists[name]) for name in LIST_COLUMNS[4:]),
-    ]
-    common = {"run": run.run, "model_version": run.model_version}
-    return [
-        dict(zip(LIST_COLUMNS, values, strict=True)) | common
-        for values in zip(*(column.tolist() for column in columns), strict=True)
-    ]
 
 
 def _serve(connection: Connection, run: str, action: str, now: Clock) -> ServedRun:

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 from components.data import recommendations as module
+from components.data.list_rows import whole_lists
 from components.data.recommendations import (
     NoLists,
     ScoringMismatch,
@@ -134,7 +135,7 @@ def test_one_list_on_demand_neither_shows_among_the_served_nor_clashes_with_itse
 def test_many_lists_go_in_several_transactions_of_whole_lists(engine: Engine, monkeypatch):
     monkeypatch.setattr(module, "_ROWS_A_TRANSACTION", 5)
     many = lists(*(f"u{n:03d}" for n in range(40)), length=3)
-    sizes = [len(chunk) for chunk in module._whole_lists(many)]
+    sizes = [rows.stop - rows.start for rows in whole_lists(many["user_id"].tolist(), 5)]
     assert (sum(sizes), set(sizes)) == (120, {6})
     assert write_lists(engine, run_of("3"), many) == 120
 
@@ -142,6 +143,7 @@ def test_many_lists_go_in_several_transactions_of_whole_lists(engine: Engine, mo
 WRITE = """
 import sys
 from components.data import recommendations as module
+from components.data.list_rows import whole_lists
 from components.data.warehouse import open_warehouse
 from tests.data.test_recommendations import lists, run_of
 module._ROWS_A_TRANSACTION = 4

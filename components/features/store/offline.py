@@ -27,7 +27,7 @@ from components.features.sequences import LIST_COLUMNS, SEQUENCE_SCHEMA, sequenc
 from components.features.store.vector_versions import latest_elsewhere, merge_vectors
 from components.features.vectors import MODALITIES, ItemVectors
 
-USER_SEQUENCE, USER_LIVE = "user_sequence", "user_live"
+USER_SEQUENCE, USER_LIVE, USER_LISTS = "user_sequence", "user_live", "user_recommendations"
 _MOMENT = pa.timestamp("us", tz="UTC")
 STORED_SEQUENCE = SEQUENCE_SCHEMA.append(pa.field("cut_us", pa.int64()))
 STORED_VECTOR = pa.schema(
@@ -52,6 +52,18 @@ STORED_LIVE = pa.schema(  # nothing is written: pushed events come back through 
     ]
 )
 
+STORED_LISTS = pa.schema(  # nothing is written: the lists of a run are an artifact of their own
+    [
+        ("scoring_run", pa.string()),
+        ("user_id", pa.string()),
+        ("listed_item_ids", pa.list_(pa.string())),
+        ("listed_scores", pa.list_(pa.float32())),
+        ("list_made_by", pa.string()),
+        ("event_timestamp", _MOMENT),
+        ("created_timestamp", _MOMENT),
+    ]
+)
+
 
 def item_view(modality: str) -> str:
     return f"item_content_{modality}"
@@ -60,12 +72,17 @@ def item_view(modality: str) -> str:
 def lay_out(home: Path) -> None:
     """A folder for every view with an empty file in it: Feast cannot read a view that has no file at all."""
     schemas = {item_view(modality): STORED_VECTOR for modality in MODALITIES}
-    schemas |= {USER_SEQUENCE: STORED_SEQUENCE, USER_LIVE: STORED_LIVE}
+    schemas |= {USER_SEQUENCE: STORED_SEQUENCE, USER_LIVE: STORED_LIVE, USER_LISTS: STORED_LISTS}
     for view, schema in schemas.items():
         path = _folder(home, view) / "empty.parquet"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, schema.empty_table())
+
+
+def latest_sequences(home: Path) -> Path | None:
+    """The file of the newest cut: one row a user who had any event before it; None before the first."""
+    return max((_folder(home, USER_SEQUENCE)).glob("cut-*.parquet"), default=None)
 
 
 def write_user_sequences(home: Path, sequences: pd.DataFrame) -> None:
