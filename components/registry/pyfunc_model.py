@@ -29,6 +29,8 @@ class Recommender(PythonModel):
         from components.serving.scorer import load_scorer
 
         self.scorer = load_scorer(context.artifacts["bundle"])
+        # as the version was judged; versions that were registered before this was kept left seen items out
+        self.exclude_seen = bool((context.model_config or {}).get("exclude_seen", True))
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
@@ -40,7 +42,7 @@ class Recommender(PythonModel):
         histories = model_input
         if "user_id" not in histories:
             histories = histories.assign(user_id=[str(row) for row in range(len(histories))])
-        return self.scorer.recommend(histories, k=(params or {})["k"])
+        return self.scorer.recommend(histories, k=(params or {})["k"], exclude_seen=self.exclude_seen)
 
 
 def _find_recloop() -> None:

@@ -35,6 +35,7 @@ from components.registry.versions import (
     VERDICT_TAG,
     RegisteredVersion,
     aliases,
+    excludes_seen,
     facts_of,
     fetch_bundle,
     get_version,
@@ -104,7 +105,7 @@ def register_bundle(
         wanted[STARTER_TAG] = registered.started_by or started_by or ""  # the first starter stays the starter
         _retag(client, registered, {name: value for name, value in wanted.items() if value}, card)
     else:
-        logged = _log_once(client, bundle, run)
+        logged = _log_once(client, bundle, run, wanted)
         crash_point("register:after-log")
         _ensure_model(client, model_name)
         crash_point("register:after-model")
@@ -156,7 +157,9 @@ def _retag(client: MlflowClient, registered: RegisteredVersion, wanted: Mapping[
         crash_point("register:after-tag")
 
 
-def _log_once(client: MlflowClient, bundle: Bundle, run: TrackingRun) -> LoggedModel:
+def _log_once(
+    client: MlflowClient, bundle: Bundle, run: TrackingRun, tags: Mapping[str, str]
+) -> LoggedModel:
     """The READY logged model that holds this bundle, whole; uploaded if there is none.
 
     What an interrupted upload left, or damage, is deleted: no version was made of it.
@@ -174,19 +177,22 @@ def _log_once(client: MlflowClient, bundle: Bundle, run: TrackingRun) -> LoggedM
         model_type="recommender",
     )
     crash_point("register:after-pending")
-    _upload(client, model, bundle, run)
+    _upload(client, model, bundle, run, exclude_seen=excludes_seen(tags))
     crash_point("register:after-upload")
     _read_back(model, bundle)
     return client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
 
 
-def _upload(client: MlflowClient, model: LoggedModel, bundle: Bundle, run: TrackingRun) -> None:
+def _upload(
+    client: MlflowClient, model: LoggedModel, bundle: Bundle, run: TrackingRun, *, exclude_seen: bool
+) -> None:
     with tempfile.TemporaryDirectory(prefix="recloop-") as folder:
         local = Path(folder) / "model"
         mlflow.pyfunc.save_model(
             path=str(local),
             python_model=str(_MODEL_FILE),
             artifacts={"bundle": str(bundle.path)},
+            model_config={"exclude_seen": exclude_seen},  # as it was judged
             signature=SIGNATURE,
             input_example=_input_example(bundle),
             pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ BUNDLE_TAG, VERDICT_TAG = "recloop.bundle", "recloop.verdict"
 APPROVAL_TAG, APPROVED = "validation_status", "approved"
 APPROVER_TAG = "approved_by"  # a reviewer writes it; MLflow keeps no author of a tag
 STARTER_TAG = "recloop.started_by"
+JUDGED_TAG = "recloop.filter_seen"  # whether its replay left seen items out; absent: it did
 
 
 class NoSuchVersion(Exception):
@@ -51,6 +53,11 @@ class RegisteredVersion:
         return self.tags.get(VERDICT_TAG)
 
     @property
+    def excludes_seen(self) -> bool:
+        """Whether items of the history are left out of its lists: as it was judged, so it is served."""
+        return excludes_seen(self.tags)
+
+    @property
     def is_approved(self) -> bool:
         """Whether a reviewer has approved it in MLflow's UI."""
         return self.tags.get(APPROVAL_TAG, "").strip().lower() == APPROVED
@@ -64,6 +71,11 @@ class RegisteredVersion:
     def started_by(self) -> str | None:
         """Who started the run that made it."""
         return self.tags.get(STARTER_TAG, "").strip() or None
+
+
+def excludes_seen(tags: Mapping[str, str]) -> bool:
+    """What a version's tags say of items of the history: left out, unless it was judged with them."""
+    return tags.get(JUDGED_TAG, "true").lower() != "false"
 
 
 @reaching_tracking()

@@ -31,7 +31,10 @@ class Following:
 
 
 class Follower:
-    """Keeps `current` at what `target`, an alias or a version number, names."""
+    """Keeps `current` at what `target`, an alias or a version number, names.
+
+    `is_current` tells whether what a version was told of beside its bundle still holds; if not, it is loaded anew.
+    """
 
     def __init__(
         self,
@@ -40,10 +43,12 @@ class Follower:
         target: str,
         load: Callable[[RegisteredVersion], LoadedVersion],
         poll_seconds: float,
+        is_current: Callable[[LoadedVersion], bool] = lambda loaded: True,
         on_swap: Callable[[LoadedVersion | None, LoadedVersion], None] = lambda old, new: None,
     ) -> None:
         self.model_name, self.target = model_name, target
         self._load, self._poll_seconds, self._on_swap = load, poll_seconds, on_swap
+        self._is_current = is_current
         self._following = Following()
         self._retry_at, self._pause = 0.0, poll_seconds
         self._end = threading.Event()
@@ -75,7 +80,7 @@ class Follower:
         loaded = self.current
         if registered is None:
             self._note(problem=f"no version of {self.model_name} is {self.target}")
-        elif loaded is not None and _is_same(loaded, registered):
+        elif loaded is not None and _is_same(loaded, registered) and self._is_current(loaded):
             self._pause, self._retry_at = self._poll_seconds, 0.0
             self._note(problem="")
         elif time.monotonic() >= self._retry_at:

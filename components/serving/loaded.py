@@ -10,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from jaxtyping import Bool, Int
 
 from components.recommender.arm import Arm, Histories
 from components.registry import versions
 from components.registry.bundle import Bundle
 from components.registry.versions import RegisteredVersion
+from components.serving.new_items import NewItems, latest_new_items, read_new_items
 from components.serving.scorer import load_scorer
 
-JUDGED_TAG = "recloop.filter_seen"  # whether its replay left seen items out; absent: it did
 STRANGER = "\0stranger"  # stands in the catalogue for every item that the version does not know
 _WARM_UP_ROUNDS = 2
 
@@ -52,6 +53,7 @@ class LoadedVersion:
     categories: Mapping[str, Sequence[str]]  # of each item that has any
     available_since: Mapping[str, int]  # epoch microseconds; an item that is not in it counts as available
     excludes_seen: bool  # as it was judged
+    new_items: str | None = None  # digest of what it was told of items that came after its training
     place: Mapping[str, int] = field(repr=False)  # row of an item
 
     @property
@@ -64,6 +66,11 @@ class LoadedVersion:
         catalogue = np.append(self.item_ids, np.array([STRANGER], dtype=object))
         catalogue.flags.writeable = False
         return catalogue
+
+    @cached_property
+    def arrow_item_ids(self) -> pa.Array:
+        """The same ids without the stranger, as arrow looks them up."""
+        return pa.array(self.item_ids.tolist(), pa.string())
 
     @cached_property
     def _of_category(self) -> Mapping[str, Int[np.ndarray, "_"]]:
@@ -112,21 +119,30 @@ class LoadedVersion:
         )
 
 
-def excludes_seen(registered: RegisteredVersion) -> bool:
-    """Whether its lists leave out what the user has seen: as it was judged."""
-    return registered.tags.get(JUDGED_TAG, "true").lower() != "false"
-
-
 def load_version(
     registered: RegisteredVersion, *, artifacts: Path, available_since: Mapping[str, int]
 ) -> LoadedVersion:
     """Fetch a version's bundle unless it is here, check every byte, open it and make it answer.
 
-    Raises NoSuchVersion, ArtifactDamaged, BundleMismatch, CheckpointMismatch, TrackingUnreachable, and
-    VersionUnusable if its lists are not ranked, or hold what was never in its catalogue.
+    It is told the newest IDs that batch scoring gave to items that came after its training. Raises
+    NoSuchVersion, ArtifactDamaged, BundleMismatch, CheckpointMismatch, TrackingUnreachable, and VersionUnusable if
+    its lists are not ranked, or hold what was never in its catalogue.
     """
     reference = versions.download_bundle(registered.name, registered.version, artifacts)
-    scorer = load_scorer(reference.path)
+    found = latest_new_items(artifacts, reference.digest)
+    new = read_new_items(found) if found else None
+    return loaded_version(registered, reference.path, new=new, available_since=available_since)
+
+
+def loaded_version(
+    registered: RegisteredVersion,
+    bundle_path: Path | str,
+    *,
+    new: NewItems | None,
+    available_since: Mapping[str, int],
+) -> LoadedVersion:
+    """A version from a bundle that is here, told of these new items. Raises as `load_version` does."""
+    scorer = load_scorer(bundle_path, new=new)
     told = scorer.bundle.items()
     loaded = LoadedVersion(
         name=registered.name,
@@ -135,9 +151,10 @@ def load_version(
         arm=scorer.arm,
         item_ids=scorer.item_ids,
         titles={item: title or item for item, title in scorer.titles.items()},
-        categories=_categories(told),
+        categories=_categories(told if new is None else pd.concat([told, new.items])),
         available_since=available_since,
-        excludes_seen=excludes_seen(registered),
+        excludes_seen=registered.excludes_seen,
+        new_items=new.digest if new is not None else None,
         place={item: row for row, item in enumerate(scorer.item_ids)},
     )
     _warm_up(loaded)

@@ -13,6 +13,11 @@ from components.serving.loaded import History, LoadedVersion
 _SIZES = (10, 20, 50, 100, 200, 400)  # places that the arm is asked for: never a matter of who else asks
 
 
+def places_asked(places: int) -> int:
+    """How many places an arm is asked for where so many are wanted."""
+    return next((size for size in _SIZES if size >= places), places)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Query:
     """What a list must be like."""
@@ -26,9 +31,7 @@ class Query:
     @property
     def kind(self) -> tuple[int, bool, frozenset[str], datetime | None]:
         """Queries of one kind can be asked in one call; excluded items are dropped from a longer list."""
-        places = self.k + len(self.exclude)
-        size = next((size for size in _SIZES if size >= places), places)
-        return size, self.exclude_seen, self.categories, self.available_at
+        return places_asked(self.k + len(self.exclude)), self.exclude_seen, self.categories, self.available_at
 
 
 @dataclass(frozen=True, kw_only=True)

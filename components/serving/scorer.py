@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from components.recommender.arm import Arm, Histories
+from components.recommender.arm import Arm, Histories, takes_ids
 from components.recommender.loading import load_arm
-from components.registry.bundle import Bundle, open_bundle
+from components.registry.bundle import Bundle, BundleMismatch, open_bundle
+from components.serving.new_items import NewItems
 
 LIST_COLUMNS = ("user_id", "rank", "item_id", "title", "score", "bundle")
 
@@ -82,20 +83,39 @@ class Scorer:
         )
 
 
-def load_scorer(bundle_path: Path | str) -> Scorer:
-    """Open a bundle, every byte checked, and make it answer.
+def load_scorer(bundle_path: Path | str, *, new: NewItems | None = None) -> Scorer:
+    """Open a bundle, every byte checked, and make it answer; `new` are items that came after its training.
 
     Raises ArtifactDamaged, BundleMismatch, and CheckpointMismatch if this code cannot read the arm.
     """
     bundle = open_bundle(bundle_path)
     items = bundle.items()
-    return Scorer(
+    scorer = Scorer(
         bundle=bundle,
         arm=load_arm(bundle.arm_path),
         item_ids=items["item_id"].to_numpy(dtype=object),
         titles={
             item_id: title or "" for item_id, title in zip(items["item_id"], items["title"], strict=True)
         },
+    )
+    return scorer if new is None else _told_of(scorer, new)
+
+
+def _told_of(scorer: Scorer, new: NewItems) -> Scorer:
+    """The same weights over more items. Items of another bundle are refused: their IDs may be another's."""
+    if new.bundle != scorer.bundle.digest:
+        raise BundleMismatch(
+            f"new items {new.digest[:12]} were identified for bundle {new.bundle[:12]}, not for "
+            f"{scorer.bundle.digest[:12]}. `recloop score` identifies them for the version that it scores with."
+        )
+    if not takes_ids(scorer.arm):
+        return scorer
+    titles = dict(zip(new.items["item_id"], new.items["title"].fillna(""), strict=True))
+    return replace(
+        scorer,
+        arm=scorer.arm.with_ids(new.item_ids, new.codes),
+        item_ids=np.array(sorted({*scorer.item_ids.tolist(), *new.item_ids.tolist()}), dtype=object),
+        titles=titles | scorer.titles,
     )
 
 

@@ -24,6 +24,7 @@ from components.serving.intake import Intake, Taken
 from components.serving.loaded import LoadedVersion, load_version
 from components.serving.messages import PostedEvent, TakenEvent
 from components.serving.metrics import ServerMetrics
+from components.serving.new_items import latest_new_items
 from components.serving.page import item_images
 from components.serving.recommending import Recommending
 from components.serving.refusals import RequestRefused, not_ready, overloaded
@@ -155,10 +156,16 @@ class Service:
             target=target,
             load=load,
             poll_seconds=self.config.poll_seconds,
+            is_current=self._knows_new_items,
             on_swap=lambda old, new: self.metrics.swapped(variant, old, new),
         )
         self.metrics.watch_follower(variant, lambda: follower.following)
         return follower
+
+    def _knows_new_items(self, loaded: LoadedVersion) -> bool:
+        """Whether it was told of the newest items that batch scoring identified for it."""
+        found = latest_new_items(self.config.artifacts, loaded.digest)
+        return loaded.new_items == (found.digest if found else None)
 
     def _note_exposures(self) -> Shadow | None:
         if self.config.exposures is None:

@@ -51,13 +51,12 @@ def explain(
         reference = versions.download_bundle(model_name, chosen.version, settings.artifacts)
     from components.data import queries
     from components.serving.explaining import explain
-    from components.serving.loaded import excludes_seen
     from components.serving.scorer import load_scorer
     from flows.warehouse import warehouse
 
     scorer = load_scorer(reference.path)
     had = _typed(history, scorer) if history is not None else _of_user(str(user))
-    found = explain(scorer, item, had, excludes_seen=excludes_seen(chosen))
+    found = explain(scorer, item, had, excludes_seen=chosen.excludes_seen)
     trained_until = datetime.fromisoformat(scorer.bundle.facts.train_end)
     popularity = queries.item_popularity(warehouse(), item, before=trained_until)
     whose = f"user {user}" if user is not None else "this history"

@@ -48,7 +48,6 @@ def recommend(
     from components.data import queries
     from components.features.store.live import make_ready
     from components.features.store.opening import open_store
-    from components.serving.loaded import excludes_seen
     from components.serving.online import recommend_users
     from components.serving.scorer import load_scorer
     from flows.warehouse import warehouse
@@ -64,7 +63,7 @@ def recommend(
         k=k,
         known_users=queries.user_ids(warehouse()),
         refuse_stale=max_age_days is not None,
-        exclude_seen=excludes_seen(champion),
+        exclude_seen=champion.excludes_seen,
     )
     _note(answer, user, champion)
     console.print(

@@ -145,6 +145,12 @@ def _serving(asked: Asked) -> list[Figures]:
     return [{"data": "made-up", **serving()}]
 
 
+def _batch_scoring(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.batch_scoring import batch_scoring
+
+    return [{"data": "made-up", **batch_scoring()}]
+
+
 def _table(asked: Asked) -> list[Figures]:
     from tests.benchmarks.table import write_table
 
@@ -174,6 +180,7 @@ PARTS: dict[str, Callable[[Asked], list[Figures]]] = {
     "replay": _replay,
     "ranking_peers": _ranking_peers,
     "serving": _serving,
+    "batch_scoring": _batch_scoring,
     "level": _level,
     "intervals": _intervals,
     "power": _power,

@@ -81,8 +81,8 @@ def prepare(home: Path, num_items: int) -> None:
     materialize(store, end=now.to_pydatetime())
 
 
-def untrained_bundle(home: Path, num_items: int) -> Path:
-    """The arm that ships, after one pass over a handful of users."""
+def untrained_bundle(home: Path, num_items: int, codes: np.ndarray | None = None) -> Path:
+    """The arm that ships, after one pass over a handful of users; by default no two items share a last code."""
     from components.recommender.arms.mmgrec import train_mmgrec
     from components.recommender.presets import default_mmgrec
     from components.recommender.sequences import TrainingSequences
@@ -90,9 +90,9 @@ def untrained_bundle(home: Path, num_items: int) -> Path:
 
     rng = np.random.default_rng(0)
     item_ids = np.array([f"{item:06d}" for item in range(num_items)], dtype=object)
-    codes = np.stack(
-        [np.arange(num_items) // 47 % 256, rng.integers(0, 256, num_items), np.arange(num_items)], axis=1
-    )
+    if codes is None:
+        columns = [np.arange(num_items) // 47 % 256, rng.integers(0, 256, num_items), np.arange(num_items)]
+        codes = np.stack(columns, axis=1)
     config = default_mmgrec("sparse")
     seen = rng.integers(0, num_items, (50, EVENTS_EACH))
     sequences = TrainingSequences.from_lists([item_ids[row].tolist() for row in seen], item_ids=item_ids)
