@@ -19,6 +19,7 @@ from components.recommender.networks.mixer_networks import child_log_probs
 from components.recommender.networks.tuple_head import TupleHead
 
 PADDED_UP_TO = 3.0  # times as many places as children: beyond it, children are picked out first
+CHOICES_FROM = 0.25  # share of nodes with several children: below it, they are too, and only children cost nothing
 
 
 def beam_search(
@@ -51,7 +52,8 @@ def beam_search(
                 total = total.masked_fill(dead.gather(1, node), -torch.inf)
             continue
         is_wide = level.child.numel() > PADDED_UP_TO * float(level.num_children.sum())
-        child, scores = (_picked if is_wide else _padded)(head, level, depth, states, node, total)
+        is_rare = float((level.num_children > 1).float().mean()) < CHOICES_FROM
+        child, scores = (_picked if is_wide or is_rare else _padded)(head, level, depth, states, node, total)
         if dead is not None:
             scores = scores.masked_fill(dead.gather(1, child.clamp(min=0)), -torch.inf)
         kept = first_width if depth == 0 and first_width is not None else width
