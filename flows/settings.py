@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     webhook_url: str | None = Field(default=None, pattern=r"^https?://")  # by which another MLflow reaches it
     cost_per_hour: float | None = Field(default=None, ge=0)  # of this machine, in any currency
 
+    score_users_at_once: int = Field(default=4096, ge=1)  # users that batch scoring holds in memory
+
     device: Literal["cpu", "cuda"] = "cpu"  # what tokenizers and recommenders are trained on
     precision: Literal["fp32", "bf16"] = "fp32"  # of their matrix products
     compile: bool = False  # torch.compile; pays on a GPU

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 RETRAINING = "retraining"  # the lease that a retraining holds
+SCORING = "scoring"  # the lease that a batch scoring holds
 
 
 def refuse_if_retraining() -> None:

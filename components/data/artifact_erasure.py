@@ -37,7 +37,7 @@ Forgetting = Mapping[str, tuple[Count, Forget]]  # by kind of artifact
 def artifact_places(engine: Engine, root: Path, user_id: str, forgetting: Forgetting) -> tuple[Place, ...]:
     """A place for each kind of artifact that may hold users, besides snapshots, parents before children.
 
-    `forgetting` tells how other rooms' kinds are read and rewritten; checked batches and logs are known here.
+    `forgetting` tells how other rooms' kinds are read and rewritten; checked batches, lists and logs are known here.
     """
     known: Forgetting = {**OWN, **forgetting}
     return tuple(
@@ -199,7 +199,17 @@ def _refused_of(refused: pd.DataFrame, user_id: str) -> pd.Series:
     )
 
 
+def _count_lists(folder: Path, user_id: str) -> int:
+    return sum(count_rows(part, user_id) for part in sorted(folder.glob("*.parquet")))
+
+
+def _forget_lists(folder: Path, user_id: str) -> None:
+    for part in sorted(folder.glob("*.parquet")):
+        drop_rows(part, user_id)
+
+
 OWN: Forgetting = {
+    "recommendations": (_count_lists, _forget_lists),
     "checked_batch": (_count_checked, _forget_checked),
     "logged": (
         lambda folder, user_id: count_rows(folder / "rows.parquet", user_id),

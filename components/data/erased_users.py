@@ -64,6 +64,12 @@ def any_erased(engine: Engine) -> bool:
         return connection.execute(select(erasures.c.user_key).limit(1)).first() is not None
 
 
+def erased_among(engine: Engine, users: Iterable[str]) -> set[str]:
+    """Those of these users of whom there is a tombstone."""
+    with reading(engine) as connection:
+        return _erased_among(connection, users)
+
+
 def without_erased_users(engine: Engine, checked: CheckedBatch) -> CheckedBatch:
     """The batch with the rows of erased users turned into quarantine rows that hold nothing of them.
 

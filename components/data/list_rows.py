@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from components.data.schema import recommendations
 
 LIST_COLUMNS = ("user_id", "rank", "item_id", "score", "features_as_of", "scored_at")
 _MOMENTS = frozenset({"features_as_of", "scored_at"})
-Lists = pd.DataFrame | pa.Table
+Lists: TypeAlias = "pd.DataFrame | pa.Table"
 Columns = Mapping[str, Sequence[Any]]  # of LIST_COLUMNS, moments in microseconds
 
 
@@ -27,9 +27,7 @@ def columns_of(lists: Lists) -> Columns:
         raise ValueError(f"lists have no column {lacking[0]!r}; they hold {', '.join(LIST_COLUMNS)}")
     if isinstance(lists, pa.Table):
         return {name: _from_arrow(lists[name], name in _MOMENTS) for name in LIST_COLUMNS}
-    return {
-        name: (micros if name in _MOMENTS else nullable)(lists[name]).tolist() for name in LIST_COLUMNS
-    }
+    return {name: (micros if name in _MOMENTS else nullable)(lists[name]).tolist() for name in LIST_COLUMNS}
 
 
 def whole_lists(users: Sequence[str], rows_at_once: int) -> Iterator[slice]:
@@ -66,7 +64,7 @@ def insert_new(connection: Connection, names: Sequence[str], columns: Sequence[S
     if is_postgresql:
         return connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows]).rowcount
     # the driver's own executemany: a dictionary a row costs SQLAlchemy four times what SQLite needs
-    compiled = statement.values({name: None for name in names}).compile(dialect=connection.dialect)
+    compiled = statement.values(dict.fromkeys(names)).compile(dialect=connection.dialect)
     assert compiled.positiontup is not None
     place = [names.index(name) for name in compiled.positiontup]
     ordered = [tuple(row[at] for at in place) for row in rows]

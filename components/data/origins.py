@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Engine, RowMapping, Select, and_, func, or_, select
 
 from components.data.moments import from_micros
-from components.data.schema import batches, events, items, recommendations, snapshots
+from components.data.schema import batches, events, items, recommendation_runs, recommendations, snapshots
 from components.data.warehouse import reading
 
 
@@ -31,6 +31,9 @@ class ListedItem:
     rank: int
     model_version: str
     at: datetime
+    run: str  # of scoring
+    feature_set: str  # digest; "" if not told
+    features_as_of: datetime | None
 
 
 def batches_of_snapshot(engine: Engine, digest: str) -> list[BatchOrigin]:
@@ -61,14 +64,28 @@ def listed_item(engine: Engine, user_id: str, item_id: str) -> ListedItem | None
     table = recommendations
     at = table.c.scored_at
     query = (
-        select(table.c.user_id, table.c.item_id, table.c.rank, table.c.model_version, at.label("at"))
+        select(
+            table.c.user_id,
+            table.c.item_id,
+            table.c.rank,
+            table.c.model_version,
+            at.label("at"),
+            table.c.run,
+            table.c.features_as_of,
+            recommendation_runs.c.feature_set,
+        )
+        .join(recommendation_runs, recommendation_runs.c.run == table.c.run)
         .where(and_(table.c.user_id == user_id, table.c.item_id == item_id))
         .order_by(at.desc())
         .limit(1)
     )
     with reading(engine) as connection:
         row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else ListedItem(**{**row, "at": from_micros(row["at"])})
+    if row is None:
+        return None
+    as_of = row["features_as_of"]
+    moments = {"at": from_micros(row["at"]), "features_as_of": None if as_of is None else from_micros(as_of)}
+    return ListedItem(**{**row, **moments})
 
 
 def _batches(engine: Engine, query: Select[tuple[object, ...]]) -> list[BatchOrigin]:

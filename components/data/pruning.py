@@ -1,8 +1,8 @@
 """Retention: published artifacts that are old and that nothing points to any more.
 
 Pointed to is: what the caller keeps (the bundles of registered versions), what a cycle on record, the
-promotion ledger, the alpha ledger or the lists that are served name, what a stage finished lately gave, and
-what any of these was made from. All else that is older than asked goes, with what the journal knows of it, so
+promotion ledger, the alpha ledger or the lists that are served name (or would be, after a rollback), what a stage
+finished lately gave, and what any of these was made from. All else that is older than asked goes, with what the journal knows of it, so
 that a stage that is asked for again works anew. Run it while no cycle runs: a plan does not know of work that
 begins after it.
 """
@@ -21,8 +21,8 @@ from sqlalchemy import Connection, Engine, delete, select
 
 from components.artifact import MANIFEST
 from components.data.artifact_erasure import REMOVED, forget_stages, remove_folder
+from components.data.list_runs import PrunableRun, drop_run, kept_runs, prunable_runs
 from components.data.moments import Clock, to_micros, utc_now
-from components.data.recommendations import current_run
 from components.data.schema import (
     alpha_ledger,
     cycles,
@@ -36,7 +36,7 @@ from components.data.warehouse import reading, writing
 from components.faults import crash_point
 
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
-_DAYS = "partitions"
+_DAYS, LISTS = "partitions", "recommendations"
 _LENGTH_IN_PAGE = 8  # characters of a digest at the end of a page's name
 
 
@@ -58,6 +58,7 @@ class PruningPlan:
     prunable: tuple[Prunable, ...]
     num_kept: int
     num_journal_entries: int  # that go with it
+    runs: tuple[PrunableRun, ...] = ()  # whose lists would go from the warehouse
 
     @property
     def size(self) -> int:
@@ -71,6 +72,7 @@ class _Published:
     digest: str
     parents: frozenset[str]
     path: Path
+    run: str = ""  # of batch scoring, whose lists it holds
 
 
 def plan_pruning(
@@ -89,11 +91,15 @@ def plan_pruning(
     """
     cutoff = now() - older_than
     found = list(_published(artifacts_root))
+    runs = prunable_runs(engine, begun_before=cutoff)
     with reading(engine) as connection:
-        pointed = keep | _pointed_to(connection, cutoff) | _served(engine)
+        pointed = keep | _pointed_to(connection, cutoff)
+        served = kept_runs(connection)
         came_from = dict(
             connection.execute(select(superseded.c.digest, superseded.c.successor)).tuples().all()
         )
+    pointed |= {digest for run in served for digest in (run.bundle, run.feature_set)}
+    pointed |= {entry.digest for entry in found if entry.run in {run.run for run in served}}
     kept = _reachable(found, pointed, came_from)
     young = {entry.digest for entry in found if _changed_at(entry.path) >= cutoff}
     kept |= _reachable(found, young, came_from)
@@ -108,6 +114,7 @@ def plan_pruning(
         prunable=old,
         num_kept=len(found) - sum(bool(entry.digest) and entry.kind != "partition" for entry in old),
         num_journal_entries=_num_entries(engine, old),
+        runs=runs,
     )
 
 
@@ -116,6 +123,9 @@ def prune(engine: Engine, plan: PruningPlan) -> PruningPlan:
 
     A kill leaves nothing half there: what is left goes with the next plan. Again removes nothing.
     """
+    for run in plan.runs:
+        drop_run(engine, run.run)
+        crash_point("prune:run-dropped")
     for entry in plan.prunable:
         with writing(engine, "artifacts") as connection:
             _forget(connection, entry)
@@ -153,11 +163,6 @@ def _pointed_to(connection: Connection, cutoff: datetime) -> set[str]:
     return {digest for text in texts for digest in _DIGEST.findall(text)}
 
 
-def _served(engine: Engine) -> set[str]:
-    served = current_run(engine)
-    return {served.run.bundle, served.run.feature_set} if served else set()
-
-
 def _published(root: Path) -> Iterator[_Published]:
     """Every published folder; one whose manifest cannot be read has its name for a digest, and no parents."""
     for folder in sorted(root.glob("[!.]*/[!.]*")):
@@ -166,9 +171,10 @@ def _published(root: Path) -> Iterator[_Published]:
         try:
             manifest = json.loads((folder / MANIFEST).read_text())
             digest, parents = manifest["digest"], frozenset(manifest["parents"].values())
+            run = str(manifest["config"].get("run", "")) if folder.parent.name == LISTS else ""
         except (OSError, ValueError, KeyError, TypeError):
-            digest, parents = folder.name, frozenset()
-        yield _Published(kind=folder.parent.name, digest=digest, parents=parents, path=folder)
+            digest, parents, run = folder.name, frozenset(), ""
+        yield _Published(kind=folder.parent.name, digest=digest, parents=parents, path=folder, run=run)
 
 
 def _reachable(

@@ -188,3 +188,16 @@ def user_ids(engine: Engine) -> set[str]:
     """All users with at least one event."""
     with reading(engine) as connection:
         return set(connection.execute(select(events.c.user_id).distinct()).scalars())
+
+
+def told_until(engine: Engine) -> datetime | None:
+    """How far in time what has landed reaches: the latest "now" of a batch, or past the last event if that is later.
+
+    None while nothing has landed.
+    """
+    with reading(engine) as connection:
+        as_of = connection.execute(
+            select(func.max(batches.c.as_of)).where(batches.c.state == "landed")
+        ).scalar()
+    ends = [event_time_quantile(engine, 1.0), None if as_of is None else from_micros(as_of)]
+    return max((end for end in ends if end is not None), default=None)

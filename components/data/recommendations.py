@@ -163,10 +163,14 @@ def record_list(
     if len(item_ids) != len(scores):
         raise ValueError(f"{len(item_ids)} items and {len(scores)} scores: the shorter list lacks some")
     as_of, number = None if features_as_of is None else to_micros(features_as_of), len(item_ids)
-    common = {"run": run.run, "user_id": user_id, "model_version": model_version}
-    common |= {"scored_at": at, "features_as_of": as_of}  # type: ignore[dict-item]
-    columns = {"item_id": item_ids, "rank": range(1, number + 1), "score": [float(score) for score in scores]}
-    columns |= {name: [value] * number for name, value in common.items()}  # type: ignore[dict-item]
+    common: dict[str, Any] = {"run": run.run, "user_id": user_id, "model_version": model_version}
+    common |= {"scored_at": at, "features_as_of": as_of}
+    columns: dict[str, Sequence[Any]] = {name: [value] * number for name, value in common.items()}
+    columns |= {"item_id": item_ids, "rank": range(1, number + 1), "score": [float(score) for score in scores]}
+        "item_id": item_ids,
+        "rank": range(1, number + 1),
+        "score": [float(score) for score in scores],
+    }
     if number:
         with writing(engine, "recommendations") as connection:
             _begin(connection, run, is_batch=False, now=now)

@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from components.data.origins import BatchOrigin, batches_of_item, batches_of_snapshot, listed_item
+from components.data.origins import (
+    BatchOrigin,
+    ListedItem,
+    batches_of_item,
+    batches_of_snapshot,
+    listed_item,
+)
 from components.registry.bundle import Bundle
 from components.registry.versions import RegisteredVersion, get_version
 
@@ -85,7 +91,7 @@ def lineage_of_recommendation(engine: Engine, model_name: str, user_id: str, ite
         )
     made_by = lineage(model_name, listed.model_version, engine)
     note = f"rank {listed.rank} for user {user_id} at {listed.at:%Y-%m-%d %H:%M}Z"
-    return Origin(kind="recommendation", id=item_id, made_from=(made_by,), note=note)
+    return Origin(kind="recommendation", id=item_id, made_from=(_scoring(listed), made_by), note=note)
 
 
 def lineage_of_item(engine: Engine, item_id: str, bundle: Bundle) -> Origin:
@@ -144,6 +150,16 @@ def _commit(tags: Mapping[str, str]) -> Origin | None:
         return None
     note = "and changes that were not committed" if commit.endswith(DIRTY) else ""
     return Origin(kind="commit", id=commit.removesuffix(DIRTY), note=note)
+
+
+def _scoring(listed: ListedItem) -> Origin:
+    """The run that scored the list, and the features that it was made from."""
+    known = listed.features_as_of
+    note = f"features as of {known:%Y-%m-%d %H:%M}Z" if known else "features of an age that was not told"
+    served = Origin(kind="feature_set", id=listed.feature_set, note=note) if listed.feature_set else None
+    return Origin(
+        kind="scoring", id=listed.run, made_from=(served,) if served else (), note="" if served else note
+    )
 
 
 def _batch(batch: BatchOrigin) -> Origin:

@@ -157,9 +157,7 @@ def _retag(client: MlflowClient, registered: RegisteredVersion, wanted: Mapping[
         crash_point("register:after-tag")
 
 
-def _log_once(
-    client: MlflowClient, bundle: Bundle, run: TrackingRun, tags: Mapping[str, str]
-) -> LoggedModel:
+def _log_once(client: MlflowClient, bundle: Bundle, run: TrackingRun, tags: Mapping[str, str]) -> LoggedModel:
     """The READY logged model that holds this bundle, whole; uploaded if there is none.
 
     What an interrupted upload left, or damage, is deleted: no version was made of it.

@@ -64,7 +64,7 @@ class BatchFigures:
     """What a run came to. Users are those with a list of their own."""
 
     num_users: int
-    num_lists_by_fallback: int  # of them: nothing that they had is known to the version
+    num_fallback: int  # of them: nothing that they had is known to the version
     num_items: int  # different items in all lists
     scored_at: str  # ISO 8601, UTC
 
@@ -128,9 +128,13 @@ def lists_of(version: LoadedVersion, chunk: pa.Table, run: BatchRun, scored_at: 
         "score": pa.array(ranked.scores[row, place].astype(np.float64)),
         "features_as_of": chunk["features_as_of"].take(pa.array(row)),
         "scored_at": pa.repeat(pa.scalar(scored_at, MOMENT), len(row)),
-        "fallback": pa.array(_fallbacks(version, histories.items, histories.start, histories.end)[row], _WORD),
+        "fallback": pa.array(
+            _fallbacks(version, histories.items, histories.start, histories.end)[row], _WORD
+        ),
     }
-    columns |= {name: pa.repeat(pa.scalar(value, pa.string()), len(row)).cast(_WORD) for name, value in common.items()}
+    columns |= {
+        name: pa.repeat(pa.scalar(value, pa.string()), len(row)).cast(_WORD) for name, value in common.items()
+    }
     return pa.table({field.name: columns[field.name] for field in LISTS}, schema=LISTS)
 
 
@@ -140,9 +144,7 @@ def read_parts(ref: ArtifactRef) -> Iterator[pa.Table]:
         yield pq.read_table(path, schema=LISTS)
 
 
-def _fallbacks(
-    version: LoadedVersion, items: np.ndarray, start: np.ndarray, end: np.ndarray
-) -> np.ndarray:
+def _fallbacks(version: LoadedVersion, items: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """[request] None where the version knows an item of the history, else why its list is that of an empty one."""
     known = np.concatenate([[0], np.cumsum(items < len(version.item_ids))])
     why = np.full(len(start), None, dtype=object)
@@ -201,7 +203,7 @@ def _figures(folder: Path, scored_at: datetime) -> BatchFigures:
         items.update(pc.unique(table["item_id"]).to_pylist())
     return BatchFigures(
         num_users=users,
-        num_lists_by_fallback=fallbacks,
+        num_fallback=fallbacks,
         num_items=len(items),
         scored_at=scored_at.isoformat(),
     )

@@ -118,5 +118,6 @@ def _chunk_of(states: Sequence[UserState]) -> pa.Table:
 
 def nobody() -> pa.Table:
     """One row without a history, under the empty id: what every user gets of whom nothing is known."""
-    return pa.table({"user_id": [""], "item_ids": [[]], "times": [[]], "features_as_of": [None]}, schema=CHUNK)
-
+    return pa.table(
+        {"user_id": [""], "item_ids": [[]], "times": [[]], "features_as_of": [None]}, schema=CHUNK
+    )

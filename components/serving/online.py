@@ -31,16 +31,16 @@ def recommend_users(
     as_of: datetime,
     max_age: timedelta,
     k: int,
+    exclude_seen: bool = True,
     known_users: Collection[str] = (),
     refuse_stale: bool = False,
-    exclude_seen: bool = True,
 ) -> pd.DataFrame:
     """The best `k` items of each user: the scorer's columns, and those of the features behind them.
 
     The latter are feature_set (digest of the set online, "" if not known), features_as_of (until when events are
     known: the last cut or a later pushed event), age (`as_of` − features_as_of), and stale: older than `max_age`, or
-    later than `as_of`. `known_users` are the ids of the warehouse, to name the nearest in a message. Raises
-    UnknownUser, and StaleFeatures if `refuse_stale`.
+    later than `as_of`. `exclude_seen`: as the version was judged. `known_users` are the ids of the warehouse, to
+    name the nearest in a message. Raises UnknownUser, and StaleFeatures if `refuse_stale`.
     """
     features = known_features(store, user_ids, as_of=as_of, max_age=max_age, known_users=known_users)
     if refuse_stale:

@@ -27,7 +27,7 @@ def erase(
     from components.data.erasure import erase_user, plan_erasure
     from flows.local.console import console
     from flows.settings import load_settings
-    from flows.warehouse import RETRAINING, warehouse
+    from flows.warehouse import RETRAINING, SCORING, warehouse
 
     settings, engine = load_settings(), warehouse()
     if lift:
@@ -38,7 +38,8 @@ def erase(
     if dry_run:
         counts = plan_erasure(places)
     else:
-        with lease.hold_lease(engine, RETRAINING, owner=lease.this_process()):
+        me = lease.this_process()
+        with lease.hold_lease(engine, RETRAINING, owner=me), lease.hold_lease(engine, SCORING, owner=me):
             counts = erase_user(engine, user, places)
     for entry in counts:
         if entry.count:

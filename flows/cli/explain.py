@@ -51,10 +51,12 @@ def explain(
         reference = versions.download_bundle(model_name, chosen.version, settings.artifacts)
     from components.data import queries
     from components.serving.explaining import explain
+    from components.serving.new_items import latest_new_items, read_new_items
     from components.serving.scorer import load_scorer
     from flows.warehouse import warehouse
 
-    scorer = load_scorer(reference.path)
+    new = latest_new_items(settings.artifacts, reference.digest)
+    scorer = load_scorer(reference.path, new=read_new_items(new) if new else None)
     had = _typed(history, scorer) if history is not None else _of_user(str(user))
     found = explain(scorer, item, had, excludes_seen=chosen.excludes_seen)
     trained_until = datetime.fromisoformat(scorer.bundle.facts.train_end)

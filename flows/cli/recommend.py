@@ -48,22 +48,24 @@ def recommend(
     from components.data import queries
     from components.features.store.live import make_ready
     from components.features.store.opening import open_store
+    from components.serving.new_items import latest_new_items, read_new_items
     from components.serving.online import recommend_users
     from components.serving.scorer import load_scorer
     from flows.warehouse import warehouse
 
+    found = latest_new_items(settings.artifacts, bundle.digest)
     store, accepted = open_store(settings.feast_home), _accepted(settings, max_age_days)
     make_ready(store)
     answer = recommend_users(
         store,
-        load_scorer(bundle.path),
+        load_scorer(bundle.path, new=read_new_items(found) if found else None),
         [user],
         as_of=as_of or datetime.now(UTC),
         max_age=accepted,
         k=k,
+        exclude_seen=champion.excludes_seen,
         known_users=queries.user_ids(warehouse()),
         refuse_stale=max_age_days is not None,
-        exclude_seen=champion.excludes_seen,
     )
     _note(answer, user, champion)
     console.print(

@@ -21,10 +21,15 @@ def rollback(reason: Annotated[str, typer.Option(help="why; written to the ledge
 
 
 def say_lists(version: str | None) -> None:
-    """Serve again the lists that this version served last, if it did."""
-    from components.data.recommendations import restore_run
+    """Serve again the lists that this version served last, if it did; else say whose are served."""
+    from components.data.recommendations import current_run, restore_run
     from flows.local.console import console
     from flows.warehouse import warehouse
 
     if version is not None and (served := restore_run(warehouse(), version)):
         console.print(f"the lists of version {version} are served again: run {served.run.run}")
+    elif served := current_run(warehouse()):
+        console.print(
+            f"version {version} has no lists of its own any more: those of version {served.run.model_version} stay. "
+            "`recloop score` makes new ones."
+        )

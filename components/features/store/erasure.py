@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.features.store.feast_unchecked import EntityKey, Value, serialize_entity_key
+from components.features.store.lists import keys_of_user, lists_tables
 from components.features.store.offline import USER_LIVE, USER_SEQUENCE, replace_file
 from components.features.store.opening import OpenStore
 
@@ -23,7 +24,8 @@ class OnlineErasureUnsupported(Exception):
 
 
 def count_user(store: OpenStore, user_id: str, *, online: bool = True) -> int:
-    """Rows that the user has: one a cut offline, and one online, unless that was seen to elsewhere.
+    """Rows that the user has: one a cut offline, and online one a view and scoring run, unless that was seen to
+    elsewhere.
 
     Raises OnlineErasureUnsupported, as `erase_user` does: then only whoever runs the online store can tell.
     """
@@ -31,7 +33,8 @@ def count_user(store: OpenStore, user_id: str, *, online: bool = True) -> int:
     if not online:
         return offline
     with closing(_online(store, user_id)) as connection:
-        return offline + sum(_count_online(connection, table, user_id) for table in _tables(connection))
+        of_user = sum(_count_online(connection, table, user_id) for table in _tables(connection))
+        return offline + of_user + len(keys_of_user(connection, user_id))
 
 
 def erase_user(store: OpenStore, user_id: str, *, online: bool = True) -> None:
@@ -48,6 +51,9 @@ def erase_user(store: OpenStore, user_id: str, *, online: bool = True) -> None:
         key = _entity_key(user_id)
         for table_name in _tables(connection):
             connection.execute(f'DELETE FROM "{table_name}" WHERE entity_key = ?', (key,))
+        lists = [(key,) for key in keys_of_user(connection, user_id)]
+        for table_name in lists_tables(connection):
+            connection.executemany(f'DELETE FROM "{table_name}" WHERE entity_key = ?', lists)
         connection.commit()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.execute("VACUUM")

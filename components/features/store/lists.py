@@ -87,7 +87,7 @@ def drop_lists(store: OpenStore, runs: Collection[str]) -> None:
     """Remove the lists of these runs, whoever they are of; of a store that is not SQLite, nothing."""
     with closing(_sqlite(store)) as connection:
         gone = [(key,) for key, run, _ in _keys(connection) if run in runs]
-        for table in _tables(connection):
+        for table in lists_tables(connection):
             connection.executemany(f'DELETE FROM "{table}" WHERE entity_key = ?', gone)
         connection.commit()
 
@@ -102,17 +102,20 @@ def _sqlite(store: OpenStore) -> sqlite3.Connection:
     return sqlite3.connect(config.path if config.type == "sqlite" else ":memory:", timeout=60)
 
 
-def _tables(connection: sqlite3.Connection) -> list[str]:
+def lists_tables(connection: sqlite3.Connection) -> list[str]:
+    """Tables of the view of lists: one, or none before it was defined."""
     names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     return [name for (name,) in names if name.endswith(f"_{USER_LISTS}")]
 
 
 def _keys(connection: sqlite3.Connection) -> Iterator[tuple[bytes, str, str]]:
     """(key, run, user) of every list."""
-    for table in _tables(connection):
+    for table in lists_tables(connection):
         for (key,) in connection.execute(f'SELECT DISTINCT entity_key FROM "{table}"').fetchall():
             read = deserialize_entity_key(key, entity_key_serialization_version=3)
-            values = dict(zip(read.join_keys, (value.string_val for value in read.entity_values), strict=True))
+            values = dict(
+                zip(read.join_keys, (value.string_val for value in read.entity_values), strict=True)
+            )
             yield key, values["scoring_run"], values["user_id"]
 
 

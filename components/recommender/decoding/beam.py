@@ -19,7 +19,9 @@ from components.recommender.networks.mixer_networks import child_log_probs
 from components.recommender.networks.tuple_head import TupleHead
 
 PADDED_UP_TO = 3.0  # times as many places as children: beyond it, children are picked out first
-CHOICES_FROM = 0.25  # share of nodes with several children: below it, they are too, and only children cost nothing
+CHOICES_FROM = (
+    0.25  # share of nodes with several children: below it, they are too, and only children cost nothing
+)
 
 
 def beam_search(

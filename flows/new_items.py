@@ -1,0 +1,143 @@
+"""Items that came after a version's training get IDs by its frozen tokenizer, beside its bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from prefect import task
+
+from components.artifact import ArtifactRef, verified
+from components.data import cycles, snapshot
+from components.data.artifact_erasure import successor_of
+from components.data.sources.opening import open_source
+from components.features import encoding
+from components.features.cache import VectorCache
+from components.features.featureset import KIND as FEATURE_SET
+from components.features.featureset import load_feature_set
+from components.registry.bundle import Bundle, open_bundle
+from components.serving.new_items import publish_new_items
+from components.tokenizer.cold import cold_table
+from components.tokenizer.id_table import IDS_FILE, read_id_table
+from components.tokenizer.ids import SemanticIds, read_ids
+from components.tokenizer.tokenizer import load_tokenizer
+from flows.record import CarriedIds, read_record
+from flows.settings import load_settings
+from flows.stages import StageResult, key_of, run_once
+from flows.warehouse import warehouse
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentifiedNewItems:
+    """What a version is told of beside its bundle. `ids` None: of nothing."""
+
+    ids: ArtifactRef | None
+    num_new: int  # items that the bundle does not know
+    num_identified: int  # of them, those that can be listed now
+
+    @property
+    def note(self) -> str:
+        if not self.num_new:
+            return "no item came after the version's training"
+        return f"{self.num_identified:,} of {self.num_new:,} items that came after the version's training have IDs"
+
+
+@task(task_run_name="identify-new-items")
+def identify_new(run: str, bundle: ArtifactRef, known: ArtifactRef) -> StageResult[IdentifiedNewItems]:
+    """IDs for the items of `known`, a snapshot, that the bundle has none for.
+
+    An item that a later cycle has identified with the same tokenizer keeps that ID; the others are placed by
+    their content. Without content, and for an arm without semantic IDs, an item waits for the next retraining.
+    """
+    opened = open_bundle(bundle.path)
+    carried = _carried_by(opened)
+    encoders = carried.encoders if carried else _own_encoders(opened)
+    key = key_of(
+        identify_new, "identify new items", run=run,
+        reads={
+            "bundle": bundle, "snapshot": known, "encoders": encoders, "ids": carried.ids if carried else None,
+        },
+    )  # fmt: skip
+
+    def work() -> IdentifiedNewItems:
+        items = snapshot.read_items(known)
+        new = items[~items["item_id"].isin(opened.items()["item_id"])]
+        if not len(new) or encoders is None:
+            return IdentifiedNewItems(ids=None, num_new=len(new), num_identified=0)
+        base = read_id_table(carried.ids) if carried else _own_ids(opened)
+        table = _with_cold(opened, base, new[~new["item_id"].isin(base.item_ids)], encoders)
+        told = np.isin(table.item_ids.astype(str), new["item_id"].to_numpy(dtype=str))
+        if not told.any():
+            return IdentifiedNewItems(ids=None, num_new=len(new), num_identified=0)
+        published = publish_new_items(
+            load_settings().artifacts,
+            item_ids=table.item_ids[told],
+            codes=table.codes[told],
+            items=new,
+            bundle=bundle,
+            snapshot=known,
+            known_until=snapshot.snapshot_facts(known).end.isoformat(),
+        )
+        return IdentifiedNewItems(ids=published, num_new=len(new), num_identified=int(told.sum()))
+
+    return run_once(key, IdentifiedNewItems, work, computes=True)
+
+
+def _with_cold(opened: Bundle, base: SemanticIds, cold: pd.DataFrame, encoders: ArtifactRef) -> SemanticIds:
+    settings, folder = load_settings(), opened.tokenizer_path
+    assert folder is not None
+    vectors = encoding.encode(
+        load_feature_set(encoders).encoders,
+        cold,
+        root=_media_root(),
+        cache=VectorCache(settings.home / "vectors"),
+    )
+    tokenizer = load_tokenizer(_part(folder, "tokenizer"))
+    return cold_table(base, tokenizer, vectors.item_ids, vectors.vectors, vectors.present).table
+
+
+def _own_ids(opened: Bundle) -> SemanticIds:
+    """The ID table that lies in the bundle."""
+    assert opened.tokenizer_path is not None
+    return read_ids(_part(opened.tokenizer_path, "id_table") / IDS_FILE)
+
+
+def _part(folder: Path, kind: str) -> Path:
+    verified(folder / kind)
+    return folder / kind
+
+
+def _carried_by(opened: Bundle) -> CarriedIds | None:
+    """Encoders and latest ID table of a cycle that went on with the bundle's tokenizer, if they are here whole."""
+    if opened.facts.tokenizer is None:
+        return None
+    own = _own_ids(opened)
+    for cycle in reversed(cycles.cycles(warehouse())):
+        carried = read_record(cycle).carried
+        if carried.tokenizer.digest != opened.facts.tokenizer:
+            continue
+        if all(Path(ref.path).exists() for ref in (carried.encoders, carried.ids)) and read_id_table(
+            carried.ids
+        ).holds(own):
+            return carried
+    return None
+
+
+def _own_encoders(opened: Bundle) -> ArtifactRef | None:
+    """The feature set of the bundle, which holds its encoders; None where it is not here, or not needed."""
+    if opened.facts.tokenizer is None:
+        return None
+    digest = successor_of(warehouse(), opened.facts.feature_set)
+    path = load_settings().artifacts / FEATURE_SET / (digest or "")[:20]
+    return ArtifactRef(kind=FEATURE_SET, digest=digest, path=str(path)) if digest and path.exists() else None
+
+
+def _media_root() -> Path | None:
+    """Where images and sounds of the last cycle's source lie; None where it has none."""
+    finished = cycles.cycles(warehouse())
+    if not finished:
+        return None
+    source = read_record(finished[-1]).told.source
+    return open_source(source, home=load_settings().sources).media_root
