@@ -166,11 +166,7 @@ def record_list(
     common: dict[str, Any] = {"run": run.run, "user_id": user_id, "model_version": model_version}
     common |= {"scored_at": at, "features_as_of": as_of}
     columns: dict[str, Sequence[Any]] = {name: [value] * number for name, value in common.items()}
-    columns |= {"item_id": item_ids, "rank": range(1, number + 1), "score": [float(score) for score in scores]}
-        "item_id": item_ids,
-        "rank": range(1, number + 1),
-        "score": [float(score) for score in scores],
-    }
+    columns |= {"item_id": item_ids, "rank": range(1, number + 1), "score": [float(s) for s in scores]}
     if number:
         with writing(engine, "recommendations") as connection:
             _begin(connection, run, is_batch=False, now=now)
