@@ -42,7 +42,7 @@ def artifact_places(engine: Engine, root: Path, user_id: str, forgetting: Forget
     known: Forgetting = {**OWN, **forgetting}
     return tuple(
         Place(
-            name=kind,
+            name=_NAMES.get(kind, kind),
             count=partial(_count, root / kind, count, user_id),
             erase=partial(_erase, engine, root, kind, known[kind], user_id),
         )
@@ -207,6 +207,8 @@ def _forget_lists(folder: Path, user_id: str) -> None:
     for part in sorted(folder.glob("*.parquet")):
         drop_rows(part, user_id)
 
+
+_NAMES = {"recommendations": "recommendations in parquet"}  # beside the warehouse's rows
 
 OWN: Forgetting = {
     "recommendations": (_count_lists, _forget_lists),

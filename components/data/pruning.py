@@ -1,10 +1,10 @@
 """Retention: published artifacts that are old and that nothing points to any more.
 
 Pointed to is: what the caller keeps (the bundles of registered versions), what a cycle on record, the
-promotion ledger, the alpha ledger or the lists that are served name (or would be, after a rollback), what a stage
-finished lately gave, and what any of these was made from. All else that is older than asked goes, with what the journal knows of it, so
-that a stage that is asked for again works anew. Run it while no cycle runs: a plan does not know of work that
-begins after it.
+promotion ledger, the alpha ledger or the lists that are served name (or would be, after a rollback), what a
+stage finished lately gave, and what any of these was made from. All else that is older than asked goes, with
+what the journal knows of it, so that a stage that is asked for again works anew. Old runs of lists go with it
+(see `list_runs`). Run it while no cycle and no scoring runs: a plan does not know of work that begins after it.
 """
 
 from __future__ import annotations

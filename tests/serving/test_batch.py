@@ -1,4 +1,4 @@
-"""Batch scoring on a real store and registry: what the server would answer, in constant pieces, the same after a kill."""
+"""Batch scoring on a real store and registry: what the server would answer, in pieces, the same after a kill."""
 
 from __future__ import annotations
 
