@@ -134,16 +134,6 @@ def champion(model_name: str) -> RegisteredVersion | None:
     return resolve(model_name, CHAMPION)
 
 
-def require_alias(model_name: str, alias: str) -> RegisteredVersion:
-    """The version that an alias names. Raises NoSuchVersion, naming the aliases there are."""
-    if alias == CHAMPION:
-        return require_champion(model_name)
-    if (found := resolve(model_name, alias)) is None:
-        known = ", ".join(sorted(aliases(model_name))) or "none yet"
-        raise NoSuchVersion(f"{model_name} has no alias {alias!r}; there are: {known}.")
-    return found
-
-
 def require_champion(model_name: str) -> RegisteredVersion:
     """The champion. Raises NoSuchVersion, saying how one comes to be."""
     if (found := champion(model_name)) is None:

@@ -22,11 +22,10 @@ import pyarrow.parquet as pq
 from components.artifact import ArtifactRef, publish
 from components.faults import crash_point
 from components.serving.histories import MOMENT, UserHistories, histories_of, nobody
-from components.serving.loaded import LoadedVersion
+from components.serving.loaded import NEW_USER, NO_KNOWN_ITEM, LoadedVersion
 from components.serving.ranking import places_asked
 
 KIND = "recommendations"
-NEW_USER, NO_KNOWN_ITEM = "new_user", "no_known_item"
 _BEGUN, _NOBODY = "begun.json", "new-user.parquet"
 _WORD = pa.dictionary(pa.int32(), pa.string())
 LISTS = pa.schema(

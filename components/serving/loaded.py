@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,9 @@ from components.registry.versions import RegisteredVersion
 from components.serving.new_items import NewItems, latest_new_items, read_new_items
 from components.serving.scorer import load_scorer
 
+Fallback = Literal["new_user", "no_known_item"]
+NEW_USER: Literal["new_user"] = "new_user"
+NO_KNOWN_ITEM: Literal["no_known_item"] = "no_known_item"
 STRANGER = "\0stranger"  # stands in the catalogue for every item that the version does not know
 _WARM_UP_ROUNDS = 2
 
@@ -86,6 +90,12 @@ class LoadedVersion:
 
     def knows_category(self, name: str) -> bool:
         return name in self._of_category
+
+    def fallback_of(self, item_ids: Sequence[str]) -> Fallback | None:
+        """Why a history gets the list of an empty one; None if the version knows any item of it."""
+        if not item_ids:
+            return NEW_USER
+        return None if any(item in self.place for item in item_ids) else NO_KNOWN_ITEM
 
     def unknown(self, item_ids: Sequence[str]) -> list[str]:
         """Those that the version has never heard of, each once, in their order."""

@@ -99,8 +99,9 @@ class Recommendations(_Message):
     items: list[ListedItem]
     model: ModelFacts
     features: FeatureFacts
-    fallback: Literal["new_user"] | None = Field(
-        description="new_user: no history is known or given; the list is that of an empty one"
+    fallback: Literal["new_user", "no_known_item"] | None = Field(
+        description="the list is that of an empty history. new_user: none is known or given; no_known_item: the "
+        "version knows no item of it"
     )
     unknown_items: list[str] = Field(description="items of the given history that the version does not know")
 

@@ -144,7 +144,7 @@ class Recommending:
 
     def _told(self, request_id: str, variant: Variant, listed: Listed) -> Recommendations:
         version, features = listed.ask.version, listed.features
-        fallback = None if features.history.item_ids else "new_user"
+        fallback = version.fallback_of(features.history.item_ids)
         self._metrics.listed(age=features.age, is_stale=features.is_stale, fallback=fallback)
         given = listed.ask.history.item_ids if listed.ask.history is not None else ()
         facts = version.bundle.facts

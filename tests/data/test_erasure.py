@@ -34,6 +34,7 @@ from components.features.graph import item_graph
 from components.features.sequences import training_spine, user_sequences
 from components.features.store.erasure import count_user
 from components.features.store.erasure import erase_user as erase_from_store
+from components.features.store.lists import push_lists
 from components.features.store.offline import write_user_sequences
 from components.features.store.online import materialize
 from components.features.store.opening import apply_definitions, open_store
@@ -43,6 +44,7 @@ from tests.data.erasing import USER, places_but_feast
 from tests.data.landing import at
 from tests.data.test_quarantine import LIMITS, raw, received
 from tests.data.test_recommendations import lists
+from tests.features.store.test_lists import lists as pushed_table
 from tests.report.reported import page
 
 OTHER = "somebody-else"
@@ -127,6 +129,14 @@ def _features(home: Path, root: Path, train: ArtifactRef) -> tuple[ArtifactRef, 
     )  # fmt: skip
     store = open_store(home / "feast")
     apply_definitions(store, feature_set=feature_set.digest)
+    scored = pushed_table("i1", USER, OTHER)
+    publish(root, "recommendations", lambda folder: pq.write_table(scored, folder / "part-0.parquet"),
+            parents={}, config={"run": "nightly"})  # fmt: skip
+    begun = root / "recommendations" / ".begun-another"  # by a scoring that was cut off
+    begun.mkdir()
+    pq.write_table(scored, begun / "part-0.parquet")
+    for run in ("nightly", "the night before"):
+        push_lists(store, run, scored)
     write_user_sequences(store.home, rows)
     materialize(store, end=at(10))
     joined = training_rows(store, training_spine(rows["user_id"].to_numpy(), at(10)))
@@ -170,13 +180,14 @@ EXPECTED = {
     "quarantine": 2,
     "recommendations": 3,
     "snapshot": 11,  # in day files: 4 by 10 h, 5 by 40 h, 1 after 10 h, 1 in an hour of its own
+    "recommendations in parquet": 2,
     "checked_batch": 8,
     "logged": 1,
     "feature_set": 2,
     "training_set": 1,
     "report": 1,
     "replay": 0,
-    "feature store": 2,
+    "feature store": 4,  # a cut offline, and online that and a list of two runs
     "pages": 1,
 }
 

@@ -18,7 +18,7 @@ from components.artifact import ArtifactRef, publish
 from components.data import alpha, cycles, journal, ledger
 from components.data.ingest import land_batch
 from components.data.pruning import plan_pruning, prune
-from components.data.recommendations import ScoringRun, publish_run, write_lists
+from components.data.recommendations import ScoringRun, lists_of, publish_run, write_lists
 from components.data.schema import day_partitions, snapshots
 from components.data.snapshot import read_events, take_snapshot
 from components.data.warehouse import open_warehouse, reading
@@ -119,6 +119,29 @@ def test_whatever_is_pointed_to_stays_with_what_it_was_made_from(engine: Engine,
         (Path(entry.path).parent.name, (entry.path / "content.txt").read_text()) for entry in plan.prunable
     ] == [("bundle", "nobody")]
     assert len(planned(engine, root)) == 4  # without the caller's word: its bundle, both parents, nobody
+
+
+def test_old_runs_of_lists_go_from_table_and_parquet(engine: Engine, tmp_path: Path):
+    """Version 1 served "a", version 2 "b" and "c"; a rollback would serve "a" again, so only "b" goes."""
+    made = {}
+    for run, version in (("a", "1"), ("b", "2"), ("c", "2")):
+        scoring = ScoringRun(run=run, model_version=version, bundle="", feature_set="")
+        write_lists(engine, scoring, lists("u1"), now=lambda: NOW - 2 * MONTH)
+        publish_run(engine, run)
+        made[run] = publish(
+            tmp_path, "recommendations", lambda folder, run=run: (folder / "p").write_text(run) and None,
+            parents={}, config={"run": run},
+        )  # fmt: skip
+        age(Path(made[run].path), 60)
+    stage(engine, "write lists", made["b"], days=60)
+    plan = plan_pruning(engine, tmp_path, keep=set(), older_than=MONTH)
+    assert [run.run for run in plan.runs] == ["b"]
+    assert [entry.digest for entry in plan.prunable] == [made["b"].digest]
+    prune(engine, plan)
+    assert [lists_of(engine, "u1", run=run).empty for run in "abc"] == [False, True, False]
+    assert [Path(made[run].path).exists() for run in "abc"] == [True, False, True]
+    assert journal.find(engine, "write lists", Gave) is None  # asked for again, they are written again
+    assert plan_pruning(engine, tmp_path, keep=set(), older_than=MONTH).runs == ()
 
 
 def test_days_go_with_the_last_snapshot_that_names_them(engine: Engine, tmp_path: Path):

@@ -78,11 +78,14 @@ def test_online_and_batch_give_the_same_lists_from_the_same_features(world: Worl
     assert lists.keys() == {*USERS, "stranger", "only-posted", ""}
     assert (figures.num_users, figures.num_fallback) == (len(USERS) + 2, 1)
     as_of = dict(zip(frame["user_id"], frame["features_as_of"], strict=True))
+    told = frame["fallback"].astype(object).where(frame["fallback"].notna(), None)
+    fallbacks = dict(zip(frame["user_id"], told, strict=True))
     with serving(world.config()) as client:
         for user in [*USERS, "stranger", "only-posted"]:
             answer = ask(client, user_id=user, k=5)
             assert items_of(answer) == lists[user], user
             assert answer["features"]["as_of"] == as_of[user].isoformat()
+            assert answer["fallback"] == fallbacks[user]
             assert (answer["model"]["bundle"], answer["features"]["feature_set"]) == (
                 version.digest,
                 "f" * 12,
