@@ -223,6 +223,30 @@ def store_features(run: str, snapshots: Snapshots, encoded: EncodedItems) -> Sta
     return run_once(key, StoredFeatures, work)
 
 
+@task(task_run_name="refresh-features")
+def refresh_features(run: str, known: ArtifactRef) -> StageResult[StoredFeatures]:
+    """Everybody's sequence as of the end of `known`, a snapshot, unless it is online: what came since the last cycle.
+
+    The feature set stays the one that is online: vectors and graph are those of the last training.
+    """
+    home = load_settings().feast_home
+    key = key_of(
+        refresh_features, "refresh features", run=run,
+        reads={"now": known}, facts={"feast_home": str(home), "length": SEQUENCE_LENGTH},
+    )  # fmt: skip
+
+    def work() -> StoredFeatures:
+        facts, opened = snapshot.snapshot_facts(known), opening.open_store(home)
+        if not offline.holds_sequences(opened.home, cutoff=facts.end, num_events=facts.num_events):
+            events = snapshot.read_events(known)
+            rows = user_sequences(events, cutoff=facts.end, max_length=SEQUENCE_LENGTH)
+            offline.write_user_sequences(opened.home, rows)
+            online.materialize(opened, end=facts.end)
+        return StoredFeatures(users=facts.num_users, as_of=facts.end)
+
+    return run_once(key, StoredFeatures, work)
+
+
 @task(task_run_name="read-training-rows")
 def read_training_rows(
     run: str, snapshots: Snapshots, encoded: EncodedItems, tracked: tracking.TrackingRun

@@ -30,6 +30,7 @@ from components.serving import batch, spool
 from components.serving.histories import UserHistories
 from components.serving.loaded import loaded_version
 from components.serving.new_items import read_new_items
+from flows.features import refresh_features
 from flows.local.console import progress_bar
 from flows.new_items import IdentifiedNewItems, identify_new
 from flows.settings import load_settings
@@ -52,7 +53,7 @@ class ScoringRequest(BaseModel):
     alias: str = Field(default="champion", description="resolved once, when the run begins")
     k: int = Field(default=10, ge=1, le=100, description="places of a list")
     as_of: AwareDatetime | None = Field(
-        default=None, description="items known by then can be listed; none: as far as the data reaches"
+        default=None, description="what counts as known; none: as far as the data reaches"
     )
 
 
@@ -121,11 +122,12 @@ def recommend_batch(request: ScoringRequest) -> ScoredBatch:
     begin, begin_cpu = time.perf_counter(), time.process_time()
     with lease.hold_lease(warehouse(), SCORING, owner=lease.this_process()) as held:
         pinned = pin_version(request)
-        known = freeze_items(request)
+        known = freeze_known(request)
         run = digest_of(
             ["recommend-batch", request.model_dump(mode="json"), pinned.bundle.digest, known.digest]
         )
         identified = identify_new(run, pinned.bundle, known)
+        refresh_features(run, known)
         scored = score_users(run, request.k, pinned, identified.output)
         write_warehouse(run, pinned, scored.output)
         push_online(run, scored.output)
@@ -162,9 +164,9 @@ def pin_version(request: ScoringRequest) -> PinnedVersion:
     )
 
 
-@task(task_run_name="freeze-items")
-def freeze_items(request: ScoringRequest) -> ArtifactRef:
-    """What is known of items, as far as the data reaches. Raises NothingToScore."""
+@task(task_run_name="freeze-known")
+def freeze_known(request: ScoringRequest) -> ArtifactRef:
+    """What is known of users and items, as far as the data reaches. Raises NothingToScore."""
     end = request.as_of or queries.told_until(warehouse())
     if end is None:
         raise NothingToScore(

@@ -191,13 +191,16 @@ def user_ids(engine: Engine) -> set[str]:
 
 
 def told_until(engine: Engine) -> datetime | None:
-    """How far in time what has landed reaches: the latest "now" of a batch, or past the last event if that is later.
+    """How far in time what has landed reaches: the latest "now" of a batch, or past the last event if there is later.
 
     None while nothing has landed.
     """
+    landed = select(func.max(batches.c.as_of)).where(batches.c.state == "landed")
     with reading(engine) as connection:
-        as_of = connection.execute(
-            select(func.max(batches.c.as_of)).where(batches.c.state == "landed")
-        ).scalar()
-    ends = [event_time_quantile(engine, 1.0), None if as_of is None else from_micros(as_of)]
-    return max((end for end in ends if end is not None), default=None)
+        as_of, last = (
+            connection.execute(landed).scalar(),
+            connection.execute(select(func.max(events.c.occurred_at))).scalar(),
+        )
+    if as_of is None or (last is not None and last >= as_of):
+        return event_time_quantile(engine, 1.0)
+    return from_micros(as_of)

@@ -22,7 +22,7 @@ def score(
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="places of a list")] = 10,
     as_of: Annotated[
         datetime | None,
-        moment_option("items known by then can be listed; default: as far as the data reaches"),
+        moment_option("what counts as known; default: as far as the data reaches"),
     ] = None,
 ) -> None:
     """Score everybody in batch: parquet, warehouse and online store, then served all at once.

@@ -23,7 +23,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.faults import crash_point
-from components.features.sequences import LIST_COLUMNS, SEQUENCE_SCHEMA, sequence_frame, sequence_table
+from components.features.sequences import (
+    LIST_COLUMNS,
+    SEQUENCE_SCHEMA,
+    last_instant,
+    sequence_frame,
+    sequence_table,
+)
 from components.features.store.vector_versions import latest_elsewhere, merge_vectors
 from components.features.vectors import MODALITIES, ItemVectors
 
@@ -83,6 +89,15 @@ def lay_out(home: Path) -> None:
 def latest_sequences(home: Path) -> Path | None:
     """The file of the newest cut: one row a user who had any event before it; None before the first."""
     return max((_folder(home, USER_SEQUENCE)).glob("cut-*.parquet"), default=None)
+
+
+def holds_sequences(home: Path, *, cutoff: datetime, num_events: int) -> bool:
+    """Whether a cut is here that is later than this, or this very one with as many events."""
+    latest, stamp = latest_sequences(home), last_instant(cutoff).value // 1000
+    if latest is None or (cut := int(latest.stem.removeprefix("cut-"))) < stamp:
+        return False
+    counted = pc.sum(pq.read_table(latest, columns=["num_events"])["num_events"]).as_py() or 0
+    return cut > stamp or counted == num_events
 
 
 def write_user_sequences(home: Path, sequences: pd.DataFrame) -> None:
