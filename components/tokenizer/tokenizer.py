@@ -40,6 +40,14 @@ class TokenizerDamaged(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Items placed by what they are, whoever uses them."""
+
+    codes: Int[np.ndarray, "item level"]
+    error: Float[np.ndarray, "item"]  # squared distance in the latent space from what the codes stand for
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tokenizer:
     config: TokenizerConfig
     standards: Mapping[str, Standard]  # by modality
@@ -101,17 +109,32 @@ class Tokenizer:
 
         Raises TokenizerInputError, as the fit does.
         """
+        return self._place(vectors, present, edges, num_users, fitted_rows).codes
+
+    def place(self, vectors: Vectors, present: Present) -> Placement:
+        """The codes that `assign` gives without edges, and how far the codewords are from the items."""
+        return self._place(vectors, present, None, 0, None)
+
+    def _place(
+        self,
+        vectors: Vectors,
+        present: Present,
+        edges: Int[np.ndarray, "2 edge"] | None,
+        num_users: int,
+        fitted_rows: Int[np.ndarray, "item"] | None,
+    ) -> Placement:
         num_items = check_modalities(vectors, present)
         content, bits = standardize(vectors, present, self.standards)
         edges = np.zeros((2, 0), dtype=np.int64) if edges is None else edges
         graph = Graph.of(check_edges(edges, num_items, num_users), num_users, num_items)
         if not num_items:
-            return np.zeros((0, self.num_levels), dtype=np.int64)
+            return Placement(codes=np.zeros((0, self.num_levels), dtype=np.int64), error=np.zeros(0))
         with reproducible(), torch.no_grad():
             evidence = self._evidence(graph, fitted_rows)
             z = embed_items(self.encoder, torch.cat([content, bits], dim=1), self.space, evidence, graph)
             x = item_vectors(z, self.centre, content, self.config.content_weight)
-            return quantize(self.autoencoder.encode(x), self.codebooks).codes.numpy()
+            found = quantize(self.autoencoder.encode(x), self.codebooks)
+            return Placement(codes=found.codes.numpy(), error=(found.residual**2).sum(dim=1).double().numpy())
 
     def _evidence(self, graph: Graph, fitted_rows: np.ndarray | None) -> Evidence:
         """What the fit knew of its items, and what their users tell of the others."""
