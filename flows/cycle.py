@@ -11,22 +11,26 @@ from typing import cast
 
 from prefect import flow, task
 
+from components.artifact import ArtifactRef
 from components.evaluation.contenders import CHAMPION, FittedArm, Incumbent, arms_to_train, line_up
 from components.recommender.arm import ArmName
 from components.registry.tracking import TrackingRun
-from flows.cycle_parts import CycleParts, OpenedCycle, summarise
+from flows.cycle_parts import CycleParts, OpenedCycle, summarise, tokenizer_note
 from flows.features import Features, features
 from flows.ingest import CheckedBatch, ingest
-from flows.record import carried_into, keep_cycle
+from flows.local.console import warning_line
+from flows.record import CarriedIds, carried_into, keep_cycle
 from flows.release import champion_now, promote, register
 from flows.replay import Replayed, replay
 from flows.replay_window import ReplayWindow
 from flows.request import CycleRequest, SettledCycle, settle_cycle
 from flows.retraining_lease import only_retraining
 from flows.semantic_ids import ColdIds, IdentifiedItems, extend_ids, fit_tokenizer, identify_cold
+from flows.settings import load_settings
 from flows.snapshots import Snapshots, take_snapshots
 from flows.stages import StageResult, key_of, run_once, say_in_prefect
 from flows.summary import CycleSummary
+from flows.tokenizer_health import TokenizerHealth, check_tokenizer
 from flows.tracked_cycle import track_artifacts, track_snapshots, tracked_cycle
 from flows.training import (
     BundledChallenger,
@@ -64,6 +68,10 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     champion, carried = opened.output.champion, opened.output.carried
     snapshots = take_snapshots(run, cycle, landed.output)
     track_snapshots(tracked, request.source, snapshots.output)
+    health = _check_tokenizer(cycle, snapshots.output, carried)
+    if health and health.output.unhealthy:
+        warning_line(f"tokenizer {health.output.note}")
+        carried = None
     prepared = features(
         run,
         request.source,
@@ -72,7 +80,7 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
         request.vector_limits,
         tracked,
     )
-    identified = _identify(cycle, snapshots.output, prepared, opened.output)
+    identified = _identify(cycle, snapshots.output, prepared, carried, opened.output.previous_ids)
     cold = identify_cold(run, request.source, snapshots.output, identified.output.carried)
     trained = tuple(
         train_arm(
@@ -100,6 +108,7 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
         counted.output,
         bundled.output,
         champion,
+        tokenizer_note(request.tokenizer, opened.output, health.output if health else None),
     )
     made = {
         "features": prepared.encoded.output.feature_set, "tokenizer": identified.output.tokenizer,
@@ -109,22 +118,33 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     registered = register(run, tracked, bundled.output, replayed)
     promoted = promote(run, registered.output, replayed, champion.version if champion else None)
     return CycleParts(
-        checked=checked, landed=landed, opened=opened, snapshots=snapshots, prepared=prepared,
+        checked=checked, landed=landed, opened=opened, snapshots=snapshots, health=health, prepared=prepared,
         identified=identified, cold=cold, trained=trained, counted=counted, bundled=bundled, replayed=replayed,
         registered=registered, promoted=promoted,
     )  # fmt: skip
 
 
+def _check_tokenizer(
+    cycle: SettledCycle, snapshots: Snapshots, carried: CarriedIds | None
+) -> StageResult[TokenizerHealth] | None:
+    """Its health on items that came after its fit; None where nobody asks, since there is none or it stays anyhow."""
+    if carried is None or cycle.request.tokenizer != "auto":
+        return None
+    return check_tokenizer(
+        cycle.id, cycle.request.source, snapshots.train, carried.encoders, carried.tokenizer,
+        load_settings().monitor_limits,
+    )  # fmt: skip
+
+
 def _identify(
-    cycle: SettledCycle, snapshots: Snapshots, prepared: Features, opened: OpenedCycle
-) -> StageResult[IdentifiedItems]:
+    cycle: SettledCycle, snapshots: Snapshots, prepared: Features, carried: CarriedIds | None,
+    previous_ids: ArtifactRef | None,
+) -> StageResult[IdentifiedItems]:  # fmt: skip
     """IDs by the tokenizer that is carried on, or by a new one."""
     rows, encoded, request = prepared.rows.output, prepared.encoded.output, cycle.request
-    if opened.carried:
-        return extend_ids(cycle.id, rows, encoded, opened.carried)
-    return fit_tokenizer(
-        cycle.id, snapshots, rows, encoded, request.preset, request.seed, opened.previous_ids
-    )
+    if carried:
+        return extend_ids(cycle.id, rows, encoded, carried)
+    return fit_tokenizer(cycle.id, snapshots, rows, encoded, request.preset, request.seed, previous_ids)
 
 
 def _replay(
@@ -136,6 +156,7 @@ def _replay(
     counted: CountedArms,
     bundled: BundledChallenger,
     champion: Incumbent | None,
+    told_of_ids: str,
 ) -> Replayed:
     """Everyone on the window; the second pass only if the champion can be told of cold items too."""
     request, cut = cycle.request, cycle.train_cutoff
@@ -157,7 +178,7 @@ def _replay(
         cut=cut,
     )
     rival = CHAMPION if champion else None
-    return replay(cycle.id, window, contenders, request.challenger, rival, request.source)
+    return replay(cycle.id, window, contenders, request.challenger, rival, request.source, told_of_ids)
 
 
 @task(task_run_name="settle-request")
@@ -184,7 +205,7 @@ def open_cycle(cycle: SettledCycle, checked: CheckedBatch) -> StageResult[Opened
         previous = carried_into(cycle)
         return OpenedCycle(
             champion=champion_now(),
-            carried=previous if cycle.request.tokenizer == "reuse" else None,
+            carried=None if cycle.request.tokenizer == "refit" else previous,
             previous_ids=previous.ids if previous else None,
         )
 

@@ -20,6 +20,7 @@ from flows.settings import load_settings
 from flows.snapshots import Snapshots
 from flows.stages import StageResult
 from flows.summary import CycleSummary, arm_figures, stage_figures
+from flows.tokenizer_health import TokenizerHealth
 from flows.training import BundledChallenger, CountedArms, TrainedArm
 
 
@@ -44,6 +45,7 @@ class CycleParts:
     landed: StageResult[LandedBatch]
     opened: StageResult[OpenedCycle]
     snapshots: StageResult[Snapshots]
+    health: StageResult[TokenizerHealth] | None  # of the tokenizer that was there, on new items
     prepared: Features
     identified: StageResult[IdentifiedItems]
     cold: StageResult[ColdIds]
@@ -55,12 +57,28 @@ class CycleParts:
     promoted: StageResult[Promoted]
 
     @property
+    def tokenizer_stays(self) -> bool:
+        """Whether every ID that there was before is as it was."""
+        return self.opened.output.carried is not None and not (self.health and self.health.output.unhealthy)
+
+    @property
     def stages(self) -> tuple[StageResult, ...]:
         return (
-            self.checked, self.landed, self.opened, self.snapshots, *self.prepared.stages, self.identified,
-            self.cold, *self.trained, self.counted, self.bundled, *self.replayed.stages, self.registered,
-            self.promoted,
+            self.checked, self.landed, self.opened, self.snapshots,
+            *([self.health] if self.health else []), *self.prepared.stages, self.identified, self.cold,
+            *self.trained, self.counted, self.bundled, *self.replayed.stages, self.registered, self.promoted,
         )  # fmt: skip
+
+
+def tokenizer_note(asked: str, opened: OpenedCycle, health: TokenizerHealth | None) -> str:
+    """Why the tokenizer is the one before, or a new one: one line for box and report."""
+    if opened.previous_ids is None:
+        return "fitted: there was none before"
+    if opened.carried is None:
+        return "refitted, as asked"
+    if health is None:
+        return "kept, as asked"
+    return health.note.replace("to be refitted", "refitted", 1)
 
 
 def summarise(
@@ -89,9 +107,12 @@ def summarise(
         champion_before=champion.version if champion else None,
         champion_after=parts.promoted.output.champion,
         tokenizer=ids.tokenizer.digest,
-        tokenizer_reused=parts.opened.output.carried is not None,
+        tokenizer_reused=parts.tokenizer_stays,
         new_ids=ids.new_ids,
         ids_note=ids.note,
+        tokenizer_note=tokenizer_note(
+            cycle.request.tokenizer, parts.opened.output, parts.health.output if parts.health else None
+        ),
         arms=tuple(arm_figures(evidence)),
         stages=stage_figures(parts.stages),
         seconds=seconds,

@@ -40,10 +40,17 @@ def render(
     lists: tuple[RankedLists, ...],
     judged: JudgedReplay,
     source: str | None,
+    told_of_ids: str = "",
 ) -> StageResult[RenderedReport]:
     """Verdict, evidence as figures, and the lists of users, with titles and the items' own images."""
     settings = load_settings()
-    key = key_of(render, "draw report", run=run, reads={"replay": judged.replay}, facts={"source": source})
+    key = key_of(
+        render,
+        "draw report",
+        run=run,
+        reads={"replay": judged.replay},
+        facts={"source": source, "told_of_ids": told_of_ids},
+    )
 
     def work() -> RenderedReport:
         measured = tuple(sorted(read_evidence(Path(judged.replay.path)).measured.latency.items()))
@@ -58,6 +65,7 @@ def render(
             {ranked.arm: read_lists(ranked.lists) for ranked in lists},
             dict(zip(items["item_id"], items["title"].fillna(""), strict=True)),
             images=item_images(items, root),
+            told_of_ids=told_of_ids,
         )
         ref = publish(
             settings.artifacts,

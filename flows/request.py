@@ -76,8 +76,9 @@ class CycleRequest(BatchRequest):
     preset: Literal["default", "quick"] = Field(
         "default", description="quick: for tests, minutes become seconds"
     )
-    tokenizer: Literal["reuse", "refit"] = Field(
-        default="reuse", description="reuse keeps every ID that exists"
+    tokenizer: Literal["auto", "reuse", "refit"] = Field(
+        default="auto",
+        description="auto: refit when its health on new items falls; reuse keeps every ID that exists, always",
     )
 
     max_missing_share: float = Field(

@@ -140,7 +140,7 @@ def extend_ids(
     def work() -> IdentifiedItems:
         data = load_training_set(rows.training_set)
         graph = load_feature_set(encoded.feature_set).graph
-        known, tokenizer = read_id_table(carried.ids), _open(carried.tokenizer)
+        known, tokenizer = read_id_table(carried.ids), open_tokenizer(carried.tokenizer)
         edges = np.stack([graph.user_index, graph.item_index])
         extended = extend_table(
             known, tokenizer, data.item_ids, data.vectors, data.present, edges, graph.num_users
@@ -188,14 +188,16 @@ def identify_cold(run: str, source: str, snapshots: Snapshots, ids: CarriedIds) 
             root=open_source(source, home=settings.sources).media_root,
             cache=VectorCache(settings.home / "vectors"),
         )
-        cold = cold_table(known, _open(ids.tokenizer), vectors.item_ids, vectors.vectors, vectors.present)
+        cold = cold_table(
+            known, open_tokenizer(ids.tokenizer), vectors.item_ids, vectors.vectors, vectors.present
+        )
         ref = publish_cold_ids(settings.artifacts, cold, ids=ids.ids, window=snapshots.window)
         return ColdIds(ids=ref, num_cold=cold.num_cold, num_new=len(new))
 
     return run_once(key, ColdIds, work, computes=True)
 
 
-def _open(ref: ArtifactRef) -> Tokenizer:
+def open_tokenizer(ref: ArtifactRef) -> Tokenizer:
     """A published tokenizer, every byte checked."""
     verified(ref.path)
     return load_tokenizer(Path(ref.path))

@@ -13,7 +13,9 @@ from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from flows.monitor_settings import MonitorSettings
 
 LOOPBACK = "127.0.0.1"  # servers without a login are never bound to anything wider
 
@@ -22,7 +24,7 @@ class SettingsError(Exception):
     """An environment variable does not hold what it should; the message names it."""
 
 
-class Settings(BaseSettings):
+class Settings(MonitorSettings):
     """Where state lies and where the engines answer. Unset, all of it lives under one folder, `home`."""
 
     model_config = SettingsConfigDict(
@@ -170,7 +172,7 @@ class Settings(BaseSettings):
     @property
     def page_folders(self) -> dict[str, Path]:
         """What `recloop ui` serves: first part of the address → folder."""
-        return {"data-docs": self.data_docs.parent, "reports": self.reports}
+        return {"data-docs": self.data_docs.parent, "reports": self.reports, "monitoring": self.monitoring}
 
     def flow_run_url(self, flow_run: str) -> str:
         """Address of a run in Prefect's UI."""
@@ -184,6 +186,11 @@ class Settings(BaseSettings):
     def reports(self) -> Path:
         """Folder of replay reports, one HTML page each."""
         return self.home / "reports"
+
+    @property
+    def monitoring(self) -> Path:
+        """Folder of the page of the last `recloop monitor`, and its figures as JSON."""
+        return self.home / "monitoring"
 
 
 def load_settings() -> Settings:

@@ -67,6 +67,7 @@ class CycleSummary:
     seconds: float
     addresses: dict[str, str]  # what -> where to look
     ids_note: str = ""  # health of a fitted tokenizer, or what was added to IDs that stay
+    tokenizer_note: str = ""  # why the tokenizer is the one before, or a new one
 
     @property
     def engine_seconds(self) -> float:

@@ -22,13 +22,13 @@ _COUNTS = {
 def facts_list(facts: list[tuple[str, str, str]]) -> str:
     """Name, value and meaning; all escaped."""
     rows = "".join(
-        f"<dt>{safe(name)}</dt><dd>{safe(value, 200)}{f'<small>{safe(meaning)}</small>' if meaning else ''}</dd>"
+        f"<dt>{safe(name)}</dt><dd>{safe(value, 600)}{f'<small>{safe(meaning)}</small>' if meaning else ''}</dd>"
         for name, value, meaning in facts
     )
     return f'<dl class="facts">{rows}</dl>'
 
 
-def provenance(result: ReplayResult) -> str:
+def provenance(result: ReplayResult, told_of_ids: str = "") -> str:
     rule = result.profile.primary
     found = result.satisfiability.detectable_effect
     return facts_list(
@@ -46,6 +46,7 @@ def provenance(result: ReplayResult) -> str:
                 "out of lists and truth alike",
             ),
             *_champion(result),
+            *([("Tokenizer", told_of_ids, "")] if told_of_ids else []),
             *_attempt(result),
             ("Detectable effect", number(found), "by this profile on this window"),
             (

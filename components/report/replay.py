@@ -39,11 +39,12 @@ def render_report(
     images: ReadImage | None = None,
     num_people: int = 30,
     seed: int = 7,
+    told_of_ids: str = "",
 ) -> str:
     """The page. `titles` maps item ids to titles (an id without one stands for itself); all text is escaped.
 
-    `images` gives the bytes of an item's image. People are drawn by `seed`; of each, one request is drawn.
-    The same inputs give the same bytes.
+    `told_of_ids` says why semantic IDs stayed or are new. `images` gives the bytes of an item's image. People
+    are drawn by `seed`; of each, one request is drawn. The same inputs give the same bytes.
     """
     primary = deciding(result)
     tops = {arm: canonical_for(plan, lists[arm])[:, :PLACES] for arm in sorted(lists)}
@@ -73,7 +74,7 @@ def render_report(
             title="Lists a person can judge",
             body=people(drawn, plan, titles, pictures, seed=seed),
         ),
-        Section(anchor="provenance", title="Where this comes from", body=provenance(result)),
+        Section(anchor="provenance", title="Where this comes from", body=provenance(result, told_of_ids)),
     ]
     return page(
         title=f"{result.outcome}: offline replay of {result.challenger}",

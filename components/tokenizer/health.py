@@ -19,7 +19,7 @@ from components.tokenizer.agreement import (
 
 _OTHERWISE = (  # what is left where the data is as it should be
     "If the vectors are sound, retrain with --preset default where this was quick; where semantic IDs stand already, "
-    "retrain without --refit-tokenizer keeps them"
+    "retrain with --keep-tokenizer keeps them"
 )
 
 

@@ -39,7 +39,14 @@ def retrain(
     mode: Mode = "rolling",
     filter_seen: FilterSeen = True,
     preset: Preset = "default",
-    refit_tokenizer: Annotated[bool, typer.Option(help="make new semantic IDs for all items")] = False,
+    refit_tokenizer: Annotated[
+        bool | None,
+        typer.Option(
+            "--refit-tokenizer/--keep-tokenizer",
+            help="make new semantic IDs for all items, or keep those that exist; default: new ones when the "
+            "tokenizer's health on new items falls",
+        ),
+    ] = None,
     max_bad_share: MaxBadShare = 0.05,
     max_missing_share: MaxMissingShare = 0.9,
     max_zero_share: MaxZeroShare = 0.1,
@@ -66,7 +73,7 @@ def retrain(
         mode=mode,
         filter_seen=filter_seen,
         preset=preset,
-        tokenizer="refit" if refit_tokenizer else "reuse",
+        tokenizer={None: "auto", True: "refit", False: "reuse"}[refit_tokenizer],
         max_bad_share=max_bad_share,
         max_missing_share=max_missing_share,
         max_zero_share=max_zero_share,

@@ -51,6 +51,7 @@ def _data_line(summary: CycleSummary) -> Text:
     if summary.quarantine_reasons:
         named = (f"{reason} {count}" for reason, count in summary.quarantine_reasons.items())
         quarantine += f" ({', '.join(named)})"
+    tokenizer = f"tokenizer {summary.tokenizer_note}\n" if summary.tokenizer_note else ""
     ids = "semantic IDs reused" if summary.tokenizer_reused else "tokenizer fitted"
     return Text(
         f"batch     {summary.received:,} events received = {summary.accepted:,} accepted + {quarantine} "
@@ -58,6 +59,7 @@ def _data_line(summary: CycleSummary) -> Text:
         f"training  {summary.train_events:,} events before {summary.train_cutoff[:16]}Z; {ids}, "
         f"{summary.new_ids} new\n"
         f"IDs       {summary.ids_note}\n"
+        f"{tokenizer}"
         f"replay    {summary.window_users:,} users, {summary.window_requests:,} lists, "
         f"{summary.train_cutoff[:16]}Z to {summary.as_of[:16]}Z"
     )

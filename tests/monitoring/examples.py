@@ -1,4 +1,4 @@
-"""Events of a population whose habits are known: each user has a taste of its own, so that events are not independent."""
+"""Events of a population whose habits are known; users have tastes of their own, so that events are not independent."""
 
 from __future__ import annotations
 

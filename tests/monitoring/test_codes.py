@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from components.monitoring.codes import Placed, code_measures, why_unhealthy, no_code_measures, perplexity
+from components.monitoring.codes import Placed, code_measures, no_code_measures, perplexity, why_unhealthy
 from components.monitoring.limits import MonitorLimits
 
 LIMITS = MonitorLimits()
