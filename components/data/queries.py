@@ -100,6 +100,18 @@ def event_time_quantile(engine: Engine, q: float) -> datetime | None:
     return from_micros(at if rank < num_events else (at // _SECOND_US + 1) * _SECOND_US)
 
 
+def latest_batch_start(engine: Engine) -> datetime | None:
+    """Where the latest batch that brought events begins: as it was told, else its first event; None without."""
+    brought = select(func.max(events.c.batch_id))
+    with reading(engine) as connection:
+        batch = connection.execute(brought).scalar()
+        if batch is None:
+            return None
+        told = connection.execute(select(batches.c.since_at).where(batches.c.batch_id == batch)).scalar()
+        first = select(func.min(events.c.occurred_at)).where(events.c.batch_id == batch)
+        return from_micros(connection.execute(first).scalar_one() if told is None else told)
+
+
 def user_history(
     engine: Engine, user_id: str, *, before: datetime | None = None, limit: int | None = None
 ) -> pd.DataFrame:

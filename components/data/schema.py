@@ -251,6 +251,18 @@ cycles = Table(
     Column("recorded_at", BigInteger, nullable=False),
 )
 
+monitor_runs = Table(
+    "monitor_runs",
+    metadata,
+    Column("model", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("since_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("as_of", BigInteger, primary_key=True, autoincrement=False),
+    Column("status", String(16), nullable=False),
+    Column("result", Text, nullable=False),  # JSON
+    Column("measured_at", BigInteger, nullable=False),
+)
+
 recommendation_runs = Table(
     "recommendation_runs",  # what all lists of one scoring have in common
     metadata,

@@ -6,6 +6,7 @@ on it, the other files one section each. The one room that knows plotly.
 
 from components.report.live_experiment import render_live_report
 from components.report.logged import render_logged_report
+from components.report.monitoring import render_monitoring
 from components.report.replay import render_report
 
-__all__ = ["render_live_report", "render_logged_report", "render_report"]
+__all__ = ["render_live_report", "render_logged_report", "render_monitoring", "render_report"]

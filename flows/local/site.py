@@ -1,4 +1,4 @@
-"""Data Docs and replay reports over HTTP on this machine: read-only, two folders, nothing else of `home`."""
+"""Data Docs, replay reports and monitoring over HTTP on this machine: read-only, nothing else of `home`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,11 @@ def static_site(settings: Settings) -> Iterator[dict[str, str]]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         base = f"http://{LOOPBACK}:{server.server_port}"
         try:
-            yield {"Data Docs": f"{base}/data-docs/index.html", "Replay reports": f"{base}/reports/"}
+            yield {
+                "Data Docs": f"{base}/data-docs/index.html",
+                "Replay reports": f"{base}/reports/",
+                "Monitoring": f"{base}/monitoring/",
+            }
         finally:
             server.shutdown()
 

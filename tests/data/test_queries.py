@@ -50,6 +50,15 @@ def test_quantile_worked_example(engine: Engine):
         queries.event_time_quantile(engine, 1.5)
 
 
+def test_the_latest_batch_that_brought_events_says_where_it_begins(engine: Engine):
+    """The second brings b of the fourth hour; a third, without an event, moves nothing."""
+    assert queries.latest_batch_start(engine) is None
+    land_batch(engine, batch(event("a", hours=0)))
+    land_batch(engine, batch(event("b", hours=4), event("c", hours=6)))
+    land_batch(engine, batch(items=(item("i1"),)))
+    assert queries.latest_batch_start(engine) == NOON + pd.Timedelta(hours=4)
+
+
 @settings(max_examples=30, deadline=None)
 @given(hours=st.lists(st.floats(-50, 50), min_size=1, max_size=30), q=st.floats(0, 1))
 def test_at_most_a_share_q_lies_before_the_quantile_and_a_share_q_up_to_it(tmp_path_factory, hours, q):

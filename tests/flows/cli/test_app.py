@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
     "demo", "ingest", "validate", "retrain", "replay", "promote", "approvals", "rollback", "reconcile",
     "history", "lineage", "recommend", "serve", "status", "ui", "doctor", "erase", "prune", "quarantine",
-    "deploy", "worker", "explain", "verify", "experiment", "score",
+    "deploy", "worker", "explain", "verify", "experiment", "score", "monitor",
 )  # fmt: skip
 ENGINES = ("prefect", "mlflow", "torch", "feast", "great_expectations", "sqlalchemy", "pandas", "numpy")
 _CPU_SECONDS = 1.5  # the aim is 1 s of the clock on an idle machine; 0.35 s of CPU measured
