@@ -111,11 +111,10 @@ def _group(measures: Sequence[Measure], title: str) -> str:
         Column(name="Measure", is_number=False),
         Column(name="Status", is_number=False),
         Column(name="Value", meaning="more is worse"),
-        Column(name="By chance", meaning="at most, were nothing changed"),
+        Column(name="By chance", meaning="at most"),
         Column(name="Bounds", meaning="warn, drift"),
         Column(name="Then"),
         Column(name="Now"),
-        Column(name="Rows", meaning="then, now"),
         Column(name="Why", is_number=False),
     ]
     return table(f"{title}: each measure with its bounds.", columns, [_row(measure) for measure in measures])
@@ -128,9 +127,8 @@ def _row(measure: Measure) -> list[Cell]:
         figure_of(measure.value, ".3g"),
         figure_of(measure.noise, ".2g"),
         Cell(html=f"{number(measure.warn, 'g')}, {number(measure.drift, 'g')}"),
-        figure_of(measure.reference, ".3g"),
-        figure_of(measure.current, ".3g"),
-        Cell(html=f"{measure.num_reference:,}, {measure.num_current:,}", note=safe(measure.unit)),
+        figure_of(measure.reference, ".3g", f"{measure.num_reference:,} {measure.unit}"),
+        figure_of(measure.current, ".3g", f"{measure.num_current:,} {measure.unit}"),
         Cell(html=safe(measure.reason, 400)),
     ]
 
