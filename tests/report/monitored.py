@@ -16,7 +16,13 @@ LIMITS = MonitorLimits()
 def measure(name: str, group: str, title: str, value: float, threshold: Threshold) -> Measure:
     question = Question(name=name, group=group, title=title, meaning="what it is", unit="rows")  # type: ignore[arg-type]
     found = Found(
-        reference=0.02, current=value, value=value, noise=0.05, num_reference=5000, num_current=1200, fewest=200
+        reference=0.02,
+        current=value,
+        value=value,
+        noise=0.05,
+        num_reference=5000,
+        num_current=1200,
+        fewest=200,
     )
     return judged(question, found, threshold)
 
