@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from prefect.events import Event, emit_event
+from prefect.events.worker import EventsWorker
 
 from components.monitoring.result import RETRAIN, MonitorResult
 
@@ -42,8 +43,10 @@ def drift_payload(result: MonitorResult, page: str) -> dict[str, Any]:
 
 
 def emit_drift(result: MonitorResult, page: str) -> Event | None:
-    """Tell Prefect. None where nobody listens: Prefect's client is set to emit no events."""
-    return emit_event(
+    """Tell Prefect, and wait until it is told: the local server may stop with the command. None where nobody
+    listens, since Prefect's client is set to emit no events.
+    """
+    event = emit_event(
         event=DRIFT_DETECTED,
         resource={
             "prefect.resource.id": resource_of(result.model),
@@ -52,3 +55,6 @@ def emit_drift(result: MonitorResult, page: str) -> Event | None:
         },
         payload=drift_payload(result, page),
     )
+    if event is not None:
+        EventsWorker.instance().wait_until_empty()
+    return event

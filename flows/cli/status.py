@@ -31,6 +31,7 @@ def status() -> None:
         f"[bold]freshness[/bold]  last event {_when(fresh.last_event_at)}, last batch {_when(fresh.last_landing_at)}"
     )
     _show_registry()
+    _show_monitoring()
     _show_cycles()
 
 
@@ -65,6 +66,20 @@ def _show_registry() -> None:
         console.print("[bold]registry[/bold]   empty: no model has been registered yet")
     except TrackingUnreachable as error:
         console.print(f"[bold]registry[/bold]   [red]{error}[/red]")
+
+
+def _show_monitoring() -> None:
+    """What the last look at the champion found, if there was one."""
+    from components.data.monitor_runs import monitor_runs
+    from flows.local.console import console
+    from flows.settings import load_settings
+    from flows.warehouse import warehouse
+
+    if looks := monitor_runs(warehouse(), load_settings().model_name, limit=1):
+        told = (
+            f"{looks[0].status}, version {looks[0].version} on events until {looks[0].as_of:%Y-%m-%d %H:%M}Z"
+        )
+        console.print(f"[bold]monitoring[/bold] {told}: {load_settings().monitoring / 'index.html'}")
 
 
 def _show_what_waits(model_name: str) -> None:

@@ -88,7 +88,7 @@ def test_each_poisoned_row_lies_in_quarantine_under_its_reason(finished: Home) -
 
 @pytest.mark.parametrize(
     ("cycle", "beside"),
-    [(0, {"fit tokenizer"}), (1, {"extend ids", "rank champion"})],
+    [(0, {"fit tokenizer"}), (1, {"check tokenizer", "extend ids", "rank champion"})],
     ids=("first", "second"),
 )
 def test_every_stage_is_in_the_journal(finished: Home, cycle: int, beside: set[str]) -> None:
@@ -131,6 +131,9 @@ def test_semantic_ids_are_only_ever_added(finished: Home) -> None:
     fitted, extended = finished.outputs(0)["fit tokenizer"], finished.outputs(1)["extend ids"]
     assert extended["tokenizer"]["digest"] == fitted["tokenizer"]["digest"]
     assert extended["new_ids"] == len(second) - len(first)
+    checked = finished.outputs(1)["check tokenizer"]
+    assert checked["unhealthy"] == ""
+    assert checked["num_new"] >= extended["new_ids"]
 
 
 @pytest.mark.parametrize("cycle", [0, 1])

@@ -166,6 +166,11 @@ def test_a_look_is_kept_once(undisturbed: Looked) -> None:
     ]
 
 
+def test_status_tells_the_last_look(drifted: Looked) -> None:
+    told = drifted.home.recloop("status").stdout
+    assert f"monitoring drift, version {drifted.home.champion()} on events until" in " ".join(told.split())
+
+
 def test_planted_drift_is_found_by_every_measure_that_is_of_it(drifted: Looked) -> None:
     assert drifted.done.returncode == DRIFTS, drifted.done.stdout + drifted.done.stderr
     statuses = drifted.statuses()

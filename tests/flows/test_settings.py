@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from components.monitoring.limits import MonitorLimits
+from components.monitoring.measure import Threshold
 from flows.settings import (
     Settings,
     SettingsError,
@@ -157,3 +159,18 @@ def test_the_example_names_every_setting_and_holds_the_defaults(monkeypatch: pyt
     for name, value in example.items():
         monkeypatch.setenv(name, value)
     assert Settings(threads=1) == default
+
+
+def test_bounds_of_monitoring_are_those_of_the_component_unless_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().monitor_limits == MonitorLimits()
+    monkeypatch.setenv("RECLOOP_MONITOR_PSI_DRIFT", "0.4")
+    monkeypatch.setenv("RECLOOP_MONITOR_MIN_ITEMS", "7")
+    limits = Settings().monitor_limits
+    assert (limits.psi, limits.min_items) == (Threshold(warn=0.1, drift=0.4), 7)
+    assert limits.new_share == MonitorLimits().new_share
+
+
+def test_a_bound_of_drift_below_its_warning_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECLOOP_MONITOR_METRIC_FALL_WARN", "0.5")
+    with pytest.raises(SettingsError, match=r"RECLOOP_MONITOR_METRIC_FALL_DRIFT: 0\.2 is below .* 0\.5"):
+        load_settings()

@@ -21,6 +21,12 @@ def test_every_count_of_the_window_stands_there():
     assert "<dt>Artifact of better</dt><dd>digest of better" in text
 
 
+def test_what_is_told_of_the_tokenizer_stands_there_and_is_escaped():
+    text = provenance(judged(), "refitted, since <b>")
+    assert "<dt>Tokenizer</dt><dd>refitted, since &lt;b&gt;</dd>" in text
+    assert "<dt>Tokenizer</dt>" not in provenance(judged())
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -209,3 +210,17 @@ def test_a_table_of_another_tokenizer_has_no_sizes(fitted, codes, message):
 def test_rows_that_were_not_in_the_fit_are_refused(catalogue, fitted, rows, message):
     with pytest.raises(TokenizerInputError, match=message):
         fitted.tokenizer.assign(*catalogue.part(NEW), fitted_rows=rows)
+
+
+def test_a_placement_has_the_codes_of_assign_and_the_distance_that_is_left(
+    catalogue: Catalogue, fitted: Fitted
+):
+    """Codewords that all lie farther off leave more."""
+    tokenizer, content = fitted.tokenizer, catalogue.part(NEW)
+    placed = tokenizer.place(*content)
+    assert np.array_equal(placed.codes, tokenizer.assign(*content))
+    assert placed.error.shape == (40,)
+    assert (placed.error > 0).all()
+    farther = replace(tokenizer, codebooks=tokenizer.codebooks + 1.0)
+    assert farther.place(*content).error.mean() > 3 * placed.error.mean()
+    assert tokenizer.place(*catalogue.part(slice(0, 0))).error.shape == (0,)

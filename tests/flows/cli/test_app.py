@@ -141,7 +141,7 @@ def check_make(words: list[str]) -> None:
             assert name in targets, f"make has no target {name}"
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/monitoring.md"])
 def test_every_command_that_is_written_down_can_be_run(name: str) -> None:
     for line in written_in(name):
         check_command(line)

@@ -46,6 +46,11 @@ def test_everything_told_stands_in_the_box() -> None:
         assert told in text, told
 
 
+def test_why_the_tokenizer_is_new_stands_in_the_box() -> None:
+    assert "tokenizer refitted, since" in drawn(replace(TOLD, tokenizer_note="refitted, since on 40 items …"))
+    assert "tokenizer refitted" not in drawn(TOLD)
+
+
 def test_the_same_story_when_nothing_was_done_again() -> None:
     text = drawn(TOLD.all_reused())
     assert "judge reused" in text
