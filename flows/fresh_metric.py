@@ -81,9 +81,10 @@ def measure_fresh(
     return run_once(key, FreshMetric, work, computes=True)
 
 
-def own_window(replay: ArtifactRef, arm: str) -> dict[str, float]:
-    """What the same arm was worth to each user in the replay that it was judged by."""
-    verified(replay.path)
+def own_window(replay: ArtifactRef, arm: str) -> dict[str, float] | None:
+    """What an arm was worth to each user in a published replay; None where it keeps no table of users."""
+    if USERS not in verified(replay.path)["files"]:
+        return None
     table = pd.read_parquet(Path(replay.path) / USERS)
     return by_user(table[table["arm"] == arm])
 

@@ -110,8 +110,10 @@ def measure_decay(run: str, watched: Watched) -> tuple[tuple[Measure, Decay | No
     """NDCG@10 on what came after the champion's own replay window, against what it had there."""
     settings, champion = load_settings(), watched.champion
     limits, evidence = settings.monitor_limits, champion.evidence()
-    if evidence is None or champion.replay is None:
-        return (no_decay_measure("the replay that it was judged by is not on this machine", limits), None), ()
+    then = own_window(champion.replay, evidence.challenger) if evidence and champion.replay else None
+    if evidence is None or then is None:
+        reason = "the replay that it was judged by, with its table of users, is not on this machine"
+        return (no_decay_measure(reason, limits), None), ()
     start = max(watched.since, evidence.plan.window_end)
     fresh = between(start, watched.as_of) if start < watched.as_of else None
     if fresh is None:
@@ -121,7 +123,6 @@ def measure_decay(run: str, watched: Watched) -> tuple[tuple[Measure, Decay | No
         run, champion.bundle, before(start), fresh, start, watched.as_of, evidence.plan.mode,
         evidence.plan.filter_seen, settings.monitor_users,
     ).output  # fmt: skip
-    then = own_window(champion.replay, evidence.challenger)
     asked = f"NDCG@10 is of {len(found.values):,} of {found.num_users:,} users since {start:%Y-%m-%d %H:%M}Z."
     return decay_measure(then, found.values, limits), (asked,)
 

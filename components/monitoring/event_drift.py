@@ -15,7 +15,7 @@ from components.monitoring.measure import Found, Measure, Question, judged, not_
 from components.monitoring.stability import Stability, counts_by_user, population_stability
 
 _HOURS = 3  # of a bin of the day
-_WHAT = "population stability index; then: what is expected where nothing has changed"
+_WHAT = "population stability index"
 
 
 @dataclass(frozen=True, kw_only=True)

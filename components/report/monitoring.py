@@ -34,6 +34,10 @@ _WORDS: dict[Status, str] = {
     "drift": "DRIFT",
     "not evaluable": "NOT EVALUABLE",
 }
+_NULL = (
+    '<p class="note">Then is what the index comes to where nothing has changed, as the events of so many users '
+    "scatter; bins are those of the training.</p>"
+)
 _GROUPS = {
     "metric": ("metric", "What the champion's lists are worth"),
     "events": ("events", "What users do"),
@@ -48,7 +52,7 @@ def render_monitoring(result: MonitorResult, history: Sequence[PastLook]) -> str
         Section(
             anchor=anchor, title=title,
             body=_group([m for m in result.measures if m.group == group], title)
-            + (_intervals(result) if group == "metric" else ""),
+            + {"metric": _intervals(result), "events": _NULL}.get(group, ""),
         )
         for group, (anchor, title) in _GROUPS.items()
         if any(measure.group == group for measure in result.measures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from components.monitoring.measure import Measure
@@ -53,7 +54,7 @@ def _plot(measure: Measure, history: Sequence[PastLook]) -> Plot:
         traces=[line],
         layout={
             "margin": {"l": 40, "r": 12, "t": 8, "b": 34},
-            "xaxis": {"type": "date", "nticks": 4, **_room(times)},
+            "xaxis": {"type": "date", "nticks": 4, **_room(looks)},
             "yaxis": {"range": [bottom, top], "nticks": 4},
             "shapes": [_bound(measure.warn, "wait"), _bound(measure.drift, "bad")],
         },
@@ -63,12 +64,14 @@ def _plot(measure: Measure, history: Sequence[PastLook]) -> Plot:
     )
 
 
-def _room(times: Sequence[str]) -> dict[str, Any]:
-    """One look alone has no span: a week to either side, so that the axis shows days."""
-    if len(set(times)) > 1:
+def _room(looks: Sequence[PastLook]) -> dict[str, Any]:
+    """One moment alone has no span: some days to either side of it."""
+    moments = {look.as_of for look in looks}
+    if len(moments) > 1:
         return {}
-    day = times[0][:10]
-    return {"tickvals": [day], "tickformat": "%d %b %Y"}
+    (moment,) = moments
+    ends = [(moment + timedelta(days=days)).strftime("%Y-%m-%d") for days in (-4, 4)]
+    return {"range": ends, "tickvals": [moment.strftime("%Y-%m-%d")], "tickformat": "%d %b %Y"}
 
 
 def _bound(at: float, color: str) -> dict[str, Any]:

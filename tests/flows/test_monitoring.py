@@ -70,8 +70,8 @@ def copied(home: Home, folder: Path, model: str) -> Home:
 
 
 def plant(home: Home, folder: Path) -> Planted:
-    """Twenty days after the end of the home's events, written as a whole source beside what there was."""
-    source = Path(shutil.copytree(home.data, folder / "planted"))
+    """Twenty days after the end of the home's events, written as the same source at a later time."""
+    source = Path(shutil.copytree(home.data, folder / "later" / home.data.name))
     events, items = (pd.read_parquet(source / f"{name}.parquet") for name in ("events", "items"))
     since = events["timestamp"].max().floor("h") + pd.Timedelta(hours=1)
     rng = np.random.default_rng(0)
