@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
@@ -53,7 +54,7 @@ class MonitorSettings(BaseSettings):
     @property
     def monitor_limits(self) -> MonitorLimits:
         """What the measures are held to."""
-        asked = {
+        asked: dict[str, Any] = {
             field.name: Threshold(
                 warn=getattr(self, f"monitor_{field.name}_warn"),
                 drift=getattr(self, f"monitor_{field.name}_drift"),
