@@ -60,7 +60,9 @@ def record_monitor_run(
 def monitor_runs(engine: Engine, model: str, *, limit: int = 200) -> list[MonitorRun]:
     """The last looks at a model, in order of the time that they speak of, oldest first."""
     query = select(table).where(table.c.model == model)
-    newest = query.order_by(table.c.as_of.desc(), table.c.measured_at.desc()).limit(limit)
+    newest = query.order_by(table.c.as_of.desc(), table.c.measured_at.desc(), table.c.version.desc()).limit(
+        limit
+    )
     with reading(engine) as connection:
         rows = list(connection.execute(newest).mappings())[::-1]
     return [
