@@ -35,7 +35,9 @@ class TokenizerHealth:
     @property
     def note(self) -> str:
         if self.unhealthy:
-            return f"to be refitted, since on {self.num_new:,} items that came after its fit {self.unhealthy}"
+            return (
+                f"to be refitted, since on {self.num_new:,} items that came after its fit: {self.unhealthy}"
+            )
         if (found := worst(self.measures)) == "not evaluable":
             return f"kept; its health on new items is not evaluable: {self.measures[0].reason}"
         return f"kept; its health on {self.num_new:,} items that came after its fit: {found}"

@@ -3,7 +3,7 @@
 An encoder or a codebook that does not fit new content gives many items the same few codes (the entropy falls), the
 same tuple (collisions), or codewords far from what they stand for (the quantisation error rises). New items are
 placed by content alone, and so are those of the fit that they are held against. A sample of few items has few
-codes whatever the tokenizer does, so that perplexity is compared with samples of as many items of the fit.
+codes whatever the tokenizer does, so that perplexity is compared with that of as many draws from the items of the fit.
 Shapes: N new items, F items of the fit, L levels.
 """
 
@@ -58,44 +58,42 @@ def no_code_measures(reason: str, limits: MonitorLimits) -> tuple[Measure, ...]:
 
 def why_unhealthy(measures: tuple[Measure, ...]) -> str:
     """Why the tokenizer should be refitted; "" while nothing drifts."""
-    found = [f"{m.title.lower()}: {m.meaning} {m.reason}" for m in measures if m.status == "drift"]
-    return "; ".join(found)
+    return ", ".join(
+        f"{m.title.lower()} {m.value:.2g} (bound {m.drift:g})" for m in measures if m.status == "drift"
+    )
 
 
 COLLISIONS = Question(
     name="codes/collisions", group="tokenizer", title="Collisions of new items",
-    meaning="share of new items that share all codes with another, above that of the fit:", unit="items",
+    meaning="share of new items that share all codes with another, above that of the fit", unit="items",
 )  # fmt: skip
 ERROR = Question(
     name="codes/error", group="tokenizer", title="Quantisation error of new items",
-    meaning="rise over that of the items of the fit, in parts of it:", unit="items",
+    meaning="rise over that of the items of the fit, in parts of it", unit="items",
 )  # fmt: skip
 
 
 def _code_use(level: int) -> Question:
     return Question(
         name=f"codes/perplexity_{level + 1}", group="tokenizer", title=f"Entropy of codes, level {level + 1}",
-        meaning="fall of the perplexity below that of as many items of the fit, in parts of it:", unit="items",
+        meaning="fall of the perplexity below that of as many draws from the fit, in parts of it", unit="items",
     )  # fmt: skip
 
 
 def _perplexity(level: int, fitted: Placed, new: Placed, limits: MonitorLimits, seed: int) -> Measure:
     """Perplexity over the codes that as many items could have: 1 if every one has a code of its own."""
     rng = np.random.default_rng(seed + level)
-    known, now = fitted.codes[:, level], new.codes[:, level]
-    size = min(len(known), len(now))
-    most = min(size, int(max(known.max(), now.max())) + 1)
-    current = float(perplexity(np.bincount(rng.choice(now, size, replace=False)))) / most
-    # without replacement, so that the counts of the codes are all that a sample is
-    drawn = rng.multivariate_hypergeometric(np.bincount(known), size, size=_SAMPLES, method="marginals")
-    samples = perplexity(drawn) / most
+    known, now = np.bincount(fitted.codes[:, level]), np.bincount(new.codes[:, level])
+    most = min(len(new), max(len(known), len(now)))
+    current = float(perplexity(now)) / most
+    samples = perplexity(rng.multinomial(len(new), known / known.sum(), size=_SAMPLES)) / most
     reference = float(samples.mean())
     least = float(np.quantile(samples, max(limits.alpha, _RESOLUTION)))
     return judged(
         _code_use(level),
         Found(
             reference=reference, current=current, value=1 - current / reference, noise=1 - least / reference,
-            num_reference=len(known), num_current=len(now), fewest=limits.min_items,
+            num_reference=len(fitted), num_current=len(new), fewest=limits.min_items,
         ),
         limits.perplexity_fall,
     )  # fmt: skip

@@ -126,7 +126,7 @@ def _group(measures: Sequence[Measure], title: str) -> str:
 
 def _row(measure: Measure) -> list[Cell]:
     return [
-        word(measure.title, measure.meaning.rstrip(":")),
+        word(measure.title, measure.meaning),
         word(measure.status, tone=TONES[measure.status]),
         figure_of(measure.value, ".3g"),
         figure_of(measure.noise, ".2g"),

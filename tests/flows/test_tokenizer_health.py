@@ -38,7 +38,7 @@ def opened(carried: CarriedIds | None, previous: ArtifactRef | None) -> OpenedCy
         ("reuse", CARRIED, REF, None, "kept, as asked"),
         ("auto", CARRIED, REF, health(60, 64), "kept; its health on 60 items that came after its fit: ok"),
         ("auto", CARRIED, REF, health(9, 64), "kept; its health on new items is not evaluable: 9 items"),
-        ("auto", CARRIED, REF, health(60, 1), "refitted, since on 60 items that came after its fit entropy of codes"),
+        ("auto", CARRIED, REF, health(60, 1), "refitted, since on 60 items that came after its fit: entropy of codes"),
     ],
 )  # fmt: skip
 def test_the_reason_is_told(
