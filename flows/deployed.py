@@ -1,28 +1,55 @@
-"""What a deployment runs where the command line would be refused: the flow ends in a state that says why."""
+"""What deployments run. A clock comes round whether or not there is something to do: then a run is skipped.
+
+Each flow here is one that the command line runs too. What the command line would be refused with, because it is
+somebody else's turn or too early, ends a run as Skipped, with the reason; every other failure is one.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from components.data.lease import LeaseHeld
+from components.registry.versions import NoSuchVersion
 from flows.cycle import retraining_cycle
+from flows.monitoring import Monitored
+from flows.monitoring import monitor as measure_drift
+from flows.recommend_batch import NothingToScore, ScoredBatch, ScoringRequest, recommend_batch
 from flows.request import CycleRequest
 from flows.stages import say_in_prefect
 from flows.summary import CycleSummary
+from flows.watched_champion import NothingToMonitor
 
 SKIPPED = "Skipped"
+T = TypeVar("T")
 
 
 @flow(name="retrain", flow_run_name="retrain-on-{request.source}")
 def retrain(request: CycleRequest) -> CycleSummary | State[str]:
-    """One retraining cycle. While another one of this warehouse goes on it ends as Skipped, with the reason.
+    """One retraining cycle; skipped while another one of this warehouse goes on."""
+    return _unless(lambda: retraining_cycle(request), LeaseHeld)
 
-    A schedule comes round whether or not the last run has ended; that is no failure.
-    """
+
+@flow(name="recommend", flow_run_name="recommend-to-everybody")
+def recommend(request: ScoringRequest) -> ScoredBatch | State[str]:
+    """Everybody's list; skipped while there is no champion, nobody to score, or a scoring that goes on."""
+    return _unless(lambda: recommend_batch(request), LeaseHeld, NoSuchVersion, NothingToScore)
+
+
+@flow(name="monitor", flow_run_name="monitor-champion")
+def monitor(since: datetime | None = None, as_of: datetime | None = None) -> Monitored | State[str]:
+    """A look for drift; skipped while there is no champion, or nothing since its training."""
+    return _unless(lambda: measure_drift(since, as_of), NoSuchVersion, NothingToMonitor)
+
+
+def _unless(work: Callable[[], T], *too_early: type[Exception]) -> T | State[str]:
     try:
-        return retraining_cycle(request)
-    except LeaseHeld as held:
-        say_in_prefect(f"skipped: {held}")
-        return Completed(name=SKIPPED, message=str(held))
+        return work()
+    except too_early as reason:
+        say_in_prefect(f"skipped: {reason}")
+        return Completed(name=SKIPPED, message=str(reason))

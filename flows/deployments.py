@@ -12,10 +12,12 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
+from flows.automations import apply_automations
 from flows.settings import Settings, engine_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 PREFECT_FILE = ROOT / "infra" / "prefect.yaml"
+ON_DEMAND = "retrain/on-demand"  # what drift starts
 
 
 class DeployFailed(Exception):
@@ -32,8 +34,16 @@ class Deployed:
     is_paused: bool
 
 
-def deploy(settings: Settings) -> tuple[Deployed, ...]:
-    """Make the work pool if it is not there, apply every deployment, and read back what stands now.
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """What the server holds after a deploy."""
+
+    deployments: tuple[Deployed, ...]
+    automations: tuple[str, ...]  # names
+
+
+def deploy(settings: Settings) -> Standing:
+    """Make the work pool if it is not there, apply deployments and automations, and read back what stands now.
 
     A pool that exists is left as its people have set it up. Applying the same again changes nothing.
     Raises DeployFailed.
@@ -42,12 +52,12 @@ def deploy(settings: Settings) -> tuple[Deployed, ...]:
         if not _has_pool(client, settings.work_pool):
             _prefect(settings, "work-pool", "create", settings.work_pool, "--type", settings.work_pool_type)
         _prefect(settings, "--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_FILE))
+        on_drift = client.read_deployment_by_name(ON_DEMAND)
+        automations = apply_automations(client, model=settings.model_name, retrain=on_drift.id)
         flows = {flow.id: flow.name for flow in client.read_flows()}
-        return tuple(
-            sorted(
-                (_told(flows[found.flow_id], found) for found in client.read_deployments()),
-                key=lambda told: told.name,
-            )
+        deployed = (_told(flows[found.flow_id], found) for found in client.read_deployments())
+        return Standing(
+            deployments=tuple(sorted(deployed, key=lambda told: told.name)), automations=automations
         )
 
 
@@ -84,6 +94,8 @@ def named_in_file(settings: Settings) -> dict[str, str]:
         "RECLOOP_PRESET": settings.preset,
         "RECLOOP_PROFILE": settings.profile,
         "RECLOOP_RETRAIN_CRON": settings.retrain_cron,
+        "RECLOOP_SCORE_CRON": settings.score_cron,
+        "RECLOOP_MONITOR_CRON": settings.monitor_cron,
     }
 
 

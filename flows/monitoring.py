@@ -42,7 +42,7 @@ class Monitored:
     event: str | None  # id of the event that tells of the drift
 
 
-@flow(name="monitor", flow_run_name="monitor-champion")
+@flow(name="measure-drift", flow_run_name="measure-drift")
 def monitor(since: datetime | None = None, as_of: datetime | None = None) -> Monitored:
     """Measure events of [since, as_of) against the champion's training, show it, and emit an event on drift.
 

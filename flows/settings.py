@@ -85,7 +85,9 @@ class Settings(MonitorSettings):
     source: str = "movielens"  # what the deployments read
     preset: Literal["default", "quick"] = "default"
     profile: Literal["small", "production"] = "small"  # their gate
-    retrain_cron: str = "0 3 * * *"  # UTC
+    retrain_cron: str = "0 3 * * *"  # UTC, as the others
+    score_cron: str = "0 5 * * *"
+    monitor_cron: str = "15 * * * *"
     work_pool: str = Field(default="recloop", min_length=1)
     work_pool_type: Literal["process", "docker", "kubernetes"] = "process"
     checkout: Path | None = None  # this repository where the worker runs; none: where it lies here

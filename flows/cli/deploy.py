@@ -19,12 +19,15 @@ def deploy() -> None:
         from flows.deployments import deploy as apply
 
         table = Table("deployment", "schedule (UTC)", "work pool", box=None)
-        for deployed in apply(settings):
+        standing = apply(settings)
+        for deployed in standing.deployments:
             schedule = ", ".join(deployed.crons) or "by name, form or event"
             table.add_row(
                 deployed.name, f"{schedule} (paused)" if deployed.is_paused else schedule, deployed.work_pool
             )
         console.print(table)
+        for name in standing.automations:
+            console.print(f" automation  {name}", markup=False)
     console.print(
         "\nrecloop worker runs what is due; prefect deployment run NAME starts one by name; "
         "the forms are in Prefect's UI under Deployments.",

@@ -14,6 +14,7 @@ from flows.settings import Settings, engine_environment
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _STOP_SECONDS = 30.0
+HEARTBEAT_SECONDS = 30  # between two signs of life of a run
 
 
 @contextmanager
@@ -22,7 +23,9 @@ def working(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     (settings.home / "logs").mkdir(parents=True, exist_ok=True)
     process = spawn(
         [sys.executable, "-m", "prefect", "worker", "start", "--pool", settings.work_pool],
-        environ=os.environ | engine_environment(settings),
+        environ=os.environ
+        | engine_environment(settings)
+        | {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS)},  # see flows.automations
         folder=_CHECKOUT,
         log=settings.home / "logs" / "worker.log",
     )

@@ -18,6 +18,7 @@ from prefect.client.schemas.filters import (
     FlowFilterName,
 )
 from prefect.client.schemas.objects import FlowRun
+from prefect.events import Event
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components.data.lease import hold_lease
@@ -74,17 +75,27 @@ class Deployment:
         ):
             yield client
 
-    def standing(self) -> dict[str, tuple[str, list[str]]]:
-        """Deployment → its id, and the crons that are active."""
+    def standing(self) -> tuple[dict[str, tuple[str, list[str]]], dict[str, str]]:
+        """Deployment → its id, and the crons that are active; automation → its id."""
         with self.client() as client:
             flows = {flow.id: flow.name for flow in client.read_flows()}
-            return {
+            deployments = {
                 f"{flows[found.flow_id]}/{found.name}": (
                     str(found.id),
-                    [s.schedule.cron for s in found.schedules],
+                    [getattr(s.schedule, "cron", "") for s in found.schedules],
                 )
                 for found in client.read_deployments()
             }
+            return deployments, {found.name: str(found.id) for found in client.read_automations()}
+
+    def tell_of_drift(self) -> None:
+        """The event that `recloop monitor` emits, by its name and resource."""
+        model = self.home.settings.model_name
+        with self.client() as client:
+            event = Event(
+                event="recloop.drift.detected", resource={"prefect.resource.id": f"recloop.model.{model}"}
+            )
+            client._client.post("/events", json=[event.model_dump(mode="json")]).raise_for_status()
 
     def runs(self, name: str) -> list[FlowRun]:
         flow, deployment = name.split("/")
@@ -109,22 +120,26 @@ def test_the_clock_starts_a_cycle_and_one_that_overlaps_is_skipped(estate: Estat
     told = deployment.deploy()
     assert "retrain/scheduled" in told
     before = deployment.standing()
-    assert before["retrain/scheduled"][1] == ["* * * * *"]
+    assert before[0]["retrain/scheduled"][1] == ["* * * * *"]
+    assert "by-the-clock: retrain on drift" in before[1]
     deployment.deploy()
     assert deployment.standing() == before
 
-    def ended(state: str) -> FlowRun | None:
-        done = (run for run in deployment.runs("retrain/scheduled") if run.state_name == state)
+    def ended(state: str, name: str = "retrain/scheduled") -> FlowRun | None:
+        done = (run for run in deployment.runs(name) if run.state_name == state)
         return next(done, None)
 
     with deployment.worker():
         warehouse = open_warehouse(home.settings.warehouse_url.get_secret_value())
         with hold_lease(warehouse, RETRAINING, owner="somebody else"):
+            deployment.tell_of_drift()
             skipped = until(lambda: ended("Skipped"))
+            by_event = until(lambda: ended("Skipped", "retrain/on-demand"))
         trained = until(lambda: ended("Completed"))
     assert skipped.auto_scheduled
     assert trained.auto_scheduled
     assert skipped.state is not None
+    assert not by_event.auto_scheduled
     assert "'retraining' is held by somebody else" in str(skipped.state.message)
     assert len(home.rows("SELECT cycle_id FROM cycles")) == 1
     assert home.champion() == "1"
@@ -135,8 +150,8 @@ def test_what_is_started_by_name_runs_in_the_worker(finished: Home) -> None:
     deployment.deploy()
     with deployment.worker():
         replayed = deployment.run("replay/on-demand", challenger="2", champion="1")
-        polled = deployment.run("approvals/poll")
-    assert (replayed.state_name, polled.state_name) == ("Completed", "Completed")
+        others = [deployment.run(name) for name in ("approvals/poll", "recommend/nightly", "monitor/hourly")]
+    assert [run.state_name for run in (replayed, *others)] == ["Completed"] * 4
     assert list((finished.settings.home / "reports").glob("*.html"))
 
 
