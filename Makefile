@@ -1,9 +1,12 @@
-# Every target stands alone: on a machine with Python 3.11 and nothing else it makes .venv, installs what
-# infra/constraints.txt pins, and runs. Settings, on the command line or in the environment:
+# Every target stands alone: on a machine with Python 3.11 and nothing else it makes .venv, installs what infra/lock
+# holds, every file against its hash, and runs. Settings, on the command line or in the environment:
 #
 #   DATA=movielens      what `demo` reads: movielens, synthetic, or a folder of events and items;
 #                       `bench`, which reads ml100k, beauty, films and sequence files too, only if it is said
 #   TORCH_INDEX=        index for torch alone, e.g. one that holds CPU builds; empty: pip's own index
+#   TORCH_LOCK=         hashes of torch; empty: none are asked for, as an index with other builds than PyPI's and PyTorch's
+#                       CPU ones needs
+#   LOCKS=runtime dev   what to install of infra/lock: runtime, postgres, s3, dev, audit
 #   PYTHON=python3.11   the Python 3.11 to make .venv with
 #   ONLY=               the parts that `bench` runs, joined by commas; empty: the quick ones
 #   SEEDS=1,2,3         of `bench`
@@ -18,6 +21,8 @@ SHELL := /bin/bash
 
 DATA ?= movielens
 TORCH_INDEX ?=
+TORCH_LOCK ?= infra/lock/torch.lock
+LOCKS ?= runtime dev
 PYTEST_ARGS ?=
 ONLY ?=
 SEEDS ?=
@@ -28,8 +33,12 @@ PYTHON ?= $(or $(shell command -v python3.11),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PINNED_TORCH = $(shell grep '^torch==' infra/constraints.txt)
+# uv reads no pip.conf: it is told of the index that pip was told of
+INDEX = $(or $(UV_DEFAULT_INDEX),$(PIP_INDEX_URL),$(shell $(BIN)/python -m pip config get global.index-url 2>/dev/null))
+UV = $(if $(INDEX),UV_DEFAULT_INDEX="$(INDEX)") VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/python -m uv pip
 
-.PHONY: help demo test check ui bench install clean
+.PHONY: help demo test check ui bench install lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +66,16 @@ bench: $(INSTALLED) ## speed and quality against the figures in the docs
 
 install: $(INSTALLED) ## only make .venv and install
 
+lock: | $(BIN)/python ## infra/lock anew, from infra/constraints.txt and pyproject.toml
+	@echo "locking 1/3: torch and uv as infra/constraints.txt pins them"
+	@$(BIN)/python -m pip install --quiet --no-deps $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") "$(PINNED_TORCH)"
+	@$(BIN)/python -m pip install --quiet --no-deps "$$(grep '^uv==' infra/constraints.txt)"
+	@echo "locking 2/3: everything that pyproject.toml asks for, under the constraints"
+	@$(UV) install --quiet -c infra/constraints.txt -e '.[postgres,s3,dev,audit]'
+	@$(UV) check --quiet
+	@echo "locking 3/3: hashes"
+	@$(if $(INDEX),UV_DEFAULT_INDEX="$(INDEX)") $(BIN)/python infra/making_lock.py
+
 clean: ## remove .venv and caches; the state in .recloop stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -66,9 +85,23 @@ $(BIN)/python:
 	  { echo "recloop needs Python 3.11, and '$(PYTHON)' is not it. Install it, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# torch comes first and alone, so that TORCH_INDEX is asked for torch and nothing else
-$(INSTALLED): pyproject.toml infra/constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --no-deps $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") \
-	  "$$(grep '^torch==' infra/constraints.txt)"
-	$(BIN)/python -m pip install --quiet -c infra/constraints.txt -e '.[dev]'
+# torch comes first and alone, so that TORCH_INDEX is asked for torch and nothing else, and by pip, which takes the
+# nearest build where uv would fetch gigabytes. It is fetched before it is held against torch.lock: pip, told of hashes
+# while it chooses, would pass by a build that lies on this machine. uv finds torch there and installs the rest, in a
+# tenth of pip's time. What a build of torch needs for itself (one for CUDA: its libraries) comes by pip once more, at
+# the versions that its metadata pins.
+$(INSTALLED): pyproject.toml $(wildcard infra/lock/*.lock) | $(BIN)/python
+	@echo "installing 1/4: torch ($(PINNED_TORCH)$(if $(TORCH_INDEX), from TORCH_INDEX)), the largest"
+	@$(BIN)/python -m pip download --quiet --no-deps --only-binary :all: --dest "$(VENV)/torch" \
+	  $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") "$(PINNED_TORCH)"
+	@$(BIN)/python -m pip install --quiet --no-deps --no-index --find-links "$(VENV)/torch" \
+	  $(if $(TORCH_LOCK),--require-hashes -r "$(TORCH_LOCK)","$(PINNED_TORCH)")
+	@rm -rf "$(VENV)/torch"
+	@echo "installing 2/4: packages of $(foreach lock,$(LOCKS),infra/lock/$(lock).lock), each against its hash"
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r infra/lock/installer.lock
+	@$(UV) install --quiet --no-deps --require-hashes $(foreach lock,$(LOCKS),-r infra/lock/$(lock).lock)
+	@echo "installing 3/4: what this build of torch needs beyond them"
+	@$(BIN)/python -m pip install --quiet "$(PINNED_TORCH)"
+	@echo "installing 4/4: recloop itself, editable"
+	@$(UV) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@

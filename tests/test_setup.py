@@ -40,17 +40,27 @@ def test_bench_passes_on_what_is_asked_and_nothing_else() -> None:
     assert "--" not in made("-n", "bench").split("tests.benchmarks")[1]
 
 
+def installs(*arguments: str) -> list[str]:
+    """The commands of an installation, of pip and of uv."""
+    said = made("-n", "-W", "pyproject.toml", "install", *arguments).replace("\\\n", " ").splitlines()
+    return [line for line in said if re.search(r"pip (install|download)|uv pip", line)]
+
+
 def test_an_index_for_torch_is_for_torch_only() -> None:
-    installs = [
-        line
-        for line in made("-n", "-W", "pyproject.toml", "install", "TORCH_INDEX=https://x.example/cpu")
-        .replace("\\\n", " ")
-        .splitlines()
-        if "pip install" in line
-    ]
-    assert ["torch==" in line for line in installs] == [True, False]
-    assert ["--index-url" in line for line in installs] == [True, False]
-    assert "--index-url" not in made("-n", "-W", "pyproject.toml", "install", "TORCH_INDEX=")
+    lines = installs("TORCH_INDEX=https://x.example/cpu")
+    assert ["--index-url" in line for line in lines] == [True, *[False] * (len(lines) - 1)]
+    assert '"torch==' in lines[0]
+    assert not any("--index-url" in line for line in installs("TORCH_INDEX="))
+
+
+def test_everything_is_installed_against_its_hash() -> None:
+    """But libraries of a CUDA build of torch, which the last call of pip brings where there are any."""
+    lines = installs()
+    hashed = [line for line in lines if "--require-hashes" in line]
+    assert ["torch.lock", "installer.lock", "dev.lock"] == [re.findall(r"\w+\.lock", line)[-1] for line in hashed]
+    assert all("--no-deps" in line for line in hashed)
+    assert not any("torch.lock" in line for line in installs("TORCH_LOCK="))
+    assert any("runtime.lock" in line and "dev.lock" not in line for line in installs("LOCKS=runtime"))
 
 
 def test_another_python_is_refused(tmp_path: Path) -> None:
