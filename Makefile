@@ -51,11 +51,14 @@ demo: $(INSTALLED) ## the whole loop on real data, two cycles, ending in a verdi
 test: $(INSTALLED) ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
-check: $(INSTALLED) ## lint, format, types, layer contracts
+check: $(INSTALLED) ## lint, format, types, layer contracts, workflows, containers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/zizmor --offline --no-progress .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	if command -v actionlint; then actionlint; fi
 
 ui: $(INSTALLED) ## Prefect, MLflow, Data Docs and reports on what the demo left; Ctrl-C ends it
 	$(BIN)/recloop ui --demo

@@ -71,7 +71,7 @@ def _has_pool(client: SyncPrefectClient, name: str) -> bool:
 
 def _prefect(settings: Settings, *arguments: str) -> None:
     """Prefect's own command line, with the settings that its file names."""
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - this interpreter, and arguments of ours
         [sys.executable, "-m", "prefect", *arguments],
         env=os.environ | engine_environment(settings) | named_in_file(settings),
         cwd=ROOT,  # entrypoints are read from here

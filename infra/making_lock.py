@@ -119,7 +119,7 @@ def write(group: str, pins: list[str], *, also: Iterable[str] = ()) -> None:
         "--generate-hashes",
     ]
     style = ["--no-header", "--no-annotate", "--python-version", _PYTHON, "-"]
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own interpreter
         [*asked, *style], input="\n".join(pins), capture_output=True, text=True, check=False
     )
     if done.returncode:

@@ -7,9 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-import yaml
-
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
@@ -57,7 +54,11 @@ def test_everything_is_installed_against_its_hash() -> None:
     """But libraries of a CUDA build of torch, which the last call of pip brings where there are any."""
     lines = installs()
     hashed = [line for line in lines if "--require-hashes" in line]
-    assert ["torch.lock", "installer.lock", "dev.lock"] == [re.findall(r"\w+\.lock", line)[-1] for line in hashed]
+    assert [re.findall(r"\w+\.lock", line)[-1] for line in hashed] == [
+        "torch.lock",
+        "installer.lock",
+        "dev.lock",
+    ]
     assert all("--no-deps" in line for line in hashed)
     assert not any("torch.lock" in line for line in installs("TORCH_LOCK="))
     assert any("runtime.lock" in line and "dev.lock" not in line for line in installs("LOCKS=runtime"))
@@ -84,18 +85,6 @@ def test_ci_runs_what_a_contributor_runs() -> None:
     assert lines[0] == "set -euo pipefail"
     assert lines[-2:] == ["make check", "make test"]
     assert any(".ci/run" in path.read_text() for path in WORKFLOWS)
-
-
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_workflows_are_pinned_and_may_do_little(path: Path) -> None:
-    workflow = yaml.safe_load(path.read_text())
-    assert workflow["permissions"] == {"contents": "read"}
-    assert "pull_request_target" not in path.read_text()
-    for job in workflow["jobs"].values():
-        assert job["timeout-minutes"] <= 60
-        for step in job["steps"]:
-            if "uses" in step:
-                assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", step["uses"]), step["uses"]
 
 
 def test_a_users_own_module_of_our_name_is_not_shadowed(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ from flows.cli import (
     status,
     ui,
     validate,
+    verdict,
     verify,
     worker,
 )
@@ -71,6 +72,7 @@ for command in (
     score.score,
     serve.serve,
     status.status,
+    verdict.verdict,
     ui.ui,
     deploy.deploy,
     worker.worker,

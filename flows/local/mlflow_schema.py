@@ -41,7 +41,7 @@ def stamp_mlflow_database(settings: Settings) -> None:
 
 
 def _upgrade(database: Path, server: LocalServer) -> None:
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own interpreter
         python("mlflow", "db", "upgrade", f"sqlite:///{database}"),
         env=server.environ,
         cwd=database.parent,

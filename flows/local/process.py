@@ -66,7 +66,7 @@ def spawn(
     parent leaks nothing: call it from a thread that lives as long as the process should.
     """
     with log.open("ab") as output:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 - a command of our own
             command,
             env=dict(environ),
             cwd=folder,

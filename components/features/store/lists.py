@@ -88,7 +88,7 @@ def drop_lists(store: OpenStore, runs: Collection[str]) -> None:
     with closing(_sqlite(store)) as connection:
         gone = [(key,) for key, run, _ in _keys(connection) if run in runs]
         for table in lists_tables(connection):
-            connection.executemany(f'DELETE FROM "{table}" WHERE entity_key = ?', gone)
+            connection.executemany(f'DELETE FROM "{table}" WHERE entity_key = ?', gone)  # noqa: S608 - a name of ours, quoted
         connection.commit()
 
 
@@ -111,7 +111,7 @@ def lists_tables(connection: sqlite3.Connection) -> list[str]:
 def _keys(connection: sqlite3.Connection) -> Iterator[tuple[bytes, str, str]]:
     """(key, run, user) of every list."""
     for table in lists_tables(connection):
-        for (key,) in connection.execute(f'SELECT DISTINCT entity_key FROM "{table}"').fetchall():
+        for (key,) in connection.execute(f'SELECT DISTINCT entity_key FROM "{table}"').fetchall():  # noqa: S608 - as above
             read = deserialize_entity_key(key, entity_key_serialization_version=3)
             values = dict(
                 zip(read.join_keys, (value.string_val for value in read.entity_values), strict=True)

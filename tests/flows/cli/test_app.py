@@ -20,6 +20,7 @@ COMMANDS = (
     "demo", "ingest", "validate", "retrain", "replay", "promote", "approvals", "rollback", "reconcile",
     "history", "lineage", "recommend", "serve", "status", "ui", "doctor", "erase", "prune", "quarantine",
     "deploy", "worker", "explain", "verify", "experiment", "score", "monitor",
+    "verdict",
 )  # fmt: skip
 WRITTEN = (  # but the log: it tells of commands as they were
     "README.md", "CONTRIBUTING.md", "SECURITY.md",

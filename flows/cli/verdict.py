@@ -1,0 +1,30 @@
+"""`recloop verdict`: the verdicts of the last cycles, as markdown."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+class NoVerdict(Exception):
+    """No cycle of this home has been finished."""
+
+
+def verdict(
+    last: Annotated[int, typer.Option(min=1, help="how many cycles, the latest last")] = 1,
+) -> None:
+    """The verdicts of the last cycles as markdown, for the summary of a CI job or a comment."""
+    from components.data import cycles
+    from flows.cli.verdict_markdown import verdicts_markdown
+    from flows.record import read_record
+    from flows.settings import load_settings
+    from flows.warehouse import warehouse
+
+    recorded = cycles.cycles(warehouse())[-last:]
+    if not recorded:
+        raise NoVerdict(
+            f"no cycle has been finished under {load_settings().home}: `recloop retrain` runs one; another --home "
+            "may hold some."
+        )
+    typer.echo(verdicts_markdown(read_record(cycle).told for cycle in recorded))
