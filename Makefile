@@ -6,7 +6,7 @@
 #   TORCH_INDEX=        index for torch alone, e.g. one that holds CPU builds; empty: pip's own index
 #   TORCH_LOCK=         hashes of torch; empty: none are asked for, as an index with other builds than PyPI's and PyTorch's
 #                       CPU ones needs
-#   LOCKS=runtime dev   what to install of infra/lock: runtime, postgres, s3, dev, audit
+#   LOCKS=runtime dev   what to install of infra/lock: runtime, postgres, s3, login, dev, audit
 #   PYTHON=python3.11   the Python 3.11 to make .venv with
 #   ONLY=               the parts that `bench` runs, joined by commas; empty: the quick ones
 #   SEEDS=1,2,3         of `bench`
@@ -58,6 +58,9 @@ check: $(INSTALLED) ## lint, format, types, layer contracts, workflows, containe
 	$(BIN)/lint-imports
 	$(BIN)/zizmor --offline --no-progress .github
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec infra/compose.yaml
+	$(BIN)/hadolint infra/Dockerfile
+	$(BIN)/kubernetes-validate --strict --quiet $(filter-out %/kustomization.yaml,$(wildcard infra/kubernetes/base/*.yaml))
 	if command -v actionlint; then actionlint; fi
 
 ui: $(INSTALLED) ## Prefect, MLflow, Data Docs and reports on what the demo left; Ctrl-C ends it
@@ -74,7 +77,7 @@ lock: | $(BIN)/python ## infra/lock anew, from infra/constraints.txt and pyproje
 	@$(BIN)/python -m pip install --quiet --no-deps $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") "$(PINNED_TORCH)"
 	@$(BIN)/python -m pip install --quiet --no-deps "$$(grep '^uv==' infra/constraints.txt)"
 	@echo "locking 2/3: everything that pyproject.toml asks for, under the constraints"
-	@$(UV) install --quiet -c infra/constraints.txt -e '.[postgres,s3,dev,audit]'
+	@$(UV) install --quiet -c infra/constraints.txt -e '.[postgres,s3,login,dev,audit]'
 	@$(UV) check --quiet
 	@echo "locking 3/3: hashes"
 	@$(if $(INDEX),UV_DEFAULT_INDEX="$(INDEX)") $(BIN)/python infra/making_lock.py
