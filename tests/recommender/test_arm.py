@@ -71,20 +71,18 @@ ARMS = make_arms()
 lists_of_items = st.lists(st.lists(st.integers(0, NUM_ITEMS), max_size=25), min_size=1, max_size=6)
 
 
-@pytest.mark.parametrize("name", ARMS)
+@pytest.mark.parametrize("name", sorted(ARMS.keys() - {"random"}))  # its order is of the catalogue's length
 def test_what_an_arm_keeps_between_calls_changes_no_list(name):
-    """Catalogues that cannot change, in turn, and one that can: the same lists to the byte."""
-    shorter = CATALOGUE[5:].copy()
-    asked = []
-    for catalogue in (CATALOGUE.copy(), shorter, CATALOGUE.copy(), shorter.copy()):
-        catalogue.flags.writeable = False
-        asked.append(histories_of(catalogue, [[1, 2, 3], [], [7]]))
-    lists = [ARMS[name].recommend(histories, k=10) for histories in asked * 2]
-    for again, first in ((4, 0), (2, 0), (5, 1), (3, 1)):
-        assert lists[again].items.tobytes() == lists[first].items.tobytes()
-        assert lists[again].scores.tobytes() == lists[first].scores.tobytes()
-    open_ended = ARMS[name].recommend(histories_of(CATALOGUE, [[1, 2, 3], [], [7]]), k=10)
-    assert open_ended.items.tobytes() == lists[0].items.tobytes()
+    """Two catalogues that cannot change, in turn: the shorter one gives what its items give among the longer's."""
+    longer, shorter = CATALOGUE.copy(), CATALOGUE[5:].copy()
+    longer.flags.writeable = shorter.flags.writeable = False
+    for _ in range(2):
+        among = ARMS[name].recommend(
+            histories_of(longer, [[6, 7, 8], [], [12]]), k=10, candidates=np.arange(len(longer)) >= 5
+        )
+        alone = ARMS[name].recommend(histories_of(shorter, [[1, 2, 3], [], [7]]), k=10)
+        assert (longer[among.items] == shorter[alone.items]).all()
+        np.testing.assert_array_equal(among.scores, alone.scores)
 
 
 @pytest.mark.parametrize("name", ARMS)
