@@ -77,14 +77,18 @@ def test_the_same_lists_lie_in_parquet_warehouse_and_online_store(scored: Scored
         f"WHERE run = '{scored.run}' ORDER BY user_id, rank"
     )
     frame = frame.sort_values(["user_id", "rank"], kind="stable")
-    as_of = frame["features_as_of"].astype("int64").where(frame["features_as_of"].notna(), None)
+    known = frame["features_as_of"].notna()
+    as_of = [
+        at if is_known else None
+        for at, is_known in zip(frame["features_as_of"].astype("int64"), known, strict=True)
+    ]
     expected = zip(
         frame["user_id"], frame["rank"], frame["item_id"], frame["score"], frame["model_version"],
         as_of, frame["scored_at"].astype("int64"), strict=True,
     )  # fmt: skip
     assert rows == [tuple(row) for row in expected]
-    known = {user for (user,) in home.rows("SELECT DISTINCT user_id FROM events")}
-    assert set(frame["user_id"]) == known | {""}
+    users_with_events = {user for (user,) in home.rows("SELECT DISTINCT user_id FROM events")}
+    assert set(frame["user_id"]) == users_with_events | {""}
     users = sorted(set(frame["user_id"]))
     pushed = pushed_lists(open_store(home.settings.feast_home), scored.run, users)
     for user, found in zip(users, pushed, strict=True):
