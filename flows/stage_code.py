@@ -20,7 +20,7 @@ from pathlib import Path
 from components.artifact import digest_of
 
 ROOT = Path(__file__).resolve().parents[1]
-CONSTRAINTS = "infra/constraints.txt"  # the pinned versions that everything runs with
+PINNED = ("infra/lock/runtime.lock", "infra/lock/torch.lock")  # the versions that everything runs with
 _PACKAGES = ("components", "feature_repo")  # counted by file; `flows` is counted by definition
 _NOT_PART_OF_A_RESULT = (
     "flows.settings",
@@ -74,7 +74,7 @@ def code_of(module: str, function: str) -> StageCode:
 @cache
 def _code_of(root: Path, module: str, function: str) -> StageCode:
     definitions: dict[str, str] = {}
-    files: set[Path] = {root / CONSTRAINTS}
+    files: set[Path] = {root / name for name in PINNED}
     waiting = [(module, function)]
     while waiting:
         where, name = waiting.pop()

@@ -9,7 +9,8 @@ import pytest
 from flows.stage_code import CodeNotFound, StageCode, _code_of, code_of, union
 
 FILES = {
-    "infra/constraints.txt": "numpy==1\n",
+    "infra/lock/runtime.lock": "numpy==1\n",
+    "infra/lock/torch.lock": "torch==1\n",
     "components/__init__.py": "",
     "components/model/__init__.py": "",
     "components/model/train.py": "from components.model.loss import loss\n\ndef train(x):\n    return loss(x)\n",
@@ -81,7 +82,8 @@ def edit(root: Path, name: str, old: str, new: str) -> None:
         ("flows/work.py", "2 * x", "3 * x"),  # a helper of the same file
         ("flows/shared.py", "LIMIT = 3", "LIMIT = 4"),  # a constant that a helper of another file reads
         ("flows/work.py", "_scaled(train(x))", "train(x)"),  # the stage itself
-        ("infra/constraints.txt", "numpy==1", "numpy==2"),
+        ("infra/lock/runtime.lock", "numpy==1", "numpy==2"),
+        ("infra/lock/torch.lock", "torch==1", "torch==2"),
     ],
 )
 def test_an_edit_of_what_the_stage_runs_changes_its_key(root: Path, name: str, old: str, new: str) -> None:
