@@ -20,7 +20,7 @@ from flows.cycle import retraining_cycle
 from flows.monitoring import Monitored
 from flows.monitoring import monitor as measure_drift
 from flows.recommend_batch import NothingToScore, ScoredBatch, ScoringRequest, recommend_batch
-from flows.request import CycleRequest
+from flows.request import CycleRequest, NothingNew
 from flows.stages import say_in_prefect
 from flows.summary import CycleSummary
 from flows.watched_champion import NothingToMonitor
@@ -31,12 +31,12 @@ T = TypeVar("T")
 
 @flow(name="retrain", flow_run_name="retrain")
 def retrain(request: CycleRequest, source: str | None = None) -> CycleSummary | State[str]:
-    """One retraining cycle; skipped while another one of this warehouse goes on.
+    """One retraining cycle; skipped while another one of this warehouse goes on, or nothing new has arrived.
 
     `source`, if given, is read in place of the request's, all else as the deployment says: for who starts it by name.
     """
     asked = request if source is None else request.model_copy(update={"source": source})
-    return _unless(lambda: retraining_cycle(asked), LeaseHeld)
+    return _unless(lambda: retraining_cycle(asked), LeaseHeld, NothingNew)
 
 
 @flow(name="recommend", flow_run_name="recommend-to-everybody")

@@ -16,9 +16,10 @@ from components.artifact import digest_of
 from components.data import cycles
 from components.data.batch import Batch
 from components.data.contracts.vector_check import VectorLimits
-from components.data.sources.arrival import end_of_events
+from components.data.sources.arrival import end_of_events, moments_at
 from components.data.sources.opening import open_source
 from components.data.sources.poison import poisoned
+from components.data.timestamps import read_timestamps
 from components.recommender.arm import ArmName
 from flows.settings import load_settings
 from flows.warehouse import warehouse
@@ -26,6 +27,15 @@ from flows.warehouse import warehouse
 
 class BadRequest(Exception):
     """What was asked for contradicts itself; the message says what to ask instead."""
+
+
+class NothingNew(BadRequest):
+    """Nothing has arrived since the last cycle, so there is no window to replay on."""
+
+
+FIRST_CUT = (
+    0.7  # of the events, trained on by the first cycle that says no cut; the others are its replay window
+)
 
 
 class BatchRequest(BaseModel):
@@ -60,7 +70,8 @@ class CycleRequest(BatchRequest):
 
     train_cutoff: AwareDatetime | None = Field(
         default=None,
-        description="train on what is earlier, replay on what is later. None: where the last cycle's replay ended",
+        description="train on what is earlier, replay on what is later. None: where the last cycle's replay ended; "
+        "in a first cycle, after .7 of the events",
     )
     challenger: ArmName = Field(default="mmgrec", description="the arm that may become champion")
     profile: Literal["small", "production", "sequential"] = Field(
@@ -174,17 +185,12 @@ def settle_batch(request: BatchRequest) -> SettledBatch:
 
 
 def settle_cycle(request: CycleRequest) -> SettledCycle:
-    """Fill in "now" and the cut, which is where the last cycle's replay ended.
+    """Fill in "now" and the cut: where the last cycle's replay ended, or, in a first cycle, after FIRST_CUT.
 
-    Raises BadRequest if there is no earlier cycle to go on from, or the cut is not before "now".
+    Raises NothingNew if nothing has arrived since the last cycle, BadRequest if the cut is not before "now".
     """
     as_of = settle_batch(request).as_of
-    cut = request.train_cutoff or _last_as_of(as_of)
-    if cut is None:
-        raise BadRequest(
-            "there is no earlier cycle to go on from. Say where training ends and the replay begins: "
-            "--train-cutoff 1998-01-01T00:00Z"
-        )
+    cut = request.train_cutoff or _next_cut(request, as_of)
     settled = cycle_request(**request.model_dump() | {"as_of": as_of, "train_cutoff": cut})
     return SettledCycle(asked=request, request=settled, as_of=as_of, train_cutoff=cut)
 
@@ -198,6 +204,21 @@ def cycle_request(**fields: Any) -> CycleRequest:
         raise BadRequest("; ".join(told)) from None
 
 
-def _last_as_of(now: datetime) -> datetime | None:
-    earlier = [cycle.as_of for cycle in cycles.cycles(warehouse()) if cycle.as_of < now]
-    return earlier[-1] if earlier else None
+def _next_cut(request: CycleRequest, now: datetime) -> datetime:
+    ends = [cycle.as_of for cycle in cycles.cycles(warehouse())]
+    if earlier := [end for end in ends if end < now]:
+        return earlier[-1]
+    if ends:
+        raise NothingNew(
+            f"nothing has arrived since the last cycle, whose replay ended {ends[-1]:%Y-%m-%dT%H:%MZ}. Come back with "
+            "more, or say where training ends and the replay begins: --train-cutoff 1998-01-01T00:00Z"
+        )
+    source = open_source(request.source, home=load_settings().sources)
+    events = source.read(since=request.since, until=now).events
+    if "timestamp" not in events or read_timestamps(events["timestamp"]).moments.dropna().empty:
+        raise BadRequest(
+            "no event has a time that can be read, so it cannot be said where training ends. "
+            f"`recloop validate --source {request.source}` shows what is amiss."
+        )
+    (cut,) = moments_at(events, (FIRST_CUT,))
+    return cut

@@ -120,7 +120,9 @@ def test_settings_of_recloop_exist(name: str) -> None:
     fields = {f"RECLOOP_{field.upper()}" for field in Settings.model_fields}
     in_cluster = {variable["name"] for variable in container(name)["env"]} - {"LISTS_NAME"}
     for variable in SERVICES[name]["environment"].keys() | in_cluster:
-        assert variable in known or variable.startswith("PREFECT_WORKER_WEBSERVER_"), variable
+        assert variable in known or variable.startswith(("PREFECT_WORKER_WEBSERVER_", "PREFECT_FLOWS_")), (
+            variable
+        )
         assert not variable.startswith("RECLOOP_") or variable in fields, variable
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,9 +13,15 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 def made(*arguments: str) -> str:
-    """What make says it would run, without running it."""
+    """What make says it would run, without running it; no setting of the caller's counts."""
+    settings = set(re.findall(r"^(\w+) \?=", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     return subprocess.run(
-        ["make", "--no-print-directory", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", *arguments],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name not in settings},
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
 
 

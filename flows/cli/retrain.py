@@ -32,7 +32,10 @@ def retrain(
     since: Since = None,
     as_of: AsOf = None,
     train_cutoff: Annotated[
-        datetime | None, moment_option("train before, replay after; default: the last cycle's as-of")
+        datetime | None,
+        moment_option(
+            "train before, replay after; default: the last cycle's as-of, in a first cycle after .7 of the events"
+        ),
     ] = None,
     challenger: Challenger = "mmgrec",
     profile: Profile = "small",

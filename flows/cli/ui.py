@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Annotated
 
 import typer
@@ -19,6 +18,7 @@ def ui(
     """
     from flows.approving import watching_approvals
     from flows.cli.registry import registry
+    from flows.cli.waiting import until_interrupted
     from flows.local.console import console, dimmed
     from flows.local.demo_home import enter_last_demo
     from flows.local.servers import running_servers
@@ -36,7 +36,4 @@ def ui(
         for title, url in {**servers.urls, **pages}.items():
             console.print(f"  {title:<16} {url}")
         console.print("\nCtrl-C ends this; the servers stop with the last who uses them.")
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            console.print("stopping")
+        until_interrupted()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 def worker() -> None:
     """Run what schedules, people and events start, one process a run, until Ctrl-C."""
+    from flows.cli.waiting import until_interrupted
     from flows.local.console import console
     from flows.local.servers import running_servers
     from flows.local.worker import working
@@ -17,7 +18,4 @@ def worker() -> None:
             f"{settings.home / 'logs' / 'worker.log'}; Ctrl-C ends it",
             markup=False,
         )
-        try:
-            process.wait()
-        except KeyboardInterrupt:
-            console.print("stopping")
+        until_interrupted(lambda: process.poll() is not None)

@@ -59,11 +59,13 @@ def spawn(
     folder: Path,
     log: Path,
     ends_with_parent: bool = True,
+    ends_by: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
     """Start a process in its own group, its output appended to `log`.
 
     With `ends_with_parent`, on Linux, it is told to end when the thread that calls this dies, so a killed
-    parent leaks nothing: call it from a thread that lives as long as the process should.
+    parent leaks nothing: call it from a thread that lives as long as the process should. `ends_by` is how it is
+    told: a process that takes its time over SIGTERM needs SIGKILL.
     """
     with log.open("ab") as output:
         return subprocess.Popen(  # noqa: S603 - a command of our own
@@ -74,7 +76,7 @@ def spawn(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_end_with_parent() if ends_with_parent else None,
+            preexec_fn=_end_with_parent(ends_by) if ends_with_parent else None,
         )
 
 
@@ -148,14 +150,14 @@ def who_listens(port: int) -> str:
     return "another program"
 
 
-def _end_with_parent() -> Callable[[], None] | None:
+def _end_with_parent(by: signal.Signals) -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl  # loaded here: nothing may be loaded between fork and exec
     parent = os.getpid()
 
     def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        prctl(_PR_SET_PDEATHSIG, by)
         if os.getppid() != parent:  # it died before we could ask
             os._exit(1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ def working(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
         | {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS)},  # see flows.automations
         folder=_CHECKOUT,
         log=settings.home / "logs" / "worker.log",
+        ends_by=signal.SIGKILL,  # at SIGTERM it would stay, and go on fetching what is due
     )
     try:
         yield process

@@ -48,6 +48,9 @@ def watched(home: Home, log: Path, **more: str) -> Iterator[subprocess.Popen[byt
             env=home.environ | more | {"PYTHONUNBUFFERED": "1"},
             stdout=file,
             stderr=file,
+            preexec_fn=lambda: signal.signal(
+                signal.SIGINT, signal.SIG_DFL
+            ),  # ignored where tests run behind a shell
         )
         try:
             yield process

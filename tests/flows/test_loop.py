@@ -639,7 +639,7 @@ def test_a_flipped_byte_is_named_and_what_is_gone_is_missing(finished: Home, tmp
     found = verdicts(done.stdout)
     assert done.returncode == 1
     assert {what for what, verdict in found.items() if verdict == "differs"} == {"tokenizer"}
-    assert "tokenizer.safetensors: SHA-256 is" in " ".join(done.stdout.split())
+    assert "tokenizer.safetensors:SHA-256is" in "".join(done.stdout.split())  # a path may be broken in two
     assert [found[f"batch {number}"] for number in (1, 2)] == ["missing", "missing"]
     assert {found[what] for what in MADE_AGAIN} == {"same"}
 

@@ -9,7 +9,15 @@ import pandas as pd
 import pytest
 
 from components.data.cycles import record_cycle
-from flows.request import BadRequest, BatchRequest, CycleRequest, cycle_request, settle_batch, settle_cycle
+from flows.request import (
+    BadRequest,
+    BatchRequest,
+    CycleRequest,
+    NothingNew,
+    cycle_request,
+    settle_batch,
+    settle_cycle,
+)
 from flows.warehouse import warehouse
 
 LAST = datetime(2024, 3, 2, 15, tzinfo=UTC)
@@ -57,13 +65,23 @@ def test_events_of_the_future_are_read_where_now_is_left_open_and_have_not_arriv
 
 
 def test_the_cut_is_where_the_last_cycles_replay_ended(shop: str) -> None:
-    with pytest.raises(BadRequest, match="--train-cutoff 1998-01-01T00:00Z"):
-        settle_cycle(CycleRequest(source=shop))
     for days in (20, 10):
         finish(NOW - timedelta(days=days))
     finish(NOW)  # this very cycle, finished before: not earlier
     cycle = settle_cycle(CycleRequest(source=shop))
     assert (cycle.train_cutoff, cycle.as_of) == (NOW - timedelta(days=10), NOW)
+
+
+def test_a_first_cycle_trains_on_the_first_seven_tenths(shop: str) -> None:
+    """40 events an hour apart: the 29th is the first of the replay."""
+    cycle = settle_cycle(CycleRequest(source=shop))
+    assert (cycle.train_cutoff, cycle.as_of) == (LAST - timedelta(hours=11), NOW)
+
+
+def test_the_same_data_once_more_is_nothing_new(shop: str) -> None:
+    finish(NOW)
+    with pytest.raises(NothingNew, match="--train-cutoff 1998-01-01T00:00Z"):
+        settle_cycle(CycleRequest(source=shop))
 
 
 def test_the_same_request_is_the_same_cycle_however_it_was_left_open(shop: str) -> None:

@@ -48,7 +48,8 @@ def test_one_alone_does_not_wait_and_company_is_waited_for_again():
         await worker.ask(1)
         taken = time.monotonic() - begin
         lone = asyncio.create_task(worker.ask(2))
-        await asyncio.sleep(0.05)
+        while len(sizes) < 3:  # until it is worked on
+            await asyncio.sleep(0.002)
         waiting = asyncio.create_task(worker.ask(3))
         await lone
         await asyncio.gather(waiting, worker.ask(4))

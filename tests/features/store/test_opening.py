@@ -19,7 +19,7 @@ def test_services_name_their_feature_set_and_applying_again_moves_it(store: Open
 
 def test_item_vectors_are_not_online(store: OpenStore):
     online = {view.name for view in store.feast.list_feature_views() if view.online}
-    assert online == {"user_sequence", "user_live"}
+    assert online == {"user_sequence", "user_live", "user_recommendations"}
 
 
 def test_the_environment_is_left_as_it_was(store: OpenStore):
