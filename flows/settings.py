@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Literal
@@ -115,6 +116,16 @@ class Settings(MonitorSettings):
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().resolve()
+
+    @field_validator("retrain_cron", "score_cron", "monitor_cron")
+    @classmethod
+    def _is_cron(cls, cron: str) -> str:
+        """The shape alone, before servers start for it; Prefect knows which minutes there are."""
+        if not re.fullmatch(r"[\w*/,-]+( +[\w*/,-]+){4}", cron.strip()):
+            raise ValueError(
+                f"{cron!r} is no cron: five fields are wanted, minute, hour, day, month, weekday, such as 0 3 * * *"
+            )
+        return cron
 
     @field_validator("mlflow_tracking_uri", "prefect_api_url")
     @classmethod

@@ -174,3 +174,15 @@ def test_a_bound_of_drift_below_its_warning_is_named(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("RECLOOP_MONITOR_METRIC_FALL_WARN", "0.5")
     with pytest.raises(SettingsError, match=r"RECLOOP_MONITOR_METRIC_FALL_DRIFT: 0\.2 is below .* 0\.5"):
         load_settings()
+
+
+@pytest.mark.parametrize("variable", ["RECLOOP_RETRAIN_CRON", "RECLOOP_SCORE_CRON", "RECLOOP_MONITOR_CRON"])
+@pytest.mark.parametrize("cron", ["every day", "0 3 * *"])  # an empty one is not set
+def test_what_is_no_cron_is_named_before_a_server_starts(
+    monkeypatch: pytest.MonkeyPatch, variable: str, cron: str
+) -> None:
+    monkeypatch.setenv(variable, cron)
+    with pytest.raises(SettingsError, match=f"{variable}: .* is no cron: five fields"):
+        load_settings()
+    monkeypatch.setenv(variable, "*/15 8-18 * * MON,TUE")
+    load_settings()
