@@ -16,6 +16,7 @@ from components.evaluation.evidence import ReplayEvidence
 from components.evaluation.plan import Mode
 from components.registry import tracking, versions
 from components.registry.bundle import Bundle, open_bundle
+from components.report.subject import Subject
 from components.tokenizer.id_table import IDS_FILE, read_id_table
 from components.tokenizer.ids import read_ids
 from flows.local.console import warning_line
@@ -82,7 +83,10 @@ def compare_versions(
         cold_ids=_cold_ids(run, both, snapshots),
     )  # fmt: skip
     source = read_record(finished[-1]).told.source if finished else None
-    replayed = replay(run, window, tuple(contenders), "challenger", "champion", source)
+    subject = Subject(
+        data=Path(source).name if source else "", challenger=both[0].told, champion=both[1].told
+    )
+    replayed = replay(run, window, tuple(contenders), "challenger", "champion", source, subject)
     evidence, judged = replayed.evidence, replayed.judged.output
     tracked = track_replay(
         judged.replay,

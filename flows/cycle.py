@@ -7,6 +7,7 @@ again. What a cycle is compared with, and whose IDs it carries on, is settled wh
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import cast
 
 from prefect import flow, task
@@ -15,6 +16,7 @@ from components.artifact import ArtifactRef
 from components.evaluation.contenders import CHAMPION, FittedArm, Incumbent, arms_to_train, line_up
 from components.recommender.arm import ArmName
 from components.registry.tracking import TrackingRun
+from components.report.subject import Subject
 from flows.cycle_parts import CycleParts, OpenedCycle, summarise, tokenizer_note
 from flows.features import Features, features
 from flows.ingest import CheckedBatch, ingest
@@ -178,7 +180,10 @@ def _replay(
         cut=cut,
     )
     rival = CHAMPION if champion else None
-    return replay(cycle.id, window, contenders, request.challenger, rival, request.source, told_of_ids)
+    subject = Subject(
+        data=Path(request.source).name, champion=champion.told if champion else "", ids=told_of_ids
+    )
+    return replay(cycle.id, window, contenders, request.challenger, rival, request.source, subject)
 
 
 @task(task_run_name="settle-request")

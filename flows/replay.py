@@ -18,6 +18,7 @@ from components.evaluation.contenders import Contender
 from components.evaluation.evidence import ReplayEvidence, read_evidence
 from components.evaluation.underpowered import why_underpowered
 from components.recommender.baselines.counting import BASELINES
+from components.report.subject import Subject
 from flows.judging import JudgedReplay, judge
 from flows.local.console import warning_line
 from flows.local.site import show_page
@@ -53,14 +54,14 @@ def replay(
     contenders: tuple[Contender, ...],
     challenger: str,
     champion: str | None,
-    source: str | None = None,
-    told_of_ids: str = "",
+    source: str | None,
+    subject: Subject,
 ) -> Replayed:
     """Ask every contender for its lists, then judge, then draw the report.
 
     The baselines come first: they show what the window and the profile can tell at all, and that is said
     before the others are asked. `source` is where the items' images lie, for the report; None leaves them out.
-    `told_of_ids` is what the report says of the tokenizer, such as why it was refitted.
+    `subject` is what the report says beyond its evidence: data set, versions, why the tokenizer was refitted.
     """
     first = [contender for contender in contenders if contender.name in BASELINES]
     ranked = [rank(run, window, contender) for contender in first]
@@ -68,7 +69,7 @@ def replay(
     ranked += [rank(run, window, contender) for contender in contenders if contender not in first]
     lists = tuple(result.output for result in ranked)
     judged = judge(run, window, contenders, lists, challenger, champion)
-    rendered = render(run, window, contenders, lists, judged.output, source, told_of_ids)
+    rendered = render(run, window, contenders, lists, judged.output, source, subject)
     page = shown_report(judged.output.replay, rendered.output.report)
     show_in_prefect(judged.output.replay, page)
     return Replayed(ranked=tuple(ranked), judged=judged, rendered=rendered, page=page)

@@ -5,7 +5,7 @@ A page or a style that changed is drawn anew, and no arm is asked or judged agai
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from prefect import task
@@ -16,6 +16,7 @@ from components.data.sources.opening import item_images, open_source
 from components.evaluation.contenders import Contender
 from components.evaluation.evidence import read_evidence
 from components.report import render_report
+from components.report.subject import Subject
 from flows.judging import JudgedReplay, evaluated
 from flows.ranking import RankedLists, read_lists
 from flows.replay_window import ReplayWindow
@@ -40,7 +41,7 @@ def render(
     lists: tuple[RankedLists, ...],
     judged: JudgedReplay,
     source: str | None,
-    told_of_ids: str = "",
+    subject: Subject,
 ) -> StageResult[RenderedReport]:
     """Verdict, evidence as figures, and the lists of users, with titles and the items' own images."""
     settings = load_settings()
@@ -49,7 +50,7 @@ def render(
         "draw report",
         run=run,
         reads={"replay": judged.replay},
-        facts={"source": source, "told_of_ids": told_of_ids},
+        facts={"source": source, "subject": asdict(subject)},
     )
 
     def work() -> RenderedReport:
@@ -65,7 +66,7 @@ def render(
             {ranked.arm: read_lists(ranked.lists) for ranked in lists},
             dict(zip(items["item_id"], items["title"].fillna(""), strict=True)),
             images=item_images(items, root),
-            told_of_ids=told_of_ids,
+            subject=subject,
         )
         ref = publish(
             settings.artifacts,

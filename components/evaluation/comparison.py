@@ -38,7 +38,7 @@ class Comparison:
     relative_lift: float | None  # delta / baseline mean; None where the baseline is about 0
     dz: float  # delta / sd of the differences
     sd: float
-    mde: float  # smallest true difference that n users would have shown with 80 % power
+    mde: float  # smallest true difference that the gate would have found with the profile's power, one-sided
     zero_share: float  # users whose difference is 0
     lift_lower: float | None = None  # Fieller; None where the baseline is not shown to be off 0
     lift_upper: float | None = None
@@ -134,8 +134,7 @@ def _comparison(
         relative_lift=relative_lift(differences, baseline),
         dz=delta / sd if sd > 0 else 0.0,
         sd=sd,
-        # alpha is two-sided here, as the interval is
-        mde=statistics.minimum_detectable_effect(sd, n, alpha=alpha, power=power),
+        mde=statistics.minimum_detectable_effect(sd, n, alpha=alpha / 2, power=power, alternative="larger"),
         zero_share=float((np.abs(differences) <= statistics.TIE).mean()) if n else math.nan,
         lift_lower=lift[0] if lift else None,
         lift_upper=lift[1] if lift else None,

@@ -47,6 +47,10 @@ class Incumbent:
     train_end: datetime
     tokenizer: str | None  # digest; None for an arm without semantic IDs
 
+    @property
+    def told(self) -> str:
+        return f"version {self.version}, {self.arm}"
+
     def has_seen(self, cut: datetime) -> bool:
         """Whether it learned past the cut."""
         return self.train_end > cut

@@ -111,8 +111,8 @@ def _validity(shown: GateInput, profile: GateProfile) -> Iterable[Check]:
     )  # fmt: skip
     yield _passes(
         "scores that differ", shown.in_id_order <= profile.validity.max_in_id_order,
-        f"{shown.in_id_order:.0%} of the challenger's neighbouring places are in the order of item ids, as where "
-        "all scores tie",
+        f"{shown.in_id_order:.0%} of the challenger's neighbouring places are in the order of item ids; half are "
+        f"by chance, all are where all scores tie, and at most {profile.validity.max_in_id_order:.0%} may be",
     )  # fmt: skip
     yield _passes(
         "temporal cut", shown.temporal_cut,
@@ -218,6 +218,13 @@ def _not_inferior(shown: GateInput, champion: str, guard: NonInferiority, *, lea
     if found is None or not found.is_finite:
         return Check(name=name, result=Result.UNPROVEN, reason=f"{guard.metric}{where} was not measured")
     figures = _figures(found)
+    if found.lower > -guard.margin and found.baseline_mean <= guard.margin:
+        # it holds, and says nothing: there was too little to lose
+        return Check(
+            name=name, result=Result.NOT_EVALUABLE,
+            reason=f"{guard.metric}{where} is not evaluable: {champion} reaches {found.baseline_mean:.4f}, so no "
+            f"challenger can fall by more than {guard.margin:g}",
+        )  # fmt: skip
     if found.lower > -guard.margin:
         return Check(
             name=name, result=Result.PASSED,
@@ -236,7 +243,8 @@ def _not_inferior(shown: GateInput, champion: str, guard: NonInferiority, *, lea
 
 def _figures(found: Comparison) -> str:
     looks = "" if found.test == BOOTSTRAP else f", at every look ({found.test.replace('_', ' ')})"
-    return f"{found.delta:+.4f} [{found.lower:+.4f}, {found.upper:+.4f}], {found.n} users{looks}"
+    # z: nothing reads as minus nothing
+    return f"{found.delta:+z.4f} [{found.lower:+z.4f}, {found.upper:+z.4f}], {found.n} users{looks}"
 
 
 def _find(comparisons: Iterable[Comparison], baseline: str, metric: str, slice_: str) -> Comparison | None:

@@ -53,9 +53,8 @@ def satisfiability_of(
     never = _never(profile, users, alpha, candidates, requests)
     detectable = None
     if sd is not None and alpha > 0 and users > 1:
-        # two-sided figures: half of their alpha lies beyond either end
         detectable = statistics.minimum_detectable_effect(
-            sd, users, alpha=2 * alpha, power=profile.primary.power
+            sd, users, alpha=alpha, power=profile.primary.power, alternative="larger"
         )
     blind = "" if sd is None else _blind(profile, users, sd, alpha, detectable)
     held = ""
@@ -103,7 +102,9 @@ def _blind(profile: GateProfile, users: int, sd: float, alpha: float, detectable
     interest = profile.primary.effect_of_interest
     if detectable is None or detectable <= interest:
         return ""
-    needed = statistics.users_needed(sd, interest, alpha=2 * alpha, power=profile.primary.power)
+    needed = statistics.users_needed(
+        sd, interest, alpha=alpha, power=profile.primary.power, alternative="larger"
+    )
     return (
         f"with {users} users and a spread of {sd:.3f} differences below {detectable:.4f} are likely "
         f"missed; the effect of interest, {interest:g}, would need {math.ceil(needed):,} users"

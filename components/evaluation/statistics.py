@@ -70,38 +70,69 @@ def adjusted(p: Sequence[float] | np.ndarray, correction: Correction = "holm") -
 # --- what a test could have found ----------------------------------------------------------------------
 
 
-def minimum_detectable_effect(
-    sd: float, n: int, *, alpha: float = 0.05, power: float = 0.8, exact: bool = False
-) -> float:
-    """Smallest true mean difference found with this power by a two-sided test at `alpha` over n users.
+Alternative = Literal["two-sided", "larger"]  # larger: a one-sided test, as the gate's is
 
-    (z_{1-alpha/2} + z_power) sd / sqrt(n); `exact` solves the noncentral t. Infinite below two users.
+
+def _tail(alpha: float, alternative: Alternative) -> float:
+    """The normal quantile beyond which a test at `alpha` rejects."""
+    return float(special.ndtri(1 - (alpha if alternative == "larger" else alpha / 2)))
+
+
+def minimum_detectable_effect(
+    sd: float,
+    n: int,
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    alternative: Alternative = "two-sided",
+    exact: bool = False,
+) -> float:
+    """Smallest true mean difference found with this power by a test at `alpha` over n users.
+
+    (z_{1-alpha/2} + z_power) sd / sqrt(n), one-sided with z_{1-alpha}; `exact` solves the noncentral t.
+    Infinite below two users.
     """
     if n < 2:
         return math.inf
     if sd == 0:
         return 0.0
     if exact:
-        return float(TTestPower().solve_power(nobs=n, alpha=alpha, power=power)) * sd
-    return float(special.ndtri(1 - alpha / 2) + special.ndtri(power)) * sd / math.sqrt(n)
+        found = TTestPower().solve_power(nobs=n, alpha=alpha, power=power, alternative=alternative)
+        return float(found) * sd
+    return (_tail(alpha, alternative) + float(special.ndtri(power))) * sd / math.sqrt(n)
 
 
 def users_needed(
-    sd: float, effect: float, *, alpha: float = 0.05, power: float = 0.8, exact: bool = False
+    sd: float,
+    effect: float,
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    alternative: Alternative = "two-sided",
+    exact: bool = False,
 ) -> float:
     """Users for a minimum detectable effect of `effect`, not rounded."""
     if effect <= 0:
         raise ValueError(f"an effect of interest is positive, not {effect}")
     if exact and sd > 0:
-        return float(TTestPower().solve_power(effect_size=effect / sd, alpha=alpha, power=power))
-    return (float(special.ndtri(1 - alpha / 2) + special.ndtri(power)) * sd / effect) ** 2
+        found = TTestPower().solve_power(
+            effect_size=effect / sd, alpha=alpha, power=power, alternative=alternative
+        )
+        return float(found)
+    return ((_tail(alpha, alternative) + float(special.ndtri(power))) * sd / effect) ** 2
 
 
-def power_at(effect: float, sd: float, n: int, *, alpha: float = 0.05) -> float:
-    """Probability that a two-sided test at `alpha` over n users finds a true mean difference of `effect`."""
+def power_at(
+    effect: float, sd: float, n: int, *, alpha: float = 0.05, alternative: Alternative = "two-sided"
+) -> float:
+    """Probability that a test at `alpha` over n users finds a true mean difference of `effect`.
+
+    One-sided ("larger") only what lies above 0 is found, and a fall never is.
+    """
+    is_larger = alternative == "larger"
     if sd == 0 or n < 2:
-        return float(effect != 0 and n >= 2)
-    shift = abs(effect) * math.sqrt(n) / sd
-    critical = special.ndtri(1 - alpha / 2)
-    # both tails: a test that finds the wrong sign found a difference too
-    return float(special.ndtr(shift - critical) + special.ndtr(-shift - critical))
+        return float((effect > 0 if is_larger else effect != 0) and n >= 2)
+    shift, critical = effect * math.sqrt(n) / sd, _tail(alpha, alternative)
+    above = special.ndtr(shift - critical)
+    # both tails: a two-sided test that finds the wrong sign found a difference too
+    return float(above if is_larger else above + special.ndtr(-shift - critical))

@@ -14,7 +14,10 @@ class Outcome(StrEnum):
 
 
 class Result(StrEnum):
-    """Of one check. FAILED is shown by the evidence, UNPROVEN is not shown either way."""
+    """Of one check. FAILED is shown by the evidence, UNPROVEN is not shown either way.
+
+    NOT_EVALUABLE could not have failed, by too few users or by too little to lose: it is neither.
+    """
 
     PASSED = "passed"
     FAILED = "failed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from components.evaluation.result import ReplayResult
 from components.report.measures import meaning_of, name_of
 from components.report.table import Cell, Column, figure_of, table, word
-from components.report.text import number
+from components.report.text import level, number
 
 
 def arm_tables(result: ReplayResult) -> str:
@@ -33,9 +33,9 @@ def _means(result: ReplayResult) -> str:
             bounds = f"{number(mean.lower)} – {number(mean.upper)}"
             cells.append(figure_of(mean.mean, note=bounds))
         rows.append(cells)
-    level = 100 * (1 - 2 * result.profile.primary.alpha_one_sided)
+    alpha = result.profile.primary.alpha_one_sided
     return table(
-        f"Agreement of each arm's lists with what users did: mean over users, its {level:g} % "
+        f"Agreement of each arm's lists with what users did: mean over users, its {level(alpha)} "
         "interval beneath. Intervals of two arms may overlap where their paired difference is clear.",
         [Column(name="Arm", is_number=False), *(_column(metric) for metric in metrics)],
         rows,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
@@ -13,22 +15,30 @@ from components.report.figure import Mark, Plot, figure
 from components.report.forest import ForestRow, forest
 from components.report.histogram import histogram
 from components.report.measures import name_of
-from components.report.text import number, share
+from components.report.text import level, number, share, told_level
 
 _BINS_A_SIDE = 20
 
 
-def forest_of(result: ReplayResult) -> str:
-    """One row a metric and baseline; the margins of guardrails against the champion."""
+def forest_of(result: ReplayResult, primary: Comparison | None) -> str:
+    """One row a metric and baseline, with the margins of guardrails against the champion.
+
+    The arm that decides has a figure and a scale of its own: beside an arm that is far behind, a difference as
+    small as those that decide would be a dot on the line.
+    """
     drawn = [c for c in result.comparisons if c.is_finite]
     if not drawn:
         return '<p class="note">Nothing could be compared.</p>'
+    own = [c for c in drawn if primary and c.baseline == primary.baseline]
+    return "".join(_forest(result, part) for part in (own, [c for c in drawn if c not in own]) if part)
+
+
+def _forest(result: ReplayResult, drawn: Sequence[Comparison]) -> str:
     margins = {
         guard.metric: -guard.margin
         for guard in result.profile.required
         if isinstance(guard, NonInferiority) and result.champion
     }
-    level = 100 * (1 - 2 * result.alpha_one_sided)
     rows = [
         ForestRow(
             name=name_of(c.metric),
@@ -43,11 +53,11 @@ def forest_of(result: ReplayResult) -> str:
         for c in drawn
     ]
     told = (
-        f"{result.challenger} minus each arm: mean paired difference over users with its {level:.4g} % "
-        "interval. Right of the line the challenger is better; green intervals lie above 0, red below, "
-        "ochre hold it."
+        f"{result.challenger} minus {', '.join(dict.fromkeys(c.baseline for c in drawn))}: mean paired difference "
+        f"over users with its {level(result.alpha_one_sided)} interval. Right of the line the challenger is better; "
+        f"green intervals lie above 0, red below, ochre hold it.{told_level(result.alpha_one_sided)}"
     )
-    if margins:
+    if any(row.margin is not None for row in rows):
         told += " A red stroke is a guardrail's margin: the whole interval must lie right of it."
     return figure(forest(rows, axis="difference, in the metric's own units", caption=told))
 

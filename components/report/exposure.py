@@ -42,9 +42,13 @@ def lorenz_of(result: ReplayResult, plan: ReplayPlan, tops: Mapping[str, Int[np.
         counts = np.bincount(top[top >= 0], minlength=len(candidates))[candidates]
         x, y = lorenz(counts)
         if arm == result.challenger:
-            color, dash, width = "accent", "solid", 2.6
+            color, dash, width = (
+                "accent",
+                "solid",
+                4.5,
+            )  # wider than the rival drawn upon it: both can be seen
         elif arm == result.champion:
-            color, dash, width = "rival", "solid", 2.6
+            color, dash, width = "rival", "solid", 1.8
         else:
             color, dash, width = "soft", _DASHES[beside % len(_DASHES)], 1.4
             beside += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from components.evaluation.rehearsal import Rehearsal
 from components.report.measures import name_of
 from components.report.table import Cell, Column, figure_of, table, word
-from components.report.text import number, safe, share
+from components.report.text import p_value, safe, share
 
 
 def rehearsal_table(found: Rehearsal) -> str:
@@ -21,7 +21,7 @@ def rehearsal_table(found: Rehearsal) -> str:
         ],
         *(
             [word(name, note), *(figure_of(v, f) for v, f in ((u.difference, "+.4f"), (u.se, ".4f"))),
-             word(number(u.p, ".3f")), figure_of(mde)]
+             word(p_value(u.p)), figure_of(mde)]
             for name, note, u, mde in (
                 ("Hash arms", "half of the users an arm, Welch's test", found.unpaired, found.unpaired_mde),
                 ("Hash arms, CUPED", "less what events before the cut explain", found.cuped.adjusted,

@@ -16,7 +16,7 @@ from components.report.forest import ForestRow, forest
 from components.report.page import Section, page
 from components.report.provenance import facts_list
 from components.report.table import Cell, Column, figure_of, table, word
-from components.report.text import NOT_KNOWN, number, safe, share, span
+from components.report.text import NOT_KNOWN, level, number, safe, share, span
 from components.report.verdict import MEANING
 from components.report.weights import weight_figures
 
@@ -80,18 +80,18 @@ def _header(result: LoggedResult, source: str) -> str:
 
 
 def _key_figures(result: LoggedResult) -> str:
-    support, level = result.support, f"{100 * (1 - 2 * result.profile.alpha_one_sided):g} %"
+    support, at = result.support, level(result.profile.alpha_one_sided)
     deciding = result.deciding
     figures = [
         (
             f"{NAMES[deciding.name]}, minus the log",
             number(deciding.delta, "+.3g"),
-            f"{level} interval {span(deciding.delta_lower, deciding.delta_upper, '+.3g')} a round; it decides",
+            f"{at} interval {span(deciding.delta_lower, deciding.delta_upper, '+.3g')} a round; it decides",
         ),
         (
             "Reward of the log",
             number(result.logged_mean, ".4g"),
-            f"mean a round, {level} interval {span(result.logged_lower, result.logged_upper, '.3g')}; "
+            f"mean a round, {at} interval {span(result.logged_lower, result.logged_upper, '.3g')}; "
             f"{support.rewarded:,} rounds were rewarded",
         ),
         (
@@ -135,7 +135,7 @@ def _checks(result: LoggedResult) -> str:
 
 
 def _estimates(result: LoggedResult) -> str:
-    level = f"{100 * (1 - 2 * result.profile.alpha_one_sided):g} %"
+    at = level(result.profile.alpha_one_sided)
     drawn = [e for e in result.estimates if all(map(math.isfinite, (e.delta, e.delta_lower, e.delta_upper)))]
     digits = _decimals(result)
     plot = '<p class="note">No estimator has an interval on this log.</p>'
@@ -144,7 +144,7 @@ def _estimates(result: LoggedResult) -> str:
         plot = figure(
             forest(
                 rows, axis="reward a round, minus the log's mean", form=f"+.{digits}f",
-                caption=f"Each estimator's difference from the log's mean reward, with its {level} interval over "
+                caption=f"Each estimator's difference from the log's mean reward, with its {at} interval over "
                 f"resampled {_unit(result)}. Right of the line the target policy is better. Estimators that "
                 "disagree warn of weights or of a reward model that do not hold.",
             )
@@ -164,11 +164,11 @@ def _estimates(result: LoggedResult) -> str:
 
 
 def _table(caption: str, estimates: Sequence[Estimate], result: LoggedResult) -> str:
-    level, digits = f"{100 * (1 - 2 * result.profile.alpha_one_sided):g} %", _decimals(result)
+    at, digits = level(result.profile.alpha_one_sided), _decimals(result)
     columns = [
         Column(name="Estimator", is_number=False),
         Column(name="Value", meaning="mean reward"),
-        Column(name="Interval", meaning=f"{level}, bootstrap"),
+        Column(name="Interval", meaning=f"{at}, bootstrap"),
         Column(name="Minus the log", meaning="its own mean, and the interval of that"),
         Column(name="Threshold", meaning="by the least bound on bias and variance"),
         Column(name="Note", is_number=False),

@@ -34,21 +34,36 @@
   const told = document.getElementById("found-users");
   const opened = people.map((person) => person.open);
 
+  const differing = document.getElementById("only-differing");
+
+  // "mmgrec 12, champion 9" over the people shown
+  const hits = (shown) => {
+    const sums = new Map();
+    for (const person of shown)
+      for (const [arm, num] of Object.entries(JSON.parse(person.dataset.hits)))
+        sums.set(arm, (sums.get(arm) ?? 0) + num);
+    return [...sums].map(([arm, num]) => `${arm} ${num}`).join(", ");
+  };
+
   const filter = () => {
     const wanted = search.value.trim().toLowerCase();
     const kept = people.filter((person) => {
-      person.hidden = !person.dataset.user.toLowerCase().includes(wanted);
+      const isNamed = person.dataset.user.toLowerCase().includes(wanted);
+      person.hidden = !isNamed || (differing.checked && !("differs" in person.dataset));
       return !person.hidden;
     });
     people.forEach((person, n) => {
       person.open = wanted && kept.length === 1 ? !person.hidden : opened[n];
     });
     told.textContent = kept.length
-      ? `${kept.length} of ${people.length} users shown`
-      : `No user drawn for this page has “${search.value.trim()}” in the id; ${people.length} were drawn`;
+      ? `${kept.length} of ${people.length} users shown, hits in ten: ${hits(kept)}`
+      : `No user drawn for this page has “${search.value.trim()}” in the id${
+          differing.checked ? " and differently many hits" : ""
+        }; ${people.length} were drawn`;
   };
 
   search.addEventListener("input", filter);
+  differing.addEventListener("change", filter);
   search.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     search.value = "";

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +36,11 @@ class Person:
 
     def hits(self, arm: str) -> int:
         return len(set(self.truth) & set(self.lists[arm]))
+
+    @property
+    def differs(self) -> bool:
+        """Whether the arms hit a different number of items."""
+        return len({self.hits(arm) for arm in self.lists}) > 1
 
 
 def draw_people(
@@ -83,11 +89,17 @@ def people(
     )
     if left_out:
         note += f" {left_out} images that are seldom shown are left out, to keep the page small."
+    num_differing = sum(person.differs for person in drawn)
+    hits = {arm: sum(person.hits(arm) for person in drawn) for arm in drawn[0].lists}
+    totals = ", ".join(f"{arm} {num}" for arm, num in hits.items())
     search = (
         '<div class="search" role="search"><label for="find-user">Find a user</label>'
         '<input id="find-user" type="search" autocomplete="off" spellcheck="false" '
         'aria-controls="people-drawn" aria-describedby="found-users">'
-        f'<output id="found-users" for="find-user" aria-live="polite">{len(drawn)} users shown</output></div>'
+        '<label><input id="only-differing" type="checkbox" aria-controls="people-drawn"> only the '
+        f"{num_differing} whom the arms hit differently often</label>"
+        '<output id="found-users" for="find-user only-differing" aria-live="polite">'
+        f"{len(drawn)} users shown, hits in ten: {safe(totals, 400)}</output></div>"
     )
     cards = "".join(write.card(person, is_open=n < OPEN) for n, person in enumerate(drawn))
     return f'<p class="note">{safe(note, 800)}</p>{search}<div id="people-drawn">{cards}</div>'
@@ -101,6 +113,7 @@ class _Writer:
 
     def card(self, person: Person, *, is_open: bool) -> str:
         hits = ", ".join(f"{safe(arm)} {person.hits(arm)}" for arm in person.lists)
+        counted = json.dumps({arm: person.hits(arm) for arm in person.lists})
         columns = [
             self._column("Before", f"{person.num_history:,} in all, latest first", person.history),
             self._column("What came next", "the truth that lists are held to", person.truth, is_truth=True),
@@ -110,7 +123,8 @@ class _Writer:
             ),
         ]
         return (
-            f'<details class="person" data-user="{safe(person.user)}"{" open" if is_open else ""}>'
+            f'<details class="person" data-user="{safe(person.user)}" data-hits="{safe(counted, 1000)}"'
+            f"{' data-differs' if person.differs else ''}{' open' if is_open else ''}>"
             f"<summary><strong>User {titled(person.user)}</strong><span>{person.moment:%d %b %Y, %H:%M} UTC</span>"
             f"<span>hits in ten: {hits}</span></summary>"
             f'<div class="lists">{"".join(columns)}</div></details>'

@@ -25,15 +25,17 @@ def power_curve(result: ReplayResult, primary: Comparison | None) -> str:
     """Power against the true difference, for this replay's users and spread: of the test, and of all rules."""
     if primary is None or primary.n < 2 or not primary.sd > 0 or not math.isfinite(primary.mde):
         return '<p class="note">Without users whose differences spread there is no power to draw.</p>'
-    rule, alpha = result.profile.primary, 2 * result.alpha_one_sided
+    rule, alpha = result.profile.primary, result.alpha_one_sided
     # far enough to show the curve rise, the effect of interest and what was observed
     reach = max(2 * primary.mde, 1.25 * rule.effect_of_interest, 1.1 * abs(primary.delta))
     effects = np.linspace(0, reach, _POINTS)
-    alone = np.array([power_at(effect, primary.sd, primary.n, alpha=alpha) for effect in effects])
+    alone = np.array(
+        [power_at(effect, primary.sd, primary.n, alpha=alpha, alternative="larger") for effect in effects]
+    )
     lines = [Line(name=ALONE, x=effects, y=alone)]
     if result.satisfiability.promotion:
         lines.append(Line(name=WHOLE_GATE, x=effects, y=_of_gate(result, effects), color="rival"))
-    at_interest = power_at(rule.effect_of_interest, primary.sd, primary.n, alpha=alpha)
+    at_interest = power_at(rule.effect_of_interest, primary.sd, primary.n, alpha=alpha, alternative="larger")
     told = (
         f"With {primary.n:,} users whose differences have a standard deviation of {number(primary.sd)}, a true "
         f"difference of {number(primary.mde)} would be found by the primary's test with {rule.power:.0%} "
@@ -46,8 +48,8 @@ def power_curve(result: ReplayResult, primary: Comparison | None) -> str:
             x={"title": {"text": f"true difference in {name_of(primary.metric)}"}, "range": [0, reach]},
             y={"title": {"text": "probability"}, "range": [0, 1.02], "tickformat": ".0%"},
             told=f"Power curve. {told}.",
-            caption=f"Power of this replay (two-sided at {alpha:.3g}). {told}. Power explains a result "
-            "that is not significant; it takes nothing from one that is.",
+            caption=f"Power of this replay (one-sided at {alpha:.3g}, as the gate tests). {told}. Power explains a "
+            "result that is not significant; it takes nothing from one that is.",
             marked=_marked(primary, rule),
             height=310,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from components.evaluation.result import ReplayResult
+from components.report.subject import Subject
 from components.report.text import number, safe
 
 _COUNTS = {
@@ -28,11 +29,12 @@ def facts_list(facts: list[tuple[str, str, str]]) -> str:
     return f'<dl class="facts">{rows}</dl>'
 
 
-def provenance(result: ReplayResult, told_of_ids: str = "") -> str:
+def provenance(result: ReplayResult, subject: Subject) -> str:
     rule = result.profile.primary
     found = result.satisfiability.detectable_effect
     return facts_list(
         [
+            *([("Data", subject.data, "")] if subject.data else []),
             ("Cut", result.window.cut.isoformat(), "weights, features and popularity come from before it"),
             ("Window ends", result.window.window_end.isoformat(), "exclusive"),
             ("Mode", result.window.mode, "rolling: histories grow as events come; batch: one list a user"),
@@ -45,8 +47,8 @@ def provenance(result: ReplayResult, told_of_ids: str = "") -> str:
                 "filtered" if result.window.filter_seen else "kept",
                 "out of lists and truth alike",
             ),
-            *_champion(result),
-            *([("Tokenizer", told_of_ids, "")] if told_of_ids else []),
+            *_champion(result, subject),
+            *([("Tokenizer", subject.ids, "")] if subject.ids else []),
             *_attempt(result),
             ("Detectable effect", number(found), "by this profile on this window"),
             (
@@ -62,8 +64,11 @@ def provenance(result: ReplayResult, told_of_ids: str = "") -> str:
     )
 
 
-def _champion(result: ReplayResult) -> list[tuple[str, str, str]]:
-    return [("Champion compared", result.compared, "what stood for it")] if result.champion else []
+def _champion(result: ReplayResult, subject: Subject) -> list[tuple[str, str, str]]:
+    if not result.champion:
+        return []
+    named = f"{subject.champion}; {result.compared}" if subject.champion else result.compared
+    return [("Champion compared", named, "what stood for it")]
 
 
 def _attempt(result: ReplayResult) -> list[tuple[str, str, str]]:

@@ -22,6 +22,7 @@ from components.report.power import power_curve
 from components.report.provenance import provenance
 from components.report.sequential_path import sequential_path
 from components.report.slices import slice_table
+from components.report.subject import UNTOLD, Subject
 from components.report.thumbnails import ReadImage, thumbnails
 from components.report.verdict import checks, verdict_header
 
@@ -39,11 +40,11 @@ def render_report(
     images: ReadImage | None = None,
     num_people: int = 30,
     seed: int = 7,
-    told_of_ids: str = "",
+    subject: Subject = UNTOLD,
 ) -> str:
     """The page. `titles` maps item ids to titles (an id without one stands for itself); all text is escaped.
 
-    `told_of_ids` says why semantic IDs stayed or are new. `images` gives the bytes of an item's image. People
+    `subject` says in words what was replayed. `images` gives the bytes of an item's image. People
     are drawn by `seed`; of each, one request is drawn. The same inputs give the same bytes.
     """
     primary = deciding(result)
@@ -56,7 +57,7 @@ def render_report(
         Section(
             anchor="differences",
             title="Differences, user by user",
-            body=forest_of(result) + spread_of(result, primary),
+            body=forest_of(result, primary) + spread_of(result, primary),
         ),
         Section(anchor="slices", title="Slices", body=slice_table(result)),
         Section(
@@ -74,12 +75,12 @@ def render_report(
             title="Lists a person can judge",
             body=people(drawn, plan, titles, pictures, seed=seed),
         ),
-        Section(anchor="provenance", title="Where this comes from", body=provenance(result, told_of_ids)),
+        Section(anchor="provenance", title="Where this comes from", body=provenance(result, subject)),
     ]
     return page(
         title=f"{result.outcome}: offline replay of {result.challenger}",
         claim=CLAIM,
-        header=verdict_header(result, primary),
+        header=verdict_header(result, primary, subject),
         sections=sections,
         style=pictures.style,
     )

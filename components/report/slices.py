@@ -9,7 +9,7 @@ from components.evaluation.comparison import Comparison
 from components.evaluation.result import ReplayResult
 from components.report.measures import name_of, slice_meaning, slice_name
 from components.report.table import Cell, Column, figure_of, table, word
-from components.report.text import safe, span
+from components.report.text import level, p_value, safe, span
 
 
 def slice_table(result: ReplayResult) -> str:
@@ -25,7 +25,7 @@ def slice_table(result: ReplayResult) -> str:
         Column(name="Metric", is_number=False),
         Column(name="Users", meaning="who can be judged in it"),
         Column(name="Difference", meaning="mean over these users"),
-        Column(name="Interval", meaning="two-sided"),
+        Column(name="Interval", meaning=f"two-sided, {level(result.alpha_one_sided)}"),
         Column(name="Adjusted p", meaning="over all slices (Benjamini–Hochberg)"),
     ]
     parts = [
@@ -61,5 +61,5 @@ def _figures(c: Comparison, least: int, p: float | None) -> list[Cell]:
         figure_of(c.n, ",d"),
         figure_of(c.delta, "+.4f", tone=tone),
         word(span(c.lower, c.upper)),
-        word("") if p is None else figure_of(p, ".3f"),
+        word("" if p is None else p_value(p)),
     ]

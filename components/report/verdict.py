@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from components.evaluation.comparison import BOOTSTRAP, Comparison
 from components.evaluation.gate import Outcome
 from components.evaluation.result import ReplayResult
+from components.evaluation.verdict import Result
 from components.report.measures import name_of
-from components.report.table import Column, table, word
-from components.report.text import number, safe, share, span
+from components.report.subject import Subject
+from components.report.table import Cell, Column, table, word
+from components.report.text import level, number, p_value, safe, sentence, share, span, told_level
 
 MEANING = {
     Outcome.PROMOTE: "every check passed: the evidence supports the challenger",
@@ -17,30 +21,83 @@ MEANING = {
 }
 
 
-def verdict_header(result: ReplayResult, primary: Comparison | None) -> str:
+def verdict_header(result: ReplayResult, primary: Comparison | None, subject: Subject) -> str:
     """The page's head. `primary` is the comparison that decides, None if there was none."""
     window = result.window
-    against = f"against {safe(result.champion)}" if result.champion else "with no champion yet"
-    reasons = "".join(f"<li>{safe(reason, 600)}</li>" for reason in result.reasons)
+    data = f"{safe(subject.data)}, replayed" if subject.data else "Replayed"
+    told = [f"<li{_anchor(n)}>{sentence(text)}</li>" for n, text in enumerate(_reasons(result), start=1)]
     return (
         f'<div id="verdict" class="{result.outcome}">'
         f'<p class="outcome">{result.outcome} <span>– {MEANING[result.outcome]}</span></p>'
-        f"<h1>{safe(result.challenger)} {against}</h1>"
-        f'<p class="meta">Replayed {window.cut:%d %b %Y %H:%M} to {window.window_end:%d %b %Y %H:%M} UTC, '
+        f"<h1>{_title(result, subject)}</h1>"
+        f'<p class="meta">{data} {window.cut:%d %b %Y %H:%M} to {window.window_end:%d %b %Y %H:%M} UTC, '
         f"{safe(window.mode)} mode, gate profile {safe(result.profile.name)}</p>"
-        f'<ul class="reasons" aria-label="Reasons">{reasons}</ul></div>{_key_figures(result, primary)}'
+        f'<ul class="reasons" aria-label="Reasons">{"".join(told)}</ul>{_not_beaten(result)}</div>'
+        f"{_key_figures(result, primary)}"
     )
 
 
+def _title(result: ReplayResult, subject: Subject) -> str:
+    challenger = f"{result.challenger} ({subject.challenger})" if subject.challenger else result.challenger
+    if not result.champion:
+        return f"{safe(challenger)} with no champion yet"
+    champion = f"{result.champion} ({subject.champion})" if subject.champion else result.champion
+    return f"{safe(challenger)} against {safe(champion)}"
+
+
+def _reasons(result: ReplayResult) -> list[str]:
+    """Why, in words. A PROMOTE rests on every check alike, and Table 1 holds them: here they are summed up."""
+    if result.outcome is not Outcome.PROMOTE:
+        return list(result.reasons)
+    of_checks = {check.reason for check in result.verdict.checks}
+    rivals = [*result.profile.must_beat, *([result.champion] if result.champion else [])]
+    against = {f"{result.profile.primary.metric} against {rival}" for rival in rivals}
+    guards = [
+        c for c in result.verdict.checks if c.name not in against and c.reason in result.verdict.reasons
+    ]
+    named = [
+        (f"better on {name_of(result.profile.primary.metric)} than", rivals),
+        ("guarded, and holds:", [c.name for c in guards if c.result is Result.PASSED]),
+        ("not evaluable:", [c.name for c in guards if c.result is Result.NOT_EVALUABLE]),
+    ]
+    return [
+        *(f"{what} {', '.join(names)}" for what, names in named if names),
+        *(text for text in result.reasons if text not in of_checks),
+    ]
+
+
+def _not_beaten(result: ReplayResult) -> str:
+    """The arms that the challenger is not shown to beat and no reason names: a reader must not have to look."""
+    metric = result.profile.primary.metric
+    said = {check.name for check in result.verdict.checks if check.reason in result.reasons}
+    short = [
+        f"{c.baseline} {number(c.delta, '+.4f')} {span(c.lower, c.upper)}"
+        for c in result.comparisons
+        if c.metric == metric
+        and c.is_finite
+        and c.lower <= 0
+        and f"{metric} against {c.baseline}" not in said
+    ]
+    if not short or result.outcome is Outcome.INVALID:
+        return ""
+    named = f"{safe('; '.join(short), 600)} on {name_of(metric)}"
+    return f'<p class="not-beaten"><strong>Not shown to beat</strong> {named}.</p>'
+
+
+def _anchor(number_of_reason: int) -> str:
+    return f' id="reason-{number_of_reason}"'
+
+
 def checks(result: ReplayResult) -> str:
-    """Every check of the gate in its order, latency last."""
+    """Every check of the gate in its order, latency last. What the head has said is not said again."""
+    said = {text: n for n, text in enumerate(_reasons(result), start=1)}
     rows = [
-        [word(c.name), word(c.result, tone=c.result.replace(" ", "-")), word(c.reason)]
+        [word(c.name), word(c.result, tone=c.result.replace(" ", "-")), _found(c.reason, said)]
         for c in result.verdict.checks
     ]
     if found := result.latency_check:
         passed = "passed" if found.is_passed else "failed"
-        rows.append([word("latency"), word(passed, tone=passed), word(found.reason)])
+        rows.append([word("latency"), word(passed, tone=passed), _found(found.reason, said)])
     columns = [
         Column(name="Check", is_number=False),
         Column(name="Result", is_number=False),
@@ -48,21 +105,28 @@ def checks(result: ReplayResult) -> str:
     ]
     note = (
         '<p class="note">Passed and failed are shown by the evidence; unproven means that it shows neither, '
-        "which is never a pass. Not evaluable means too few users to judge by.</p>"
+        "which is never a pass. Not evaluable means that it could not have failed: too few users to judge by, or "
+        "too little to lose.</p>"
     )
     return table("The gate's checks, in the order in which they decide.", columns, rows) + note
+
+
+def _found(text: str, said: Mapping[str, int]) -> Cell:
+    if text in said:
+        return Cell(html=f'<a href="#reason-{said[text]}">reason {said[text]} above</a>')
+    return Cell(html=sentence(text))
 
 
 def _key_figures(result: ReplayResult, primary: Comparison | None) -> str:
     if primary is None or not primary.n:
         return ""
     metric, rule = name_of(primary.metric), result.profile.primary
-    level = f"{100 * (1 - 2 * result.alpha_one_sided):.4g} %"
     figures = [
         (
             f"{metric}, minus {primary.baseline}",
             number(primary.delta, "+.4f"),
-            f"{level} interval {span(primary.lower, primary.upper)}, mean over users{_test(primary)}",
+            f"{level(result.alpha_one_sided)} interval {span(primary.lower, primary.upper)}, mean over users"
+            f"{_test(primary)}.{told_level(result.alpha_one_sided)}",
         ),
         (
             "Relative difference",
@@ -71,13 +135,13 @@ def _key_figures(result: ReplayResult, primary: Comparison | None) -> str:
         ),
         (
             "p",
-            number(primary.p, ".2g") if primary.p >= 0.001 else "< 0.001",
+            p_value(primary.p),
             "how often random signs give a difference as large, two-sided",
         ),
         (
             "Detectable difference",
             number(primary.mde),
-            f"the smallest true one that {primary.n:,} users would show with {rule.power:.0%} power",
+            f"the smallest true one that {primary.n:,} users would show with {rule.power:.0%} power, one-sided",
         ),
         (
             "Users",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import urllib.error
 import urllib.request
@@ -14,6 +13,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from components.report.page import shared
 from flows.local.process import PortInUse
 from flows.settings import LOOPBACK, Settings
 
@@ -42,14 +42,22 @@ def static_site(settings: Settings) -> Iterator[dict[str, str]]:
 
 
 def show_page(reports: Path, page: Path, name: str) -> Path:
-    """A published page among those of `reports`, under `name`; copied there if other bytes are, or none."""
-    shown = reports / name
-    if not shown.exists() or shown.read_bytes() != page.read_bytes():
-        shown.parent.mkdir(parents=True, exist_ok=True)
-        aside = shown.with_suffix(".part")
-        shutil.copyfile(page, aside)
-        aside.replace(shown)
-    return shown
+    """A published page among those of `reports`, under `name`; written there if other bytes are, or none.
+
+    The published page stands alone; those of `reports` share one copy of plotly's bundle.
+    """
+    lean = shared(page.read_text(encoding="utf-8"))
+    _written(reports / lean.script_name, lean.script)
+    return _written(reports / name, lean.text)
+
+
+def _written(path: Path, text: str) -> Path:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_suffix(".part")
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    return path
 
 
 def is_our_site(port: int) -> bool:

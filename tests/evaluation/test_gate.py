@@ -18,7 +18,8 @@ def compared(baseline: str, metric: str, lower: float, upper: float, **more) -> 
     delta, n, mde = (lower + upper) / 2, more.pop("n", 300), more.pop("mde", 0.02)
     return Comparison(
         challenger="new", baseline=baseline, metric=metric, slice=more.pop("slice", "all"), n=n, delta=delta,
-        lower=lower, upper=upper, p=0.5, challenger_mean=0.1, baseline_mean=0.1, relative_lift=0.0, dz=0.1,
+        lower=lower, upper=upper, p=0.5, challenger_mean=0.1, baseline_mean=more.pop("baseline_mean", 0.1),
+        relative_lift=0.0, dz=0.1,
         sd=0.1, mde=mde, zero_share=0.5,
     )  # fmt: skip
 
@@ -94,6 +95,26 @@ TABLE = [
         evidence(slices=[compared("old", "ndcg@10", -0.09, -0.03, slice="cold_users", n=99)]),
         Outcome.PROMOTE,
         "not evaluable: 99 users",
+    ),
+    (
+        "a slice with too little to lose says nothing",
+        evidence(
+            slices=[
+                compared("old", "recall@10", -0.01, 0.01, slice="cold_items", n=150, baseline_mean=0.0004)
+            ]
+        ),
+        Outcome.PROMOTE,
+        "not evaluable: old reaches 0.0004, so no challenger can fall by more than 0.02",
+    ),
+    (
+        "too little to lose, and yet not held",
+        evidence(
+            slices=[
+                compared("old", "recall@10", -0.03, 0.01, slice="cold_items", n=150, baseline_mean=0.0004)
+            ]
+        ),
+        Outcome.HOLD,
+        "may fall by more than 0.02",
     ),
     ("too few users", evidence(users=199), Outcome.INVALID, "199 users"),
     ("no users", evidence(users=0, one_arm_only=math.nan), Outcome.INVALID, "0 users"),

@@ -16,7 +16,7 @@ from tests.report.reported import page
 def test_figures_are_what_plotly_accepts():
     """Plotly's own schema refuses a misspelt key, a colour that is none, a number that is text."""
     figures = drawn(page())
-    assert len(figures) == 5  # forest, histogram, power, Lorenz, sequential path
+    assert len(figures) == 6  # two forests, histogram, power, Lorenz, sequential path
     for description in figures:
         go.Figure(painted(description))
 

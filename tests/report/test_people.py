@@ -43,6 +43,16 @@ def test_hits_are_marked_where_they_stand():
     assert page().count("<li class=hit>") == page().count("✓ hit") == hits
 
 
+def test_the_reader_is_told_all_hits_and_who_differs():
+    plan, lists = world()
+    people = draw_people(plan, tops(plan, lists), num_people=30, seed=7)
+    totals = ", ".join(f"{arm} {sum(person.hits(arm) for person in people)}" for arm in people[0].lists)
+    assert f"30 users shown, hits in ten: {totals}<" in page()
+    differing = sum(len({person.hits(arm) for arm in person.lists}) > 1 for person in people)
+    assert 0 < differing < 30
+    assert page().count(" data-differs") == differing
+
+
 def test_more_people_than_there_are_is_everybody():
     plan, lists = world()
     assert len(draw_people(plan, tops(plan, lists), num_people=10_000, seed=7)) == len(plan.users)

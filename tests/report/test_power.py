@@ -18,6 +18,6 @@ def test_power_curve_passes_through_what_was_announced():
     found = next(c for c in result.comparisons if (c.baseline, c.metric) == ("good", "ndcg@10"))
     x, y = lines[ALONE]["x"], lines[ALONE]["y"]
     assert np.interp(found.mde, x, y) == pytest.approx(0.8, abs=0.002)
-    assert y[0] == pytest.approx(0.05, abs=1e-6)  # no difference is "found" at the rate of alpha
+    assert y[0] == pytest.approx(0.025, abs=1e-6)  # no difference is "found" at the one-sided alpha
     gate, promotion = lines[WHOLE_GATE], result.satisfiability.promotion
     assert np.interp(promotion.effect, gate["x"], gate["y"]) == pytest.approx(promotion.power, abs=0.01)

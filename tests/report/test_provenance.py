@@ -8,12 +8,13 @@ import pytest
 
 from components.evaluation.alpha_spending import Attempt
 from components.report.provenance import facts_list, provenance
+from components.report.subject import UNTOLD, Subject
 from tests.report.reported import judged
 
 
 def test_every_count_of_the_window_stands_there():
     result = judged()
-    text = provenance(result)
+    text = provenance(result, UNTOLD)
     counts = {name: n for name, n in asdict(result.window).items() if type(n) is int}
     assert len(counts) == 10
     for name, value in counts.items():
@@ -22,9 +23,9 @@ def test_every_count_of_the_window_stands_there():
 
 
 def test_what_is_told_of_the_tokenizer_stands_there_and_is_escaped():
-    text = provenance(judged(), "refitted, since <b>")
+    text = provenance(judged(), Subject(ids="refitted, since <b>"))
     assert "<dt>Tokenizer</dt><dd>refitted, since &lt;b&gt;</dd>" in text
-    assert "<dt>Tokenizer</dt>" not in provenance(judged())
+    assert "<dt>Tokenizer</dt>" not in provenance(judged(), UNTOLD)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_what_is_told_of_the_tokenizer_stands_there_and_is_escaped():
     ],
 )
 def test_what_differs_from_replay_to_replay(change, told: str):
-    text = provenance(replace(judged(), **change))
+    text = provenance(replace(judged(), **change), UNTOLD)
     assert told in text
     assert ("Champion compared" in text) is ("champion" not in change)
 

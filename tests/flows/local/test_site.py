@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from components.report.page import page
 from flows.local.process import (
     PortInUse,
 )
@@ -50,12 +51,19 @@ def test_the_pages_port_in_use_is_named(tmp_path: Path) -> None:
         stranger.shutdown()
 
 
+def sheet(told: str) -> str:
+    return page(title=told, claim="A page.", header="<h1>A page</h1>", sections=[])
+
+
 def test_a_page_is_shown_once_and_anew_when_it_changed(tmp_path: Path) -> None:
-    page, reports = tmp_path / "report.html", tmp_path / "reports"
-    page.write_text("first")
-    shown = show_page(reports, page, "r.html")
+    drawn, reports = tmp_path / "report.html", tmp_path / "reports"
+    drawn.write_text(sheet("first"))
+    shown = show_page(reports, drawn, "r.html")
     before = shown.stat().st_mtime_ns
-    assert show_page(reports, page, "r.html").stat().st_mtime_ns == before
-    page.write_text("drawn anew")
-    assert show_page(reports, page, "r.html").read_text() == "drawn anew"
-    assert [path.name for path in reports.iterdir()] == ["r.html"]
+    assert show_page(reports, drawn, "r.html").stat().st_mtime_ns == before
+    drawn.write_text(sheet("drawn anew"))
+    assert "drawn anew" in show_page(reports, drawn, "r.html").read_text()
+    show_page(reports, drawn, "another.html")
+    (script,) = reports.glob("plotly-*.js")
+    assert sorted(path.name for path in reports.iterdir()) == ["another.html", script.name, "r.html"]
+    assert len(drawn.read_bytes()) > script.stat().st_size > 1_000_000 > shown.stat().st_size

@@ -1,0 +1,18 @@
+"""What a replay was of, in words: what its evidence, which knows digests and arms, cannot say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """Each is left out of the page where it is ""."""
+
+    data: str = ""  # the data set, as the team calls it
+    challenger: str = ""  # what its arm's name does not say, such as a version
+    champion: str = ""  # the same: "version 3, mmgrec"
+    ids: str = ""  # why semantic IDs stayed or are new
+
+
+UNTOLD = Subject()
