@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from components.report import render_report
-from components.report.text import safe
 from tests.evaluation.judging import judge
 from tests.evaluation.worlds import plan_of
 from tests.report.reading import RUNS
