@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Literal
 
 from prefect import flow
 
@@ -14,6 +15,7 @@ from components.data import cycles, queries
 from components.evaluation.contenders import Contender, Incumbent
 from components.evaluation.evidence import ReplayEvidence
 from components.evaluation.plan import Mode
+from components.evaluation.profile_file import SHIPPED, profile_of
 from components.registry import tracking, versions
 from components.registry.bundle import Bundle, open_bundle
 from components.report.subject import Subject
@@ -47,16 +49,18 @@ def compare_versions(
     champion: str | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
-    profile: str = "small",
+    profile: Literal["small", "production", "sequential"] = "small",
+    gate: dict[str, Any] | None = None,
     mode: Mode = "rolling",
     filter_seen: bool = True,
 ) -> Compared:
     """Replay `challenger` against `champion` (default: the champion of now) on [start, end).
 
     The window begins where the challenger's training ended, unless told otherwise, and reaches to the last
-    event. The baselines are counted anew before it; cold items are asked for in a second pass, as a cycle does.
+    event. `gate` are the fields of a profile of the team's own, in place of `profile`. The baselines are counted
+    anew before it; cold items are asked for in a second pass, as a cycle does.
     """
-    settings = load_settings()
+    settings, asked = load_settings(), profile_of(gate) if gate else SHIPPED[profile]()
     tracking.configure(settings.mlflow_tracking_uri)
     against = champion or versions.require_champion(settings.model_name).version
     both = [_version(challenger), _version(against)]
@@ -69,7 +73,7 @@ def compare_versions(
             snapshots.window.digest,
             challenger,
             against,
-            profile,
+            asked.hash,
             mode,
             filter_seen,
         ]
@@ -79,7 +83,7 @@ def compare_versions(
     contenders += [Contender(name=name, artifact=arm, train_end=cut) for name, arm in counted.arms.items()]
     finished = cycles.cycles(warehouse())
     window = ReplayWindow(
-        snapshots=snapshots, profile=profile, mode=mode, filter_seen=filter_seen,
+        snapshots=snapshots, profile=asked, mode=mode, filter_seen=filter_seen,
         cold_ids=_cold_ids(run, both, snapshots),
     )  # fmt: skip
     source = read_record(finished[-1]).told.source if finished else None

@@ -164,7 +164,7 @@ def _replay(
     request, cut = cycle.request, cycle.train_cutoff
     is_fair = champion is None or champion.shares_tokenizer(ids.tokenizer.digest, cut)
     window = ReplayWindow(
-        snapshots=snapshots, profile=request.profile, mode=request.mode, filter_seen=request.filter_seen,
+        snapshots=snapshots, profile=request.gate_profile, mode=request.mode, filter_seen=request.filter_seen,
         cold_ids=cold.ids if is_fair else None,
     )  # fmt: skip
     contenders = line_up(

@@ -22,7 +22,7 @@ from components.evaluation.result import ReplayResult
 from components.evaluation.trial import ArmLists, Trial
 from components.recommender.arm import Arm
 from flows.ranking import COLD_LISTS, RankedLists, read_lists
-from flows.replay_window import PROFILES, ReplayWindow, histories_of, load_contender
+from flows.replay_window import ReplayWindow, histories_of, load_contender
 from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once
 from flows.warehouse import warehouse
@@ -58,7 +58,7 @@ def judge(
 ) -> StageResult[JudgedReplay]:
     """Score, compare, pass the gate; publish the evidence and the table of arms."""
     by_name = {contender.name: contender for contender in contenders}
-    profile = PROFILES[window.profile]()
+    profile = window.profile
     spent = _spend_alpha(window, by_name[challenger], by_name.get(champion or ""))
     attempt = Attempt(number=spent.attempt, alpha_one_sided=spent.alpha_one_sided) if spent else None
     key = key_of(
@@ -128,7 +128,7 @@ def evaluated(
         Trial(
             challenger=challenger,
             champion=champion,
-            profile=PROFILES[window.profile](),
+            profile=window.profile,
             attempt=attempt,
             compared=by_name[champion].compared if champion else "registry artifact",
         ),
@@ -143,7 +143,7 @@ def _spend_alpha(
     """What this challenger may use of the window's alpha; the champion's own artifact tries nothing."""
     if champion and champion.artifact == challenger.artifact:
         return None
-    profile = PROFILES[window.profile]()
+    profile = window.profile
     return alpha.spend_alpha(
         warehouse(),
         window=window.snapshots.window.digest,

@@ -15,7 +15,7 @@ from components.evaluation.contenders import Contender
 from components.recommender.arm import Arm, takes_ids
 from components.tokenizer.id_table import read_id_table
 from flows.local.console import progress_bar
-from flows.replay_window import PROFILES, ReplayWindow, histories_of, load_contender
+from flows.replay_window import ReplayWindow, histories_of, load_contender
 from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once
 
@@ -41,7 +41,7 @@ def rank(run: str, window: ReplayWindow, contender: Contender) -> StageResult[Ra
     key = key_of(
         rank, f"rank {contender.name}", run=run,
         reads={"arm": contender.artifact, **window.reads},
-        facts={**window.config, "reads_cold_ids": contender.reads_cold_ids},
+        facts={**window.asking, "reads_cold_ids": contender.reads_cold_ids},
     )  # fmt: skip
 
     def work() -> RankedLists:
@@ -54,7 +54,7 @@ def rank(run: str, window: ReplayWindow, contender: Contender) -> StageResult[Ra
             "lists",
             lambda folder: _write_arrays(folder, lists),
             parents=key.parents,
-            config={"arm": contender.name, **window.config},
+            config={"arm": contender.name, **window.asking},
         )
         return RankedLists(arm=contender.name, lists=ref, num_lists=len(window.plan()))
 
@@ -72,7 +72,7 @@ def _lists(window: ReplayWindow, contender: Contender, arm: Arm) -> np.ndarray:
     with progress_bar(f"rank {contender.name}") as bar:
         return arm.recommend(
             histories_of(plan, slice(None)),
-            k=PROFILES[window.profile]().list_length,
+            k=window.profile.list_length,
             candidates=plan.candidates,
             exclude_seen=plan.filter_seen,
             on_step=lambda done, total: bar(done, total, {}),
@@ -89,7 +89,7 @@ def _cold_lists(
         arm = arm.with_ids(table.item_ids, table.codes)
     return arm.recommend(
         histories_of(plan, cold.requests),
-        k=cold.list_length(PROFILES[window.profile]().list_length),
+        k=cold.list_length(window.profile.list_length),
         candidates=cold.candidates,
         exclude_seen=plan.filter_seen,
     ).items

@@ -23,7 +23,7 @@ from flows.judging import JudgedReplay, judge
 from flows.local.console import warning_line
 from flows.local.site import show_page
 from flows.ranking import RankedLists, rank, read_lists
-from flows.replay_window import PROFILES, ReplayWindow
+from flows.replay_window import ReplayWindow
 from flows.reporting import RenderedReport, render
 from flows.settings import load_settings
 from flows.stages import StageResult, say_in_prefect
@@ -78,7 +78,7 @@ def replay(
 def warn_if_underpowered(window: ReplayWindow, baselines: list[RankedLists]) -> None:
     """Say before the run that the profile cannot be satisfied on this window, or would miss what is of interest."""
     lists = {ranked.arm: read_lists(ranked.lists) for ranked in baselines}
-    if why := why_underpowered(window.plan(), lists, PROFILES[window.profile]()):
+    if why := why_underpowered(window.plan(), lists, window.profile):
         warning_line(why)
         say_in_prefect(why)
 

@@ -11,16 +11,14 @@ import numpy as np
 
 from components.artifact import ArtifactRef, verified
 from components.data import snapshot
-from components.evaluation import gate
 from components.evaluation.cold import ColdPass, plan_cold
 from components.evaluation.contenders import Contender
+from components.evaluation.gate import GateProfile
 from components.evaluation.plan import Mode, ReplayPlan, plan_replay
 from components.recommender.arm import Arm, Histories
 from components.recommender.loading import load_arm
 from components.tokenizer.id_table import read_id_table
 from flows.snapshots import Snapshots
-
-PROFILES = {"small": gate.small, "production": gate.production, "sequential": gate.sequential}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +26,7 @@ class ReplayWindow:
     """A window and how it is replayed."""
 
     snapshots: Snapshots
-    profile: str
+    profile: GateProfile
     mode: Mode
     filter_seen: bool
     cold_ids: ArtifactRef | None = None  # IDs of items that appeared after the cut; None: no second pass
@@ -54,7 +52,13 @@ class ReplayWindow:
 
     @property
     def config(self) -> dict[str, Any]:
-        return {"profile": self.profile, "mode": self.mode, "filter_seen": self.filter_seen}
+        """What decides the verdict beside the lists."""
+        return {**self.asking, "profile": self.profile.name, "gate": self.profile.hash}
+
+    @property
+    def asking(self) -> dict[str, Any]:
+        """What decides the lists: another margin ranks no arm anew."""
+        return {"mode": self.mode, "filter_seen": self.filter_seen, "k": self.profile.list_length}
 
 
 @lru_cache(maxsize=1)

@@ -20,6 +20,8 @@ from components.data.sources.arrival import end_of_events, moments_at
 from components.data.sources.opening import open_source
 from components.data.sources.poison import poisoned
 from components.data.timestamps import read_timestamps
+from components.evaluation.gate import GateProfile
+from components.evaluation.profile_file import SHIPPED, profile_of
 from components.recommender.arm import ArmName
 from flows.settings import load_settings
 from flows.warehouse import warehouse
@@ -77,6 +79,11 @@ class CycleRequest(BatchRequest):
     profile: Literal["small", "production", "sequential"] = Field(
         default="small", description="gate profile, sized to the data; sequential: for a window that grows"
     )
+    gate: dict[str, Any] | None = Field(
+        default=None,
+        description="a gate profile of your own in place of these: `base` and the fields that differ from it "
+        "(docs/gate-profiles.md)",
+    )
     mode: Literal["rolling", "batch"] = Field(
         default="rolling",
         description="rolling: a list before every event; batch: one list a user, at the cut",
@@ -120,6 +127,16 @@ class CycleRequest(BatchRequest):
     def vector_limits(self) -> VectorLimits:
         """What the item vectors of the cycle are held to."""
         return VectorLimits(**{field.name: getattr(self, field.name) for field in fields(VectorLimits)})
+
+    @property
+    def gate_profile(self) -> GateProfile:
+        return profile_of(self.gate) if self.gate else SHIPPED[self.profile]()
+
+    @model_validator(mode="after")
+    def _gate_can_be_meant(self) -> CycleRequest:
+        """Raises ValueError in the words of the profile."""
+        assert self.gate_profile
+        return self
 
     @model_validator(mode="after")
     def _limits_can_be_meant(self) -> CycleRequest:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -25,6 +26,25 @@ def moment_option(help_: str) -> typer.models.OptionInfo:
     return option
 
 
+def gate_asked(profile: str) -> dict[str, Any]:
+    """The fields of a request that `--profile` fills: the name of a shipped profile, or what a file says."""
+    if profile in SHIPPED_PROFILES:
+        return {"profile": profile}
+    path = Path(profile)
+    if not path.is_file():
+        raise typer.BadParameter(
+            f"{profile!r} is none of {', '.join(SHIPPED_PROFILES)}, and no file of that name is there"
+        )
+    from components.evaluation.profile import ProfileError
+    from components.evaluation.profile_file import read_fields
+
+    try:
+        return {"gate": read_fields(path)}
+    except ProfileError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+SHIPPED_PROFILES = ("small", "production", "sequential")
 Source = Annotated[
     str, typer.Option("--source", "-s", help="movielens, synthetic, or a folder of events and items")
 ]
@@ -51,9 +71,10 @@ Challenger = Annotated[
     typer.Option(help="the arm that may become champion"),
 ]
 Profile = Annotated[
-    Literal["small", "production", "sequential"],
+    str,
     typer.Option(
-        help="gate profile, sized to the data; sequential: small, looked at again as its window grows"
+        help="gate profile, sized to the data: small, production, sequential (small, looked at again as its window "
+        "grows), or a YAML file of your own"
     ),
 ]
 Mode = Annotated[

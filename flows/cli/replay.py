@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import FilterSeen, Mode, Profile, moment_option
+from flows.cli.options import FilterSeen, Mode, Profile, gate_asked, moment_option
 
 
 def replay(
@@ -39,9 +39,9 @@ def replay(
             raise typer.BadParameter(
                 "--logged judges the policy that the log names: leave out --challenger, --champion, --start, --end"
             )
-        if profile == "sequential":
+        if profile not in ("small", "production"):
             raise typer.BadParameter(
-                "a log is judged by profile small or production: sequential is for versions"
+                "a log is judged by profile small or production: sequential, and files, are for versions"
             )
         _replay_logged(logged, target_policy, profile)
     elif challenger is None or target_policy is not None:
@@ -69,6 +69,7 @@ def _replay_versions(
     from flows.settings import load_settings
     from flows.summary import arm_figures
 
+    asked = gate_asked(profile)
     with registry() as model_name:  # a version that is not there is told before servers are started
         from components.registry import versions
 
@@ -77,7 +78,7 @@ def _replay_versions(
     with running_servers(load_settings(), dimmed):
         from flows.comparison import compare_versions
 
-        told = compare_versions(challenger, champion, start, end, profile, mode, filter_seen)
+        told = compare_versions(challenger, champion, start, end, mode=mode, filter_seen=filter_seen, **asked)
     console.print(f"\n[bold]{told.evidence.measured.outcome}[/bold]")
     for reason in told.evidence.measured.reasons:
         console.print(f"· {reason}", markup=False)

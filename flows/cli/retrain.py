@@ -23,6 +23,7 @@ from flows.cli.options import (
     Profile,
     Since,
     Source,
+    gate_asked,
     moment_option,
 )
 
@@ -72,7 +73,7 @@ def retrain(
         as_of=as_of,
         train_cutoff=train_cutoff,
         challenger=challenger,
-        profile=profile,
+        **gate_asked(profile),
         mode=mode,
         filter_seen=filter_seen,
         preset=preset,

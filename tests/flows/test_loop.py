@@ -515,12 +515,16 @@ def test_a_champion_that_has_seen_the_window_makes_the_replay_invalid(finished: 
     assert "Begin the window at" in reason
 
 
-def test_modes_are_settings_and_alpha_is_spent_on_the_ledger(finished: Home) -> None:
-    asked = ("--challenger", "2", "--champion", "1", "--mode", "batch", "--keep-seen")
+def test_modes_and_gate_are_settings_and_alpha_is_spent_on_the_ledger(finished: Home, tmp_path: Path) -> None:
+    own = tmp_path / "shop.yaml"
+    own.write_text("name: shop\nprimary: {effect_of_interest: 0.03}\nlatency: null\n")
+    asked = ("--challenger", "2", "--champion", "1", "--mode", "batch", "--keep-seen", "--profile", str(own))
     done = finished.recloop("replay", *asked)
     assert done.returncode == 0, done.stderr
     evidence = latest_evidence(finished)
     assert (evidence["plan"]["mode"], evidence["plan"]["filter_seen"]) == ("batch", False)
+    gate = evidence["profile"]
+    assert (gate["name"], gate["primary"]["effect_of_interest"], gate["latency"]) == ("shop", 0.03, None)
     assert {"repeat", "novel"} <= evidence["slice_users"].keys()
     assert "identify cold items" in done.stdout
     replayed = {run.info.run_name: run for run in finished.replay_runs()}

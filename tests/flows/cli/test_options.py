@@ -1,13 +1,15 @@
-"""Moments on the command line carry their zone."""
+"""Moments on the command line carry their zone; a gate profile is a name or a file."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import typer
 
-from flows.cli.options import moment
+from flows.cli.options import gate_asked, moment
+from flows.request import CycleRequest, cycle_request
 
 
 @pytest.mark.parametrize("text", ["2024-03-02T00:00Z", "2024-03-02T01:00+01:00"])
@@ -22,3 +24,33 @@ def test_a_moment_is_read_with_its_zone(text: str) -> None:
 def test_a_moment_is_not_guessed(text: str, told: str) -> None:
     with pytest.raises(typer.BadParameter, match=told):
         moment(text)
+
+
+def test_a_profile_of_ones_own_becomes_part_of_the_request(tmp_path: Path) -> None:
+    """Another number in it is another cycle; where the file lies is not."""
+    path = tmp_path / "shop.yaml"
+
+    def asked(margin: float) -> CycleRequest:
+        path.write_text(f"name: shop\nrequired: [{{metric: recall@50, margin: {margin}}}]\n")
+        return cycle_request(source="movielens", **gate_asked(str(path)))
+
+    assert asked(0.01).gate_profile.name == "shop"
+    assert asked(0.01) == asked(0.01) != asked(0.02)
+    assert cycle_request(source="movielens", **gate_asked("production")).gate_profile.name == "production"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "is none of small, production, sequential, and no file"),
+        ("name: shop\nprimary: 3", "primary: '3'"),
+    ],
+)
+def test_a_profile_that_is_none_is_refused_before_anything_starts(
+    tmp_path: Path, text: str | None, told: str
+) -> None:
+    path = tmp_path / "shop.yaml"
+    if text:
+        path.write_text(text)
+    with pytest.raises(typer.BadParameter, match=told):
+        gate_asked(str(path))
