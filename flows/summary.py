@@ -70,6 +70,10 @@ class CycleSummary:
     tokenizer_note: str = ""  # why the tokenizer is the one before, or a new one
 
     @property
+    def challenger(self) -> ArmFigure:
+        return next(arm for arm in self.arms if arm.role == "challenger")
+
+    @property
     def engine_seconds(self) -> float:
         """All that is not encoding, training or replay."""
         return self.seconds - sum(stage.seconds for stage in self.stages if stage.computes)

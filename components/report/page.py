@@ -29,10 +29,19 @@ class Section:
     body: str
 
 
-def page(*, title: str, claim: str, header: str, sections: Iterable[Section], style: str = "") -> str:
+def page(
+    *,
+    title: str,
+    claim: str,
+    header: str,
+    sections: Iterable[Section],
+    style: str = "",
+    has_figures: bool = True,
+) -> str:
     """The file's text. `claim` says what the page may and may not be read for; it stands above all else.
 
-    `header` is finished HTML with the page's h1, `style` more CSS, such as pictures that are used often.
+    `header` is finished HTML with the page's h1, `style` more CSS, such as pictures that are used often. A page
+    without figures leaves plotly's 4.8 MB out.
     """
     shown = list(sections)
     contents = "".join(f'<li><a href="#{s.anchor}">{safe(s.title)}</a></li>' for s in shown)
@@ -41,16 +50,16 @@ def page(*, title: str, claim: str, header: str, sections: Iterable[Section], st
         f'<h2 id="{s.anchor}-title">{safe(s.title)}</h2>\n{s.body}</section>'
         for s in shown
     )
-    plotly, script = _plotly(), _own("page.js")
+    plotly, script = _plotly() if has_figures else "", _own("page.js")
     return Template(_own("page.html")).substitute(
         title=safe(title),
-        scripts=f"{_digest(plotly)} {_digest(script)}",
+        scripts=" ".join(_digest(one) for one in (plotly, script) if one),
         style=_own("page.css") + style,
         claim=safe(claim, 400),
         header=header,
         contents=contents,
         body=body,
-        plotly=plotly,
+        bundle=f"<script>{plotly}</script>\n" if has_figures else "",
         script=script,
     )
 
@@ -71,8 +80,8 @@ def shared(text: str) -> SharedPage:
     """
     before, begin, rest = text.partition(_BUNDLE_BEGINS)
     bundle, end, after = rest.partition("</script>")
-    if not (begin and end):
-        raise ValueError("not a page of a report: it has no script after its main part")
+    if not (begin and end and "<script>" in after):  # its own script is the last
+        raise ValueError("not a page with figures: no bundle stands after its main part")
     name = f"plotly-{hashlib.sha256(bundle.encode()).hexdigest()[:12]}.js"
     # a page opened from a disk has no origin that 'self' could mean
     allowed = before.replace(_digest(bundle), "'self' file:", 1)

@@ -1,11 +1,12 @@
-"""Data Docs, replay reports and monitoring over HTTP on this machine: read-only, nothing else of `home`."""
+"""The front page, Data Docs, reports and monitoring over HTTP on this machine: read-only, nothing else of `home`."""
 
 from __future__ import annotations
 
+import io
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
@@ -21,22 +22,22 @@ SERVER_NAME = "recloop"
 
 
 @contextmanager
-def static_site(settings: Settings) -> Iterator[dict[str, str]]:
-    """Serve the pages until the block ends; yields title → address. Raises PortInUse."""
-    folders = settings.page_folders
+def static_site(settings: Settings, front: Callable[[], str]) -> Iterator[dict[str, str]]:
+    """Serve the pages until the block ends; yields title → address. Raises PortInUse.
+
+    `front` draws the page that is found at the root, whenever somebody opens it.
+    """
     try:
-        server = ThreadingHTTPServer((LOOPBACK, settings.docs_port), partial(_Pages, folders))
+        server = ThreadingHTTPServer(
+            (LOOPBACK, settings.docs_port), partial(_Pages, settings.page_folders, front)
+        )
     except OSError as error:
         raise PortInUse("Data Docs and reports", settings.docs_port, "RECLOOP_DOCS_PORT") from error
     with server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         base = f"http://{LOOPBACK}:{server.server_port}"
         try:
-            yield {
-                "Data Docs": f"{base}/data-docs/index.html",
-                "Replay reports": f"{base}/reports/",
-                "Monitoring": f"{base}/monitoring/",
-            }
+            yield {"Where it stands": f"{base}/"}
         finally:
             server.shutdown()
 
@@ -73,10 +74,10 @@ def is_our_site(port: int) -> bool:
 
 
 class _Pages(SimpleHTTPRequestHandler):
-    """The first part of a path names one of `folders`; everything else is not found."""
+    """The root is the front page; the first part of a path names one of `folders`, whose files alone are shown."""
 
-    def __init__(self, folders: dict[str, Path], *arguments: Any) -> None:
-        self._folders = folders
+    def __init__(self, folders: dict[str, Path], front: Callable[[], str], *arguments: Any) -> None:
+        self._folders, self._front = folders, front
         super().__init__(*arguments)
 
     def send_head(self) -> Any:
@@ -84,13 +85,33 @@ class _Pages(SimpleHTTPRequestHandler):
         if host not in {LOOPBACK, "localhost"}:  # a foreign page that resolves its own name to this machine
             self.send_error(HTTPStatus.FORBIDDEN)
             return None
-        first, _, rest = self.path.lstrip("/").partition("/")
+        asked = self.path.partition("?")[0]
+        if asked == "/":
+            return self._drawn()
+        first, _, rest = asked.lstrip("/").partition("/")
         if first not in self._folders or not self._folders[first].is_dir():
-            self.send_error(HTTPStatus.NOT_FOUND, "nothing here yet: run `make demo` first")
+            self.send_error(HTTPStatus.NOT_FOUND, "nothing is here yet; / says what there is")
             return None
         self.directory = str(self._folders[first])
         self.path = f"/{rest}"
         return super().send_head()
+
+    def list_directory(self, path: Any) -> Any:
+        """No bare listing: the front page names what there is."""
+        self.send_response(HTTPStatus.FOUND)
+        self.send_header("Location", "/")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return None
+
+    def _drawn(self) -> Any:
+        page = self._front().encode()
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        return io.BytesIO(page)
 
     def version_string(self) -> str:
         return SERVER_NAME

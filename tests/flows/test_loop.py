@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -481,6 +482,34 @@ def test_status_tells_who_is_champion(finished: Home) -> None:
     assert told.returncode == 0, told.stderr
     assert f"version {finished.champion()}" in told.stdout
     assert finished.version_tags()[str(finished.champion())]["recloop.bundle"][:12] in told.stdout
+    scripted = json.loads(finished.recloop("status", "--json").stdout)
+    assert scripted["champion"]["version"] == finished.champion()
+    assert [cycle["verdict"] for cycle in scripted["cycles"]] == [
+        finished.outputs(cycle)["judge"]["verdict"] for cycle in (0, 1)
+    ]
+    assert scripted["warehouse"]["events"] == finished.rows("SELECT count(*) FROM events")[0][0]
+
+
+def test_the_front_page_says_what_happened_and_every_link_of_it_opens(finished: Home) -> None:
+    with finished.running("ui") as (child, lines):
+        address = next(
+            found[1] for line in lines if (found := re.search(r"Where it stands\s+(http\S+)", line))
+        )
+        with httpx.Client(timeout=60) as client:
+            page = client.get(address).text
+            assert f"version {finished.champion()}, mmgrec" in page
+            told = [page.index(f">{finished.outputs(cycle)['judge']['verdict']}<") for cycle in (0, 1)]
+            assert told
+            assert f"{finished.rows('SELECT count(*) FROM events')[0][0]:,} events of" in page
+            links = set(re.findall(r'href="(http[^"#]+)', page))
+            assert {link.split("/")[3] for link in links if str(finished.settings.docs_port) in link} == {
+                "data-docs", "reports",
+            }  # fmt: skip
+            for report in finished.settings.reports.glob("*.html"):
+                assert f"/reports/{report.name}" in page
+            assert {link: client.get(link).status_code for link in links} == dict.fromkeys(links, 200)
+        child.send_signal(signal.SIGTERM)
+        child.wait(60)
 
 
 def test_an_identical_challenger_is_held(finished: Home) -> None:

@@ -67,7 +67,7 @@ def test_a_port_in_use_is_named_with_its_variable(settings: Settings) -> None:
 
 
 def test_our_own_pages_are_no_stranger(settings: Settings) -> None:
-    with static_site(settings):
+    with static_site(settings, str):
         assert found(settings, f"port {settings.docs_port}").ok
     with socket.create_server((LOOPBACK, settings.docs_port)):
         assert amiss(settings) == [f"port {settings.docs_port}"]

@@ -1,4 +1,4 @@
-"""Pages over HTTP: two folders and nothing else, to this machine's own names only."""
+"""Pages over HTTP: the front page, the folders of pages, and nothing else; to this machine's own names only."""
 
 from __future__ import annotations
 
@@ -24,15 +24,18 @@ def pages(tmp_path: Path) -> Iterator[dict[str, str]]:
     settings.data_docs.parent.mkdir(parents=True)
     settings.data_docs.write_text("<h1>docs</h1>")
     (tmp_path / "secret.db").write_text("secret")
-    with static_site(settings) as addresses:
+    (settings.reports / "deep").mkdir(parents=True)
+    with static_site(settings, lambda: "<h1>where it stands</h1>") as addresses:
         yield addresses
 
 
 def test_data_docs_are_served_and_nothing_else(pages: dict[str, str]) -> None:
-    docs = pages["Data Docs"]
+    base = pages["Where it stands"]
+    docs = f"{base}data-docs/index.html"
     assert answer(docs) == (200, "<h1>docs</h1>")
-    base = docs.removesuffix("data-docs/index.html")
-    for path in ("", "secret.db", "data-docs/../secret.db", "data-docs/%2e%2e/%2e%2e/secret.db", "reports/"):
+    for path in ("", "?asked=1", "reports/", "reports/deep/"):  # a folder without a page is no bare listing
+        assert answer(base + path) == (200, "<h1>where it stands</h1>"), path
+    for path in ("secret.db", "data-docs/../secret.db", "data-docs/%2e%2e/%2e%2e/secret.db", "monitoring/"):
         assert answer(base + path)[0] == 404, path
     assert answer(docs, Host="attacker.example.org:80")[0] == 403
 
@@ -45,7 +48,7 @@ def test_the_pages_port_in_use_is_named(tmp_path: Path) -> None:
         threading.Thread(target=stranger.serve_forever, daemon=True).start()
         with (
             pytest.raises(PortInUse, match=f"RECLOOP_DOCS_PORT={settings.docs_port + 1}"),
-            static_site(settings),
+            static_site(settings, str),
         ):
             pass
         stranger.shutdown()
