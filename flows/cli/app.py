@@ -17,6 +17,7 @@ import typer
 
 from flows.cli import (
     approvals,
+    backup,
     demo,
     deploy,
     doctor,
@@ -33,6 +34,7 @@ from flows.cli import (
     recommend,
     reconcile,
     replay,
+    restore,
     retrain,
     rollback,
     score,
@@ -78,6 +80,8 @@ for command in (
     worker.worker,
     doctor.doctor,
     erase.erase,
+    backup.backup,
+    restore.restore,
     prune.prune,
 ):
     app.command()(command)
