@@ -21,7 +21,7 @@ from flows.cycle_parts import CycleParts, OpenedCycle, summarise, tokenizer_note
 from flows.features import Features, features
 from flows.ingest import CheckedBatch, ingest
 from flows.local.console import warning_line
-from flows.record import CarriedIds, carried_into, keep_cycle
+from flows.record import CarriedIds, carried_into, is_on_record, keep_cycle
 from flows.release import champion_now, promote, register
 from flows.replay import Replayed, replay
 from flows.replay_window import ReplayWindow
@@ -42,6 +42,7 @@ from flows.training import (
     count_popularity,
     train_arm,
 )
+from flows.verdict_event import emit_verdict
 
 
 @flow(name="retraining-cycle", flow_run_name="retrain-on-{request.source}")
@@ -57,6 +58,8 @@ def retraining_cycle(request: CycleRequest) -> CycleSummary:
         with tracked_cycle(cycle) as tracked:
             parts = _run(cycle, tracked)
             told = summarise(cycle, parts, tracked, seconds=time.perf_counter() - begin)
+            if not is_on_record(cycle):  # what is told again is not announced again
+                emit_verdict(load_settings(), told, parts.promoted.output)
             _keep(cycle, parts, told)
     say_in_prefect(f"{told.verdict}: version {told.version}; champion is version {told.champion_after}")
     return told

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
-from flows.automations import apply_automations
+from flows.automations import Deployments, apply_automations
+from flows.channels import apply_channels, remove_unwanted
 from flows.settings import Settings, engine_environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,25 +42,37 @@ class Standing:
 
     deployments: tuple[Deployed, ...]
     automations: tuple[str, ...]  # names
+    channels: tuple[str, ...]  # blocks that messages go to, type/name
 
 
 def deploy(settings: Settings) -> Standing:
-    """Make the work pool if it is not there, apply deployments and automations, and read back what stands now.
+    """Make the work pool if it is not there, apply deployments, blocks and automations, and read back what stands now.
 
     A pool that exists is left as its people have set it up. Applying the same again changes nothing.
-    Raises DeployFailed.
+    Raises DeployFailed, NoSuchBlock.
     """
     with get_client(sync_client=True) as client:
         if not _has_pool(client, settings.work_pool):
             _prefect(settings, "work-pool", "create", settings.work_pool, "--type", settings.work_pool_type)
         _prefect(settings, "--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_FILE))
-        on_drift = client.read_deployment_by_name(ON_DEMAND)
-        automations = apply_automations(client, model=settings.model_name, retrain=on_drift.id)
+        channels = apply_channels(client, settings)
+        automations = apply_automations(client, settings, _own_deployments(client), channels)
+        remove_unwanted(client, settings)
         flows = {flow.id: flow.name for flow in client.read_flows()}
         deployed = (_told(flows[found.flow_id], found) for found in client.read_deployments())
         return Standing(
-            deployments=tuple(sorted(deployed, key=lambda told: told.name)), automations=automations
+            deployments=tuple(sorted(deployed, key=lambda told: told.name)),
+            automations=automations,
+            channels=tuple(channel.name for channel in channels),
         )
+
+
+def _own_deployments(client: SyncPrefectClient) -> Deployments:
+    ours = DeploymentFilter(tags=DeploymentFilterTags(all_=["recloop"]))
+    return Deployments(
+        retrain=client.read_deployment_by_name(ON_DEMAND).id,
+        all=[found.id for found in client.read_deployments(deployment_filter=ours)],
+    )
 
 
 def _has_pool(client: SyncPrefectClient, name: str) -> bool:

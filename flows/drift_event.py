@@ -5,24 +5,20 @@ resource  prefect.resource.id    recloop.model.<model>
           prefect.resource.name  <model>
           recloop.version        the champion that drifts
 payload   model, version, since, as_of (ISO 8601, UTC), refits_tokenizer, page, next,
-          measures: name, value, drift (its bound) and reason of each measure that drifts
+          measures: name, value, drift (its bound) and reason of each measure that drifts,
+          title, text: the same as a message to people
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from prefect.events import Event, emit_event
-from prefect.events.worker import EventsWorker
+from prefect.events import Event
 
 from components.monitoring.result import RETRAIN, MonitorResult
+from flows.telling import tell
 
 DRIFT_DETECTED = "recloop.drift.detected"
-
-
-def resource_of(model: str) -> str:
-    """The id of the resource that the events of a model concern."""
-    return f"recloop.model.{model}"
 
 
 def drift_payload(result: MonitorResult, page: str) -> dict[str, Any]:
@@ -39,22 +35,26 @@ def drift_payload(result: MonitorResult, page: str) -> dict[str, Any]:
             {"name": m.name, "value": m.value, "drift": m.drift, "reason": m.reason}
             for m in result.of("drift")
         ],
+        "title": f"{result.model}: drift, version {result.version}",
+        "text": _text(result, page),
     }
 
 
 def emit_drift(result: MonitorResult, page: str) -> Event | None:
-    """Tell Prefect, and wait until it is told: the local server may stop with the command. None where nobody
-    listens, since Prefect's client is set to emit no events.
-    """
-    event = emit_event(
-        event=DRIFT_DETECTED,
-        resource={
-            "prefect.resource.id": resource_of(result.model),
-            "prefect.resource.name": result.model,
-            "recloop.version": result.version,
-        },
-        payload=drift_payload(result, page),
+    """Tell Prefect; None if it could not be told."""
+    return tell(
+        DRIFT_DETECTED, result.model, {"recloop.version": result.version}, drift_payload(result, page)
     )
-    if event is not None:
-        EventsWorker.instance().wait_until_empty()
-    return event
+
+
+def _text(result: MonitorResult, page: str) -> str:
+    return "\n".join(
+        [
+            f"Events from {result.since:%Y-%m-%d %H:%M}Z to {result.as_of:%Y-%m-%d %H:%M}Z against the training of "
+            f"version {result.version}:",
+            *(f"- {measure.name}: {measure.reason}" for measure in result.of("drift")),
+            "Next: retrain/on-demand starts by itself"
+            + (", and refits the tokenizer." * result.refits_tokenizer or "."),
+            f"Page: {page}",
+        ]
+    )

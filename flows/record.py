@@ -61,6 +61,11 @@ def keep_cycle(
     )
 
 
+def is_on_record(cycle: SettledCycle) -> bool:
+    """Whether this cycle has ended before."""
+    return any(kept.cycle_id == cycle.id for kept in cycles.cycles(warehouse()))
+
+
 def read_record(cycle: cycles.Cycle) -> CycleRecord:
     """What is kept of a cycle."""
     return _RECORD.validate_python(cycle.summary)

@@ -17,6 +17,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, Validation
 from pydantic_settings import SettingsConfigDict
 
 from flows.monitor_settings import MonitorSettings
+from flows.notify_settings import NotifySettings
 
 LOOPBACK = "127.0.0.1"  # servers without a login are never bound to anything wider
 
@@ -25,7 +26,7 @@ class SettingsError(Exception):
     """An environment variable does not hold what it should; the message names it."""
 
 
-class Settings(MonitorSettings):
+class Settings(MonitorSettings, NotifySettings):
     """Where state lies and where the engines answer. Unset, all of it lives under one folder, `home`."""
 
     model_config = SettingsConfigDict(
@@ -92,6 +93,7 @@ class Settings(MonitorSettings):
     work_pool: str = Field(default="recloop", min_length=1)
     work_pool_type: Literal["process", "docker", "kubernetes"] = "process"
     checkout: Path | None = None  # this repository where the worker runs; none: where it lies here
+    crashed_after_seconds: int = Field(default=90, ge=35)  # of a run's silence; it beats every 30 s
 
     serve_host: str = LOOPBACK  # `recloop serve`: a wider one needs API keys
     serve_port: int = Field(default=8000, ge=0, le=65535)

@@ -28,6 +28,8 @@ def deploy() -> None:
         console.print(table)
         for name in standing.automations:
             console.print(f" automation  {name}", markup=False)
+        for name in standing.channels:
+            console.print(f" messages to {name}", markup=False)
     console.print(
         "\nrecloop worker runs what is due; prefect deployment run NAME starts one by name; "
         "the forms are in Prefect's UI under Deployments.",
