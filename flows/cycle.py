@@ -32,6 +32,7 @@ from flows.settings import load_settings
 from flows.snapshots import Snapshots, take_snapshots
 from flows.stages import StageResult, key_of, run_once, say_in_prefect
 from flows.summary import CycleSummary
+from flows.telling import outlast_a_restart
 from flows.tokenizer_health import TokenizerHealth, check_tokenizer
 from flows.tracked_cycle import track_artifacts, track_snapshots, tracked_cycle
 from flows.training import (
@@ -53,6 +54,7 @@ def retraining_cycle(request: CycleRequest) -> CycleSummary:
     for a request that cannot be settled.
     """
     begin = time.perf_counter()
+    outlast_a_restart()
     with only_retraining():
         cycle = settle(request)
         with tracked_cycle(cycle) as tracked:

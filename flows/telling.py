@@ -9,8 +9,22 @@ import httpx
 from prefect import runtime
 from prefect.client.orchestration import get_client
 from prefect.events import Event, RelatedResource, Resource
+from prefect.events.clients import PrefectEventsClient
+from prefect.events.worker import EventsWorker
 
 from flows.local.console import warning_line
+
+_PATIENCE_SECONDS = 120  # as long as Prefect's client tries requests again: see PREFECT_CLIENT_MAX_RETRIES
+
+
+def outlast_a_restart() -> None:
+    """Let the states of this process's tasks wait for a server that comes back; Prefect drops them after 8 s, and its
+    page then shows tasks that run for ever.
+    """
+    EventsWorker.set_client_override(
+        PrefectEventsClient,
+        reconnection_attempts=_PATIENCE_SECONDS,  # one a second
+    )
 
 
 def resource_of(model: str) -> str:

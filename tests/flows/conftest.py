@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from components.data.sources.synthetic import write_synthetic
+from flows.local.process import read_record
 from flows.local.servers import running_servers
 from flows.settings import LOOPBACK, Settings
 from tests.flows.worlds import WORLD, Home
@@ -41,6 +44,12 @@ class Estate:
             model_name=name,
         )
         return Home(data=data, settings=settings)
+
+    def kill_prefect(self) -> None:
+        """Its server, by SIGKILL; the keeper starts it anew on the same port and database."""
+        recorded = read_record(self.root / "servers" / "run" / "prefect.json")
+        assert recorded is not None
+        os.kill(recorded.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")

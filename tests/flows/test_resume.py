@@ -1,7 +1,7 @@
 """Killed at one point after the other, the demo still ends as if it had never been disturbed.
 
 One chain of runs in one home: each run dies by SIGKILL at a point a little further on, the next one goes on
-from there. Every stage is killed at least once.
+from there. Every stage is killed at least once. In the last run it is Prefect's server that is killed.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ KILLS = FIRST_CYCLE + SECOND_CYCLE
 
 @pytest.fixture(scope="module")
 def survivor(estate: Estate, world: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home whose demo was killed at every one of KILLS, and then ended."""
+    """A home whose demo was killed at every one of KILLS, and then ended, though Prefect was away in its midst."""
     home = estate.home("survivor", world)
     before: dict[str, int] = {}
     with loaded_recloop(home.environ, tmp_path_factory.mktemp("log") / "killed.log") as loaded:
@@ -78,8 +78,12 @@ def survivor(estate: Estate, world: Path, tmp_path_factory: pytest.TempPathFacto
             now = home.journal()
             assert before.items() <= now.items(), f"a finished stage was worked on again before {point}"
             before = now
-    done = home.recloop(*home.demo)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    with home.running(*home.demo) as (demo, lines):
+        told = [next(line for line in lines if "✓ check batch" in line)]  # of the second cycle
+        estate.kill_prefect()
+        told += lines
+        assert demo.wait() == 0, "".join(told)
+    assert not [line for line in told if "ERROR" in line], "".join(told)
     assert before.items() <= home.journal().items()
     return home
 
@@ -162,3 +166,17 @@ def test_prefect_shows_the_dead_as_crashed_and_nothing_as_running(survivor: Home
     assert {run.state_name for _, run in runs} == {"Completed", "Crashed"}
     cycles = Counter(run.state_name for flow, run in runs if flow == "retraining-cycle")
     assert cycles == {"Completed": 2, "Crashed": len(KILLS)}
+
+
+def test_prefect_killed_in_the_midst_of_a_cycle_shows_the_whole_of_it(survivor: Home, finished: Home) -> None:
+    """Every task that ran while the server was away, as completed, and their lines."""
+    (ended, undisturbed) = (
+        [run for flow, run in home.flow_runs() if flow == "retraining-cycle"][place]
+        for home, place in ((survivor, -1), (finished, 1))
+    )
+    assert ended.state_name == "Completed"
+    assert survivor.tasks_of(ended) == finished.tasks_of(undisturbed)
+    assert {state for _, state in survivor.tasks_of(ended)} == {"Completed"}
+    lines = survivor.log_of(ended)
+    assert [line for line in lines if line.startswith("open cycle: ")]
+    assert [line for line in lines if line.startswith("promote: ")]

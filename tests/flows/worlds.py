@@ -19,6 +19,7 @@ from mlflow.entities import Run
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
+    FlowRunFilterId,
     FlowRunFilterTags,
     LogFilter,
     LogFilterFlowRunId,
@@ -162,6 +163,14 @@ class Home:
         """The states that a run went through, oldest first."""
         with self._prefect() as client:
             return [state.type.value for state in client.read_flow_run_states(run.id)]
+
+    def tasks_of(self, run: FlowRun) -> list[tuple[str, str | None]]:
+        """(task run, state) of everything that a run did, by name."""
+        mine = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+        with self._prefect() as client:
+            return sorted(
+                (task.name, task.state_name) for task in client.read_task_runs(flow_run_filter=mine)
+            )
 
     def log_of(self, run: FlowRun) -> list[str]:
         """The lines that Prefect's page of a run shows, those of its tasks included."""
