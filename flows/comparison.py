@@ -26,6 +26,7 @@ from flows.record import CarriedIds, read_record
 from flows.release import incumbent
 from flows.replay import replay
 from flows.replay_window import ReplayWindow
+from flows.request import ProfileName
 from flows.semantic_ids import identify_cold
 from flows.settings import load_settings
 from flows.snapshots import Snapshots, freeze
@@ -49,7 +50,7 @@ def compare_versions(
     champion: str | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
-    profile: Literal["small", "production", "sequential"] = "small",
+    profile: ProfileName = "small",
     gate: dict[str, Any] | None = None,
     mode: Mode = "rolling",
     filter_seen: bool = True,
@@ -57,8 +58,17 @@ def compare_versions(
     """Replay `challenger` against `champion` (default: the champion of now) on [start, end).
 
     The window begins where the challenger's training ended, unless told otherwise, and reaches to the last
-    event. `gate` are the fields of a profile of the team's own, in place of `profile`. The baselines are counted
-    anew before it; cold items are asked for in a second pass, as a cycle does.
+    event. The baselines are counted anew before it; cold items are asked for in a second pass, as a cycle does.
+
+    Args:
+        challenger: A registered version, such as 3.
+        champion: The version that it is held against. None: the champion of now.
+        start: Of the window, UTC. None: where the challenger's training ended.
+        end: Of the window, UTC. None: the last event.
+        profile: Of the gate, sized to the data.
+        gate: Fields of a profile of your own, in place of these (docs/gate-profiles.md).
+        mode: Rolling: a list before every event. Batch: one list a user, at the cut.
+        filter_seen: Off where people take things again: repeats count, in lists and in truth.
     """
     settings, asked = load_settings(), profile_of(gate) if gate else SHIPPED[profile]()
     tracking.configure(settings.mlflow_tracking_uri)

@@ -60,7 +60,20 @@ class BatchRequest(BaseModel):
     poisoned_rows: int = Field(
         default=0, ge=0, description="rows spoiled on purpose, to see them quarantined"
     )
-    seed: int = Field(default=7, ge=0)
+    seed: int = Field(default=7, ge=0, description="of every draw: tokenizer, training, spoiled rows")
+
+
+ProfileName = Literal["small", "production", "sequential"]  # of the gate
+_FORM = (  # in the order in which a person asks; what is inherited would stand first
+    "source", "challenger", "profile", "preset", "tokenizer", "mode", "filter_seen", "train_cutoff", "since", "as_of",
+    "seed", "max_bad_share", "max_missing_share", "max_zero_share", "max_duplicate_share", "min_norm", "max_norm",
+    "min_present", "poisoned_rows",
+)  # fmt: skip
+
+
+def _as_a_form(schema: dict[str, Any]) -> None:
+    """Prefect draws one field after the other, as the schema has them."""
+    schema["properties"] = {name: schema["properties"][name] for name in _FORM}
 
 
 class CycleRequest(BatchRequest):
@@ -70,13 +83,15 @@ class CycleRequest(BatchRequest):
     window is [train_cutoff, as_of).
     """
 
+    model_config = ConfigDict(json_schema_extra=_as_a_form)
+
     train_cutoff: AwareDatetime | None = Field(
         default=None,
         description="train on what is earlier, replay on what is later. None: where the last cycle's replay ended; "
         "in a first cycle, after .7 of the events",
     )
     challenger: ArmName = Field(default="mmgrec", description="the arm that may become champion")
-    profile: Literal["small", "production", "sequential"] = Field(
+    profile: ProfileName = Field(
         default="small", description="gate profile, sized to the data; sequential: for a window that grows"
     )
     gate: dict[str, Any] | None = Field(
