@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
 
+from flows.settings import LOOPBACK
 from flows.summary import ArmFigure, CycleSummary
 
 MARKER = (
@@ -17,9 +20,10 @@ def verdicts_markdown(summaries: Iterable[CycleSummary]) -> str:
 
 
 def _section(told: CycleSummary) -> str:
-    champion = f"version {told.champion_after}" if told.champion_after else "none"
     lines = [
         f"## {told.verdict}: version {told.version}",
+        "",
+        f"On {_cell(Path(told.source).name)}: {_champion(told)}.",
         "",
         *(f"- {_cell(reason)}" for reason in told.reasons),
         "",
@@ -27,13 +31,32 @@ def _section(told: CycleSummary) -> str:
         "| --- | --- | ---: | :---: | ---: | :---: |",
         *map(_row, told.arms),
         "",
-        f"{told.received:,} events received = {told.accepted:,} accepted + {told.quarantined:,} quarantined + "
-        f"{told.duplicates:,} duplicates; trained on {told.train_events:,} events before {told.train_cutoff[:16]}Z; "
-        f"replayed for {told.window_users:,} users until {told.as_of[:16]}Z; champion now: {champion}; "
-        f"{told.seconds:.0f} s.",
+        f"- Data: {told.received:,} events received = {told.accepted:,} accepted + {told.quarantined:,} quarantined + "
+        f"{told.duplicates:,} duplicates.",
+        f"- Training: {told.train_events:,} events before {told.train_cutoff[:16]}Z.",
+        f"- Replay: {told.window_users:,} users until {told.as_of[:16]}Z. The cycle took {told.seconds:.0f} s.",
+        *_links(told),
         "",
     ]
     return "\n".join(lines)
+
+
+def _champion(told: CycleSummary) -> str:
+    before, after = told.champion_before, told.champion_after
+    if before == after:
+        return f"version {after} stays champion" if after else "there is no champion yet"
+    return f"version {after} is champion, " + (f"in place of version {before}" if before else "the first")
+
+
+def _links(told: CycleSummary) -> list[str]:
+    """Pages that others can open too; those of servers on the machine of the cycle are gone with it."""
+    shared = [
+        f"[{what}]({where})"
+        for what, where in told.addresses.items()
+        if urlsplit(where).scheme in ("http", "https")
+        and urlsplit(where).hostname not in (LOOPBACK, "localhost")
+    ]
+    return [f"- Pages: {', '.join(shared)}"] if shared else []
 
 
 def _row(arm: ArmFigure) -> str:

@@ -39,6 +39,29 @@ def test_an_example() -> None:
     )
 
 
+def test_who_is_champion_is_said_first() -> None:
+    told = {
+        ("1", "2"): "On synthetic: version 2 is champion, in place of version 1.",
+        (None, "2"): "On synthetic: version 2 is champion, the first.",
+        ("1", "1"): "On synthetic: version 1 stays champion.",
+        (None, None): "On synthetic: there is no champion yet.",
+    }
+    for (before, after), line in told.items():
+        summary = replace(SUMMARY, source="/data/synthetic", champion_before=before, champion_after=after)
+        assert verdicts_markdown([summary]).splitlines()[3] == line
+
+
+def test_only_pages_that_others_can_open_are_linked() -> None:
+    addresses = {
+        "replay report": "/home/ci/reports/x.html",
+        "Prefect run": "http://127.0.0.1:4200/runs/flow-run/1",
+        "MLflow version": "https://mlflow.example.org/#/models/recloop/versions/2",
+    }
+    told = verdicts_markdown([replace(SUMMARY, addresses=addresses)]).splitlines()
+    assert "- Pages: [MLflow version](https://mlflow.example.org/#/models/recloop/versions/2)" in told
+    assert not [line for line in told if "127.0.0.1" in line or "/home/ci" in line]
+
+
 def test_a_reason_brings_no_html() -> None:
     told = verdicts_markdown([replace(SUMMARY, reasons=("<img src=x> and <!-- recloop verdict -->",))])
     assert told.count("<") == 1  # the marker's
