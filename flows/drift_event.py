@@ -48,13 +48,13 @@ def emit_drift(result: MonitorResult, page: str) -> Event | None:
 
 
 def _text(result: MonitorResult, page: str) -> str:
+    refit = ", and refits the tokenizer" if result.refits_tokenizer else ""
     return "\n".join(
         [
             f"Events from {result.since:%Y-%m-%d %H:%M}Z to {result.as_of:%Y-%m-%d %H:%M}Z against the training of "
             f"version {result.version}:",
             *(f"- {measure.name}: {measure.reason}" for measure in result.of("drift")),
-            "Next: retrain/on-demand starts by itself"
-            + (", and refits the tokenizer." * result.refits_tokenizer or "."),
+            f"Next: retrain/on-demand starts by itself{refit}.",
             f"Page: {page}",
         ]
     )
