@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings
 _SLACK = r"https://hooks\.slack(-gov)?\.com/services/\w+/\w+/\w+/?"
 _FORMS = {  # what an address looks like, as a pattern and for a person
     "notify_slack": (_SLACK, "https://hooks.slack.com/services/T…/B…/…"),
-    "notify_email": (r"mailtos?://\S+", "mailtos://user:password@smtp.example.org?from=…&to=…"),
+    "notify_email": (r"mailtos?://\S+", "mailtos://…@smtp.example.org?from=…&to=…"),
     "notify_webhook": (r"https?://\S+", "https://pager.example.org/hook"),
 }
 

@@ -186,3 +186,21 @@ def test_what_is_no_cron_is_named_before_a_server_starts(
         load_settings()
     monkeypatch.setenv(variable, "*/15 8-18 * * MON,TUE")
     load_settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "wanted"),
+    [
+        ("RECLOOP_NOTIFY_SLACK", "https://example.org/a-token", r"hooks\.slack\.com"),
+        ("RECLOOP_NOTIFY_EMAIL", "team@example.org/a-token", "mailtos://"),
+        ("RECLOOP_NOTIFY_WEBHOOK", "a-token", "https://"),
+        ("RECLOOP_NOTIFY_BLOCKS", "slack-webhook/team, pager", "'pager' is no block"),
+    ],
+)
+def test_where_no_message_can_go_is_named_and_no_token_shown(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, wanted: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=f"{variable}: .*{wanted}") as refused:
+        load_settings()
+    assert "a-token" not in str(refused.value)
