@@ -28,6 +28,7 @@ from components.features.trainingset import publish_training_set
 from components.features.vectors import ModalityHealth, Unreadable, encoder_dims
 from components.registry import tracking
 from flows.local.console import console, progress_bar, warning_line
+from flows.outages import TRIED_AGAIN
 from flows.settings import load_settings
 from flows.snapshots import Snapshots
 from flows.stages import StageResult, key_of, run_once
@@ -192,7 +193,7 @@ def check_vectors(run: str, encoded: EncodedItems, limits: VectorLimits) -> Stag
     return run_once(key, CheckedVectors, work)
 
 
-@task(task_run_name="store-features")
+@task(task_run_name="store-features", **TRIED_AGAIN)
 def store_features(run: str, snapshots: Snapshots, encoded: EncodedItems) -> StageResult[StoredFeatures]:
     """Feast apply; sequences as of the cut and as of now; the latest of them online."""
     key = key_of(
@@ -223,7 +224,7 @@ def store_features(run: str, snapshots: Snapshots, encoded: EncodedItems) -> Sta
     return run_once(key, StoredFeatures, work)
 
 
-@task(task_run_name="refresh-features")
+@task(task_run_name="refresh-features", **TRIED_AGAIN)
 def refresh_features(run: str, known: ArtifactRef) -> StageResult[StoredFeatures]:
     """Everybody's sequence as of the end of `known`, a snapshot, unless it is online: what came since the last cycle.
 
@@ -247,7 +248,7 @@ def refresh_features(run: str, known: ArtifactRef) -> StageResult[StoredFeatures
     return run_once(key, StoredFeatures, work)
 
 
-@task(task_run_name="read-training-rows")
+@task(task_run_name="read-training-rows", **TRIED_AGAIN)
 def read_training_rows(
     run: str, snapshots: Snapshots, encoded: EncodedItems, tracked: tracking.TrackingRun
 ) -> StageResult[TrainingRows]:

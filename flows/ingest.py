@@ -16,6 +16,7 @@ from components.data.batch import read_checked, write_checked
 from components.data.contracts.batch_check import ContractConfig, TooMuchBad, batch_digest, check_batch
 from components.data.erased_users import without_erased_users
 from components.data.ingest import BatchResult
+from flows.outages import TRIED_AGAIN
 from flows.request import BatchRequest, SettledBatch, settle_batch
 from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once
@@ -69,7 +70,7 @@ def ingest(
     return checked, land(paying, checked.output)
 
 
-@task(task_run_name="check-batch")
+@task(task_run_name="check-batch", **TRIED_AGAIN)
 def check(run: str, batch: SettledBatch) -> StageResult[CheckedBatch]:
     """Hold the batch against its contracts. A batch that is bad beyond the limit stops the run here."""
     settings = load_settings()
@@ -126,7 +127,7 @@ def check(run: str, batch: SettledBatch) -> StageResult[CheckedBatch]:
     return checked
 
 
-@task(task_run_name="land-batch")
+@task(task_run_name="land-batch", **TRIED_AGAIN)
 def land(run: str, checked: CheckedBatch) -> StageResult[LandedBatch]:
     """Put the checked rows into the warehouse, in one transaction."""
     key = key_of(land, "land batch", run=run, reads={"batch": checked.batch})

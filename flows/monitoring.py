@@ -24,6 +24,7 @@ from components.monitoring.result import MonitorResult, past_looks
 from components.report import render_monitoring
 from flows.drift_event import emit_drift
 from flows.fresh_metric import measure_fresh, own_window
+from flows.outages import TRIED_AGAIN
 from flows.settings import load_settings
 from flows.stages import say_in_prefect
 from flows.tokenizer_health import check_tokenizer, vectors_of_new
@@ -63,7 +64,7 @@ def monitor(since: datetime | None = None, as_of: datetime | None = None) -> Mon
     return Monitored(result=result, page=page, event=event)
 
 
-@task(task_run_name="freeze-what-is-compared")
+@task(task_run_name="freeze-what-is-compared", **TRIED_AGAIN)
 def freeze_what_is_compared(since: datetime | None, as_of: datetime | None) -> Watched:
     """The champion of now, its training snapshot, and the events since."""
     return watch(find_champion(), since, as_of)

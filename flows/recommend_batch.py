@@ -33,6 +33,7 @@ from components.serving.new_items import read_new_items
 from flows.features import refresh_features
 from flows.local.console import progress_bar
 from flows.new_items import IdentifiedNewItems, identify_new
+from flows.outages import TRIED_AGAIN
 from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once, say_in_prefect
 from flows.warehouse import SCORING, warehouse
@@ -149,7 +150,7 @@ def recommend_batch(request: ScoringRequest) -> ScoredBatch:
     )
 
 
-@task(task_run_name="pin-version")
+@task(task_run_name="pin-version", **TRIED_AGAIN)
 def pin_version(request: ScoringRequest) -> PinnedVersion:
     """Resolve the alias, once, and fetch the bundle. Raises NoSuchVersion."""
     settings = load_settings()
@@ -164,7 +165,7 @@ def pin_version(request: ScoringRequest) -> PinnedVersion:
     )
 
 
-@task(task_run_name="freeze-known")
+@task(task_run_name="freeze-known", **TRIED_AGAIN)
 def freeze_known(request: ScoringRequest) -> ArtifactRef:
     """What is known of users and items, as far as the data reaches. Raises NothingToScore."""
     end = request.as_of or queries.told_until(warehouse())
@@ -230,7 +231,7 @@ def score_users(
     return run_once(key, ScoredUsers, work, computes=True)
 
 
-@task(task_run_name="write-warehouse")
+@task(task_run_name="write-warehouse", **TRIED_AGAIN)
 def write_warehouse(run: str, pinned: PinnedVersion, scored: ScoredUsers) -> StageResult[WrittenLists]:
     """The lists as rows of the warehouse, under the run's name."""
     key = key_of(
@@ -253,7 +254,7 @@ def write_warehouse(run: str, pinned: PinnedVersion, scored: ScoredUsers) -> Sta
     return run_once(key, WrittenLists, work)
 
 
-@task(task_run_name="push-online")
+@task(task_run_name="push-online", **TRIED_AGAIN)
 def push_online(run: str, scored: ScoredUsers) -> StageResult[WrittenLists]:
     """The lists into Feast's online store, under the run's name."""
     home = load_settings().feast_home

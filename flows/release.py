@@ -22,6 +22,7 @@ from flows.approving import policy_now, smoke_test
 from flows.checkout import commit_now
 from flows.judging import USERS
 from flows.local.console import warning_line
+from flows.outages import TRIED_AGAIN
 from flows.replay import Replayed, evidence_of
 from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once, say_in_prefect
@@ -52,7 +53,7 @@ class Promoted:
         return self.reason
 
 
-@task(task_run_name="register-version")
+@task(task_run_name="register-version", **TRIED_AGAIN)
 def register(
     run: str, tracked: tracking.TrackingRun, bundled: BundledChallenger, replayed: Replayed
 ) -> StageResult[RegisteredChallenger]:
@@ -96,7 +97,7 @@ def register(
     return registered
 
 
-@task(task_run_name="promote-on-verdict")
+@task(task_run_name="promote-on-verdict", **TRIED_AGAIN)
 def promote(
     run: str, registered: RegisteredChallenger, replayed: Replayed, champion: str | None
 ) -> StageResult[Promoted]:

@@ -10,6 +10,7 @@ from prefect import task
 from components.artifact import ArtifactRef
 from components.data import snapshot
 from flows.ingest import LandedBatch
+from flows.outages import TRIED_AGAIN
 from flows.request import SettledCycle
 from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once
@@ -55,7 +56,7 @@ def freeze(cut: datetime, end: datetime) -> Snapshots:
     )
 
 
-@task(task_run_name="take-snapshots")
+@task(task_run_name="take-snapshots", **TRIED_AGAIN)
 def take_snapshots(run: str, cycle: SettledCycle, landed: LandedBatch) -> StageResult[Snapshots]:
     """Freeze what the cycle trains on and what it is replayed on, as of its batch: the ingestion watermark."""
     cut, end = cycle.train_cutoff, cycle.as_of

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from prefect import task
+
 from components.artifact import ArtifactRef, verified
 from components.registry import run_facts, tracking
 from components.registry.energy import joules_between, read_energy
 from flows.local.console import warning_line
 from flows.local.meter import Meter
+from flows.outages import TRIED_AGAIN
 from flows.request import SettledCycle
 from flows.settings import load_settings
 from flows.snapshots import Snapshots
@@ -19,15 +22,7 @@ from flows.snapshots import Snapshots
 @contextmanager
 def tracked_cycle(cycle: SettledCycle) -> Iterator[tracking.TrackingRun]:
     """This cycle's run in MLflow, made or found, with the request as parameters; it ends as the block ends."""
-    settings = load_settings()
-    tracking.configure(settings.mlflow_tracking_uri)
-    name = f"until {cycle.as_of:%Y-%m-%d}"
-    run = tracking.open_run(experiment=settings.model_name, cycle=cycle.id, name=name, tags={})
-    asked = cycle.request.model_dump(mode="json")
-    tracking.log_facts(run, params={name: str(value) for name, value in asked.items()})
-    run_facts.describe_run(
-        run, source="recloop retraining-cycle", description=f"Started by {settings.actor}."
-    )
+    run = begin_run(cycle)
     energy = read_energy()
     try:
         with Meter() as meter:
@@ -37,6 +32,21 @@ def tracked_cycle(cycle: SettledCycle) -> Iterator[tracking.TrackingRun]:
         raise
     _keep_cost(run, meter, joules_between(energy, read_energy()))
     _end(run, "FINISHED")
+
+
+@task(task_run_name="begin-mlflow-run", **TRIED_AGAIN)
+def begin_run(cycle: SettledCycle) -> tracking.TrackingRun:
+    """Make or find the run, and tell it what was asked. Raises TrackingUnreachable."""
+    settings = load_settings()
+    tracking.configure(settings.mlflow_tracking_uri)
+    name = f"until {cycle.as_of:%Y-%m-%d}"
+    run = tracking.open_run(experiment=settings.model_name, cycle=cycle.id, name=name, tags={})
+    asked = cycle.request.model_dump(mode="json")
+    tracking.log_facts(run, params={name: str(value) for name, value in asked.items()})
+    run_facts.describe_run(
+        run, source="recloop retraining-cycle", description=f"Started by {settings.actor}."
+    )
+    return run
 
 
 def _keep_cost(run: tracking.TrackingRun, meter: Meter, joules: float | None) -> None:

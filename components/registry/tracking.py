@@ -252,6 +252,14 @@ def _is_outage(error: BaseException) -> bool:
     return isinstance(error, unreachable) or isinstance(error.__cause__ or error.__context__, unreachable)
 
 
+def is_object_store_away(error: BaseException) -> bool:
+    """Whether a bucket that artifacts go to directly did not answer; by name, since boto3 is an extra."""
+    away = ("HTTPClientError", "ConnectionError")  # of every refused, lost and timed-out connection
+    return any(
+        base.__module__ == "botocore.exceptions" and base.__name__ in away for base in type(error).__mro__
+    )
+
+
 def _cause(error: BaseException) -> str:
     while (deeper := error.__cause__ or error.__context__) is not None:
         error = deeper
