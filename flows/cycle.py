@@ -7,27 +7,34 @@ again. What a cycle is compared with, and whose IDs it carries on, is settled wh
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import cast
 
 from prefect import flow, task
 
 from components.artifact import ArtifactRef
-from components.evaluation.contenders import CHAMPION, FittedArm, Incumbent, arms_to_train, line_up
+from components.evaluation.contenders import CHAMPION, arms_to_train
 from components.recommender.arm import ArmName
 from components.registry.tracking import TrackingRun
-from components.report.subject import Subject
-from flows.cycle_parts import CycleParts, OpenedCycle, summarise, tokenizer_note
+from flows.cycle_parts import (
+    CycleParts,
+    OpenedCycle,
+    asks_for_health,
+    contenders_of,
+    opened_with,
+    subject_of,
+    summarise,
+    window_of,
+)
 from flows.features import Features, features
 from flows.ingest import CheckedBatch, ingest
 from flows.local.console import warning_line
-from flows.record import CarriedIds, carried_into, is_on_record, keep_cycle
+from flows.outages import TRIED_AGAIN
+from flows.record import CarriedIds, is_on_record, keep_cycle
 from flows.release import champion_now, promote, register
-from flows.replay import Replayed, replay
-from flows.replay_window import ReplayWindow
+from flows.replay import replay
 from flows.request import CycleRequest, SettledCycle, settle_cycle
 from flows.retraining_lease import only_retraining
-from flows.semantic_ids import ColdIds, IdentifiedItems, extend_ids, fit_tokenizer, identify_cold
+from flows.semantic_ids import IdentifiedItems, extend_ids, fit_tokenizer, identify_cold
 from flows.settings import load_settings
 from flows.snapshots import Snapshots, take_snapshots
 from flows.stages import StageResult, key_of, run_once, say_in_prefect
@@ -35,14 +42,7 @@ from flows.summary import CycleSummary
 from flows.telling import outlast_a_restart
 from flows.tokenizer_health import TokenizerHealth, check_tokenizer
 from flows.tracked_cycle import track_artifacts, track_snapshots, tracked_cycle
-from flows.training import (
-    BundledChallenger,
-    CountedArms,
-    TrainedArm,
-    bundle_challenger,
-    count_popularity,
-    train_arm,
-)
+from flows.training import bundle_challenger, count_popularity, train_arm
 from flows.verdict_event import emit_verdict
 
 
@@ -89,8 +89,9 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     )
     identified = _identify(cycle, snapshots.output, prepared, carried, opened.output.previous_ids)
     cold = identify_cold(run, request.source, snapshots.output, identified.output.carried)
-    trained = tuple(
-        train_arm(
+    arms = arms_to_train(request.challenger, champion, cycle.train_cutoff)
+    trained = {
+        arm: train_arm(
             run,
             cast(ArmName, arm),
             prepared.rows.output,
@@ -99,35 +100,34 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
             request.seed,
             tracked,
         )
-        for arm in arms_to_train(request.challenger, champion, cycle.train_cutoff)
-    )
+        for arm in arms
+    }
+    fitted = {arm: done.output for arm, done in trained.items()}
     counted = count_popularity(run, snapshots.output)
-    (own,) = (done.output for done in trained if done.output.name == request.challenger)
     bundled = bundle_challenger(
-        run, snapshots.output, prepared.encoded.output, identified.output, own, request.seed
-    )
-    replayed = _replay(
-        cycle,
-        snapshots.output,
-        identified.output,
-        cold.output,
-        trained,
-        counted.output,
-        bundled.output,
-        champion,
-        tokenizer_note(request.tokenizer, opened.output, health.output if health else None),
+        run, snapshots.output, prepared.encoded.output, identified.output, fitted[request.challenger],
+        request.seed,
+    )  # fmt: skip
+    replayed = replay(
+        run,
+        window_of(cycle, snapshots.output, identified.output, cold.output, champion),
+        contenders_of(cycle, fitted, counted.output, bundled.output, champion, identified.output),
+        request.challenger,
+        CHAMPION if champion else None,
+        request.source,
+        subject_of(request, opened.output, health),
     )
     made = {
         "features": prepared.encoded.output.feature_set, "tokenizer": identified.output.tokenizer,
         "ids": identified.output.ids, "replay": replayed.judged.output.replay,
-    } | {f"train.{done.output.name}": done.output.arm for done in trained}  # fmt: skip
+    } | {f"train.{arm}": done.arm for arm, done in fitted.items()}  # fmt: skip
     track_artifacts(tracked, made)
     registered = register(run, tracked, bundled.output, replayed)
     promoted = promote(run, registered.output, replayed, champion.version if champion else None)
     return CycleParts(
         checked=checked, landed=landed, opened=opened, snapshots=snapshots, health=health, prepared=prepared,
-        identified=identified, cold=cold, trained=trained, counted=counted, bundled=bundled, replayed=replayed,
-        registered=registered, promoted=promoted,
+        identified=identified, cold=cold, trained=tuple(trained.values()), counted=counted, bundled=bundled,
+        replayed=replayed, registered=registered, promoted=promoted,
     )  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def _check_tokenizer(
     cycle: SettledCycle, snapshots: Snapshots, carried: CarriedIds | None
 ) -> StageResult[TokenizerHealth] | None:
     """Its health on items that came after its fit; None where nobody asks, since there is none or it stays anyhow."""
-    if carried is None or cycle.request.tokenizer != "auto":
+    if carried is None or not asks_for_health(cycle, carried):
         return None
     return check_tokenizer(
         cycle.id, cycle.request.source, snapshots.train, carried.encoders, carried.tokenizer,
@@ -154,44 +154,7 @@ def _identify(
     return fit_tokenizer(cycle.id, snapshots, rows, encoded, request.preset, request.seed, previous_ids)
 
 
-def _replay(
-    cycle: SettledCycle,
-    snapshots: Snapshots,
-    ids: IdentifiedItems,
-    cold: ColdIds,
-    trained: tuple[StageResult[TrainedArm], ...],
-    counted: CountedArms,
-    bundled: BundledChallenger,
-    champion: Incumbent | None,
-    told_of_ids: str,
-) -> Replayed:
-    """Everyone on the window; the second pass only if the champion can be told of cold items too."""
-    request, cut = cycle.request, cycle.train_cutoff
-    is_fair = champion is None or champion.shares_tokenizer(ids.tokenizer.digest, cut)
-    window = ReplayWindow(
-        snapshots=snapshots, profile=request.gate_profile, mode=request.mode, filter_seen=request.filter_seen,
-        cold_ids=cold.ids if is_fair else None,
-    )  # fmt: skip
-    contenders = line_up(
-        challenger=request.challenger,
-        bundle=bundled.bundle,
-        trained={
-            done.output.name: FittedArm(artifact=done.output.arm, reads_ids=done.output.reads_ids)
-            for done in trained
-        },
-        baselines=counted.arms,
-        champion=champion,
-        tokenizer=ids.tokenizer.digest,
-        cut=cut,
-    )
-    rival = CHAMPION if champion else None
-    subject = Subject(
-        data=Path(request.source).name, champion=champion.told if champion else "", ids=told_of_ids
-    )
-    return replay(cycle.id, window, contenders, request.challenger, rival, request.source, subject)
-
-
-@task(task_run_name="settle-request")
+@task(task_run_name="settle-request", **TRIED_AGAIN)
 def settle(request: CycleRequest) -> SettledCycle:
     """Fill in what the request leaves open: "now", and the cut."""
     cycle = settle_cycle(request)
@@ -201,7 +164,7 @@ def settle(request: CycleRequest) -> SettledCycle:
     return cycle
 
 
-@task(task_run_name="open-cycle")
+@task(task_run_name="open-cycle", **TRIED_AGAIN)
 def open_cycle(cycle: SettledCycle, checked: CheckedBatch) -> StageResult[OpenedCycle]:
     """Settle what this cycle is compared with and carries on: the champion of now, the last cycle's IDs.
 
@@ -212,12 +175,7 @@ def open_cycle(cycle: SettledCycle, checked: CheckedBatch) -> StageResult[Opened
     )
 
     def work() -> OpenedCycle:
-        previous = carried_into(cycle)
-        return OpenedCycle(
-            champion=champion_now(),
-            carried=None if cycle.request.tokenizer == "refit" else previous,
-            previous_ids=previous.ids if previous else None,
-        )
+        return opened_with(cycle, champion_now())
 
     return run_once(key, OpenedCycle, work)
 

@@ -1,20 +1,24 @@
-"""Every stage of one cycle as it came out, and the summary that is told of them."""
+"""Every stage of one cycle as it came out, how they hang together, and the summary that is told of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from prefect import runtime
 
 from components.artifact import ArtifactRef
-from components.evaluation.contenders import Incumbent
+from components.evaluation.contenders import Contender, FittedArm, Incumbent, line_up
 from components.registry.tracking import TrackingRun
+from components.report.subject import Subject
 from flows.features import Features
 from flows.ingest import CheckedBatch, LandedBatch
-from flows.record import CarriedIds
+from flows.record import CarriedIds, carried_into
 from flows.release import Promoted, RegisteredChallenger
 from flows.replay import Replayed
-from flows.request import SettledCycle
+from flows.replay_window import ReplayWindow
+from flows.request import CycleRequest, SettledCycle
 from flows.semantic_ids import ColdIds, IdentifiedItems
 from flows.settings import load_settings
 from flows.snapshots import Snapshots
@@ -68,6 +72,60 @@ class CycleParts:
             *([self.health] if self.health else []), *self.prepared.stages, self.identified, self.cold,
             *self.trained, self.counted, self.bundled, *self.replayed.stages, self.registered, self.promoted,
         )  # fmt: skip
+
+
+def opened_with(cycle: SettledCycle, champion: Incumbent | None) -> OpenedCycle:
+    """What the cycle carries on of the one before; one that refits its tokenizer carries no IDs on."""
+    previous = carried_into(cycle)
+    return OpenedCycle(
+        champion=champion,
+        carried=None if cycle.request.tokenizer == "refit" else previous,
+        previous_ids=previous.ids if previous else None,
+    )
+
+
+def asks_for_health(cycle: SettledCycle, carried: CarriedIds | None) -> bool:
+    """Whether the tokenizer's health decides: not where there is none, nor where it stays anyhow."""
+    return carried is not None and cycle.request.tokenizer == "auto"
+
+
+def window_of(
+    cycle: SettledCycle, snapshots: Snapshots, ids: IdentifiedItems, cold: ColdIds, champion: Incumbent | None
+) -> ReplayWindow:
+    """The replay window; with the second pass only if the champion can be told of cold items too."""
+    request = cycle.request
+    is_fair = champion is None or champion.shares_tokenizer(ids.tokenizer.digest, cycle.train_cutoff)
+    return ReplayWindow(
+        snapshots=snapshots, profile=request.gate_profile, mode=request.mode, filter_seen=request.filter_seen,
+        cold_ids=cold.ids if is_fair else None,
+    )  # fmt: skip
+
+
+def contenders_of(
+    cycle: SettledCycle,
+    trained: Mapping[str, TrainedArm],
+    counted: CountedArms,
+    bundled: BundledChallenger,
+    champion: Incumbent | None,
+    ids: IdentifiedItems,
+) -> tuple[Contender, ...]:
+    """Everyone who is asked for lists on the window."""
+    fitted = {name: FittedArm(artifact=done.arm, reads_ids=done.reads_ids) for name, done in trained.items()}
+    return line_up(
+        challenger=cycle.request.challenger, bundle=bundled.bundle, trained=fitted, baselines=counted.arms,
+        champion=champion, tokenizer=ids.tokenizer.digest, cut=cycle.train_cutoff,
+    )  # fmt: skip
+
+
+def subject_of(
+    request: CycleRequest, opened: OpenedCycle, health: StageResult[TokenizerHealth] | None
+) -> Subject:
+    """What the report says beyond its evidence: data set, champion's version, why the tokenizer is what it is."""
+    return Subject(
+        data=Path(request.source).name,
+        champion=opened.champion.told if opened.champion else "",
+        ids=tokenizer_note(request.tokenizer, opened, health.output if health else None),
+    )
 
 
 def tokenizer_note(asked: str, opened: OpenedCycle, health: TokenizerHealth | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from prefect import task
 
 from components.artifact import ArtifactRef, publish
-from components.data import alpha, snapshot
+from components.data import snapshot
 from components.evaluation import latency
 from components.evaluation.alpha_spending import Attempt
 from components.evaluation.beyond import categories_of
@@ -25,7 +25,6 @@ from flows.ranking import COLD_LISTS, RankedLists, read_lists
 from flows.replay_window import ReplayWindow, histories_of, load_contender
 from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once
-from flows.warehouse import warehouse
 
 _LATENCY_BATCHES = 60
 USERS = "users.parquet"  # of a published replay: one row a user and arm
@@ -55,12 +54,10 @@ def judge(
     lists: tuple[RankedLists, ...],
     challenger: str,
     champion: str | None,
+    attempt: Attempt | None,
 ) -> StageResult[JudgedReplay]:
     """Score, compare, pass the gate; publish the evidence and the table of arms."""
     by_name = {contender.name: contender for contender in contenders}
-    profile = window.profile
-    spent = _spend_alpha(window, by_name[challenger], by_name.get(champion or ""))
-    attempt = Attempt(number=spent.attempt, alpha_one_sided=spent.alpha_one_sided) if spent else None
     key = key_of(
         judge, "judge", run=run,
         reads={ranked.arm: ranked.lists for ranked in lists},
@@ -88,13 +85,7 @@ def judge(
             verdict=str(result.outcome), reason=result.reasons[0], attempt=attempt,
         )  # fmt: skip
 
-    judged = run_once(key, JudgedReplay, work, computes=True)
-    if spent:
-        told = judged.output
-        alpha.record_verdict(
-            warehouse(), spent, profile=profile.hash, verdict=told.verdict, replay=told.replay.digest
-        )
-    return judged
+    return run_once(key, JudgedReplay, work, computes=True)
 
 
 @lru_cache(maxsize=1)
@@ -134,22 +125,6 @@ def evaluated(
         ),
         categories=categories_of(snapshot.read_items(window.snapshots.window), plan.catalogue),
         cold=cold,
-    )
-
-
-def _spend_alpha(
-    window: ReplayWindow, challenger: Contender, champion: Contender | None
-) -> alpha.AlphaEntry | None:
-    """What this challenger may use of the window's alpha; the champion's own artifact tries nothing."""
-    if champion and champion.artifact == challenger.artifact:
-        return None
-    profile = window.profile
-    return alpha.spend_alpha(
-        warehouse(),
-        window=window.snapshots.window.digest,
-        challenger=challenger.artifact.digest,
-        shares=profile.alpha_shares,
-        profile=profile.hash,
     )
 
 

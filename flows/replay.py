@@ -27,6 +27,7 @@ from flows.replay_window import ReplayWindow
 from flows.reporting import RenderedReport, render
 from flows.settings import load_settings
 from flows.stages import StageResult, say_in_prefect
+from flows.window_alpha import attempt_of, note_verdict, spend_alpha
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,9 @@ def replay(
     warn_if_underpowered(window, [result.output for result in ranked])
     ranked += [rank(run, window, contender) for contender in contenders if contender not in first]
     lists = tuple(result.output for result in ranked)
-    judged = judge(run, window, contenders, lists, challenger, champion)
+    spent = spend_alpha(window, contenders, challenger, champion)
+    judged = judge(run, window, contenders, lists, challenger, champion, attempt_of(spent))
+    note_verdict(spent, window, judged.output)
     rendered = render(run, window, contenders, lists, judged.output, source, subject)
     page = shown_report(judged.output.replay, rendered.output.report)
     show_in_prefect(judged.output.replay, page)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -33,6 +34,18 @@ class Noted(Protocol):
 
 
 T = TypeVar("T", bound=Noted)
+
+ASKED: ContextVar[bool] = ContextVar(
+    "asked", default=False
+)  # a stage is asked what it would do: see `planning`
+
+
+class Answer(Exception):
+    """A stage that was asked has come to its key; this carries it out of the stage, and nothing after it runs."""
+
+    def __init__(self, key: StageKey, result: type[Noted], computes: bool) -> None:
+        super().__init__(key.stage)
+        self.key, self.result, self.computes = key, result, computes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +112,12 @@ def run_once(
     Artifacts that a recorded result names are checked byte by byte before it is used again: one that was
     cleared away is made anew, one that is not what was published raises ArtifactDamaged.
     """
+    if ASKED.get():
+        raise Answer(key, result, computes)
     engine = warehouse()
     with Meter() as meter:
-        found = journal.find(engine, key.digest, result)
-        reused = found is not None and all_there(found)
+        found = finished_output(key, result)
+        reused = found is not None
         if not reused:
             crash_point(f"{key.stage}:start")
             found = work()
@@ -120,6 +135,12 @@ def run_once(
         stage=key.stage, output=found, seconds=meter.seconds, peak_mb=meter.peak_mb, reused=reused,
         computes=computes, code=key.code,
     )  # fmt: skip
+
+
+def finished_output(key: StageKey, result: type[T]) -> T | None:
+    """What the journal has under this key, if every artifact that it names is still there. Raises ArtifactDamaged."""
+    found = journal.find(warehouse(), key.digest, result)
+    return found if found is not None and all_there(found) else None
 
 
 def say_in_prefect(text: str, level: int = logging.INFO) -> None:

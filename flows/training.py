@@ -82,7 +82,9 @@ def train_arm(
         reads={"training_set": rows.training_set, "ids": ids.ids if reads_ids else None},
         facts={"preset": preset, "seed": seed, "threads": settings.threads, **vars(compute)},
     )  # fmt: skip
-    checkpoint = settings.home / "checkpoints" / f"{arm}-{key.digest[:16]}.pt"
+
+    def checkpoint() -> Path:
+        return settings.home / "checkpoints" / f"{arm}-{key.digest[:16]}.pt"
 
     def work() -> TrainedArm:
         data = load_training_set(rows.training_set)
@@ -99,13 +101,13 @@ def train_arm(
                 seed=seed,
                 compute=compute,
                 on_step=on_step,
-                checkpoint=checkpoint,
+                checkpoint=checkpoint(),
             )
         ref = _publish_arm(trained, key.parents, preset, seed)
         return TrainedArm(name=arm, arm=ref, reads_ids=reads_ids, code=key.code.digest)
 
     done = run_once(key, TrainedArm, work, computes=True)
-    checkpoint.unlink(missing_ok=True)
+    checkpoint().unlink(missing_ok=True)
     return done
 
 

@@ -49,22 +49,42 @@ def spend_alpha(
     A challenger that was tried on the window before gets its first entry again, and spends nothing.
     """
     with writing(engine, "alpha") as connection:
-        spent = [entry for entry in _entries(connection, window) if entry.entry == "spent"]
-        for entry in spent:
-            if entry.challenger_digest == challenger:
-                return entry
-        attempt = len(spent) + 1
-        row = {
-            "entry": "spent",
-            "window_digest": window,
-            "challenger_digest": challenger,
-            "attempt": attempt,
-            "alpha_one_sided": shares[attempt - 1] if attempt <= len(shares) else 0.0,
-            "profile": profile,
-            "at": to_micros(now()),
-        }
-        connection.execute(insert(table).values(row))
+        entry, is_new = _entry_for(connection, window, challenger, shares, profile, now)
+        if not is_new:
+            return entry
+        row = {name: value for name, value in vars(entry).items() if name != "id"}
+        connection.execute(insert(table).values(row | {"at": to_micros(entry.at)}))
         return _entries(connection, window)[-1]
+
+
+def foresee_alpha(
+    engine: Engine,
+    *,
+    window: str,
+    challenger: str,
+    shares: Sequence[float],
+    profile: str,
+    now: Clock = utc_now,
+) -> AlphaEntry:
+    """The entry that `spend_alpha` would give at this moment; writes nothing. One that is not there has the id 0."""
+    with reading(engine) as connection:
+        return _entry_for(connection, window, challenger, shares, profile, now)[0]
+
+
+def _entry_for(
+    connection: Connection, window: str, challenger: str, shares: Sequence[float], profile: str, now: Clock
+) -> tuple[AlphaEntry, bool]:
+    """The challenger's entry on the window, and whether it would be a new one."""
+    spent = [entry for entry in _entries(connection, window) if entry.entry == "spent"]
+    for entry in spent:
+        if entry.challenger_digest == challenger:
+            return entry, False
+    attempt = len(spent) + 1
+    return AlphaEntry(
+        id=0, entry="spent", window_digest=window, challenger_digest=challenger, attempt=attempt,
+        alpha_one_sided=shares[attempt - 1] if attempt <= len(shares) else 0.0, profile=profile,
+        verdict=None, replay=None, at=now(),
+    ), True  # fmt: skip
 
 
 def record_verdict(

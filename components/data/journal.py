@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import median
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -79,6 +80,34 @@ def stages_of(engine: Engine, run: str) -> list[FinishedStage]:
     with reading(engine) as connection:
         rows = connection.execute(query.order_by(stage_journal.c.finished_at, stage_journal.c.key)).mappings()
         return [_entry(row) for row in rows]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastCost:
+    """What a stage has cost in this warehouse, over every time that is on record."""
+
+    runs: int
+    seconds: float  # median
+    longest: float  # seconds
+    peak_mb: float  # the largest
+
+
+def past_costs(engine: Engine) -> dict[str, PastCost]:
+    """Stage → what it has cost, whatever it was asked with."""
+    query = select(stage_journal.c.stage, stage_journal.c.seconds, stage_journal.c.peak_mb)
+    taken: dict[str, list[tuple[float, float]]] = {}
+    with reading(engine) as connection:
+        for stage, seconds, peak_mb in connection.execute(query):
+            taken.setdefault(stage, []).append((seconds, peak_mb))
+    return {
+        stage: PastCost(
+            runs=len(costs),
+            seconds=median(seconds for seconds, _ in costs),
+            longest=max(seconds for seconds, _ in costs),
+            peak_mb=max(peak_mb for _, peak_mb in costs),
+        )
+        for stage, costs in taken.items()
+    }
 
 
 def _entry(row: RowMapping) -> FinishedStage:

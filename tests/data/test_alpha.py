@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, delete, insert, update
 from sqlalchemy.exc import IntegrityError
 
-from components.data.alpha import AlphaEntry, alpha_entries, record_verdict, spend_alpha
+from components.data.alpha import AlphaEntry, alpha_entries, foresee_alpha, record_verdict, spend_alpha
 from components.data.schema import alpha_ledger as table
 from components.data.warehouse import open_warehouse, writing
 
@@ -77,3 +77,16 @@ def test_a_judged_entry_without_a_verdict_is_refused(engine: Engine):
     }
     with pytest.raises(IntegrityError, match="only_what_was_judged"), writing(engine, "alpha") as connection:
         connection.execute(insert(table).values(row | {"entry": "judged"}))
+
+
+def test_what_is_foreseen_is_what_is_then_given_and_nothing_is_written(engine: Engine):
+    def foresee(challenger: str) -> tuple[int, float]:
+        found = foresee_alpha(engine, window="w", challenger=challenger, shares=SHARES, profile="p")
+        return found.attempt, found.alpha_one_sided
+
+    assert foresee("a") == (1, 0.015)
+    assert alpha_entries(engine, "w") == []
+    spend(engine, "a")
+    spend(engine, "b")
+    assert [foresee(name) for name in ("a", "b", "c")] == [(1, 0.015), (2, 0.01), (3, 0)]
+    assert len(alpha_entries(engine, "w")) == 2

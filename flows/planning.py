@@ -1,0 +1,291 @@
+"""What a retraining would reuse, make and cost, found without doing any of it.
+
+The stages are asked in the cycle's own order, each for the key that it would have. Who is champion is taken from the
+ledger, since MLflow may not run. Nothing is written and no server is asked.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from components.data import cycles, journal
+from components.data.journal import PastCost
+from components.data.ledger import current_champion
+from components.evaluation.alpha_spending import Attempt
+from components.evaluation.contenders import CHAMPION, Contender, Incumbent, arms_to_train
+from components.recommender.arm import SEMANTIC_ID_ARMS, ArmName
+from components.recommender.baselines.counting import BASELINES
+from components.registry.run_facts import Cost, cost_of
+from components.report.subject import Subject
+from flows.asking import AskedStage, Asking, Undecided, Unknown
+from flows.cycle import open_cycle
+from flows.cycle_parts import (
+    OpenedCycle,
+    asks_for_health,
+    contenders_of,
+    opened_with,
+    subject_of,
+    window_of,
+)
+from flows.features import (
+    Features,
+    TrainingRows,
+    check_vectors,
+    encode_items,
+    read_training_rows,
+    store_features,
+)
+from flows.ingest import check, land
+from flows.judging import judge
+from flows.ranking import RankedLists, rank
+from flows.record import CarriedIds, read_record
+from flows.release import incumbent, promote, register
+from flows.replay import Replayed
+from flows.replay_window import ReplayWindow
+from flows.reporting import render
+from flows.request import CycleRequest, SettledCycle, settle_cycle
+from flows.semantic_ids import ColdIds, IdentifiedItems, extend_ids, fit_tokenizer, identify_cold
+from flows.settings import load_settings
+from flows.snapshots import Snapshots, take_snapshots
+from flows.stages import StageResult
+from flows.tokenizer_health import TokenizerHealth, check_tokenizer
+from flows.training import CountedArms, TrainedArm, bundle_challenger, count_popularity, train_arm
+from flows.warehouse import warehouse
+from flows.window_alpha import foreseen_attempt
+
+_NO_RUN = cast(Any, None)  # a stage that is asked never comes to what it would log to MLflow
+
+
+@dataclass(frozen=True, kw_only=True)
+class CyclePlan:
+    """What a retraining would do."""
+
+    cycle: SettledCycle
+    champion: str | None  # version, by the ledger
+    stages: tuple[AskedStage, ...]  # in the order in which they run
+    assumes: tuple[str, ...]  # what cannot be known before it is made
+    past: Mapping[str, PastCost]  # stage → what it has cost in this home
+
+    @property
+    def to_run(self) -> tuple[AskedStage, ...]:
+        return tuple(stage for stage in self.stages if stage.lot != "reused")
+
+    @property
+    def never_run(self) -> tuple[str, ...]:
+        """Stages that are to run and whose cost nobody here knows."""
+        return tuple(stage.stage for stage in self.to_run if stage.stage not in self.past)
+
+    @property
+    def cost(self) -> Cost:
+        """Of the stages that are to run, as far as they have run before: median seconds, largest memory."""
+        known = [self.past[stage.stage] for stage in self.to_run if stage.stage in self.past]
+        return cost_of(
+            seconds=sum(cost.seconds for cost in known),
+            peak_mb=max((cost.peak_mb for cost in known), default=0.0),
+            rate_per_hour=load_settings().cost_per_hour,
+        )
+
+
+def plan_cycle(request: CycleRequest) -> CyclePlan:
+    """Ask every stage of the cycle. Raises what the retraining would raise before its first stage."""
+    ask = Asking()
+    with _untouched_warehouse():
+        cycle = settle_cycle(request)
+        champion = _champion_by_ledger(cycle)
+        assumes = _ask_all(cycle, champion, ask)
+        return CyclePlan(
+            cycle=cycle,
+            champion=champion.version if champion else None,
+            stages=tuple(ask.told),
+            assumes=assumes,
+            past=journal.past_costs(warehouse()),
+        )
+
+
+def _ask_all(cycle: SettledCycle, champion: Incumbent | None, ask: Asking) -> tuple[str, ...]:
+    """The stages in the cycle's order; what was assumed on the way."""
+    run, request = cycle.id, cycle.request
+    checked = ask(check, run, cycle.batch)
+    landed = ask(land, run, checked.output)
+    recorded = ask(open_cycle, cycle, checked.output)
+    opened = recorded.output if recorded.reused else opened_with(cycle, champion)
+    snapshots = ask(take_snapshots, run, cycle, landed.output).output
+    health = _ask_health(cycle, snapshots, opened.carried, ask)
+    carried, assumes = _carried(opened.carried, health)
+    prepared = _ask_features(cycle, snapshots, carried, ask)
+    identified = _ask_ids(cycle, snapshots, prepared, carried, opened, ask)
+    cold = ask(identify_cold, run, request.source, snapshots, identified.carried).output
+    arms = arms_to_train(request.challenger, opened.champion, cycle.train_cutoff)
+    trained = {
+        arm: _ask_arm(cycle, cast(ArmName, arm), prepared.rows.output, identified, ask) for arm in arms
+    }
+    counted = _counted(ask(count_popularity, run, snapshots))
+    bundled = ask(
+        bundle_challenger, run, snapshots, prepared.encoded.output, identified, trained[request.challenger],
+        request.seed,
+    ).output  # fmt: skip
+    contenders = contenders_of(cycle, trained, counted, bundled, opened.champion, identified)
+    window = _window(cycle, snapshots, identified, cold, opened.champion)
+    subject = subject_of(request, opened, health)
+    replayed = _ask_replay(cycle, window, contenders, opened.champion, subject, ask)
+    registered = ask(register, run, _NO_RUN, bundled, replayed).output
+    ask(promote, run, registered, replayed, opened.champion.version if opened.champion else None)
+    return assumes
+
+
+def _ask_health(
+    cycle: SettledCycle, snapshots: Snapshots, carried: CarriedIds | None, ask: Asking
+) -> StageResult[TokenizerHealth] | None:
+    if carried is None or not asks_for_health(cycle, carried):
+        return None
+    return ask(
+        check_tokenizer, cycle.id, cycle.request.source, snapshots.train, carried.encoders, carried.tokenizer,
+        load_settings().monitor_limits,
+    )  # fmt: skip
+
+
+def _carried(
+    carried: CarriedIds | None, health: StageResult[TokenizerHealth] | None
+) -> tuple[CarriedIds | None, tuple[str, ...]]:
+    """What is carried on; while the tokenizer's health is not known, it is taken to stay."""
+    if health is None:
+        return carried, ()
+    if not health.reused:
+        return carried, (
+            "check tokenizer finds that it may stay; else fit tokenizer runs in place of extend ids",
+        )
+    return (None if health.output.unhealthy else carried), ()
+
+
+def _ask_features(
+    cycle: SettledCycle, snapshots: Snapshots, carried: CarriedIds | None, ask: Asking
+) -> Features:
+    run, request = cycle.id, cycle.request
+    encoded = ask(encode_items, run, request.source, snapshots, carried.encoders if carried else None)
+    return Features(
+        encoded=encoded,
+        checked=ask(check_vectors, run, encoded.output, request.vector_limits),
+        stored=ask(store_features, run, snapshots, encoded.output),
+        rows=ask(read_training_rows, run, snapshots, encoded.output, _NO_RUN),
+    )
+
+
+def _ask_ids(
+    cycle: SettledCycle, snapshots: Snapshots, prepared: Features, carried: CarriedIds | None,
+    opened: OpenedCycle, ask: Asking,
+) -> IdentifiedItems:  # fmt: skip
+    rows, encoded, request = prepared.rows.output, prepared.encoded.output, cycle.request
+    if carried is None:
+        return ask(
+            fit_tokenizer, cycle.id, snapshots, rows, encoded, request.preset, request.seed,
+            opened.previous_ids,
+        ).output  # fmt: skip
+    extended = ask(extend_ids, cycle.id, rows, encoded, carried)
+    if extended.reused:
+        return extended.output
+    unknown = extended.output  # the tokenizer and its encoders stay, whatever IDs come
+    return IdentifiedItems(
+        encoders=carried.encoders, tokenizer=carried.tokenizer, ids=unknown.ids, new_ids=0, health={},
+        told="",
+    )  # fmt: skip
+
+
+def _ask_arm(
+    cycle: SettledCycle, arm: ArmName, rows: TrainingRows, ids: IdentifiedItems, ask: Asking
+) -> TrainedArm:
+    """The trained arm; of one that is to be trained, all but what the training gives."""
+    request = cycle.request
+    done = ask(train_arm, cycle.id, arm, rows, ids, request.preset, request.seed, _NO_RUN)
+    if done.reused:
+        return done.output
+    reads_ids = arm in SEMANTIC_ID_ARMS
+    return TrainedArm(name=arm, arm=cast(Any, done.output), reads_ids=reads_ids, code=done.code.digest)
+
+
+def _ask_replay(
+    cycle: SettledCycle, window: ReplayWindow, contenders: tuple[Contender, ...],
+    champion: Incumbent | None, subject: Subject, ask: Asking,
+) -> Replayed:  # fmt: skip
+    run, challenger = cycle.id, cycle.request.challenger
+    rival = CHAMPION if champion else None
+    in_turn = sorted(contenders, key=lambda contender: contender.name not in BASELINES)
+    ranked = tuple(ask(rank, run, window, contender) for contender in in_turn)
+    lists = tuple(
+        done.output if done.reused else _to_come(done, contender)
+        for done, contender in zip(ranked, in_turn, strict=True)
+    )
+    attempt = _attempt(window, contenders, challenger, rival)
+    judged = ask(judge, run, window, contenders, lists, challenger, rival, attempt)
+    rendered = ask(render, run, window, contenders, lists, judged.output, cycle.request.source, subject)
+    return Replayed(ranked=ranked, judged=judged, rendered=rendered, page=Path())
+
+
+def _to_come(done: StageResult[RankedLists], contender: Contender) -> RankedLists:
+    """Lists that are not made yet, under the name that they will have."""
+    return RankedLists(arm=contender.name, lists=cast(Any, done.output), num_lists=0)
+
+
+def _attempt(
+    window: ReplayWindow, contenders: tuple[Contender, ...], challenger: str, champion: str | None
+) -> Attempt | None:
+    """The challenger's place in the window's ledger; with a challenger that is not made, its lists are not either."""
+    try:
+        return foreseen_attempt(window, contenders, challenger, champion)
+    except Undecided:
+        return None
+
+
+def _counted(done: StageResult[CountedArms]) -> CountedArms:
+    """What is counted is known by name before it is."""
+    return done.output if done.reused else CountedArms(arms=dict.fromkeys(BASELINES, cast(Any, done.output)))
+
+
+def _window(
+    cycle: SettledCycle, snapshots: Snapshots, ids: IdentifiedItems, cold: ColdIds,
+    champion: Incumbent | None,
+) -> ReplayWindow:  # fmt: skip
+    """The window; where the tokenizer is still to come, nobody knows yet who can be told of cold items."""
+    try:
+        return window_of(cycle, snapshots, ids, cold, champion)
+    except Undecided as undecided:
+        plain = window_of(cycle, snapshots, ids, cold, None)
+        return replace(plain, cold_ids=cast(Any, Unknown(undecided.stage)))
+
+
+def _champion_by_ledger(cycle: SettledCycle) -> Incumbent | None:
+    """The champion as it lies on this machine; of one that does not, only the version is known."""
+    version = current_champion(warehouse(), load_settings().model_name)
+    if version is None:
+        return None
+    for kept in map(read_record, cycles.cycles(warehouse())):
+        if kept.told.version == version and Path(kept.bundle.path).exists():
+            return incumbent(version, kept.bundle)
+    elsewhere: Any = Unknown("open cycle")
+    return Incumbent(
+        version=version, bundle=elsewhere, arm=elsewhere, train_end=cycle.train_cutoff, tokenizer=elsewhere
+    )
+
+
+@contextmanager
+def _untouched_warehouse() -> Iterator[None]:
+    """Where no warehouse is yet, an empty one aside stands for it."""
+    settings, name = load_settings(), "RECLOOP_WAREHOUSE_URL"
+    url = settings.warehouse_url.get_secret_value()
+    if not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///")).exists():
+        yield
+        return
+    given = os.environ.get(name)
+    with tempfile.TemporaryDirectory(prefix="recloop-plan-") as aside:
+        os.environ[name] = f"sqlite:///{aside}/warehouse.db"
+        try:
+            yield
+        finally:
+            os.environ.pop(name)
+            if given is not None:
+                os.environ[name] = given

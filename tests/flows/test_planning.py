@@ -1,0 +1,145 @@
+"""A plan says what the retraining with the same options then does, and does nothing itself."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.asking import Asking, Undecided, Unknown
+from flows.cli.plan import as_dict
+from flows.planning import plan_cycle
+from flows.request import CycleRequest, cycle_request
+from tests.flows.conftest import Estate
+from tests.flows.worlds import Home
+
+
+def first_cycle(home: Home) -> dict[str, Any]:
+    """What the first cycle of a finished home was asked."""
+    as_of, cut = home.rows("SELECT as_of, train_cutoff FROM cycles ORDER BY as_of")[0]
+    moments = [datetime.fromtimestamp(micros / 1e6, UTC) for micros in (as_of, cut)]
+    return {"source": str(home.data), "as_of": moments[0], "train_cutoff": moments[1], "preset": "quick"}
+
+
+def options(asked: dict[str, Any]) -> list[str]:
+    """The same on the command line."""
+    texts = {
+        name: value.isoformat() if isinstance(value, datetime) else value for name, value in asked.items()
+    }
+    return [word for name, text in texts.items() for word in (f"--{name.replace('_', '-')}", text)]
+
+
+def planned(home: Home, asked: dict[str, Any], **settings: str) -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in (home.environ | settings).items():
+            patched.setenv(name, value)
+        return as_dict(plan_cycle(cycle_request(**asked)))
+
+
+def lots(told: dict[str, Any]) -> dict[str, str]:
+    return {stage["stage"]: stage["lot"] for stage in told["stages"]}
+
+
+@pytest.fixture(scope="module")
+def beside(estate: Estate, finished: Home, world: Path) -> tuple[Home, dict[str, str]]:
+    """A home with the warehouse of the finished one, and no version yet: what it makes disturbs nobody."""
+    home = estate.home("planned", world)
+    home.settings.home.mkdir(parents=True)
+    source = sqlite3.connect(finished.settings.home / "warehouse.db")
+    copied = sqlite3.connect(home.settings.home / "warehouse.db")
+    with copied:
+        source.backup(copied)
+    source.close()
+    copied.close()
+    return home, {"RECLOOP_FEAST_HOME": str(finished.settings.feast_home)}
+
+
+def test_of_a_finished_request_everything_is_reused_and_nothing_is_touched(finished: Home) -> None:
+    def state() -> dict[str, tuple[int, int]]:
+        files = (path for path in finished.settings.home.rglob("*") if path.is_file())
+        kept = (f for f in files if not f.name.endswith((".opening", "-shm", "-wal")))
+        return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in kept}
+
+    before, journal = state(), finished.journal()
+    told = planned(finished, first_cycle(finished))
+    assert set(lots(told).values()) == {"reused"}
+    assert lots(told).keys() == finished.outputs(0).keys()
+    assert told["cost"] == {"seconds": 0, "peak_mb": 0, "energy_joules": None, "money": None}
+    assert finished.journal() == journal
+    assert state() == before
+
+
+def test_no_server_is_asked(finished: Home) -> None:
+    """Both addresses lead nowhere."""
+    away = dict.fromkeys(("MLFLOW_TRACKING_URI", "PREFECT_API_URL"), "http://127.0.0.1:9")
+    told = planned(finished, first_cycle(finished), **away)
+    elsewhere = {stage for stage, lot in lots(told).items() if lot != "reused"}
+    assert elsewhere == {"register", "promote"}  # another registry has not been given the version
+
+
+def test_exactly_what_is_planned_runs(beside: tuple[Home, dict[str, str]], finished: Home) -> None:
+    """Another challenger on the first window: data, features, IDs and the other arms are there."""
+    home, settings = beside
+    asked = first_cycle(finished) | {"challenger": "ease"}
+    told = planned(home, asked, **settings)
+    done = home.recloop("retrain", *options(asked), **settings)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    (summary,) = home.rows("SELECT summary FROM cycles ORDER BY recorded_at DESC LIMIT 1")
+    ran = {stage["stage"]: stage["reused"] for stage in json.loads(summary[0])["told"]["stages"]}
+    assert {stage: lot == "reused" for stage, lot in lots(told).items()} == ran
+    assert {stage for stage, reused in ran.items() if not reused} == {
+        "open cycle", "train ease", "bundle", "rank ease", "judge", "draw report", "register", "promote",
+    }  # fmt: skip
+    depends = {stage["stage"]: stage["depends_on"] for stage in told["stages"] if stage["depends_on"]}
+    assert depends["bundle"] == ["train ease"]
+    assert depends["judge"] == ["rank ease", "bundle"]
+    assert set(lots(planned(home, asked, **settings)).values()) == {"reused"}
+
+
+def test_what_it_would_cost_is_of_earlier_runs_and_what_nobody_knows_is_said(
+    beside: tuple[Home, dict[str, str]], finished: Home
+) -> None:
+    home, settings = beside
+    asked = first_cycle(finished) | {"challenger": "hstu"}
+    told = planned(home, asked, RECLOOP_COST_PER_HOUR="3600", **settings)
+    assert told["never_run"] == ["train hstu", "rank hstu"]
+    costs = {stage["stage"]: stage["past"] for stage in told["stages"]}
+    to_run = [stage for stage, lot in lots(told).items() if lot != "reused" and costs[stage]]
+    assert told["cost"]["seconds"] == pytest.approx(sum(costs[stage]["seconds"] for stage in to_run))
+    assert told["cost"]["money"] == pytest.approx(told["cost"]["seconds"])
+    [(count,)] = home.rows("SELECT count(*) FROM stage_journal WHERE stage = 'judge'")
+    assert costs["judge"]["runs"] == count > 1
+    shown = home.recloop("plan", *options(asked), RECLOOP_COST_PER_HOUR="3600", **settings).stdout
+    assert "at RECLOOP_COST_PER_HOUR" in " ".join(shown.split())
+    assert "depends on train hstu" in shown
+    assert "Never run here, and not in the sum: train hstu, rank hstu." in " ".join(shown.split())
+
+
+def test_of_a_home_that_is_not_there_yet_everything_is_to_run_and_nothing_is_made(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RECLOOP_HOME", str(tmp_path / "home"))
+    told = plan_cycle(CycleRequest(source=str(world), preset="quick"))
+    assert told.champion is None
+    assert [stage.lot for stage in told.stages[:3]] == ["runs", "depends", "depends"]
+    assert "fit tokenizer" in {stage.stage for stage in told.stages}
+    assert all(stage.lot != "reused" for stage in told.stages)
+    assert not (tmp_path / "home").exists()
+
+
+def test_what_is_not_made_yet_is_handed_on_and_decides_nothing() -> None:
+    made = Unknown("train x")
+    assert made.arm.digest.upper().made_by == "train x"
+    assert (made == "other").made_by == "train x"
+    for decide in (bool, list, len, str):
+        with pytest.raises(Undecided, match="train x"):
+            decide(made)
+
+
+def test_what_is_no_stage_cannot_be_asked() -> None:
+    with pytest.raises(TypeError, match="is no stage"):
+        Asking()(lambda: None)  # type: ignore[arg-type, return-value]
