@@ -17,6 +17,7 @@ import typer
 
 from flows.cli import (
     approvals,
+    backfill,
     backup,
     demo,
     deploy,
@@ -28,6 +29,7 @@ from flows.cli import (
     ingest,
     lineage,
     monitor,
+    plan,
     promote,
     prune,
     quarantine,
@@ -46,6 +48,7 @@ from flows.cli import (
     verify,
     worker,
 )
+from flows.cli.cycle_options import taking_request
 
 app = typer.Typer(
     name="recloop",
@@ -55,13 +58,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+_OF_A_WINDOW = ("since", "as_of", "train_cutoff", "challenger")  # which the back-test says itself
 for command in (
     demo.demo,
     ingest.ingest,
     validate.validate,
-    retrain.retrain,
+    taking_request(plan.plan),
+    taking_request(retrain.retrain),
     monitor.monitor,
     replay.replay,
+    taking_request(backfill.backfill, without=_OF_A_WINDOW),
     promote.promote,
     approvals.approvals,
     rollback.rollback,

@@ -23,18 +23,44 @@ def erase(
     ] = False,
 ) -> None:
     """Erase one user from every store, and take no later row of theirs in. Killed, it is run again."""
-    from components.data import erased_users, lease
+    from components.data import erased_users
+    from flows.backtest_home import backtest_homes, inside_backtest
+    from flows.local.console import console
+    from flows.settings import load_settings
+    from flows.warehouse import warehouse
+
+    settings = load_settings()
+    if lift:
+        lifted = erased_users.lift_tombstone(warehouse(), user)
+        for name in backtest_homes(settings):
+            with inside_backtest(name):
+                erased_users.lift_tombstone(warehouse(), user)
+        console.print("later batches may bring this user in again" if lifted else "no such user was erased")
+        return
+    total = _erase_here(user, dry_run=dry_run, online=not online_erased)
+    for name in backtest_homes(settings):
+        console.print(f"back-test {name}", markup=False)
+        with inside_backtest(name):
+            total += _erase_here(user, dry_run=dry_run, online=True)
+    if dry_run:
+        console.print(f"{total:,} rows and entries would go; nothing was removed")
+        return
+    console.print(f"{total:,} rows and entries are gone, and later batches bring none in")
+    if not settings.mlflow_is_local:
+        console.print(
+            f"Reports that were logged to {settings.mlflow_tracking_uri} lie on that server and were not searched."
+        )
+
+
+def _erase_here(user: str, *, dry_run: bool, online: bool) -> int:
+    """Out of every place of this process's home; how many rows and entries that is."""
+    from components.data import lease
     from components.data.erasure import erase_user, plan_erasure
     from flows.local.console import console
     from flows.settings import load_settings
     from flows.warehouse import RETRAINING, SCORING, warehouse
 
-    settings, engine = load_settings(), warehouse()
-    if lift:
-        lifted = erased_users.lift_tombstone(engine, user)
-        console.print("later batches may bring this user in again" if lifted else "no such user was erased")
-        return
-    places = every_place(settings, user, online=not online_erased)
+    places, engine = every_place(load_settings(), user, online=online), warehouse()
     if dry_run:
         counts = plan_erasure(places)
     else:
@@ -44,15 +70,7 @@ def erase(
     for entry in counts:
         if entry.count:
             console.print(f"  {entry.count:>8,}  {entry.name}", highlight=False)
-    total = sum(entry.count for entry in counts)
-    if dry_run:
-        console.print(f"{total:,} rows and entries would go; nothing was removed")
-        return
-    console.print(f"{total:,} rows and entries are gone, and later batches bring none in")
-    if not settings.mlflow_is_local:
-        console.print(
-            f"Reports that were logged to {settings.mlflow_tracking_uri} lie on that server and were not searched."
-        )
+    return sum(entry.count for entry in counts)
 
 
 def every_place(settings: Settings, user: str, *, online: bool) -> tuple[Place, ...]:

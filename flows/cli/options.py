@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,10 +21,19 @@ def moment(text: str) -> datetime:
     return found
 
 
-def moment_option(help_: str) -> typer.models.OptionInfo:
-    """An option that takes a moment."""
-    option: typer.models.OptionInfo = typer.Option(help=help_, parser=moment, metavar="MOMENT")
+def moment_option(help_: str, *names: str) -> typer.models.OptionInfo:
+    """An option that takes a moment; `names` where it is not called as its parameter is."""
+    option: typer.models.OptionInfo = typer.Option(*names, help=help_, parser=moment, metavar="MOMENT")
     return option
+
+
+def duration(text: str) -> timedelta:
+    """A whole number of weeks, days or hours: 2w, 14d, 12h."""
+    found = re.fullmatch(r"([1-9][0-9]*)([wdh])", text.strip().lower())
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no duration; write 14d, 2w or 12h")
+    unit = {"w": "weeks", "d": "days", "h": "hours"}[found[2]]
+    return timedelta(**{unit: int(found[1])})
 
 
 def gate_asked(profile: str) -> dict[str, Any]:

@@ -174,6 +174,7 @@ def test_the_clock_starts_a_cycle_and_one_that_overlaps_is_skipped(clocked: Depl
     assert "messages to custom-webhook/by-the-clock-webhook" in told
     assert "a-token" not in told
     assert "retrain/scheduled" in told
+    assert "backfill/on-demand" in told
     before = deployment.standing()
     assert before[0]["retrain/scheduled"][1] == ["* * * * *"]
     assert "by-the-clock: retrain on drift" in before[1]

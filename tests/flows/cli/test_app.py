@@ -16,9 +16,10 @@ from flows.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
-    "demo", "ingest", "validate", "retrain", "monitor", "replay", "promote", "approvals", "rollback",
-    "reconcile", "history", "lineage", "explain", "verify", "recommend", "score", "serve", "status",
-    "verdict", "ui", "deploy", "worker", "doctor", "erase", "backup", "restore", "prune", "quarantine", "experiment",
+    "demo", "ingest", "validate", "plan", "retrain", "monitor", "replay", "backfill", "promote", "approvals",
+    "rollback", "reconcile", "history", "lineage", "explain", "verify", "recommend", "score", "serve", "status",
+    "verdict", "ui", "deploy", "worker", "doctor", "erase", "backup", "restore",
+    "prune", "quarantine", "experiment",
 )  # fmt: skip
 WRITTEN = (  # but the log, which tells of commands as they were, and the arm that is still to be written
     "README.md", "CONTRIBUTING.md", "SECURITY.md",
