@@ -279,7 +279,8 @@ def _notes(request: BackfillRequest, counts: Sequence[int], walked: Sequence[_Wa
 def _kept(request: BackfillRequest, found: Backtest) -> Backfilled:
     """Page and evidence among the reports, and both told in Prefect."""
     settings = load_settings()
-    name = f"backtest-{request.start:%Y-%m-%d}-{request.end:%Y-%m-%d}-{found.digest[:8]}"
+    # eight characters of a digest at the end would make it the page of an artifact, which goes with that (`pruning`)
+    name = f"backtest-{request.start:%Y-%m-%d}-{request.end:%Y-%m-%d}-{found.digest[:6]}"
     page, evidence = settings.reports / f"{name}.html", settings.reports / f"{name}.json"
     facts = [
         ("Source", found.source, "as retrain reads it"),

@@ -18,7 +18,7 @@ from components.evaluation.backtest import PairedWindow, pool
 from flows.backfill import BackfillRequest, backfill_request
 from flows.backtest_home import inside_backtest
 from flows.request import BadRequest, CycleRequest
-from flows.settings import load_settings
+from flows.settings import Settings, load_settings
 from tests.flows.worlds import Home
 
 START, STEP, END = datetime(2024, 2, 4, tzinfo=UTC), timedelta(days=8), datetime(2024, 2, 22, tzinfo=UTC)
@@ -50,9 +50,10 @@ def production(home: Home) -> dict[str, Any]:
 def apart(home: Home) -> Home:
     """The back-test's own home."""
     (folder,) = (home.settings.home / "backtests").iterdir()
-    settings = home.settings.model_copy(
-        update={"home": folder, "model_name": f"{home.settings.model_name}-backtest-{folder.name}"}
-    )
+    settings = Settings(
+        home=folder, model_name=f"{home.settings.model_name}-backtest-{folder.name}",
+        prefect_api_url=home.settings.prefect_api_url, mlflow_tracking_uri=home.settings.mlflow_tracking_uri,
+    )  # fmt: skip
     return Home(data=home.data, settings=settings)
 
 

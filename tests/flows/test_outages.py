@@ -234,8 +234,9 @@ def repaired_after(failures: int, begun: list[str], port: int, server: str) -> I
 
 
 def _forward(port: int, server: str, stop: threading.Event) -> None:
-    """Bytes from a port to a server and back, until stopped."""
+    """Bytes from a port to a server and back, until stopped; MLflow takes no Host but its own."""
     target = urlsplit(server)
+    host = (f"Host: {LOOPBACK}:{port}".encode(), f"Host: {target.netloc}".encode())
     with socket.create_server((LOOPBACK, port)) as listening:
         listening.settimeout(0.1)
         while not stop.is_set():
@@ -245,13 +246,13 @@ def _forward(port: int, server: str, stop: threading.Event) -> None:
                 continue
             theirs = socket.create_connection((target.hostname, target.port))
             for one, other in ((ours, theirs), (theirs, ours)):
-                threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+                threading.Thread(target=_pump, args=(one, other, *host), daemon=True).start()
 
 
-def _pump(one: socket.socket, other: socket.socket) -> None:
+def _pump(one: socket.socket, other: socket.socket, host: bytes, own_host: bytes) -> None:
     try:
         while data := one.recv(65536):
-            other.sendall(data)
+            other.sendall(data.replace(host, own_host))
     except OSError:
         return
     finally:
