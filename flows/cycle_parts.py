@@ -10,6 +10,7 @@ from prefect import runtime
 
 from components.artifact import ArtifactRef
 from components.evaluation.contenders import Contender, FittedArm, Incumbent, line_up
+from components.recommender.baselines.counting import BASELINES
 from components.registry.tracking import TrackingRun
 from components.report.subject import Subject
 from flows.features import Features
@@ -109,10 +110,11 @@ def contenders_of(
     champion: Incumbent | None,
     ids: IdentifiedItems,
 ) -> tuple[Contender, ...]:
-    """Everyone who is asked for lists on the window."""
+    """Everyone who is asked for lists on the window, in an order that reading from the journal does not change."""
     fitted = {name: FittedArm(artifact=done.arm, reads_ids=done.reads_ids) for name, done in trained.items()}
     return line_up(
-        challenger=cycle.request.challenger, bundle=bundled.bundle, trained=fitted, baselines=counted.arms,
+        challenger=cycle.request.challenger, bundle=bundled.bundle, trained=fitted,
+        baselines={name: counted.arms[name] for name in BASELINES},
         champion=champion, tokenizer=ids.tokenizer.digest, cut=cycle.train_cutoff,
     )  # fmt: skip
 
