@@ -66,7 +66,11 @@ def beside(estate: Estate, finished: Home, world: Path) -> tuple[Home, dict[str,
         source.backup(copied)
     source.close()
     copied.close()
-    return home, {"RECLOOP_FEAST_HOME": str(finished.settings.feast_home)}
+    shared = {
+        "RECLOOP_FEAST_HOME": finished.settings.feast_home,
+        "RECLOOP_GX_ROOT": finished.settings.gx_root,
+    }
+    return home, {name: str(path) for name, path in shared.items()}
 
 
 def test_of_a_finished_request_everything_is_reused_and_nothing_is_touched(finished: Home) -> None:
