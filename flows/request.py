@@ -65,7 +65,7 @@ class BatchRequest(BaseModel):
 
 ProfileName = Literal["small", "production", "sequential"]  # of the gate
 _FORM = (  # in the order in which a person asks; what is inherited would stand first
-    "source", "challenger", "profile", "preset", "tokenizer", "mode", "filter_seen", "train_cutoff", "since", "as_of",
+    "source", "challenger", "profile", "gate", "preset", "tokenizer", "mode", "filter_seen", "train_cutoff", "since", "as_of",
     "seed", "max_bad_share", "max_missing_share", "max_zero_share", "max_duplicate_share", "min_norm", "max_norm",
     "min_present", "poisoned_rows",
 )  # fmt: skip
