@@ -1,8 +1,8 @@
 """What Feast knows: users, items, their features, and who reads which.
 
-Read by `feast plan` and `feast apply` in this folder, and by components/features/store. Two variables steer
-it: RECLOOP_FEAST_HOME, the folder that holds the offline files, and RECLOOP_FEATURE_SET, the id of the
-feature set that the services stand for.
+Read by `feast plan` and `feast apply` in this folder, and by components/features/store. Three variables
+steer it: RECLOOP_FEAST_HOME, the folder that holds the offline files, RECLOOP_FEATURE_SET, the id of the feature set
+that the services stand for, and RECLOOP_FEAST_OFFLINE_URL: set, Feast joins in the tables of that database.
 """
 
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, PushSource, ValueType
 from feast.data_format import ParquetFormat
+from feast.data_source import DataSource
 from feast.types import Array, Bool, Float32, Int64, String
 
 OFFLINE = Path(os.environ["RECLOOP_FEAST_HOME"]) / "offline"
@@ -20,8 +21,17 @@ scoring_run = Entity(name="scoring_run", join_keys=["scoring_run"], value_type=V
 item = Entity(name="item", join_keys=["item_id"], value_type=ValueType.STRING)
 
 
-def parquet(view: str) -> FileSource:
-    """All files of one view: a file a cut of users, or an encoder of items."""
+def stored(view: str) -> DataSource:
+    """All rows of one view: of every cut of users, or every encoder of items."""
+    if os.environ.get("RECLOOP_FEAST_OFFLINE_URL"):
+        from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource
+
+        return PostgreSQLSource(
+            name=f"{view}_source",
+            table=f"offline_{view}",
+            timestamp_field="event_timestamp",
+            created_timestamp_column="created_timestamp",
+        )
     return FileSource(
         name=f"{view}_source",
         path=str(OFFLINE / view),
@@ -43,7 +53,7 @@ def item_content(modality: str) -> FeatureView:
             Field(name="present", dtype=Bool),
             Field(name="encoder", dtype=String),  # names the space that the vector is of
         ],
-        source=parquet(view),
+        source=stored(view),
         ttl=None,
         online=False,
     )
@@ -60,7 +70,7 @@ user_sequence = FeatureView(
         Field(name="num_events", dtype=Int64),
         Field(name="cut_us", dtype=Int64),  # the row's stamp, epoch microseconds: online stores keep seconds
     ],
-    source=parquet("user_sequence"),
+    source=stored("user_sequence"),
     ttl=None,  # Feast would not apply it to online reads; scoring checks the age itself
     online=True,
 )
@@ -75,7 +85,7 @@ user_live = FeatureView(
         Field(name="live_micros", dtype=Array(Int64)),  # epoch microseconds
         Field(name="live_event_ids", dtype=Array(String)),
     ],
-    source=PushSource(name="user_events", batch_source=parquet("user_live")),
+    source=PushSource(name="user_events", batch_source=stored("user_live")),
     ttl=None,
     online=True,
 )
@@ -91,7 +101,7 @@ user_recommendations = FeatureView(
         # JSON: model_version, bundle, feature_set, features_as_of, scored_at; one value, since each costs a row online
         Field(name="list_made_by", dtype=String),
     ],
-    source=PushSource(name="recommendation_lists", batch_source=parquet("user_recommendations")),
+    source=PushSource(name="recommendation_lists", batch_source=stored("user_recommendations")),
     ttl=None,
     online=True,
 )

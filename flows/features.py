@@ -23,7 +23,7 @@ from components.features.cache import VectorCache
 from components.features.featureset import load_feature_set, publish_feature_set
 from components.features.graph import item_graph
 from components.features.sequences import training_spine, user_sequences
-from components.features.store import offline, online, opening, retrieval
+from components.features.store import addresses, offline, online, opening, retrieval
 from components.features.trainingset import publish_training_set
 from components.features.vectors import ModalityHealth, Unreadable, encoder_dims
 from components.registry import tracking
@@ -199,7 +199,7 @@ def store_features(run: str, snapshots: Snapshots, encoded: EncodedItems) -> Sta
     key = key_of(
         store_features, "store features", run=run,
         reads={"feature_set": encoded.feature_set, "train": snapshots.train, "now": snapshots.now},
-        facts={"feast_home": str(load_settings().feast_home), "length": SEQUENCE_LENGTH},
+        facts={"feast_home": addresses.identity(load_settings().feast_home), "length": SEQUENCE_LENGTH},
     )  # fmt: skip
 
     def work() -> StoredFeatures:
@@ -233,7 +233,7 @@ def refresh_features(run: str, known: ArtifactRef) -> StageResult[StoredFeatures
     home = load_settings().feast_home
     key = key_of(
         refresh_features, "refresh features", run=run,
-        reads={"now": known}, facts={"feast_home": str(home), "length": SEQUENCE_LENGTH},
+        reads={"now": known}, facts={"feast_home": addresses.identity(home), "length": SEQUENCE_LENGTH},
     )  # fmt: skip
 
     def work() -> StoredFeatures:
@@ -256,7 +256,7 @@ def read_training_rows(
     key = key_of(
         read_training_rows, "training rows", run=run,
         reads={"feature_set": encoded.feature_set},
-        facts={"feast_home": str(load_settings().feast_home), "cut": snapshots.cut.isoformat()},
+        facts={"feast_home": addresses.identity(load_settings().feast_home), "cut": snapshots.cut.isoformat()},
     )  # fmt: skip
 
     def work() -> TrainingRows:

@@ -20,6 +20,7 @@ from components.artifact import ArtifactRef, digest_of, sha256_file
 from components.data import lease, queries, recommendations, snapshot
 from components.data.erased_users import erased_among
 from components.data.recommendations import ScoringRun
+from components.features.store import addresses
 from components.features.store.availability import available_since
 from components.features.store.lists import make_lists_ready, push_lists
 from components.features.store.live import feature_set_online, make_ready
@@ -260,7 +261,7 @@ def push_online(run: str, scored: ScoredUsers) -> StageResult[WrittenLists]:
     home = load_settings().feast_home
     key = key_of(
         push_online, "push lists", run=run,
-        reads={"lists": scored.lists}, facts={"run": scored.run, "feast_home": str(home)},
+        reads={"lists": scored.lists}, facts={"run": scored.run, "feast_home": addresses.identity(home)},
     )  # fmt: skip
 
     def work() -> WrittenLists:

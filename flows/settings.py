@@ -62,6 +62,17 @@ class Settings(MonitorSettings, NotifySettings):
         validation_alias="PREFECT_API_URL",
     )
 
+    # What the servers that recloop starts keep their state in, and Feast its own; unset: files under `home`. The first
+    # three under the engines' own names.
+    mlflow_backend_url: SecretStr | None = Field(default=None, validation_alias="MLFLOW_BACKEND_STORE_URI")
+    mlflow_artifacts_url: str | None = Field(default=None, validation_alias="MLFLOW_ARTIFACTS_DESTINATION")
+    prefect_database_url: SecretStr | None = Field(
+        default=None, validation_alias="PREFECT_SERVER_DATABASE_CONNECTION_URL"
+    )
+    feast_registry_url: SecretStr | None = None
+    feast_offline_url: SecretStr | None = None
+    feast_online_url: SecretStr | None = None
+
     model_name: str = Field(default="recloop", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     threads: int = Field(  # of torch, in one process
         default_factory=lambda: usable_cores(),
@@ -229,11 +240,30 @@ def engine_environment(settings: Settings) -> dict[str, str]:
     return _addresses(settings) | _SAFETY | _COMFORT | {"OMP_NUM_THREADS": str(settings.threads)}
 
 
+def service_environment(settings: Settings) -> dict[str, str]:
+    """Addresses of databases and stores, passwords included, that engines must find in their environment.
+
+    Apart from `engine_environment`, which may be shown: these never stand on a command line. Only what is set.
+    """
+    addresses = {
+        "MLFLOW_BACKEND_STORE_URI": settings.mlflow_backend_url,
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": settings.prefect_database_url,
+        "RECLOOP_FEAST_REGISTRY_URL": settings.feast_registry_url,
+        "RECLOOP_FEAST_OFFLINE_URL": settings.feast_offline_url,
+        "RECLOOP_FEAST_ONLINE_URL": settings.feast_online_url,
+    }
+    found = {name: url.get_secret_value() for name, url in addresses.items() if url is not None}
+    if settings.mlflow_artifacts_url is not None:
+        found["MLFLOW_ARTIFACTS_DESTINATION"] = settings.mlflow_artifacts_url
+    return found
+
+
 def apply_environment(settings: Settings, environ: MutableMapping[str, str] = os.environ) -> None:
     """Set the engines' variables in this process. Call it before the first engine is imported.
 
     Addresses, telemetry and pickle are decided here; a log level or timeout that was set outside stays.
     """
+    environ.update(service_environment(settings))
     for name, value in engine_environment(settings).items():
         if name in _COMFORT:
             environ.setdefault(name, value)

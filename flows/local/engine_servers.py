@@ -7,6 +7,7 @@ that points elsewhere (`MLFLOW_TRACKING_URI`, `PREFECT_API_URL`) is somebody els
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from flows.local.server import LocalServer
@@ -69,8 +70,8 @@ def _mlflow(settings: Settings) -> LocalServer:
         health=f"http://{LOOPBACK}:{settings.mlflow_port}/health",
         command=python(
             *("mlflow", "server", "--host", LOOPBACK, "--port", str(settings.mlflow_port), "--workers", "1"),
-            *("--backend-store-uri", f"sqlite:///{mlflow_database(settings)}"),
-            *("--artifacts-destination", str(settings.home / "mlartifacts"), "--serve-artifacts"),
+            *_mlflow_state(settings),
+            "--serve-artifacts",
             *("--allowed-hosts", ",".join(names)),
             *("--cors-allowed-origins", ",".join(f"http://{name}" for name in names)),
         ),
@@ -81,3 +82,11 @@ def _mlflow(settings: Settings) -> LocalServer:
         record=run_folder(settings) / "mlflow.json",
         log=settings.home / "logs" / "mlflow.log",
     )
+
+
+def _mlflow_state(settings: Settings) -> Iterator[str]:
+    """Flags for what lies under `home`. What is set comes by environment: it may hold a password."""
+    if settings.mlflow_backend_url is None:
+        yield from ("--backend-store-uri", f"sqlite:///{mlflow_database(settings)}")
+    if settings.mlflow_artifacts_url is None:
+        yield from ("--artifacts-destination", str(settings.home / "mlartifacts"))

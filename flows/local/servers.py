@@ -37,7 +37,7 @@ from flows.local.process import (
 from flows.local.secrets import kept_secret
 from flows.local.server import LocalServer, healthy
 from flows.local.users import in_use, sign_in, sign_out
-from flows.settings import LOOPBACK, Settings, engine_environment
+from flows.settings import LOOPBACK, Settings, engine_environment, service_environment
 
 _START_SECONDS = 180.0  # 12 s on two idle cores; a busy machine takes several times that
 _POLL_SECONDS = 0.1
@@ -115,6 +115,8 @@ def mlflow_address(settings: Settings) -> str | None:
     is_ours = record is not None and record.alive and record.port == settings.mlflow_port
     if not settings.mlflow_is_local or (is_ours and healthy(f"{address}/health")):
         return address
+    if settings.mlflow_backend_url is not None:
+        return settings.mlflow_backend_url.get_secret_value()
     return f"sqlite:///{database}" if database.exists() else None
 
 
@@ -132,18 +134,20 @@ def _ensure_running(
     for server in missing:
         _await(server, keepers[server.name])
         tell(f"{server.title} answers after {time.perf_counter() - begin:.0f} s")
-        if server.name == "mlflow":
+        if server.name == "mlflow" and settings.mlflow_backend_url is None:
             stamp_mlflow_database(settings)
     return keepers
 
 
 def _start(server: LocalServer, settings: Settings) -> subprocess.Popen[bytes]:
     """Start the keeper of one server, which starts the server."""
-    environ = os.environ | engine_environment(settings)
+    # secrets go by environment, not on the keeper's command line, which everybody can read
+    environ = os.environ | engine_environment(settings) | service_environment(settings)
     if server.name == "mlflow":
-        prepare_mlflow_database(settings, server)
+        if settings.mlflow_backend_url is None:
+            prepare_mlflow_database(settings, server)
         key = kept_secret(settings.home / "mlflow-webhook.key", new_encryption_key)
-        environ |= server_environment(key)  # not on the keeper's command line, which everybody can read
+        environ |= server_environment(key)
     keeper = spawn(
         Keeping(server=server, folder=settings.home, users=_users(settings)).command,
         environ=environ,

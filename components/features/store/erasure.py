@@ -5,18 +5,20 @@ Both are idempotent: a file is replaced whole, and what a kill left aside is rem
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.features.store.feast_unchecked import EntityKey, Value, serialize_entity_key
-from components.features.store.lists import keys_of_user, lists_tables
-from components.features.store.offline import USER_LIVE, USER_SEQUENCE, replace_file
+from components.features.store.lists import keys_of_user
+from components.features.store.offline import USER_LISTS, USER_LIVE, USER_SEQUENCE, replace_file
+from components.features.store.online_rows import OnlineRows, OnlineStoreUnknown, online_rows
 from components.features.store.opening import OpenStore
+
+_VIEWS = (USER_SEQUENCE, USER_LIVE)  # keyed by user: what the last cut holds, and what was pushed since
 
 
 class OnlineErasureUnsupported(Exception):
@@ -32,9 +34,9 @@ def count_user(store: OpenStore, user_id: str, *, online: bool = True) -> int:
     offline = sum(_rows_of(path, user_id) for path in _files(store))
     if not online:
         return offline
-    with closing(_online(store, user_id)) as connection:
-        of_user = sum(_count_online(connection, table, user_id) for table in _tables(connection))
-        return offline + of_user + len(keys_of_user(connection, user_id))
+    with _online(store, user_id) as rows:
+        of_user = sum(rows.count(view, _entity_key(user_id)) for view in _VIEWS)
+        return offline + of_user + len(keys_of_user(rows, user_id))
 
 
 def erase_user(store: OpenStore, user_id: str, *, online: bool = True) -> None:
@@ -47,16 +49,11 @@ def erase_user(store: OpenStore, user_id: str, *, online: bool = True) -> None:
             replace_file(path, table.filter(pc.not_equal(table["user_id"], user_id)))
     if not online:
         return
-    with closing(_online(store, user_id)) as connection:
-        key = _entity_key(user_id)
-        for table_name in _tables(connection):
-            connection.execute(f'DELETE FROM "{table_name}" WHERE entity_key = ?', (key,))  # noqa: S608 - the table's name is quoted, values are bound
-        lists = [(key,) for key in keys_of_user(connection, user_id)]
-        for table_name in lists_tables(connection):
-            connection.executemany(f'DELETE FROM "{table_name}" WHERE entity_key = ?', lists)  # noqa: S608 - as above
-        connection.commit()
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.execute("VACUUM")
+    with _online(store, user_id) as rows:
+        for view in _VIEWS:
+            rows.delete(view, [_entity_key(user_id)])
+        rows.delete(USER_LISTS, keys_of_user(rows, user_id))
+        rows.compact()
 
 
 def _files(store: OpenStore) -> list[Path]:
@@ -68,29 +65,17 @@ def _rows_of(path: Path, user_id: str) -> int:
     return pc.sum(pc.equal(users, user_id)).as_py() or 0
 
 
-def _online(store: OpenStore, user_id: str) -> sqlite3.Connection:
-    config = store.feast.config.online_store
-    if config.type != "sqlite":
-        raise OnlineErasureUnsupported(
-            f"the online store is of type {config.type}, and only SQLite can be erased from here. Delete the "
-            f"entity key user_id={user_id!r} of project {store.feast.project} there, then erase again with "
-            "--online-erased."
-        )
-    connection = sqlite3.connect(config.path, timeout=60)
-    connection.execute("PRAGMA secure_delete=ON")
-    return connection
-
-
-def _tables(connection: sqlite3.Connection) -> Iterator[str]:
-    """Tables of feature views that are keyed by user: what the last cut holds, and what was pushed since."""
-    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    yield from (name for (name,) in names if name.endswith((f"_{USER_SEQUENCE}", f"_{USER_LIVE}")))
-
-
-def _count_online(connection: sqlite3.Connection, table: str, user_id: str) -> int:
-    query = f'SELECT count(DISTINCT entity_key) FROM "{table}" WHERE entity_key = ?'  # noqa: S608 - the table's name is quoted, values are bound
-    count: int = connection.execute(query, (_entity_key(user_id),)).fetchone()[0]
-    return count
+@contextmanager
+def _online(store: OpenStore, user_id: str) -> Iterator[OnlineRows]:
+    with ExitStack() as inside:
+        try:
+            rows = inside.enter_context(online_rows(store))
+        except OnlineStoreUnknown as error:
+            raise OnlineErasureUnsupported(
+                f"{error}. Delete the entity key user_id={user_id!r} of project {store.feast.project} there, then "
+                "erase again with --online-erased."
+            ) from error
+        yield rows
 
 
 def _entity_key(user_id: str) -> bytes:

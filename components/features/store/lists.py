@@ -7,9 +7,7 @@ pushed in any pieces and again, nothing of it is seen before the pointer moves, 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +18,7 @@ from feast.data_source import PushMode
 from feast.infra.key_encoding_utils import deserialize_entity_key
 
 from components.features.store.offline import USER_LISTS
+from components.features.store.online_rows import OnlineRows, online_rows
 from components.features.store.opening import OpenStore, apply_definitions
 from components.features.store.retrieval import RECOMMENDER_SERVICE
 
@@ -78,45 +77,28 @@ def pushed_lists(store: OpenStore, run: str, user_ids: Sequence[str]) -> list[Pu
 
 
 def count_lists(store: OpenStore, runs: Collection[str]) -> int:
-    """Lists of these runs that are online. 0 where the store is not SQLite: what it holds cannot be listed."""
-    with closing(_sqlite(store)) as connection:
-        return sum(1 for _, run, _ in _keys(connection) if run in runs)
+    """Lists of these runs that are online. Raises OnlineStoreUnknown."""
+    with online_rows(store) as rows:
+        return sum(1 for _, run, _ in _keys(rows) if run in runs)
 
 
 def drop_lists(store: OpenStore, runs: Collection[str]) -> None:
-    """Remove the lists of these runs, whoever they are of; of a store that is not SQLite, nothing."""
-    with closing(_sqlite(store)) as connection:
-        gone = [(key,) for key, run, _ in _keys(connection) if run in runs]
-        for table in lists_tables(connection):
-            connection.executemany(f'DELETE FROM "{table}" WHERE entity_key = ?', gone)  # noqa: S608 - a name of ours, quoted
-        connection.commit()
+    """Remove the lists of these runs, whoever they are of. Raises OnlineStoreUnknown."""
+    with online_rows(store) as rows:
+        rows.delete(USER_LISTS, [key for key, run, _ in _keys(rows) if run in runs])
 
 
-def keys_of_user(connection: sqlite3.Connection, user_id: str) -> list[bytes]:
+def keys_of_user(rows: OnlineRows, user_id: str) -> list[bytes]:
     """Entity keys of a user's lists, of whichever run."""
-    return [key for key, _, user in _keys(connection) if user == user_id]
+    return [key for key, _, user in _keys(rows) if user == user_id]
 
 
-def _sqlite(store: OpenStore) -> sqlite3.Connection:
-    config = store.feast.config.online_store
-    return sqlite3.connect(config.path if config.type == "sqlite" else ":memory:", timeout=60)
-
-
-def lists_tables(connection: sqlite3.Connection) -> list[str]:
-    """Tables of the view of lists: one, or none before it was defined."""
-    names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    return [name for (name,) in names if name.endswith(f"_{USER_LISTS}")]
-
-
-def _keys(connection: sqlite3.Connection) -> Iterator[tuple[bytes, str, str]]:
+def _keys(rows: OnlineRows) -> Iterator[tuple[bytes, str, str]]:
     """(key, run, user) of every list."""
-    for table in lists_tables(connection):
-        for (key,) in connection.execute(f'SELECT DISTINCT entity_key FROM "{table}"').fetchall():  # noqa: S608 - as above
-            read = deserialize_entity_key(key, entity_key_serialization_version=3)
-            values = dict(
-                zip(read.join_keys, (value.string_val for value in read.entity_values), strict=True)
-            )
-            yield key, values["scoring_run"], values["user_id"]
+    for key in rows.keys(USER_LISTS):
+        read = deserialize_entity_key(key, entity_key_serialization_version=3)
+        values = dict(zip(read.join_keys, (value.string_val for value in read.entity_values), strict=True))
+        yield key, values["scoring_run"], values["user_id"]
 
 
 def _row_a_list(run: str, lists: pa.Table) -> pd.DataFrame:

@@ -30,6 +30,7 @@ from components.features.sequences import (
     sequence_frame,
     sequence_table,
 )
+from components.features.store import offline_tables
 from components.features.store.vector_versions import latest_elsewhere, merge_vectors
 from components.features.vectors import MODALITIES, ItemVectors
 
@@ -84,6 +85,7 @@ def lay_out(home: Path) -> None:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, schema.empty_table())
+    offline_tables.bring_up({view: (_folder(home, view), schema) for view, schema in schemas.items()})
 
 
 def latest_sequences(home: Path) -> Path | None:
@@ -172,7 +174,10 @@ def _folder(home: Path, view: str) -> Path:
 
 
 def replace_file(path: Path, table: pa.Table) -> None:
-    """Old or new, never partial: written aside under a name that Feast's pattern does not match."""
+    """Old or new, never partial: written aside under a name that Feast's pattern does not match.
+
+    Where the offline store is a database, its table holds the same rows.
+    """
     aside = path.parent / f".{uuid.uuid4().hex}"
     try:
         with aside.open("wb") as file:
@@ -180,6 +185,7 @@ def replace_file(path: Path, table: pa.Table) -> None:
             file.flush()
             os.fsync(file.fileno())
         crash_point("feature-store:written-aside")
+        offline_tables.replace_part(path.parent.name, path.name, table)  # first: a rerun writes both anew
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)

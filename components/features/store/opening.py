@@ -1,6 +1,7 @@
 """Open the feature store under a folder, and bring its registry in line with feature_repo/.
 
-Feast reads its addresses from feature_repo/feature_store.yaml, in which ${RECLOOP_FEAST_HOME} is the folder.
+Feast reads its addresses from feature_repo/feature_store.yaml, in which ${RECLOOP_FEAST_HOME} is the folder; where
+the environment names services (see `addresses`), from services.yaml beside it.
 Feast 0.67 sends no telemetry of its own.
 """
 
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.features.store import addresses
 from components.features.store.feast_unchecked import Entity, FeatureService, FeatureStore, FeatureView
 from components.features.store.offline import lay_out
 
@@ -31,13 +33,17 @@ class OpenStore:
 def open_store(home: Path, *, repository: Path = REPOSITORY, ties_runs: bool = False) -> OpenStore:
     """Open the store under `home`, made if absent; nothing can be read before `apply_definitions`.
 
+    Raises StoreAddressWrong.
+
     With `ties_runs` Feast's own integration writes the feature service of a retrieval into the MLflow run that is
     active in this thread, of the server that MLFLOW_TRACKING_URI names.
     """
     home = home.resolve()
     lay_out(home)
-    with _environment(RECLOOP_FEAST_HOME=str(home)):
-        feast = FeatureStore(repo_path=str(home), fs_yaml_file=repository / "feature_store.yaml")
+    services = addresses.variables(home) if addresses.names_services() else {}
+    file = repository / ("services.yaml" if services else "feature_store.yaml")
+    with _environment(RECLOOP_FEAST_HOME=str(home), **services):
+        feast = FeatureStore(repo_path=str(home), fs_yaml_file=file)
     feast.config.mlflow.enabled = feast.config.mlflow.enabled or ties_runs
     return OpenStore(home=home, feast=feast)
 

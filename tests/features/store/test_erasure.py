@@ -49,6 +49,6 @@ def test_nothing_of_the_user_is_left_offline_or_online(store: OpenStore):
 
 
 def test_an_online_store_of_another_kind_is_refused_by_name(store: OpenStore):
-    store.feast.config.online_store.type = "redis"
-    with pytest.raises(OnlineErasureUnsupported, match=r"type redis.*user_id='u'"):
+    store.feast.config.online_store.type = "dynamodb"
+    with pytest.raises(OnlineErasureUnsupported, match=r"type dynamodb.*user_id='u'"):
         count_user(store, "u")
