@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import jaxtyping
 import pytest
 
 from tests import shape_checks
+from tests.postgresql import Postgresql, PostgresqlMissing, running_postgresql
 
 shape_checks.install()  # before anything of components is imported
 
@@ -42,3 +44,14 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED.name}/ does not lie beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """A PostgreSQL whose databases sort text as English does; a test that needs it skips where there is none."""
+    with ExitStack() as inside:
+        try:
+            server = inside.enter_context(running_postgresql())
+        except PostgresqlMissing as missing:
+            pytest.skip(str(missing))
+        yield server

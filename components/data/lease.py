@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 
 from components.data.moments import Clock, from_micros, to_micros, utc_now
 from components.data.schema import leases
-from components.data.warehouse import reading, writing
+from components.data.warehouse import WarehouseUnreachable, reading, writing
 
 _SAME_START_SECONDS = 2.0  # a process's start is told relative to the boot, and the clock may be set
 
@@ -143,7 +143,7 @@ def _renew(lease: Lease, done: threading.Event) -> None:
             lease.ensure_held()
         except LeaseLost:
             return
-        except DBAPIError:
+        except (DBAPIError, WarehouseUnreachable):
             continue  # the database is away for a moment: the lease stands until its expiry, try again
 
 

@@ -20,7 +20,13 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from filelock import FileLock
 from sqlalchemy import URL, Column, Connection, Engine, Row, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+)
 
 _WRITER = "recloop_writer"
 _VALUES_A_QUERY = 10_000  # SQLite takes 32,766 variables
@@ -72,9 +78,9 @@ def open_warehouse(url: str) -> Engine:
 def writing(engine: Engine, what: str) -> Iterator[Connection]:
     """A transaction that excludes every other one that writes `what` (on SQLite: every other writer).
 
-    Commits at the end, rolls back on an exception.
+    Commits at the end, rolls back on an exception. Raises WarehouseUnreachable if the connection is lost in it.
     """
-    with engine.connect().execution_options(**{_WRITER: True}) as connection, connection.begin():
+    with _transaction(engine, {_WRITER: True}) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"recloop {what}"))))
         yield connection
@@ -82,10 +88,37 @@ def writing(engine: Engine, what: str) -> Iterator[Connection]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction in which all reads see one state, whatever is written meanwhile."""
+    """A transaction in which all reads see one state, whatever is written meanwhile.
+
+    Raises WarehouseUnreachable if the connection is lost in it.
+    """
     level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
-    with engine.connect().execution_options(**level) as connection, connection.begin():
+    with _transaction(engine, level) as connection:
         yield connection
+
+
+@contextmanager
+def _transaction(engine: Engine, options: dict[str, Any]) -> Iterator[Connection]:
+    """A server that goes away in the midst of it has rolled it back: say so, and how to go on."""
+    try:
+        with engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+    except DBAPIError as error:
+        if engine.dialect.name == "sqlite" or not _is_lost(error):
+            raise
+        shown = engine.url.render_as_string(hide_password=True)
+        raise WarehouseUnreachable(
+            f"{shown}: {str(error.orig).strip()}. Check that the address is right and that the database runs, or "
+            "name another RECLOOP_WAREHOUSE_URL. What was being written has been rolled back whole: run the same "
+            "command again"
+        ) from error
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return True
+    never_answered = getattr(error.orig, "sqlstate", None) is None
+    return never_answered and isinstance(error, InterfaceError | OperationalError)
 
 
 def rows_where(
