@@ -19,7 +19,10 @@ def erase(
         bool, typer.Option(help="let later batches bring this user in again; erases nothing")
     ] = False,
     online_erased: Annotated[
-        bool, typer.Option(help="the online store is not SQLite, and the user has been deleted there")
+        bool,
+        typer.Option(
+            help="the online store cannot be reached from here, and the user has been deleted there"
+        ),
     ] = False,
 ) -> None:
     """Erase one user from every store, and take no later row of theirs in. Killed, it is run again."""
@@ -46,10 +49,9 @@ def erase(
         console.print(f"{total:,} rows and entries would go; nothing was removed")
         return
     console.print(f"{total:,} rows and entries are gone, and later batches bring none in")
-    if not settings.mlflow_is_local:
-        console.print(
-            f"Reports that were logged to {settings.mlflow_tracking_uri} lie on that server and were not searched."
-        )
+    if not settings.mlflow_is_local or settings.mlflow_artifacts_url:
+        where = settings.mlflow_artifacts_url or settings.mlflow_tracking_uri
+        console.print(f"Reports that were logged to {where} lie there and were not searched.")
 
 
 def _erase_here(user: str, *, dry_run: bool, online: bool) -> int:
