@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 REGISTRY, OFFLINE, ONLINE = (f"RECLOOP_FEAST_{part}_URL" for part in ("REGISTRY", "OFFLINE", "ONLINE"))
+POOLED_POSTGRES = "components.features.store.pooled_postgres.PooledPostgresOnlineStore"
 _IDLE_SECONDS = 60
 
 
@@ -35,16 +36,16 @@ def offline_url(environ: Mapping[str, str] = os.environ) -> str | None:
     return _libpq(OFFLINE, url) if url else None
 
 
-def online_kind(environ: Mapping[str, str] = os.environ) -> str:
-    """sqlite, postgres or redis."""
-    return str(_online(Path(), environ.get(ONLINE))["type"])
-
-
 def variables(home: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What services.yaml names. Raises StoreAddressWrong."""
     registry = environ.get(REGISTRY) or f"sqlite:///{home}/registry.db"
     parts: dict[str, dict[str, Any]] = {
-        "REGISTRY": {"registry_type": "sql", "path": registry, "cache_ttl_seconds": 60},
+        "REGISTRY": {
+            "registry_type": "sql",
+            "path": registry,
+            "cache_ttl_seconds": 60,
+            "sqlalchemy_config_kwargs": {"echo": False, "pool_pre_ping": True},  # it outlives an outage
+        },
         "OFFLINE": _offline(environ.get(OFFLINE)),
         "ONLINE": _online(home, environ.get(ONLINE)),
     }
@@ -70,9 +71,8 @@ def _online(home: Path, url: str | None) -> dict[str, Any]:
         return {"type": "sqlite", "path": f"{home}/online.db"}
     if urlsplit(url).scheme in {"redis", "rediss"}:
         return {"type": "redis", "connection_string": _redis(urlsplit(url))}
-    # a pool: requests of a server run in threads, and one connection holds one transaction
-    pool = {"conn_type": "pool", "min_conn": 1, "max_conn": 10}
-    return {"type": "postgres", **_postgres(ONLINE, url), **pool}
+    # requests of a server run in threads, and one connection holds one transaction
+    return {"type": POOLED_POSTGRES, **_postgres(ONLINE, url), "min_conn": 1, "max_conn": 10}
 
 
 def _postgres(variable: str, url: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Protocol
 
+from components.features.store.addresses import POOLED_POSTGRES
 from components.features.store.opening import OpenStore
 
 
@@ -46,7 +47,7 @@ def online_rows(store: OpenStore) -> Iterator[OnlineRows]:
         with closing(sqlite3.connect(config.path, timeout=60)) as connection:
             connection.execute("PRAGMA secure_delete=ON")
             yield _SqliteRows(connection, project)
-    elif config.type == "postgres":
+    elif config.type in {"postgres", POOLED_POSTGRES}:
         from feast.infra.utils.postgres.connection_utils import _get_conn
 
         with closing(_get_conn(config)) as connection:

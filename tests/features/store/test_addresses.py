@@ -30,7 +30,7 @@ def test_an_address_of_postgresql_is_taken_apart_and_unquoted():
     for part in ("OFFLINE", "ONLINE"):
         found = parts(**{part: URL})[part.lower()]
         assert found.items() >= {
-            "type": "postgres", "host": "db", "port": 5433, "database": "feast", "user": "me",
+            "host": "db", "port": 5433, "database": "feast", "user": "me",
             "password": "p@ss/w", "sslmode": "verify-full", "sslrootcert_path": "/ca.pem",
         }.items()  # fmt: skip
     assert parts(ONLINE="postgresql://me@db/x")["online"]["sslmode"] == "prefer"
