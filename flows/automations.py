@@ -103,11 +103,7 @@ def _tell_of_event(model: str, what: str, event: str, channels: Collection[Chann
         name=f"{model}: tell of {what}",
         description=f"A message of each event {event}.",
         trigger=_concerning(model, event),
-        actions=_messages(
-            "{{ event.payload.title | default(event.event, true) }}",  # another sender may have left it out
-            "{{ event.payload.text | default('', true) }}",
-            channels,
-        ),
+        actions=_messages("{{ event.payload.title }}", "{{ event.payload.text }}", channels),
     )
 
 

@@ -104,11 +104,13 @@ class Deployment:
             return deployments, {found.name: str(found.id) for found in client.read_automations()}
 
     def tell_of_drift(self) -> None:
-        """The event that `recloop monitor` emits, by its name and resource; without the words of a message."""
+        """The event that `recloop monitor` emits, by its name, resource and words."""
         model = self.home.settings.model_name
         with self.client() as client:
             event = Event(
-                event="recloop.drift.detected", resource={"prefect.resource.id": f"recloop.model.{model}"}
+                event="recloop.drift.detected",
+                resource={"prefect.resource.id": f"recloop.model.{model}"},
+                payload={"title": f"{model}: drift", "text": "as a look would say it"},
             )
             client._client.post("/events", json=[event.model_dump(mode="json")]).raise_for_status()
 
@@ -207,7 +209,7 @@ def test_the_clock_starts_a_cycle_and_one_that_overlaps_is_skipped(clocked: Depl
     subjects = {message.subject for message in deployment.hook.messages}
     assert subjects - {"by-the-clock: retrain/on-demand crashed"} == {  # that was in the test before
         "by-the-clock: PROMOTE, version 1 is champion",
-        "recloop.drift.detected",
+        "by-the-clock: drift",
     }
 
 
