@@ -13,7 +13,7 @@ from components.artifact import ArtifactRef, digest_of, publish, verified
 from components.data import ingest as landing
 from components.data import queries
 from components.data.batch import read_checked, write_checked
-from components.data.contracts.batch_check import ContractConfig, TooMuchBad, batch_digest, check_batch
+from components.data.contracts.batch_check import TooMuchBad, batch_digest, check_batch
 from components.data.erased_users import without_erased_users
 from components.data.ingest import BatchResult
 from flows.outages import TRIED_AGAIN
@@ -65,7 +65,7 @@ def ingest(
     settles "now" first. Raises TooMuchBad.
     """
     batch = SettledBatch(request=request, as_of=as_of) if as_of else settle_batch(request)
-    paying = run or digest_of(["ingest", request.model_dump(mode="json"), batch.as_of.isoformat()])
+    paying = run or digest_of(["ingest", request.identity, batch.as_of.isoformat()])
     checked = check(paying, batch)
     return checked, land(paying, checked.output)
 
@@ -84,18 +84,19 @@ def check(run: str, batch: SettledBatch) -> StageResult[CheckedBatch]:
             "as_of": batch.as_of.isoformat(),
             "since": batch.request.since.isoformat() if batch.request.since else None,
             "max_bad_share": batch.request.max_bad_share,
+            "max_bad_item_share": batch.request.max_bad_item_share,
+            "value_ranges": batch.request.value_ranges,
         },
     )  # fmt: skip
 
     def work() -> CheckedBatch:
-        config = ContractConfig(max_bad_event_share=batch.request.max_bad_share)
         try:
             found = check_batch(
                 received,
                 as_of=batch.as_of,
                 known_items=known_items,
                 gx_root=settings.gx_root,
-                config=config,
+                config=batch.request.contract,
                 since=batch.request.since,
             )
         except TooMuchBad as breaker:

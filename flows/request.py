@@ -6,18 +6,28 @@ that a flow does, so that a schedule, a form and the command line come to the sa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from components.artifact import digest_of
 from components.data import cycles
-from components.data.batch import Batch
+from components.data.batch import Batch, Reading
+from components.data.contracts.batch_check import ContractConfig
+from components.data.contracts.ranges import read_value_ranges
 from components.data.contracts.vector_check import VectorLimits
-from components.data.sources.arrival import end_of_events, moments_at
-from components.data.sources.opening import open_source
+from components.data.sources.arrival import end_of_events, items_arrived, moments_at
+from components.data.sources.opening import Source, open_source
 from components.data.sources.poison import poisoned
 from components.data.timestamps import read_timestamps
 from components.evaluation.gate import GateProfile
@@ -40,6 +50,9 @@ FIRST_CUT = (
 )
 
 
+Request = TypeVar("Request", bound="BatchRequest")
+
+
 class BatchRequest(BaseModel):
     """What has arrived: the events of [since, as_of) of a source."""
 
@@ -54,8 +67,25 @@ class BatchRequest(BaseModel):
     as_of: AwareDatetime | None = Field(
         default=None, description="now; later events have not arrived. None: the data's own end"
     )
+    mapping: str = Field(
+        default="",
+        description="which file and column means what, such as user=visitorid,item=itemid,time=timestamp:ms",
+    )
     max_bad_share: float = Field(
-        default=0.05, ge=0, le=1, description="circuit breaker: more bad rows stop the run"
+        default_factory=lambda: load_settings().max_bad_share,
+        ge=0,
+        le=1,
+        description="circuit breaker: a larger share of bad events stops the run",
+    )
+    max_bad_item_share: float = Field(
+        default_factory=lambda: load_settings().max_bad_item_share,
+        ge=0,
+        le=1,
+        description="circuit breaker: a larger share of bad items stops the run",
+    )
+    value_ranges: str = Field(
+        default_factory=lambda: load_settings().value_ranges,
+        description="event types that need a value, and its span, such as rating=0:10; none: any value",
     )
     poisoned_rows: int = Field(
         default=0, ge=0, description="rows spoiled on purpose, to see them quarantined"
@@ -74,6 +104,34 @@ _FORM = (  # in the order in which a person asks; what is inherited would stand 
 def _as_a_form(schema: dict[str, Any]) -> None:
     """Prefect draws one field after the other, as the schema has them."""
     schema["properties"] = {name: schema["properties"][name] for name in _FORM}
+
+    @field_validator("value_ranges")
+    @classmethod
+    def _are_ranges(cls, text: str) -> str:
+        read_value_ranges(text)
+        return text
+
+    @property
+    def contract(self) -> ContractConfig:
+        """What the batch is held to."""
+        return ContractConfig(
+            max_bad_event_share=self.max_bad_share,
+            max_bad_item_share=self.max_bad_item_share,
+            value_ranges=read_value_ranges(self.value_ranges),
+        )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes it the request it is: what it says, but for later fields that it leaves at their default."""
+        said = self.model_dump(mode="json")
+        return {name: value for name, value in said.items() if _LATER.get(name) != value}
+
+    def open_source(self) -> Source:
+        """The source as it is to be read."""
+        return open_source(self.source, home=load_settings().sources, mapping=self.mapping)
+
+
+_LATER = {"mapping": "", "max_bad_item_share": 0.05, "value_ranges": "rating=0:10"}
 
 
 class CycleRequest(BatchRequest):
@@ -180,12 +238,21 @@ class SettledBatch:
         """What has arrived, spoiled on purpose where the request says so.
 
         Where the request leaves "now" open, events of the future are read too: the contracts refuse them by name.
+        Items that are available from a later moment on wait for a batch of then.
         """
-        source = open_source(self.request.source, home=load_settings().sources)
-        batch = source.read(since=self.request.since, until=self.request.as_of)
+        batch = self.request.open_source().read(since=self.request.since, until=self.request.as_of)
+        if waiting := len(batch.items) - len(here := items_arrived(batch.items, until=self.as_of)):
+            batch = replace(batch, items=here, readings=_with_waiting(batch.readings, waiting, self.as_of))
         if self.request.poisoned_rows:
             return poisoned(batch, seed=self.request.seed, count=self.request.poisoned_rows, as_of=self.as_of)
         return batch
+
+
+def _with_waiting(readings: tuple[Reading, ...], waiting: int, as_of: datetime) -> tuple[Reading, ...]:
+    if not readings:
+        return ()
+    told = f"{waiting:,} items are available from {as_of:%Y-%m-%dT%H:%M:%S}Z on or later: they wait for a later batch"
+    return (*readings[:-1], replace(readings[-1], remarks=(*readings[-1].remarks, told)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +267,7 @@ class SettledCycle:
     @property
     def id(self) -> str:
         """A cycle is what was asked for: the same request is the same cycle, continued or told again."""
-        return digest_of(self.request.model_dump(mode="json"))
+        return digest_of(self.request.identity)
 
     @property
     def batch(self) -> SettledBatch:
@@ -211,7 +278,7 @@ def settle_batch(request: BatchRequest) -> SettledBatch:
     """Fill in "now": the end of the source's own data, never later than the clock."""
     if request.as_of is not None:
         return SettledBatch(request=request, as_of=request.as_of)
-    source = open_source(request.source, home=load_settings().sources)
+    source = request.open_source()
     end = end_of_events(source.read(since=request.since, until=None).events, clock=datetime.now(UTC))
     return SettledBatch(request=request, as_of=end)
 
@@ -227,10 +294,20 @@ def settle_cycle(request: CycleRequest) -> SettledCycle:
     return SettledCycle(asked=request, request=settled, as_of=as_of, train_cutoff=cut)
 
 
+def batch_request(**fields: Any) -> BatchRequest:
+    """The request, or BadRequest in the words of its checks."""
+    return _checked(BatchRequest, fields)
+
+
 def cycle_request(**fields: Any) -> CycleRequest:
     """The request, or BadRequest in the words of its checks."""
+    return _checked(CycleRequest, fields)
+
+
+def _checked(kind: type[Request], fields: dict[str, Any]) -> Request:
+    """What is None is left to the settings."""
     try:
-        return CycleRequest(**fields)
+        return kind(**{name: value for name, value in fields.items() if value is not None})
     except ValidationError as error:
         told = [f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors()]
         raise BadRequest("; ".join(told)) from None
@@ -245,7 +322,7 @@ def _next_cut(request: CycleRequest, now: datetime) -> datetime:
             f"nothing has arrived since the last cycle, whose replay ended {ends[-1]:%Y-%m-%dT%H:%MZ}. Come back with "
             "more, or say where training ends and the replay begins: --train-cutoff 1998-01-01T00:00Z"
         )
-    source = open_source(request.source, home=load_settings().sources)
+    source = request.open_source()
     events = source.read(since=request.since, until=now).events
     if "timestamp" not in events or read_timestamps(events["timestamp"]).moments.dropna().empty:
         raise BadRequest(

@@ -91,6 +91,11 @@ class Settings(MonitorSettings, NotifySettings):
 
     score_users_at_once: int = Field(default=4096, ge=1)  # users that batch scoring holds in memory
 
+    # limits of a batch: shares of its rows that may be bad before it stops; values that events of a type may have
+    max_bad_share: float = Field(default=0.05, ge=0, le=1)
+    max_bad_item_share: float = Field(default=0.05, ge=0, le=1)
+    value_ranges: str = Field(default="rating=0:10", min_length=1)
+
     device: Literal["cpu", "cuda"] = "cpu"  # what tokenizers and recommenders are trained on
     precision: Literal["fp32", "bf16"] = "fp32"  # of their matrix products
     compile: bool = False  # torch.compile; pays on a GPU

@@ -30,6 +30,16 @@ class DataContractError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How one table of a source was understood."""
+
+    file: str
+    taken: tuple[tuple[str, str], ...]  # our field, their column
+    left: tuple[str, ...]  # their columns that nothing is taken from
+    remarks: tuple[str, ...]  # what was guessed, changed or looks odd, each with its count
+
+
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """Rows as received: values may be null, malformed, late, or repeated."""
 
@@ -37,6 +47,7 @@ class Batch:
     events: pd.DataFrame  # EVENT_COLUMNS + source_row, values as they stand in the file
     items: pd.DataFrame  # ITEM_COLUMNS + source_row
     event_key: tuple[str, ...]  # columns that, with an occurrence number, make an event's id
+    readings: tuple[Reading, ...] = ()  # of its tables; no part of the batch's identity
 
 
 @dataclass(frozen=True, kw_only=True)

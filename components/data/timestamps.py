@@ -3,7 +3,8 @@
 A moment is a datetime with a zone, ISO 8601 text with an offset (`1998-04-01T00:00:00Z`), or epoch seconds
 as number or text. Nothing is guessed: a datetime without a zone is naive, and a number outside
 [1e8, 1e11) (March 1973 to the year 5138) is unreadable, since it is a year, a date written as digits, or
-milliseconds.
+milliseconds. The same span holds for every form of a time, since events were logged by machines; what may be older,
+as a book is, says so with `dated_back`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _EPOCH = re.compile(r"[0-9]{9,11}(\.[0-9]+)?")
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.,]+)?")
 _ISO_WITH_ZONE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.,]+) ?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)")
 _OLDEST_SECONDS, _END_SECONDS = 1e8, 1e11
+_OLDEST = pd.Timestamp(_OLDEST_SECONDS, unit="s", tz="UTC")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +34,21 @@ class Timestamps:
     form: pd.Series  # moment | naive | missing | unreadable
 
 
-def read_timestamps(raw: pd.Series) -> Timestamps:
-    """Sort a column of any type into moments, naive, missing and unreadable ones. Never raises on a value."""
+def read_timestamps(raw: pd.Series, *, dated_back: bool = False) -> Timestamps:
+    """Sort a column of any type into moments, naive, missing and unreadable ones. Never raises on a value.
+
+    A time that is written out and lies before March 1973 is a moment only with `dated_back`.
+    """
+    read = _sorted(raw)
+    early = read.moments < _OLDEST
+    if dated_back or not early.any():
+        return read
+    return Timestamps(
+        moments=read.moments.where(~early), form=read.form.where(~early, UNREADABLE).astype(object)
+    )
+
+
+def _sorted(raw: pd.Series) -> Timestamps:
     if isinstance(raw.dtype, pd.DatetimeTZDtype):
         moments = raw.dt.tz_convert("UTC").dt.as_unit("us")
         form = np.where(raw.notna(), MOMENT, MISSING)

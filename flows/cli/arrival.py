@@ -4,22 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.data.sources.opening import open_source
+import pandas as pd
+
+from components.data.batch import Batch
 from flows.local.console import console
 from flows.request import BatchRequest
-from flows.settings import load_settings
 
 
 def say_what_is_left(request: BatchRequest) -> None:
     """Events from `as_of` on have not arrived yet: say how many they are."""
     if request.as_of is None:
         return
-    source = open_source(request.source, home=load_settings().sources)
+    source = request.open_source()
     if later := len(source.read(since=request.as_of, until=None).events):
         console.print(
             f"{later:,} events are not earlier than --as-of {request.as_of:%Y-%m-%dT%H:%M:%S%z}: they are left for "
             "a later batch. Pass a later --as-of to take them now."
         )
+
+
+def say_readings(batch: Batch) -> None:
+    """Of each table: the file, which columns were taken as what, which were left, and what was taken for granted."""
+    for read in batch.readings:
+        taken = ", ".join(
+            ours if ours == theirs else f"{ours} from {theirs!r}" for ours, theirs in read.taken
+        )
+        console.print(f"{read.file}: {taken}" if taken else read.file, markup=False)
+        if read.left:
+            console.print(f"  left: {', '.join(read.left)}", markup=False)
+        for remark in read.remarks:
+            console.print(f"  - {remark}", markup=False)
+
+
+def say_first_rows(events: pd.DataFrame, items: pd.DataFrame) -> None:
+    """The first events and items as they were understood, a line each."""
+    for what, frame in (("first events", events), ("first items", items)):
+        console.print(f"{what}:" if len(frame) else f"{what}: none")
+        for row in frame.head(2).drop(columns=["source_row", "event_id"], errors="ignore").to_dict("records"):
+            told = (f"{name} {_shown(value)}" for name, value in row.items() if not pd.isna(value))
+            console.print(f"  {', '.join(told)}", markup=False)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def say_reasons(reasons: Mapping[str, int]) -> None:

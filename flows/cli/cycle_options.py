@@ -13,7 +13,11 @@ import typer
 from flows.cli.options import (
     AsOf,
     Challenger,
+    Delimiter,
+    Encoding,
     FilterSeen,
+    Map,
+    MaxBadItemShare,
     MaxBadShare,
     MaxDuplicateShare,
     MaxMissingShare,
@@ -26,7 +30,10 @@ from flows.cli.options import (
     Profile,
     Since,
     Source,
+    ValueRange,
+    Zone,
     gate_asked,
+    mapping,
     moment_option,
 )
 
@@ -66,6 +73,10 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 def _request(
     source: Source = "movielens",
+    map_: Map = "",
+    zone: Zone = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
     since: Since = None,
     as_of: AsOf = None,
     train_cutoff: Annotated[
@@ -87,7 +98,9 @@ def _request(
             "tokenizer's health on new items falls",
         ),
     ] = None,
-    max_bad_share: MaxBadShare = 0.05,
+    max_bad_share: MaxBadShare = None,
+    max_bad_item_share: MaxBadItemShare = None,
+    value_range: ValueRange = None,
     max_missing_share: MaxMissingShare = 0.9,
     max_zero_share: MaxZeroShare = 0.1,
     max_duplicate_share: MaxDuplicateShare = 0.9,
@@ -99,6 +112,7 @@ def _request(
 
     return cycle_request(
         source=source,
+        mapping=mapping(map_, zone, encoding, delimiter),
         since=since,
         as_of=as_of,
         train_cutoff=train_cutoff,
@@ -109,6 +123,8 @@ def _request(
         preset=preset,
         tokenizer={None: "auto", True: "refit", False: "reuse"}[refit_tokenizer],
         max_bad_share=max_bad_share,
+        max_bad_item_share=max_bad_item_share,
+        value_ranges=value_range,
         max_missing_share=max_missing_share,
         max_zero_share=max_zero_share,
         max_duplicate_share=max_duplicate_share,

@@ -2,29 +2,60 @@
 
 from __future__ import annotations
 
-from flows.cli.options import AsOf, MaxBadShare, Since, Source
+from flows.cli.options import (
+    AsOf,
+    Delimiter,
+    Encoding,
+    Map,
+    MaxBadItemShare,
+    MaxBadShare,
+    Since,
+    Source,
+    ValueRange,
+    Zone,
+    mapping,
+)
 
 
 def ingest(
-    source: Source = "movielens", since: Since = None, as_of: AsOf = None, max_bad_share: MaxBadShare = 0.05
+    source: Source = "movielens",
+    map_: Map = "",
+    zone: Zone = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    since: Since = None,
+    as_of: AsOf = None,
+    max_bad_share: MaxBadShare = None,
+    max_bad_item_share: MaxBadItemShare = None,
+    value_range: ValueRange = None,
 ) -> None:
     """Check a batch against its contracts, quarantine bad rows, land the rest."""
-    from flows.cli.arrival import say_reasons, say_what_is_left
+    from components.data.contracts.batch_check import TooMuchBad
+    from flows.cli.arrival import say_readings, say_reasons, say_what_is_left
     from flows.local.console import console, dimmed
     from flows.local.servers import running_servers
-    from flows.request import BatchRequest, settle_batch
+    from flows.request import batch_request, settle_batch
     from flows.settings import load_settings
     from flows.warehouse import warehouse
 
     settings = load_settings()
     warehouse()  # a database that cannot be opened is told before servers are started
-    request = BatchRequest(source=source, since=since, as_of=as_of, max_bad_share=max_bad_share)
+    request = batch_request(
+        source=source, mapping=mapping(map_, zone, encoding, delimiter), since=since, as_of=as_of,
+        max_bad_share=max_bad_share, max_bad_item_share=max_bad_item_share, value_ranges=value_range,
+    )  # fmt: skip
     say_what_is_left(request)
-    settle_batch(request)  # a source that cannot be read is told before servers are started
+    say_readings(
+        settle_batch(request).read()
+    )  # a source that cannot be read is told before servers are started
     with running_servers(settings, dimmed, needed=("prefect",)):
         from flows.ingest import ingest as flow
 
-        _, landed = flow(request)
+        try:
+            _, landed = flow(request)
+        except TooMuchBad as stopped:
+            console.print(f"Data Docs: {stopped.checked.data_docs}", markup=False)
+            raise
     result = landed.output.result
     known = "this batch had landed before, nothing changed: " if result.repeated or landed.reused else ""
     console.print(

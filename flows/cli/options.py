@@ -54,6 +54,14 @@ def gate_asked(profile: str) -> dict[str, Any]:
         raise typer.BadParameter(str(error)) from error
 
 
+def mapping(map_: str, zone: str | None, encoding: str | None, delimiter: str | None) -> str:
+    """One line of all that is said of a source's files."""
+    words = {"zone": zone, "encoding": encoding, "delimiter": _DELIMITERS.get(delimiter or "", delimiter)}
+    said = (f"{word}={value}" for word, value in words.items() if value)
+    return ",".join(filter(None, (map_, *said)))
+
+
+_DELIMITERS = {",": "comma", "\t": "tab"}  # a comma parts the words of the line itself
 SHIPPED_PROFILES = ("small", "production", "sequential")
 Source = Annotated[
     str, typer.Option("--source", "-s", help="movielens, synthetic, or a folder of events and items")
@@ -63,8 +71,49 @@ AsOf = Annotated[
     datetime | None,
     moment_option("the moment that counts as now, ISO 8601 with zone; default: the data's end"),
 ]
+Map = Annotated[
+    str,
+    typer.Option(
+        "--map",
+        metavar="WORDS",
+        help="which file and column means what: user=visitorid,item=itemid,time=timestamp:ms; see `recloop init`",
+    ),
+]
+Zone = Annotated[
+    str | None, typer.Option(help="time zone of times that name none, such as UTC or Europe/Berlin")
+]
+Encoding = Annotated[
+    str | None, typer.Option(help="how text files are encoded, such as latin-1; default: UTF-8")
+]
+Delimiter = Annotated[
+    str | None, typer.Option(help="what parts the fields: comma, semicolon, tab, pipe, :: or one character")
+]
 MaxBadShare = Annotated[
-    float, typer.Option(min=0, max=1, help="circuit breaker: a larger share of bad events stops the batch")
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        show_default="0.05, RECLOOP_MAX_BAD_SHARE",
+        help="circuit breaker: a larger share of bad events stops the batch",
+    ),
+]
+MaxBadItemShare = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        show_default="0.05, RECLOOP_MAX_BAD_ITEM_SHARE",
+        help="circuit breaker: a larger share of bad items stops the batch",
+    ),
+]
+ValueRange = Annotated[
+    str | None,
+    typer.Option(
+        "--value-range",
+        metavar="TYPE=LOW:HIGH",
+        show_default="rating=0:10, RECLOOP_VALUE_RANGES",
+        help="event types that need a value, and the span it lies in, separated by commas; none: any value",
+    ),
 ]
 MaxMissingShare = Annotated[
     float, typer.Option(min=0, max=1, help="share of items that may lack a modality that others have")

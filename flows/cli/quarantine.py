@@ -86,6 +86,8 @@ def release(
     ] = None,
 ) -> None:
     """Check rows again and land those that are sound now: repaired, or as they are."""
+    from components.data.contracts.batch_check import ContractConfig
+    from components.data.contracts.ranges import read_value_ranges
     from components.data.quarantine import read_repaired
     from components.data.quarantine_release import release_quarantined
     from flows.local.console import console
@@ -94,8 +96,14 @@ def release(
 
     repaired = read_repaired(file) if file else {}
     ids = [*repaired, *_chosen(id, code, needed=file is None)]
+    settings = load_settings()
     found = release_quarantined(
-        warehouse(), ids, gx_root=load_settings().gx_root, repaired=repaired, as_of=as_of
+        warehouse(),
+        ids,
+        gx_root=settings.gx_root,
+        repaired=repaired,
+        as_of=as_of,
+        config=ContractConfig(value_ranges=read_value_ranges(settings.value_ranges)),
     )
     console.print(
         f"{len(found.released):,} released, {len(found.before):,} had been before, {len(found.still_bad):,} stay"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,6 +24,7 @@ from components.data.batch import (
     CheckedBatch,
     DataContractError,
 )
+from components.data.contracts.telling import told_of_bad
 from components.data.contracts.typed import typed_events, typed_items
 from components.data.moments import from_micros, to_micros
 
@@ -34,7 +34,7 @@ _REQUIRED_OF_EVENTS = ("user_id", "item_id", "event_type", "timestamp")  # not n
 _REQUIRED_OF_ITEMS = ("item_id", "title")
 _FIXES = {  # of a batch with too many bad rows, by their kind
     "event": "Fix the source, or pass a higher --max-bad-share: then they go to quarantine, and the rest lands.",
-    "item": "Fix these items in the source.",
+    "item": "Fix these items in the source, or pass a higher --max-bad-item-share: then they go to quarantine.",
 }
 _MAX_PAYLOAD_TEXT = 4096  # characters of one value kept in quarantine
 
@@ -88,7 +88,7 @@ def check_batch(
     checked = sort_rows(
         batch, as_of=as_of, known_items=known_items, gx_root=gx_root, config=config, since=since
     )
-    _break_circuit(batch, checked, config)
+    _break_circuit(batch, checked, known_items, config)
     return checked
 
 
@@ -223,26 +223,27 @@ def _payload_value(value: Any) -> str | int | float | bool | None:
     return text
 
 
-def _break_circuit(batch: Batch, checked: CheckedBatch, config: ContractConfig) -> None:
-    limits = {"event": config.max_bad_event_share, "item": config.max_bad_item_share}
-    received = {"event": len(batch.events), "item": len(batch.items)}
+def _break_circuit(
+    batch: Batch, checked: CheckedBatch, known_items: Collection[str], config: ContractConfig
+) -> None:
+    """Items are judged first: their events are bad because they are."""
+    limits = {"item": config.max_bad_item_share, "event": config.max_bad_event_share}
+    received = {"item": len(batch.items), "event": len(batch.events)}
     bad = checked.quarantined["kind"].value_counts()
     shares = {kind: int(bad.get(kind, 0)) / total if total else 0.0 for kind, total in received.items()}
     for kind, share in shares.items():
-        if share <= limits[kind]:
-            continue
-        rows = checked.quarantined[checked.quarantined["kind"] == kind]
-        counts = Counter(code for codes in rows["reasons"] for code in codes.split("|"))
-        reasons = ", ".join(f"{code} {count:,}" for code, count in counts.most_common(3))
-        first = rows.iloc[0]
-        raise TooMuchBad(
-            f"{batch.source}: {len(rows):,} of {received[kind]:,} {kind}s are bad ({share:.1%}, limit "
-            f"{limits[kind]:.1%}): {reasons}; first is row {first['source_row']} "
-            f"({first['reasons']}: {first['payload'][:300]}). Nothing was landed. {_FIXES[kind]}",
-            checked=checked,
-            shares=shares,
-            limits=limits,
-        )
+        if share > limits[kind]:
+            rows = checked.quarantined[checked.quarantined["kind"] == kind]
+            known = {*known_items, *checked.items["item_id"]}
+            told = told_of_bad(kind, rows, received[kind], share, limits[kind], known)
+            others = int(bad.get("event", 0)) if kind == "item" else 0
+            with_them = f" {others:,} events are bad too, most of them of these items." if others else ""
+            raise TooMuchBad(
+                f"{batch.source}: {told}{with_them} Nothing was landed. {_FIXES[kind]}",
+                checked=checked,
+                shares=shares,
+                limits=limits,
+            )
 
 
 def batch_digest(batch: Batch) -> str:

@@ -57,7 +57,7 @@ def typed_events(
 
 def typed_items(items: pd.DataFrame) -> pd.DataFrame:
     """ITEM_COLUMNS and source_row typed, and the columns asked about. One row a row received."""
-    times = read_timestamps(items["available_at"])
+    times = read_timestamps(items["available_at"], dated_back=True)
     frame = pd.DataFrame(
         {
             "source_row": items["source_row"],

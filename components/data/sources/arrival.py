@@ -25,7 +25,7 @@ def events_arrived(events: pd.DataFrame, *, since: datetime | None, until: datet
 
 
 def items_arrived(items: pd.DataFrame, *, until: datetime | None) -> pd.DataFrame:
-    """Items available before `until`, and those that do not say since when they are.
+    """Items available before `until`, and those that do not say since when they are. The others wait.
 
     A catalogue is a state, so every slice carries all of it that is known by then.
     """
@@ -62,7 +62,7 @@ def _between(
 ) -> pd.DataFrame:
     if since is None and until is None:
         return frame
-    read = read_timestamps(frame[column])
+    read = read_timestamps(frame[column], dated_back=column == "available_at")
     chosen = pd.Series(True, index=frame.index)
     if since is not None:
         chosen &= read.moments >= from_micros(to_micros(since))

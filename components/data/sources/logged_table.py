@@ -17,10 +17,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from components.data.batch import DataContractError
 from components.data.logged import OPTIONAL_COLUMNS, POLICY_COLUMNS, REQUIRED_COLUMNS, LoggedRows
 from components.data.sources import SourceUnavailable
+from components.data.sources.columns.ids import read_ids
+from components.data.sources.columns.words import without_missing_words
+from components.data.sources.files.form import FileForm
+from components.data.sources.files.reading import file_names, read_file
+from components.data.sources.naming import nearest
 
 _IDS = ("item_id", "user_id", "round_id")
 
@@ -28,8 +34,8 @@ _IDS = ("item_id", "user_id", "round_id")
 def read_logged_table(path: Path, policy: Path | None = None) -> LoggedRows:
     """The log and, if named, the target policy's table.
 
-    Raises SourceUnavailable for a missing file and DataContractError for a column that is missing or does not
-    hold numbers, naming the first row that does not.
+    Raises SourceUnavailable for a missing file and DataContractError for one that cannot be read row by row, or a
+    column that is missing, lacks an id, or does not hold numbers, naming the first row that does not.
     """
     rows = _columns(path, REQUIRED_COLUMNS, OPTIONAL_COLUMNS)
     return LoggedRows(
@@ -42,41 +48,56 @@ def read_logged_table(path: Path, policy: Path | None = None) -> LoggedRows:
 
 
 def _columns(path: Path, required: tuple[str, ...], optional: tuple[str, ...]) -> pd.DataFrame:
-    table = _read(path)
-    if missing := [name for name in required if name not in table]:
+    if not path.is_file():
+        raise SourceUnavailable(f"{path} is not there. Give a CSV or parquet file of logged feedback.")
+    names, _ = file_names(path, FileForm())
+    if missing := [name for name in required if name not in names]:
+        near = nearest(missing, names)
         raise DataContractError(
-            f"{path}: no column {missing[0]!r}; found {', '.join(map(repr, table.columns))}. "
-            f"A log needs {', '.join(required)}."
+            f"{path}: no column {', '.join(map(repr, missing))}; found {', '.join(map(repr, names))}. "
+            f"A log needs {', '.join(required)}.{f' Nearest: {near}.' if near else ''}"
         )
-    kept = table[[*required, *(name for name in optional if name in table)]]
+    wanted = [*required, *(name for name in optional if name in names)]
+    table = read_file(path, FileForm(), wanted=wanted, keys=wanted[:1]).table
+    if not table.num_rows:
+        raise DataContractError(f"{path}: has no rows. Export the log again.")
     return pd.DataFrame(
-        {name: values if name in _IDS else _numbers(path, values) for name, values in kept.items()}
+        {name: _ids(path, name, table) if name in _IDS else _numbers(path, name, table) for name in wanted}
     )
 
 
-def _numbers(path: Path, values: pd.Series) -> pd.Series:
-    """Numbers with every digit kept; an empty field is NaN and for the evaluation to refuse."""
-    numbers = pd.to_numeric(values, errors="coerce")
-    unread = numbers.isna() & values.notna()
-    if unread.any():
-        row = int(unread.to_numpy().argmax())
+def _ids(path: Path, name: str, table: pa.Table) -> pd.Series:
+    ids = read_ids(table.column(name), name=name, path=path).ids
+    if (lacking := ids.isna()).any():
+        row = int(lacking.to_numpy().argmax())
         raise DataContractError(
-            f"{path}: {int(unread.sum())} of {len(values)} values of {values.name!r} are no numbers; the first "
-            f"is row {row}: {values.iloc[row]!r}. Write them with a decimal point."
+            f"{path}: {int(lacking.sum()):,} of {len(ids):,} rows have no {name}; the first is row {row} "
+            "(counted from 0, "
+            "below the header). Remove these rows, or fill them in."
         )
-    return numbers.astype("float64")
+    return ids
 
 
-def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise SourceUnavailable(f"{path} is not there. Give a CSV or parquet file of logged feedback.")
-    try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        ids = dict.fromkeys(_IDS, str)
-        return pd.read_csv(path, dtype=ids, float_precision="round_trip", encoding="utf-8-sig")
-    except (ValueError, OSError) as error:  # what parsers, decoders and pyarrow raise are kinds of these
+def _numbers(path: Path, name: str, table: pa.Table) -> pd.Series:
+    """Numbers with every digit kept; an empty field is NaN and for the evaluation to refuse."""
+    column = table.column(name)
+    if pa.types.is_nested(column.type) or pa.types.is_temporal(column.type):
+        raise DataContractError(f"{path}: column {name!r} is of type {column.type}, and holds no numbers.")
+    if pa.types.is_string(column.type):
+        column = without_missing_words(column)[0]
+    raw = column.to_pylist()
+    values = [float("nan") if value is None else _number(value) for value in raw]
+    if None in values:
+        row = values.index(None)
         raise DataContractError(
-            f"{path}: cannot be read as {path.suffix[1:] or 'a table'} ({error}). Export it again as UTF-8 CSV "
-            "with a header line, or as parquet."
-        ) from error
+            f"{path}: {values.count(None):,} of {len(values):,} values of {name!r} are no numbers; the first "
+            f"is row {row}: {raw[row]!r}. Write them with a decimal point."
+        )
+    return pd.Series(values, dtype="float64", name=name)
+
+
+def _number(value: object) -> float | None:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None

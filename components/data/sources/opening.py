@@ -23,6 +23,7 @@ class Source:
     home: Path  # where what was fetched or made is kept
     media_root: Path | None  # None where there is no folder of files
     terms: str  # what the data's owner asks of its users; "" if nothing is known
+    mapping: str = ""  # which column means what, as `--map` says it
 
     def read(self, since: datetime | None, until: datetime | None) -> Batch:
         """The events of [since, until) and the items that are known by then; None leaves that side open.
@@ -31,10 +32,10 @@ class Source:
         """
         if self.media_root is None:
             return movielens.read_movielens(self.home, since=since, until=until)
-        return folder.read_folder(self.media_root, since=since, until=until)
+        return folder.read_folder(self.media_root, since=since, until=until, mapping=self.mapping)
 
 
-def open_source(name: str, *, home: Path) -> Source:
+def open_source(name: str, *, home: Path, mapping: str = "") -> Source:
     """Find the source `name`: "movielens", "synthetic" (made under `home` on first use), or the path of a folder.
 
     `home` is the folder under which fetched wheels and synthetic worlds lie. A folder is not looked into before it
@@ -45,7 +46,8 @@ def open_source(name: str, *, home: Path) -> Source:
     if name == SYNTHETIC:
         made = synthetic.write_synthetic(synthetic.SyntheticConfig(), home / SYNTHETIC)
         return Source(name=name, home=home, media_root=made, terms="")
-    return Source(name=name, home=home, media_root=Path(name).expanduser().resolve(), terms="")
+    root = Path(name).expanduser().resolve()
+    return Source(name=name, home=home, media_root=root, terms="", mapping=mapping)
 
 
 def item_images(items: pd.DataFrame, media_root: Path | None) -> Callable[[str], bytes | None] | None:

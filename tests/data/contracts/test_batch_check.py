@@ -197,7 +197,7 @@ def test_circuit_breaker(gx_root):
 
 def test_circuit_breaker_of_items(gx_root):
     with pytest.raises(
-        TooMuchBad, match=r"1 of 2 items are bad.*duplicate_item.*Fix these items in the source\.$"
+        TooMuchBad, match=r"1 of 2 items are bad.*duplicate_item.*--map repeats=first.*--max-bad-item-share"
     ):
         checked(batch_of([{}], [{}, {"item_id": "i1"}]), gx_root, config=ContractConfig())
 

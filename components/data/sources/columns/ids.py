@@ -1,0 +1,135 @@
+"""Ids as text, none changed into another: whole numbers lose their `.0`, and what has lost digits is refused."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.data.batch import DataContractError
+from components.data.near_ids import look_alikes
+from components.data.sources.columns.words import doubtful_words, shown, stripped, without_missing_words
+
+_EXACT_TO = {"halffloat": 2**11, "float": 2**24, "double": 2**53}  # whole numbers from here on share a float
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdColumn:
+    ids: pd.Series  # str, None where there is none
+    remarks: tuple[str, ...]  # what was changed, with counts; what looks odd
+
+
+def read_ids(column: pa.ChunkedArray, *, name: str, path: Path, missing: tuple[str, ...] = ()) -> IdColumn:
+    """The ids of a column of any type; `missing` are further words for none.
+
+    Raises DataContractError for a column whose ids are not what they were.
+    """
+    kind = column.type
+    remarks: list[str] = []
+    where = f"{path}: column {name!r}"
+    if pa.types.is_floating(kind):
+        column, remarks = _of_floats(column, where, name)
+    elif pa.types.is_decimal(kind):
+        column = _of_decimals(column)
+    elif pa.types.is_integer(kind) or pa.types.is_null(kind):
+        column = column.cast(pa.string())
+    elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        column, remarks = _of_bytes(column, where, name)
+    elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        raise DataContractError(
+            f"{where} is of type {kind}, which holds no ids. Export ids as text or integers."
+        )
+    texts, more = _clean(column.cast(pa.string()), name, missing)
+    return IdColumn(ids=texts.to_pandas().astype(object), remarks=(*remarks, *more))
+
+
+def _clean(texts: pa.ChunkedArray, name: str, missing: tuple[str, ...]) -> tuple[pa.ChunkedArray, list[str]]:
+    remarks = []
+    texts, num_stripped = stripped(texts)
+    if num_stripped:
+        remarks.append(f"{name}: blanks around {num_stripped:,} ids were removed")
+    texts, words = without_missing_words(texts, missing)
+    if words:
+        remarks.append(
+            f"{name}: {sum(words.values()):,} ids say that there is none ({shown(words)}) and count as missing"
+        )
+    if doubtful := doubtful_words(texts):
+        remarks.append(f"{name}: taken as ids, though they may mean that there is none: {shown(doubtful)}")
+    distinct = [text for text in pc.unique(texts).to_pylist() if text is not None]
+    if alike := look_alikes(distinct):
+        first = " and ".join(map(repr, alike[0][:3]))
+        remarks.append(
+            f"{name}: {sum(map(len, alike)):,} of {len(distinct):,} ids differ only in leading zeros, case, "
+            "accents or a "
+            f"trailing .0 and are kept apart, such as {first}. If they are one, export the column as text everywhere"
+        )
+    return texts, remarks
+
+
+def _of_floats(column: pa.ChunkedArray, where: str, name: str) -> tuple[pa.ChunkedArray, list[str]]:
+    numbers = column.to_numpy().astype(np.float64)
+    finite = np.isfinite(numbers)
+    limit = _EXACT_TO[str(column.type)]
+    if (np.abs(numbers[finite]) >= limit).any():
+        at = int(np.flatnonzero(finite & (np.abs(np.where(finite, numbers, 0)) >= limit))[0])
+        raise DataContractError(
+            f"{where} holds ids as {column.type} numbers, and from {limit:,} on several ids become one "
+            f"(first: row {at}, "
+            f"{numbers[at]:.0f}). Export the column as text or as integers (in pandas: Int64)."
+        )
+    if (fractions := finite & (np.where(finite, numbers, 0) % 1 != 0)).any():
+        at = int(np.flatnonzero(fractions)[0])
+        raise DataContractError(
+            f"{where} holds numbers with fractions (first: row {at}, {numbers[at]}), and these are no ids. "
+            "Check that it "
+            "is the right column, and export it as text."
+        )
+    remarks = []
+    if infinite := int(np.isinf(numbers).sum()):
+        remarks.append(f"{name}: {infinite:,} ids are infinite and count as missing")
+    whole = pa.array(np.where(finite, numbers, 0).astype(np.int64), mask=~finite)
+    return pa.chunked_array([whole.cast(pa.string())]), remarks
+
+
+def _of_decimals(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    texts = [None if v is None else f"{v:f}".rstrip("0").rstrip(".") if v % 1 == 0 and "." in f"{v:f}" else f"{v:f}"
+             for v in column.to_pylist()]  # fmt: skip
+    return pa.chunked_array([pa.array(texts, type=pa.string())])
+
+
+def _of_bytes(column: pa.ChunkedArray, where: str, name: str) -> tuple[pa.ChunkedArray, list[str]]:
+    """Text, where all bytes are; otherwise UUIDs, where all are 16 long."""
+    distinct = {value for value in pc.unique(column).to_pylist() if value is not None}
+    if texts := _as_text(distinct):
+        told = []
+    elif distinct and all(len(value) == 16 for value in distinct):
+        texts = {value: str(uuid.UUID(bytes=value)) for value in distinct}
+        told = [f"{name}: ids of 16 bytes are written as UUIDs, such as {texts[min(distinct)]}"]
+    elif distinct:
+        raise DataContractError(
+            f"{where} holds bytes that are neither text nor UUIDs (first: {min(distinct)[:16]!r}). Export the "
+            "ids as text."
+        )
+    else:
+        told = []
+    values = [None if value is None else texts[value] for value in column.to_pylist()]
+    return pa.chunked_array([pa.array(values, type=pa.string())]), told
+
+
+def _as_text(values: set[bytes]) -> dict[bytes, str]:
+    """Bytes → text, empty if some are no printable text."""
+    texts = {}
+    for value in values:
+        try:
+            text = value.decode("utf-8")
+        except UnicodeDecodeError:
+            return {}
+        if not text.isprintable():
+            return {}
+        texts[value] = text
+    return texts

@@ -1,0 +1,122 @@
+"""A table of events as it lies in a file → event columns, values as they stand there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.data.batch import EVENT_COLUMNS, DataContractError, Reading
+from components.data.sources.choices import chosen_rows
+from components.data.sources.columns.ids import read_ids
+from components.data.sources.columns.times import read_times
+from components.data.sources.columns.words import shown, stripped, without_missing_words
+from components.data.sources.files.reading import read_file
+from components.data.sources.finding import FoundTable
+from components.data.sources.mapping import SourceMap
+from components.data.sources.naming import SHORT_OF
+
+_KEYS = ("user_id", "item_id", "timestamp")
+
+
+def read_events(found: FoundTable, source: SourceMap) -> tuple[pd.DataFrame, Reading]:
+    """EVENT_COLUMNS and source_row, and what was taken. Raises DataContractError for a table without rows."""
+    frames, remarks = [], list(found.remarks)
+    for path in found.paths:
+        frame, told = _of_file(path, found, source)
+        frames.append(frame)
+        remarks += [remark for remark in told if remark not in remarks]
+    table = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    table["source_row"] = range(len(table))
+    return table, Reading(
+        file=", ".join(path.name for path in found.paths),
+        taken=tuple(found.taken.items()),
+        left=tuple(name for name in found.names if name and name not in found.taken.values()),
+        remarks=tuple(remarks),
+    )
+
+
+def _of_file(path: Path, found: FoundTable, source: SourceMap) -> tuple[pd.DataFrame, list[str]]:
+    taken, table = found.taken, found.table
+    wanted = list(dict.fromkeys(taken.values()))
+    raw = read_file(path, table.form, wanted=wanted, keys=[taken[field] for field in _KEYS if field in taken])
+    if not raw.table.num_rows:
+        raise DataContractError(
+            f"{path}: has no rows: a header and nothing below it. Export the events again."
+        )
+    remarks, columns = list(raw.remarks), raw.table
+    if table.choices is not None:
+        columns = chosen_rows(columns, taken["item_id"], table.choices)
+    frame: dict[str, Any] = {}
+    for field in ("event_id", "user_id", "item_id"):
+        if field in taken:
+            read = read_ids(
+                columns.column(taken[field]), name=taken[field], path=path, missing=source.missing
+            )
+            frame[field], remarks = read.ids, [*remarks, *read.remarks]
+    frame["timestamp"], told = read_times(
+        columns.column(taken["timestamp"]),
+        name=taken["timestamp"],
+        field=SHORT_OF["timestamp"],
+        path=path,
+        form=source.time,
+    )
+    remarks += told
+    if "value" in taken:
+        frame["value"] = _values(columns.column(taken["value"]), taken["value"], path)
+    if "event_type" in taken:
+        frame["event_type"], counted = _types(
+            columns.column(taken["event_type"]), taken["event_type"], source
+        )
+        remarks += counted
+    else:
+        frame["event_type"] = table.event_type or ("rating" if "rating" in found.names else "interaction")
+    events = pd.DataFrame(frame, columns=list(EVENT_COLUMNS))
+    if repeats := _repeats(events):
+        remarks.append(f"{repeats:,} rows repeat another one exactly; each counts as an event of its own")
+    return events, remarks
+
+
+def _values(column: pa.ChunkedArray, name: str, path: Path) -> pd.Series:
+    if pa.types.is_nested(column.type):
+        raise DataContractError(
+            f"{path}: column {name!r} is of type {column.type}, and a value is one number. Leave it out or flatten it."
+        )
+    if pa.types.is_string(column.type):
+        return without_missing_words(stripped(column)[0])[0].to_pandas().astype(object)
+    return column.to_pandas()
+
+
+def _types(column: pa.ChunkedArray, name: str, source: SourceMap) -> tuple[pd.Series, list[str]]:
+    """Types as they are told to be called; others in lower case, with _ for blanks."""
+    texts, _ = without_missing_words(stripped(column.cast(pa.string()))[0])
+    known = {
+        text: source.event_types.get(text, _plain(text)) for text in pc.unique(texts.drop_null()).to_pylist()
+    }
+    changed = {text: ours for text, ours in known.items() if text != ours}
+    told = []
+    if changed:
+        pairs = ", ".join(f"{text!r} is {ours!r}" for text, ours in list(changed.items())[:8])
+        told.append(f"{name}: event types are written as short words in lower case: {pairs}")
+    counts = {p["values"]: p["counts"] for p in pc.value_counts(texts.drop_null()).to_pylist()}
+    if 1 < len(counts) <= 20:
+        told.append(f"{name}: {shown(counts)}")
+    return texts.to_pandas().astype(object).map(known, na_action="ignore"), told
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\s/]+", "_", text.strip().lower())[:200]
+
+
+def _repeats(events: pd.DataFrame) -> int:
+    """Rows that say what an earlier one says, where no event id tells repeats apart."""
+    if events["event_id"].notna().any():
+        return 0
+    try:
+        return int(events.duplicated().sum())
+    except TypeError:  # a value that cannot be compared; the contracts will say
+        return 0
