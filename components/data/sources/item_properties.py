@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.data.moments import to_micros
 from components.data.sources.files.reading import read_file
@@ -25,8 +26,8 @@ def latest_properties(
     parts = []
     for path in found.paths:
         table = read_file(path, found.table.form, wanted=wanted, keys=[item, long.time]).table
-        rows = table.to_pandas()
-        parts.append(rows[rows[long.name].isin(long.fields) | ~rows[item].duplicated()])
+        asked = pc.is_in(table.column(long.name), value_set=pa.array(list(long.fields)))
+        parts.append(table.filter(asked).to_pandas())
     rows = pd.concat(parts, ignore_index=True)
     rows[long.time] = pd.to_numeric(rows[long.time], errors="coerce")
     if until is not None:
@@ -36,7 +37,7 @@ def latest_properties(
     columns = {item: pd.Series(ids, index=ids)}
     for name, field in long.fields.items():
         last = rows[rows[long.name] == name].drop_duplicates(item, keep="last").set_index(item)[long.value]
-        columns[found.taken.get(field, field)] = last.reindex(ids)
+        columns[field] = last.reindex(ids)
     table = pa.table(
         {
             name: pa.array(values.tolist(), type=pa.string(), from_pandas=True)

@@ -32,7 +32,8 @@ def read_items(
 ) -> tuple[pd.DataFrame, Reading]:
     """ITEM_COLUMNS and source_row, and what was taken. Raises DataContractError for a table without rows."""
     table, remarks = _raw(found, until)
-    path, taken = found.paths[0], found.taken
+    path, long = found.paths[0], found.table.long
+    taken = found.taken if long is None else {**{ours: ours for ours in long.fields.values()}, **found.taken}
     if not table.num_rows:
         raise DataContractError(
             f"{path}: {path.name} has no rows: a header and nothing below it. Export the items again; events may only "

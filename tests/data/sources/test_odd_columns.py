@@ -251,3 +251,21 @@ def test_a_folder_of_parts_keeps_what_its_folders_say(tmp_path: Path) -> None:
     pq.write_table(whole.drop_columns(["item_id"]), tmp_path / "events" / "user_id=12" / "part-1.parquet")
     with pytest.raises(DataContractError, match=r"part-1\.parquet: lacks the column 'item_id'"):
         read_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.uint32(), pa.int32(), pa.uint64(), pa.int64(), pa.float64(), pa.string()]
+)
+def test_counts_of_any_type_are_counted(tmp_path: Path, kind) -> None:
+    column = pa.array([s - SECONDS[0] for s in SECONDS]).cast(kind)
+    said = "time=timestamp:s,start=2024-01-01T00:00:00Z"
+    times = read_folder(folder_of(tmp_path, {"timestamp": column}), mapping=said).events["timestamp"]
+    assert [round(moment.timestamp()) for moment in read_timestamps(times).moments] == SECONDS
+
+
+def test_a_count_beyond_all_times_does_not_wrap_around(tmp_path: Path) -> None:
+    column = pa.array([*(s * 1000 for s in SECONDS[:-1]), 2**62])
+    times = read_folder(folder_of(tmp_path, {"timestamp": column}), mapping="time=timestamp:ms").events[
+        "timestamp"
+    ]
+    assert times.iloc[-1] == f"{2**62} (no time in ms)"

@@ -22,6 +22,7 @@ from components.data.timestamps import NAIVE, read_timestamps
 
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 DAY = "date"
+_SECONDS_HELD = 1e11  # more are no time of this epoch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,14 +139,17 @@ def _of_numbers(column: pa.ChunkedArray, form: TimeForm, *, dated_back: bool) ->
         return column.to_pandas()
     raw = column.to_pandas()
     numbers = pd.to_numeric(raw, errors="coerce")
+    whole = pd.api.types.is_integer_dtype(numbers) and numbers.dtype != "uint64"
+    numbers = numbers.astype("int64" if whole else "float64")
     per, start = PER_SECOND[form.unit], to_micros(form.start) if form.start else 0
-    if pd.api.types.is_integer_dtype(numbers):
+    inside = numbers.abs() < per * _SECONDS_HELD  # before it is multiplied, which would wrap around
+    numbers = numbers.where(inside, 0)
+    if whole:
         micros = numbers * (1_000_000 // per) if per <= 1_000_000 else numbers // (per // 1_000_000)
     else:
-        micros = (numbers / per * 1e6).round()
-    inside = (micros + start).abs() < 9e17
-    whole = (micros.where(inside, 0) + start).astype("int64")
-    moments = pd.Series(whole.to_numpy().view("datetime64[us]"), index=raw.index).dt.tz_localize("UTC")
+        micros = (numbers / per * 1e6).round().astype("int64")
+    held = (micros + start).to_numpy().astype("int64").view("datetime64[us]")
+    moments = pd.Series(held, index=raw.index).dt.tz_localize("UTC")
     good = inside & numbers.notna() & _late_enough(moments, dated_back)
     if (good | raw.isna()).all():
         return moments.where(good)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Collection, Iterator
 from itertools import islice
@@ -15,6 +16,7 @@ from components.data.sources.files.form import FileForm, RawTable
 from components.data.sources.files.opened import open_lines
 
 _LINES_FOR_NAMES = 1000
+_MAX_PRINTED = 200_000  # characters of a line that Python printed
 
 
 class _Repeated(ValueError):
@@ -63,12 +65,25 @@ def _objects(path: Path, lines: Iterator[str]) -> Iterator[dict[str, Any]]:
         try:
             row = json.loads(line, object_pairs_hook=_distinct)
         except (ValueError, RecursionError) as error:
-            raise DataContractError(_bad_line(path, number, line, error)) from error
+            row = None if isinstance(error, _Repeated) else _printed_dict(line)
+            if row is None:
+                raise DataContractError(_bad_line(path, number, line, error)) from error
         if not isinstance(row, dict):
             raise DataContractError(
                 f"{path}: line {number:,} is no JSON object ({line.strip()[:80]!r}). Write one object a line."
             )
         yield row
+
+
+def _printed_dict(line: str) -> dict[str, Any] | None:
+    """A line that Python printed (`{'user': 'u1'}`), as older public data sets have them."""
+    if not line.startswith("{") or "'" not in line or len(line) > _MAX_PRINTED:
+        return None
+    try:
+        row = ast.literal_eval(line)
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return None
+    return row if isinstance(row, dict) else None
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
