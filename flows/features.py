@@ -44,10 +44,14 @@ class EncodedItems:
     unreadable: tuple[Unreadable, ...]
     health: dict[str, ModalityHealth]
     num_items: int
+    left_out: tuple[str, ...] = ()  # modalities that cannot tell items apart
 
     @property
     def note(self) -> str:
-        return f"{self.num_items:,} items: {', '.join(self.health)}"
+        without = (
+            f"; without {', '.join(self.left_out)}, which cannot tell them apart" if self.left_out else ""
+        )
+        return f"{self.num_items:,} items: {', '.join(self.health)}{without}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +109,7 @@ def features(
     tracked: tracking.TrackingRun,
 ) -> Features:
     """Encode items, check the vectors, keep everything in Feast, read the training rows back from it."""
-    encoded = encode_items(run, source, snapshots, encoders)
+    encoded = encode_items(run, source, snapshots, encoders, limits.max_duplicate_share)
     checked = check_vectors(run, encoded.output, limits)
     stored = store_features(run, snapshots, encoded.output)
     return Features(
@@ -118,14 +122,25 @@ def features(
 
 @task(task_run_name="encode-items")
 def encode_items(
-    run: str, source: str, snapshots: Snapshots, encoders: ArtifactRef | None
+    run: str,
+    source: str,
+    snapshots: Snapshots,
+    encoders: ArtifactRef | None,
+    max_duplicate_share: float = VectorLimits.max_duplicate_share,
 ) -> StageResult[EncodedItems]:
-    """Text, image, audio and metadata vectors of the items known at the cut; graph and sequences beside them."""
+    """Text, image, audio and metadata vectors of the items known at the cut; graph and sequences beside them.
+
+    Metadata that say the same of more than `max_duplicate_share` of the items are left out, and that is said.
+    """
     settings = load_settings()
     key = key_of(
         encode_items, "encode items", run=run,
         reads={"snapshot": snapshots.train, "encoders": encoders},
-        facts={"sequence_length": SEQUENCE_LENGTH, **encoding.EncoderConfig().to_dict()},
+        facts={
+            "sequence_length": SEQUENCE_LENGTH,
+            "max_duplicate_share": max_duplicate_share,
+            **encoding.EncoderConfig().to_dict(),
+        },
     )  # fmt: skip
 
     def work() -> EncodedItems:
@@ -139,6 +154,9 @@ def encode_items(
             vectors = encoding.encode(
                 fitted, items, root=root, cache=VectorCache(settings.home / "vectors"), on_step=on_step
             )
+        held = set(vectors.vectors)
+        if not encoders:  # those of a tokenizer that stays stay as they are
+            fitted, vectors = encoding.told_apart(fitted, vectors, max_duplicate_share=max_duplicate_share)
         published = publish_feature_set(
             settings.artifacts,
             vectors=vectors,
@@ -153,6 +171,7 @@ def encode_items(
             unreadable=tuple(vectors.unreadable),
             health=dict(vectors.health),
             num_items=len(vectors),
+            left_out=tuple(held - set(vectors.vectors)),
         )
 
     encoded = run_once(key, EncodedItems, work, computes=True)
@@ -161,6 +180,11 @@ def encode_items(
         table=[{"modality": m} | asdict(health) for m, health in encoded.output.health.items()],
         description="Item vectors by modality: how many are missing, all zero, alike",
     )
+    if encoded.output.left_out:
+        warning_line(
+            "categories and attributes say the same of nearly all items, so they are left out and the other modalities "
+            "tell items apart. Give items categories of their own, or keep them with a higher --max-duplicate-share."
+        )
     if encoded.output.unreadable:
         create_table_artifact(
             key="unreadable-files", table=[asdict(fault) for fault in encoded.output.unreadable]

@@ -85,6 +85,7 @@ class BatchRequest(BaseModel):
     )
     value_ranges: str = Field(
         default_factory=lambda: load_settings().value_ranges,
+        validate_default=True,
         description="event types that need a value, and its span, such as rating=0:10; none: any value",
     )
     poisoned_rows: int = Field(
@@ -95,8 +96,8 @@ class BatchRequest(BaseModel):
 
 ProfileName = Literal["small", "production", "sequential"]  # of the gate
 _FORM = (  # in the order in which a person asks; what is inherited would stand first
-    "source", "challenger", "profile", "gate", "preset", "tokenizer", "mode", "filter_seen", "train_cutoff", "since", "as_of",
-    "seed", "max_bad_share", "max_missing_share", "max_zero_share", "max_duplicate_share", "min_norm", "max_norm",
+    "source", "mapping", "challenger", "profile", "gate", "preset", "tokenizer", "mode", "filter_seen",
+    "train_cutoff", "since", "as_of", "seed", "max_bad_share", "max_bad_item_share", "value_ranges", "max_missing_share", "max_zero_share", "max_duplicate_share", "min_norm", "max_norm",
     "min_present", "poisoned_rows",
 )  # fmt: skip
 
@@ -126,7 +127,7 @@ def _as_a_form(schema: dict[str, Any]) -> None:
         said = self.model_dump(mode="json")
         return {name: value for name, value in said.items() if _LATER.get(name) != value}
 
-    def open_source(self) -> Source:
+    def opened_source(self) -> Source:
         """The source as it is to be read."""
         return open_source(self.source, home=load_settings().sources, mapping=self.mapping)
 
@@ -240,7 +241,7 @@ class SettledBatch:
         Where the request leaves "now" open, events of the future are read too: the contracts refuse them by name.
         Items that are available from a later moment on wait for a batch of then.
         """
-        batch = self.request.open_source().read(since=self.request.since, until=self.request.as_of)
+        batch = self.request.opened_source().read(since=self.request.since, until=self.request.as_of)
         if waiting := len(batch.items) - len(here := items_arrived(batch.items, until=self.as_of)):
             batch = replace(batch, items=here, readings=_with_waiting(batch.readings, waiting, self.as_of))
         if self.request.poisoned_rows:
@@ -278,7 +279,7 @@ def settle_batch(request: BatchRequest) -> SettledBatch:
     """Fill in "now": the end of the source's own data, never later than the clock."""
     if request.as_of is not None:
         return SettledBatch(request=request, as_of=request.as_of)
-    source = request.open_source()
+    source = request.opened_source()
     end = end_of_events(source.read(since=request.since, until=None).events, clock=datetime.now(UTC))
     return SettledBatch(request=request, as_of=end)
 
@@ -322,7 +323,7 @@ def _next_cut(request: CycleRequest, now: datetime) -> datetime:
             f"nothing has arrived since the last cycle, whose replay ended {ends[-1]:%Y-%m-%dT%H:%MZ}. Come back with "
             "more, or say where training ends and the replay begins: --train-cutoff 1998-01-01T00:00Z"
         )
-    source = request.open_source()
+    source = request.opened_source()
     events = source.read(since=request.since, until=now).events
     if "timestamp" not in events or read_timestamps(events["timestamp"]).moments.dropna().empty:
         raise BadRequest(

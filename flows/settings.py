@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -269,11 +269,23 @@ def apply_environment(settings: Settings, environ: MutableMapping[str, str] = os
     Addresses, telemetry and pickle are decided here; a log level or timeout that was set outside stays.
     """
     environ.update(service_environment(settings))
-    for name, value in engine_environment(settings).items():
+    for name, value in (engine_environment(settings) | _past_proxies(environ)).items():
         if name in _COMFORT:
             environ.setdefault(name, value)
         else:
             environ[name] = value
+
+
+def _past_proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """Servers of this machine are asked directly, whatever proxy the environment names; other hosts are left to it."""
+    if not any(environ.get(name) or environ.get(name.upper()) for name in _PROXIES):
+        return {}
+    told = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    hosts = [host for host in told.split(",") if host.strip()]
+    if "*" in hosts:
+        return {}
+    direct = ",".join([*hosts, *(host for host in (LOOPBACK, "localhost", "::1") if host not in hosts)])
+    return {"no_proxy": direct, "NO_PROXY": direct}  # libraries differ in which they read
 
 
 def without_password(url: str) -> str:
@@ -312,6 +324,8 @@ def _addresses(settings: Settings) -> dict[str, str]:
 def _variable(field: str) -> str:
     return field if field.isupper() else f"RECLOOP_{field.upper()}"
 
+
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 _SAFETY = {
     "DO_NOT_TRACK": "1",

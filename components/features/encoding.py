@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from components.features.encoders.metadata import fit_metadata, metadata_from_st
 from components.features.encoders.text import WordLlamaText, fit_tfidf, tfidf_from_state
 from components.features.vectors import MODALITIES, ItemVectors, Unreadable, modality_health
 
+METADATA = "metadata"
 _WORDS, _ARRAYS = "encoders.json", "encoders.safetensors"
 
 
@@ -119,6 +120,28 @@ def encode_items(
     """Fit on the items and encode them: `fit_encoders`, then `encode`."""
     encoders = fit_encoders(items, config, root=root)
     return encode(encoders, items, root=root, cache=cache, on_step=on_step)
+
+
+def told_apart(
+    encoders: Encoders, vectors: ItemVectors, *, max_duplicate_share: float
+) -> tuple[Encoders, ItemVectors]:
+    """Both without metadata, where so many of its vectors repeat another item's and other modalities remain.
+
+    A few categories over many items are honest and say little; of other modalities the same share is a fault, which
+    the contract on vectors names.
+    """
+    health = vectors.health.get(METADATA)
+    if health is None or health.duplicate_share <= max_duplicate_share or len(vectors.vectors) < 2:
+        return encoders, vectors
+    kept = {m: encoder for m, encoder in encoders.by_modality.items() if m != METADATA}
+    without = Encoders(config=encoders.config, by_modality=kept)
+    return without, replace(
+        vectors,
+        vectors={m: vectors.vectors[m] for m in kept},
+        present={m: vectors.present[m] for m in kept},
+        encoders=without.ids,
+        health={m: vectors.health[m] for m in kept},
+    )
 
 
 def save_encoders(encoders: Encoders, folder: Path) -> None:

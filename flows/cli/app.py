@@ -27,6 +27,7 @@ from flows.cli import (
     explain,
     history,
     ingest,
+    init,
     lineage,
     monitor,
     plan,
@@ -61,6 +62,7 @@ app = typer.Typer(
 _OF_A_WINDOW = ("since", "as_of", "train_cutoff", "challenger")  # which the back-test says itself
 for command in (
     demo.demo,
+    init.init,
     ingest.ingest,
     validate.validate,
     taking_request(plan.plan),

@@ -15,7 +15,7 @@ def say_what_is_left(request: BatchRequest) -> None:
     """Events from `as_of` on have not arrived yet: say how many they are."""
     if request.as_of is None:
         return
-    source = request.open_source()
+    source = request.opened_source()
     if later := len(source.read(since=request.as_of, until=None).events):
         console.print(
             f"{later:,} events are not earlier than --as-of {request.as_of:%Y-%m-%dT%H:%M:%S%z}: they are left for "

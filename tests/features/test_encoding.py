@@ -20,6 +20,7 @@ from components.features.encoding import (
     fit_encoders,
     load_encoders,
     save_encoders,
+    told_apart,
 )
 from tests.features.rows import items
 
@@ -158,3 +159,19 @@ def test_a_repeated_item_is_refused():
 def test_a_config_that_cannot_be_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         encoding.EncoderConfig(**wrong)
+
+
+def test_metadata_that_cannot_tell_items_apart_is_left_out_and_nothing_else():
+    """Twelve items of two categories: 10 of 12 metadata vectors repeat another's; their titles tell them apart."""
+    frame = items(title=[f"thing number {n}" for n in range(12)], categories=["a", "b"] * 6)
+    encoders = fit_encoders(frame, EncoderConfig(), root=None)
+    vectors = encode(encoders, frame, root=None)
+    kept, told = told_apart(encoders, vectors, max_duplicate_share=0.8)
+    assert (kept.ids.keys(), told.modalities) == ({"text"}, ("text",))
+    assert told.health.keys() == told.present.keys() == told.encoders.keys() == {"text"}
+    assert told_apart(encoders, vectors, max_duplicate_share=0.9) == (encoders, vectors)
+    alone = EncoderConfig(modalities=("metadata",))
+    only = fit_encoders(frame, alone, root=None)
+    assert told_apart(only, encode(only, frame, root=None), max_duplicate_share=0.1)[1].modalities == (
+        "metadata",
+    )

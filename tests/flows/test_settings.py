@@ -204,3 +204,13 @@ def test_where_no_message_can_go_is_named_and_no_token_shown(
     with pytest.raises(SettingsError, match=f"{variable}: .*{wanted}") as refused:
         load_settings()
     assert "a-token" not in str(refused.value)
+
+
+def test_a_proxy_is_not_asked_for_servers_of_this_machine() -> None:
+    environ = {"http_proxy": "http://proxy:3128", "no_proxy": "intranet"}
+    apply_environment(Settings(), environ)
+    assert environ["no_proxy"] == environ["NO_PROXY"] == "intranet,127.0.0.1,localhost,::1"
+    assert environ["http_proxy"] == "http://proxy:3128"  # for whatever lies elsewhere
+    without: dict[str, str] = {}
+    apply_environment(Settings(), without)
+    assert "no_proxy" not in without

@@ -15,8 +15,7 @@ from components.data.sources.choices import chosen_rows
 from components.data.sources.columns.ids import read_ids
 from components.data.sources.columns.times import read_times
 from components.data.sources.columns.words import shown, stripped, without_missing_words
-from components.data.sources.files.reading import read_file
-from components.data.sources.finding import FoundTable
+from components.data.sources.finding import FoundTable, read_table
 from components.data.sources.mapping import SourceMap
 from components.data.sources.naming import SHORT_OF
 
@@ -43,7 +42,7 @@ def read_events(found: FoundTable, source: SourceMap) -> tuple[pd.DataFrame, Rea
 def _of_file(path: Path, found: FoundTable, source: SourceMap) -> tuple[pd.DataFrame, list[str]]:
     taken, table = found.taken, found.table
     wanted = list(dict.fromkeys(taken.values()))
-    raw = read_file(path, table.form, wanted=wanted, keys=[taken[field] for field in _KEYS if field in taken])
+    raw = read_table(path, table, wanted=wanted, keys=[taken[field] for field in _KEYS if field in taken])
     if not raw.table.num_rows:
         raise DataContractError(
             f"{path}: has no rows: a header and nothing below it. Export the events again."

@@ -8,10 +8,13 @@ from pathlib import Path
 
 from components.data.batch import DataContractError
 from components.data.sources import SourceUnavailable
-from components.data.sources.files.reading import file_names
+from components.data.sources.files.form import RawTable
+from components.data.sources.files.query import query_names, read_query
+from components.data.sources.files.reading import file_names, read_file
 from components.data.sources.mapping import TableMap
 from components.data.sources.naming import proposed, spoken
 
+MAP_FILE = "recloop.yaml"
 _SHOWN = 20
 
 
@@ -28,6 +31,8 @@ class FoundTable:
 
 def find_files(root: Path, table: TableMap, what: str) -> tuple[Path, ...]:
     """The files of a table. Raises SourceUnavailable where there is none, DataContractError where two may be meant."""
+    if table.query:
+        return (root / MAP_FILE,)
     found: list[Path] = []
     for name in table.files:
         inside = sorted(root.glob(name)) if "*" in name else [root / name] if (root / name).exists() else []
@@ -46,7 +51,11 @@ def find_files(root: Path, table: TableMap, what: str) -> tuple[Path, ...]:
 
 def find_columns(paths: tuple[Path, ...], table: TableMap) -> FoundTable:
     """Their column of each field that is there. Raises DataContractError where two mean one."""
-    names, remarks = file_names(paths[0], table.form)
+    if table.query:
+        names = query_names(paths[0], table.database, table.query)
+        remarks: tuple[str, ...] = ()
+    else:
+        names, remarks = file_names(paths[0], table.form)
     taken = {}
     for field, theirs in table.columns.items():
         present = [name for name in theirs if name in names]
@@ -59,6 +68,15 @@ def find_columns(paths: tuple[Path, ...], table: TableMap) -> FoundTable:
         if present:
             taken[field] = present[0]
     return FoundTable(table=table, paths=paths, names=tuple(names), taken=taken, remarks=remarks)
+
+
+def read_table(
+    path: Path, table: TableMap, *, wanted: Sequence[str], keys: Sequence[str] = (), texts: Sequence[str] = ()
+) -> RawTable:
+    """The wanted columns of one file of a table, or of its query; see `read_file`."""
+    if table.query:
+        return read_query(path, table.database, table.query, wanted=wanted)
+    return read_file(path, table.form, wanted=wanted, keys=keys, texts=texts)
 
 
 def refuse_lacking(root: Path, tables: Sequence[tuple[FoundTable, Sequence[str]]], *, source: str) -> None:
@@ -135,7 +153,7 @@ def _nothing(root: Path, table: TableMap, what: str) -> str:
         return told + f"Found {packed[0].name}: unpack it there, and pass the folder that comes of it."
     return told + (
         f"Found {_listed(root)}. Check the path, export your data under one of these names, or say which file it is: "
-        f"--map {what}=<file>"
+        f"--map {what}=<file>; `recloop init --source {root}` proposes it."
     )
 
 

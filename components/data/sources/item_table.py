@@ -15,8 +15,7 @@ from components.data.batch import ITEM_COLUMNS, DataContractError, Reading
 from components.data.sources.columns.ids import read_ids
 from components.data.sources.columns.texts import read_members, read_prose, read_years
 from components.data.sources.columns.times import read_times
-from components.data.sources.files.reading import read_file
-from components.data.sources.finding import FoundTable
+from components.data.sources.finding import FoundTable, read_table
 from components.data.sources.item_properties import latest_properties
 from components.data.sources.mapping import SourceMap
 from components.data.sources.naming import SHORT_OF
@@ -94,7 +93,7 @@ def _raw(found: FoundTable, until: datetime | None) -> tuple[pa.Table, list[str]
     wanted = list(dict.fromkeys([*found.taken.values(), *(f for f in found.table.flags if f in found.names)]))
     prose = [found.taken[field] for field in (*_PROSE, *_MEMBERS) if field in found.taken]
     raw = [
-        read_file(path, found.table.form, wanted=wanted, keys=[found.taken["item_id"]], texts=prose)
+        read_table(path, found.table, wanted=wanted, keys=[found.taken["item_id"]], texts=prose)
         for path in found.paths
     ]
     tables = pa.concat_tables([one.table for one in raw], promote_options="default")

@@ -11,6 +11,8 @@ items:
   columns: {item: itemid, title: name}
   separator: ";"
 missing: [NA]
+
+In place of `file`, `query: SELECT …` with `database: SHOP_URL` reads a table of a database.
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ from components.data.batch import DataContractError
 from components.data.sources.map_text import WORDS
 from components.data.sources.naming import SHORT
 
-MAP_FILE = "recloop.yaml"
 _OF_TABLE = tuple(
     word for word in WORDS if word not in SHORT and word not in ("events", "items", "layout", "missing")
 )

@@ -30,7 +30,7 @@ _OF_ITEMS = (
     "item", "title", "description", "categories", "attributes", "year", "available", "image", "audio",
 )  # fmt: skip
 _OF_FORM = ("encoding", "delimiter", "header", "quotes")
-_OF_TABLE = ("file", *_OF_FORM, "separator", "repeats", "event_type")
+_OF_TABLE = ("file", *_OF_FORM, "separator", "repeats", "event_type", "query", "database")
 _OF_TIME = ("zone", "unit", "start")
 _OF_SOURCE = ("missing", "layout")
 WORDS = tuple(dict.fromkeys((*_TABLES, *SHORT, *_OF_TABLE, *_OF_TIME, *_OF_SOURCE)))
@@ -41,18 +41,21 @@ Told = Mapping[str, str]  # "events.user" → "visitorid"
 
 def read_map_text(text: str) -> dict[str, str]:
     """The words and what they say, each of one table. Raises DataContractError naming the part that cannot be read."""
+    said: dict[str, str] = {}
     told: dict[str, str] = {}
+    of_one: dict[str, str] = {}  # a word said of one table alone beats one that is said of both
     for part in filter(None, (part.strip() for part in text.split(","))):
         word, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or not value:
             raise DataContractError(
                 f"--map: {part!r} says nothing. Write word=value, such as user=visitorid,item=itemid,time=timestamp:ms"
             )
-        for key in _keys(word, f"--map: {part!r}"):
-            if key in told:
-                raise DataContractError(f"--map: {word!r} is said twice. Say it once.")
-            told[key] = value
-    return _with_units(told)
+        if word in said:
+            raise DataContractError(f"--map: {word!r} is said twice. Say it once.")
+        said[word] = value
+        keys = dict.fromkeys(_keys(word, f"--map: {part!r}"), value)
+        (of_one if "." in word else told).update(keys)
+    return _with_units(told | of_one)
 
 
 def with_told(
@@ -64,7 +67,7 @@ def with_told(
     if told.get("items.file") == "none":
         items = None
     elif items is None and any(
-        key.startswith("items.") and key.partition(".")[2] in (*_OF_ITEMS, "file")
+        key.startswith("items.") and key.partition(".")[2] in (*_OF_ITEMS, "file", "query")
         for key in told
         if key != "items.item"
     ):
@@ -94,8 +97,13 @@ def _keys(word: str, where: str) -> Iterable[str]:
         return (word,)
     if word in _TABLES:
         return (f"{word}.file",)
-    of_events = word in (*_OF_EVENTS, *_OF_TABLE, *_OF_TIME) and word not in ("separator", "repeats", "file")
-    of_items = word in (*_OF_ITEMS, *_OF_FORM, "separator", "repeats", "zone")
+    of_events = word in (*_OF_EVENTS, *_OF_TABLE, *_OF_TIME) and word not in (
+        "separator",
+        "repeats",
+        "file",
+        "query",
+    )
+    of_items = word in (*_OF_ITEMS, *_OF_FORM, "separator", "repeats", "zone", "database")
     if not (of_events or of_items):
         near = difflib.get_close_matches(word, WORDS, n=1)
         raise DataContractError(
@@ -134,6 +142,8 @@ def _table(base: TableMap, told: Told, table: str, fields: tuple[str, ...], told
         separator=_DELIMITERS.get(
             said.get("separator", base.separator), said.get("separator", base.separator)
         ),
+        query=said.get("query", base.query),
+        database=said.get("database", base.database),
         distinct=_repeats(said["repeats"], told_by) if "repeats" in said else base.distinct,
     )
 

@@ -68,6 +68,8 @@ class TableMap:
     long: LongTable | None = None
     distinct: bool = False  # of several rows of one item the first counts
     all_files: bool = False  # every file that fits is a part of the table
+    query: str = ""  # SQL, in place of files
+    database: str = ""  # that answers it: a SQLAlchemy URL, or the environment variable that holds it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from components.data.batch import DataContractError
 from components.data.sources import SourceUnavailable
-from components.data.sources.finding import find_columns, find_files
+from components.data.sources.finding import MAP_FILE, find_columns, find_files
 from components.data.sources.layouts import LAYOUTS
-from components.data.sources.map_file import MAP_FILE, read_map_file
+from components.data.sources.map_file import read_map_file
 from components.data.sources.map_text import read_map_text, with_told
 from components.data.sources.mapping import (
     OWN_NAMES,
@@ -25,7 +25,7 @@ def source_map(root: Path, mapping: str) -> SourceMap:
     said = read_map_text(mapping)
     kept, types = read_map_file(root / MAP_FILE) if (root / MAP_FILE).is_file() else ({}, {})
     name = said.pop("layout", None) or kept.pop("layout", None)
-    found = _named(name) if name else _recognised(root) if not kept else OWN_NAMES
+    found = _named(name) if name else OWN_NAMES if kept else recognised(root) or OWN_NAMES
     if kept:
         found = with_told(found, kept, told_by=MAP_FILE, types=types)
     if said:
@@ -41,11 +41,11 @@ def _named(name: str) -> SourceMap:
     return LAYOUTS[name]
 
 
-def _recognised(root: Path) -> SourceMap:
-    """The layout that fits; our own names where they fit, and where nothing does, so as to say what they lack."""
-    if not root.is_dir() or _fits(root, OWN_NAMES):
-        return OWN_NAMES
-    return next((layout for layout in LAYOUTS.values() if _fits(root, layout)), OWN_NAMES)
+def recognised(root: Path) -> SourceMap | None:
+    """Our own names, or else a layout, whose files and columns are there; None where nothing fits."""
+    if not root.is_dir():
+        return None
+    return next((layout for layout in (OWN_NAMES, *LAYOUTS.values()) if _fits(root, layout)), None)
 
 
 def _fits(root: Path, layout: SourceMap) -> bool:

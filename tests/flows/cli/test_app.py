@@ -16,7 +16,7 @@ from flows.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
-    "demo", "ingest", "validate", "plan", "retrain", "monitor", "replay", "backfill", "promote", "approvals",
+    "demo", "init", "ingest", "validate", "plan", "retrain", "monitor", "replay", "backfill", "promote", "approvals",
     "rollback", "reconcile", "history", "lineage", "explain", "verify", "recommend", "score", "serve", "status",
     "verdict", "ui", "deploy", "worker", "doctor", "erase", "backup", "restore",
     "prune", "quarantine", "experiment",

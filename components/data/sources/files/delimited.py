@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -94,6 +95,16 @@ def read_delimited(
             path, last, table.column(names[-1]), names[-1], is_text=names[-1] in texts, line=watched.number
         )
     return RawTable(path=path, table=table, remarks=remarks)
+
+
+def sample_delimited(path: Path, form: FileForm, *, num_rows: int) -> tuple[list[str], list[list[str]]]:
+    """The columns' names and the first rows."""
+    with _records(path, form) as (names, records, watched, _):
+        rows = []
+        for record in islice(records, num_rows):
+            rows.append(record)
+            watched.span.clear()
+        return names, rows
 
 
 @contextmanager

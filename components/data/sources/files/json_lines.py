@@ -44,6 +44,12 @@ def read_json_lines(path: Path, form: FileForm, *, wanted: Collection[str]) -> R
     return RawTable(path=path, table=pa.table({name: as_array(column) for name, column in values.items()}))
 
 
+def sample_json_lines(path: Path, form: FileForm, *, num_rows: int) -> list[dict[str, Any]]:
+    """The first objects."""
+    with open_lines(path, form.text_encoding) as lines:
+        return list(islice(_objects(path, lines), num_rows))
+
+
 def as_array(values: list[Any]) -> pa.Array:
     """Python values as one column; values of several types become text."""
     try:

@@ -45,6 +45,14 @@ def read_parquet(path: Path, *, wanted: Collection[str]) -> RawTable:
     return RawTable(path=path, table=table)
 
 
+def sample_parquet(path: Path, *, num_rows: int) -> pa.Table:
+    """The first rows of the first part."""
+    opened = _opened(parts_of(path)[0])
+    batch = next(opened.iter_batches(batch_size=num_rows), None)
+    table = opened.schema_arrow.empty_table() if batch is None else pa.Table.from_batches([batch])
+    return pa.table({name: _decoded(table.column(name)) for name in table.column_names})
+
+
 def _part(root: Path, part: Path, wanted: Collection[str]) -> pa.Table:
     opened, told = _opened(part), _folder_values(root, part)
     held = [name for name in wanted if name in opened.schema_arrow.names]
