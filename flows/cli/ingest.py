@@ -54,7 +54,7 @@ def ingest(
         try:
             _, landed = flow(request)
         except TooMuchBad as stopped:
-            console.print(f"Data Docs: {stopped.checked.data_docs}", markup=False)
+            console.print(f"Data Docs: {stopped.checked.data_docs}", markup=False, soft_wrap=True)
             raise
     result = landed.output.result
     known = "this batch had landed before, nothing changed: " if result.repeated or landed.reused else ""

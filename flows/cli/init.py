@@ -51,7 +51,7 @@ def init(
         for question in still:
             console.print(f"  - {question.text}", markup=False)
         console.print("Answer them there, then:")
-    console.print(f"Next: {next_}", markup=False)
+    console.print(f"Next: {next_}", markup=False, soft_wrap=True)
 
 
 def _say_table(name: str, table: ProposedTable) -> None:

@@ -61,7 +61,7 @@ def validate(
             config=request.contract,
         )
     except TooMuchBad as stopped:
-        console.print(f"Data Docs: {stopped.checked.data_docs}", markup=False)
+        console.print(f"Data Docs: {stopped.checked.data_docs}", markup=False, soft_wrap=True)
         raise
     console.print(
         f"{len(received.events):,} events and {len(received.items):,} items received, as of "
@@ -72,6 +72,8 @@ def validate(
     if unknown := told_of_unknown(checked.quarantined, {*known, *checked.items["item_id"]}):
         console.print(unknown, markup=False)
     say_first_rows(checked.events, checked.items)
-    console.print(f"Data Docs: {checked.data_docs}", markup=False)
+    console.print(f"Data Docs: {checked.data_docs}", markup=False, soft_wrap=True)
     with_map = f" --map {shlex.quote(said)}" if said else ""
-    console.print(f"Next: recloop ingest --source {shlex.quote(source)}{with_map}", markup=False)
+    console.print(
+        f"Next: recloop ingest --source {shlex.quote(source)}{with_map}", markup=False, soft_wrap=True
+    )

@@ -187,7 +187,7 @@ def refused(ended: Ended, kind: str, *names: str) -> None:
         (
             lambda folder: rewrite(folder, lambda table: table.head(0)),
             "DataContractError",
-            ("shop", "0 events, at least 1 expected", "Check the path and the time span"),
+            ("events.csv", "has no rows", "Export the events again"),
         ),
         (
             lambda folder: (folder / "events.csv").write_bytes(b""),
