@@ -64,10 +64,14 @@ def read_mapped(
     tables = find_tables(path, told)
     events, events_read = read_events(tables[0], told)
     items, items_read = _items(path, tables, told, events, until)
+    arrived = items_arrived(items, until=until)
+    if waiting := len(items) - len(arrived):
+        from_then = f"{waiting:,} items are available from {until:%Y-%m-%dT%H:%M:%S}Z on or later"
+        items_read = _with(items_read, [f"{from_then}: they wait for a later batch"])
     return Batch(
         source=source or path.resolve().name,
         events=events_arrived(events, since=since, until=until),
-        items=items_arrived(items, until=until),
+        items=arrived,
         event_key=EVENT_KEY,
         readings=(_with(events_read, list(told.remarks)), items_read),
     )

@@ -91,7 +91,7 @@ def _raw(found: FoundTable, until: datetime | None) -> tuple[pa.Table, list[str]
     if found.table.long is not None:
         return latest_properties(found, found.table.long, until)
     wanted = list(dict.fromkeys([*found.taken.values(), *(f for f in found.table.flags if f in found.names)]))
-    prose = [found.taken[field] for field in (*_PROSE, *_MEMBERS) if field in found.taken]
+    prose = [found.taken[field] for field in _PROSE if field in found.taken]
     raw = [
         read_table(path, found.table, wanted=wanted, keys=[found.taken["item_id"]], texts=prose)
         for path in found.paths

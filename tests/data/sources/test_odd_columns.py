@@ -71,6 +71,7 @@ def test_ids_are_what_they_were(tmp_path: Path, column, found) -> None:
     [
         (pa.array([None, *(7.6561198e16 + 16 * n for n in range(NUM - 1))]), "from 9,007,199,254,740,992 on"),
         (pa.array(np.arange(NUM, dtype=np.float32) + 2**24), "float numbers, and from 16,777,216 on"),
+        (pa.array([f"7.65612E+{n}" for n in range(NUM)]), "scientific notation, such as 7.65612E"),
         (pa.array([1.5] * NUM), "numbers with fractions"),
         (pa.array([bytes([200 + n, 1, 2]) for n in range(NUM)]), "neither text nor UUIDs"),
         (pa.array([[1]] * NUM), "type list<.*holds no ids"),
@@ -78,7 +79,7 @@ def test_ids_are_what_they_were(tmp_path: Path, column, found) -> None:
         (pa.array([True] * NUM), "holds no ids"),
         (pa.array([datetime(2024, 1, 1)] * NUM), "holds no ids"),
     ],
-    ids=["huge floats", "float32", "fractions", "bytes", "lists", "structs", "truths", "times"],
+    ids=["huge floats", "float32", "scientific", "fractions", "bytes", "lists", "structs", "truths", "times"],
 )  # fmt: skip
 def test_ids_that_have_lost_something_are_refused_by_column(tmp_path: Path, column, says: str) -> None:
     with pytest.raises(DataContractError, match=rf"events\.parquet: column 'user_id'.*{says}"):

@@ -55,6 +55,10 @@ REFUSED = {
         EVENTS.replace(ROWS[2], '102,12,1704069154,"3\n').replace(ROWS[3], '103,10,1704070131,4"\n'),
         "quote opens in line 4 .* line 5, inside it, looks like a row",
     ),
+    "quotes that swallow a row of another look": (
+        EVENTS.replace(ROWS[2], '102,12,1704069154,"3\n').replace(ROWS[3], 'some body,10,1704070131,4"\n'),
+        "quote opens in line 4",
+    ),
     "text after a closing quote": (EVENTS.replace(ROWS[2], '"102"x,12,1704069154,3\n'), "quoted field of line 4"),
     "no header": ("".join(ROWS), "no header line"),
     "a header alone": (HEADER, "events.csv: has no rows"),

@@ -44,6 +44,8 @@ def read_ids(column: pa.ChunkedArray, *, name: str, path: Path, missing: tuple[s
         raise DataContractError(
             f"{where} is of type {kind}, which holds no ids. Export ids as text or integers."
         )
+    else:
+        _refuse_scientific(column.cast(pa.string()), where)
     texts, more = _clean(column.cast(pa.string()), name, missing)
     return IdColumn(ids=texts.to_pandas().astype(object), remarks=(*remarks, *more))
 
@@ -69,6 +71,16 @@ def _clean(texts: pa.ChunkedArray, name: str, missing: tuple[str, ...]) -> tuple
             f"trailing .0 and are kept apart, such as {first}. If they are one, export the column as text everywhere"
         )
     return texts, remarks
+
+
+def _refuse_scientific(texts: pa.ChunkedArray, where: str) -> None:
+    """`7.65612E+16`: a spreadsheet has rounded a long id."""
+    rounded = texts.filter(pc.match_substring_regex(texts, r"^[0-9](\.[0-9]+)?[eE]\+[0-9]{1,3}$"))
+    if len(rounded):
+        raise DataContractError(
+            f"{where} holds {len(rounded):,} numbers in scientific notation, such as {rounded[0].as_py()}, in "
+            "which several ids become one. Export the column as text."
+        )
 
 
 def _of_floats(column: pa.ChunkedArray, where: str, name: str) -> tuple[pa.ChunkedArray, list[str]]:

@@ -8,23 +8,23 @@ from pathlib import Path
 
 from components.data.batch import DataContractError
 
-_SHAPES_KEPT = 1000
+_ROWS_LEARNED = 1000
 _MAX_LINES = 1000  # of one field
 
 
 class Swallowed:
-    """Learns how the keys of a row look, and finds such keys in the lines of a field that spans several."""
+    """Learns how the last key of a row looks (its time, or an item's id), and finds it in fields of several lines."""
 
     def __init__(self, path: Path, names: Sequence[str], keys: Sequence[int]):
         self._path, self._width, self._keys = path, len(names), keys
-        self._known: set[tuple[str, ...]] = set()
+        self._known: set[str] = set()
         self._num_learned = 0
 
     def learn(self, record: Sequence[str]) -> None:
-        """How the keys of this row look, for the first rows of the file."""
-        if self._num_learned < _SHAPES_KEPT:
+        """How the last key of this row looks, for the first rows of the file."""
+        if self._keys and self._num_learned < _ROWS_LEARNED:
             self._num_learned += 1
-            self._known.add(self._look(record))
+            self._known.add(_look(record[self._keys[-1]]))
 
     def refuse(self, span: Sequence[str], first: int, delimiter: str) -> None:
         """Raise DataContractError if one of the lines after the first looks like a row, or there are too many."""
@@ -44,11 +44,9 @@ class Swallowed:
                 )
 
     def _looks_like_a_row(self, fields: Sequence[str]) -> bool:
-        known = self._known or {self._look(fields)}
-        return bool(self._keys) and self._look(fields) in known and all(fields[n].strip() for n in self._keys)
-
-    def _look(self, record: Sequence[str]) -> tuple[str, ...]:
-        return tuple(_look(record[n]) for n in self._keys)
+        if not self._keys or not all(fields[n].strip() for n in self._keys):
+            return False
+        return not self._known or _look(fields[self._keys[-1]]) in self._known
 
 
 def _look(text: str) -> str:
