@@ -23,7 +23,7 @@ item = Entity(name="item", join_keys=["item_id"], value_type=ValueType.STRING)
 
 def stored(view: str) -> DataSource:
     """All rows of one view: of every cut of users, or every encoder of items."""
-    if os.environ.get("RECLOOP_FEAST_OFFLINE_URL"):
+    if os.environ.get("RECLOOP_FEAST_OFFLINE_URL", "local") not in ("", "local"):
         from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import PostgreSQLSource
 
         return PostgreSQLSource(

@@ -14,6 +14,7 @@ from pathlib import Path
 from flows.settings import Settings, apply_environment, load_settings
 
 FOLDER = "backtests"
+_STORES = ("RECLOOP_FEAST_REGISTRY_URL", "RECLOOP_FEAST_OFFLINE_URL", "RECLOOP_FEAST_ONLINE_URL")
 _SHARED = ("sources", "vectors")
 
 
@@ -51,6 +52,7 @@ def _environment(outer: Settings, home: Path, name: str) -> dict[str, str]:
         "RECLOOP_ARTIFACTS": str(home / "artifacts"),
         "RECLOOP_GX_ROOT": str(home / "gx"),
         "RECLOOP_FEAST_HOME": str(home / "feast"),
+        **dict.fromkeys(_STORES, "local"),  # production's features stay as they are, whatever .env names
         "RECLOOP_EVENTS_SPOOL": str(home / "events"),
         "RECLOOP_EXPOSURES": str(home / "exposures"),
         "RECLOOP_MODEL_NAME": f"{outer.model_name}-backtest-{name}",

@@ -135,6 +135,11 @@ class Settings(MonitorSettings, NotifySettings):
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().resolve()
 
+    @field_validator("feast_registry_url", "feast_offline_url", "feast_online_url", mode="before")
+    @classmethod
+    def _stays_local(cls, url: object) -> object:
+        return None if url == "local" else url
+
     @field_validator("retrain_cron", "score_cron", "monitor_cron")
     @classmethod
     def _is_cron(cls, cron: str) -> str:

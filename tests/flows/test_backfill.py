@@ -15,6 +15,7 @@ import pytest
 
 from components.artifact import ArtifactRef
 from components.evaluation.backtest import PairedWindow, pool
+from components.features.store.addresses import names_services
 from flows.backfill import BackfillRequest, backfill_request
 from flows.backtest_home import inside_backtest
 from flows.request import BadRequest, CycleRequest
@@ -177,6 +178,7 @@ def test_inside_a_back_test_every_place_is_its_own_and_afterwards_as_before(
     monkeypatch.setenv("RECLOOP_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("RECLOOP_ARTIFACTS", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("RECLOOP_WAREHOUSE_URL", "postgresql+psycopg://a:b@db/c")
+    monkeypatch.setenv("RECLOOP_FEAST_ONLINE_URL", "redis://cache:6379/0")
     monkeypatch.setenv("RECLOOP_PROMOTION_POLICY", "approve")
     monkeypatch.setenv("RECLOOP_TWO_PERSON_RULE", "true")
     before = load_settings()
@@ -186,6 +188,9 @@ def test_inside_a_back_test_every_place_is_its_own_and_afterwards_as_before(
         assert all(getattr(inside, place).is_relative_to(own) for place in places)
         assert inside.warehouse_address == f"sqlite:///{own}/warehouse.db"
         assert (inside.promotion_policy, inside.two_person_rule) == ("auto", False)
+        assert inside.feast_online_url is None
+        assert not names_services()  # production's online features are not written over by the past's
         assert inside.model_name == "recloop-backtest-ease-1"
         assert (inside.prefect_api_url, inside.prefect_home) == (before.prefect_api_url, before.prefect_home)
     assert load_settings() == before
+    assert names_services()

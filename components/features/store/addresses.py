@@ -5,6 +5,8 @@ Three variables of the environment name services, and each goes alone or with th
     RECLOOP_FEAST_REGISTRY_URL   a database, as SQLAlchemy writes it
     RECLOOP_FEAST_OFFLINE_URL    PostgreSQL
     RECLOOP_FEAST_ONLINE_URL     PostgreSQL, or redis://[:password@]host:port/database
+
+Empty or `local`: the files.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 REGISTRY, OFFLINE, ONLINE = (f"RECLOOP_FEAST_{part}_URL" for part in ("REGISTRY", "OFFLINE", "ONLINE"))
 POOLED_POSTGRES = "components.features.store.pooled_postgres.PooledPostgresOnlineStore"
 _IDLE_SECONDS = 60
+LOCAL = "local"
 
 
 class StoreAddressWrong(Exception):
@@ -27,18 +30,18 @@ class StoreAddressWrong(Exception):
 
 def names_services(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether anything of the store lies elsewhere than under its folder."""
-    return any(environ.get(name) for name in (REGISTRY, OFFLINE, ONLINE))
+    return any(_named(name, environ) for name in (REGISTRY, OFFLINE, ONLINE))
 
 
 def offline_url(environ: Mapping[str, str] = os.environ) -> str | None:
     """The database behind the offline store, as libpq reads it; None: the parquet files themselves."""
-    url = environ.get(OFFLINE)
+    url = _named(OFFLINE, environ)
     return _libpq(OFFLINE, url) if url else None
 
 
 def variables(home: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What services.yaml names. Raises StoreAddressWrong."""
-    registry = environ.get(REGISTRY) or f"sqlite:///{home}/registry.db"
+    registry = _named(REGISTRY, environ) or f"sqlite:///{home}/registry.db"
     parts: dict[str, dict[str, Any]] = {
         "REGISTRY": {
             "registry_type": "sql",
@@ -46,8 +49,8 @@ def variables(home: Path, environ: Mapping[str, str] = os.environ) -> dict[str, 
             "cache_ttl_seconds": 60,
             "sqlalchemy_config_kwargs": {"echo": False, "pool_pre_ping": True},  # it outlives an outage
         },
-        "OFFLINE": _offline(environ.get(OFFLINE)),
-        "ONLINE": _online(home, environ.get(ONLINE)),
+        "OFFLINE": _offline(_named(OFFLINE, environ)),
+        "ONLINE": _online(home, _named(ONLINE, environ)),
     }
     return {f"RECLOOP_FEAST_{part}": json.dumps(config) for part, config in parts.items()}
 
@@ -56,10 +59,16 @@ def identity(home: Path, environ: Mapping[str, str] = os.environ) -> str:
     """Which store this is, for the key of a stage that fills it: no password is in it."""
     found = [str(home)]
     for name in (REGISTRY, OFFLINE, ONLINE):
-        if url := environ.get(name):
+        if url := _named(name, environ):
             parts = urlsplit(url)
             found.append(f"{parts.scheme}://{parts.hostname}:{parts.port}{parts.path}")
     return " ".join(found)
+
+
+def _named(variable: str, environ: Mapping[str, str]) -> str | None:
+    """The address; None where the variable is empty or says `local`, which also overrides what .env names."""
+    value = environ.get(variable)
+    return None if value in (None, "", LOCAL) else value
 
 
 def _offline(url: str | None) -> dict[str, Any]:
