@@ -23,7 +23,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from components.artifact import ArtifactRef, digest_of
 from components.data import cycles, journal
-from components.data.sources.opening import open_source
 from components.data.timestamps import read_timestamps
 from components.evaluation.backtest import Backtest, Lead, PairedWindow, Pooled, TestedArm, TestedWindow, pool
 from components.evaluation.evidence import ReplayEvidence, read_evidence
@@ -35,7 +34,6 @@ from flows.cycle import retraining_cycle
 from flows.judging import USERS
 from flows.local.console import console
 from flows.record import CycleRecord, read_record
-from flows.replay_window import PROFILES
 from flows.request import BadRequest, CycleRequest, cycle_request, settle_cycle
 from flows.settings import load_settings
 from flows.summary import CycleSummary
@@ -237,7 +235,7 @@ def _pooled(walked: Sequence[_Walked]) -> tuple[Pooled, ...]:
 
 def _events_of(request: BackfillRequest) -> list[int]:
     """How many events each window holds: one without any has nothing to replay."""
-    source = open_source(request.cycle.source, home=load_settings().sources)
+    source = request.cycle.opened_source()
     times = read_timestamps(source.read(since=request.start, until=request.end).events["timestamp"]).moments
     return [int(((times >= cut) & (times < end)).sum()) for cut, end in request.windows]
 
@@ -251,7 +249,7 @@ def _empty(cut: datetime, end: datetime) -> _Walked:
 
 
 def _metric(request: BackfillRequest) -> str:
-    return PROFILES[request.cycle.profile]().primary.metric
+    return request.cycle.gate_profile.primary.metric
 
 
 def _notes(request: BackfillRequest, counts: Sequence[int], walked: Sequence[_Walked]) -> list[str]:
@@ -286,7 +284,7 @@ def _kept(request: BackfillRequest, found: Backtest) -> Backfilled:
         ("Source", found.source, "as retrain reads it"),
         (
             "Preset, profile, mode",
-            f"{request.cycle.preset}, {request.cycle.profile}, {request.cycle.mode}",
+            f"{request.cycle.preset}, {request.cycle.gate_profile.name}, {request.cycle.mode}",
             "",
         ),
         *(

@@ -93,20 +93,6 @@ class BatchRequest(BaseModel):
     )
     seed: int = Field(default=7, ge=0, description="of every draw: tokenizer, training, spoiled rows")
 
-
-ProfileName = Literal["small", "production", "sequential"]  # of the gate
-_FORM = (  # in the order in which a person asks; what is inherited would stand first
-    "source", "mapping", "challenger", "profile", "gate", "preset", "tokenizer", "mode", "filter_seen",
-    "train_cutoff", "since", "as_of", "seed", "max_bad_share", "max_bad_item_share", "value_ranges",
-    "max_missing_share", "max_zero_share", "max_duplicate_share", "min_norm", "max_norm", "min_present",
-    "poisoned_rows",
-)  # fmt: skip
-
-
-def _as_a_form(schema: dict[str, Any]) -> None:
-    """Prefect draws one field after the other, as the schema has them."""
-    schema["properties"] = {name: schema["properties"][name] for name in _FORM}
-
     @field_validator("value_ranges")
     @classmethod
     def _are_ranges(cls, text: str) -> str:
@@ -133,7 +119,21 @@ def _as_a_form(schema: dict[str, Any]) -> None:
         return open_source(self.source, home=load_settings().sources, mapping=self.mapping)
 
 
-_LATER = {"mapping": "", "max_bad_item_share": 0.05, "value_ranges": "rating=0:10"}
+ProfileName = Literal["small", "production", "sequential"]  # of the gate
+_FORM = (  # in the order in which a person asks; what is inherited would stand first
+    "source", "mapping", "challenger", "profile", "gate", "preset", "tokenizer", "mode", "filter_seen",
+    "train_cutoff", "since", "as_of", "seed", "max_bad_share", "max_bad_item_share", "value_ranges",
+    "max_missing_share", "max_zero_share", "max_duplicate_share", "min_norm", "max_norm", "min_present",
+    "poisoned_rows",
+)  # fmt: skip
+
+
+def _as_a_form(schema: dict[str, Any]) -> None:
+    """Prefect draws one field after the other, as the schema has them."""
+    schema["properties"] = {name: schema["properties"][name] for name in _FORM}
+
+
+_LATER = {"gate": None, "mapping": "", "max_bad_item_share": 0.05, "value_ranges": "rating=0:10"}
 
 
 class CycleRequest(BatchRequest):

@@ -231,7 +231,7 @@ def _add_file(tar: tarfile.TarFile, name: str, path: Path, *, mode: int) -> str:
         # a log that grows while it is read is kept as long as it was
         info.size, info.mtime, info.mode = state.st_size, int(state.st_mtime), mode & 0o777
         hashed = _Hashed(file)
-        tar.addfile(info, hashed)  # type: ignore[arg-type]
+        tar.addfile(info, hashed)
     return hashed.sha256.hexdigest()
 
 

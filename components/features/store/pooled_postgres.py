@@ -25,8 +25,8 @@ _WAIT_SECONDS = 5.0  # for a connection: longer is an outage, and said as one
 class PooledPostgresOnlineStoreConfig(PostgreSQLOnlineStoreConfig):
     """The same fields; Feast finds this class by the name of the store's."""
 
-    type: Literal["components.features.store.pooled_postgres.PooledPostgresOnlineStore"] = (  # type: ignore[assignment]
-        "components.features.store.pooled_postgres.PooledPostgresOnlineStore"
+    type: Literal["components.features.store.pooled_postgres.PooledPostgresOnlineStore"] = (
+        "components.features.store.pooled_postgres.PooledPostgresOnlineStore"  # type: ignore[assignment]
     )
 
 
