@@ -14,13 +14,26 @@ if TYPE_CHECKING:
 
     from components.features.store.opening import OpenStore
     from components.registry.versions import RegisteredVersion
+    from components.serving.scorer import Scorer
     from flows.settings import Settings
+
+
+class UnknownItems(Exception):
+    """A history of items that the champion has never heard of."""
+
 
 _LAST_SEEN = 5  # events that are shown
 
 
 def recommend(
-    user: Annotated[str, typer.Option("--user", "-u", help="user id, as in the source")],
+    user: Annotated[str | None, typer.Option("--user", "-u", help="user id, as in the source")] = None,
+    history: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ITEM,ITEM",
+            help="in place of a user: item ids that somebody without events had, oldest first; nothing is noted",
+        ),
+    ] = None,
     k: Annotated[int, typer.Option("-k", min=1, max=100, help="how many")] = 10,
     max_age_days: Annotated[
         float | None,
@@ -35,6 +48,10 @@ def recommend(
     ] = None,
 ) -> None:
     """What the champion would show this user next, by title; noted in the warehouse."""
+    if (user is None) == (history is None):
+        if user is None:
+            raise typer.BadParameter("Missing option '--user', or --history for somebody without events")
+        raise typer.BadParameter("--history stands in place of --user: leave one of them out")
     from flows.cli.registry import registry
     from flows.local.console import console
     from flows.settings import load_settings
@@ -45,6 +62,8 @@ def recommend(
 
         champion = versions.require_champion(model_name)
         bundle = versions.download_bundle(model_name, champion.version, settings.artifacts)
+    import pandas as pd
+
     from components.data import queries
     from components.features.store.live import make_ready
     from components.features.store.opening import open_store
@@ -54,11 +73,19 @@ def recommend(
     from flows.warehouse import warehouse
 
     found = latest_new_items(settings.artifacts, bundle.digest)
+    scorer = load_scorer(bundle.path, new=read_new_items(found) if found else None)
+    made_by = f"by version {champion.version} of {model_name} (bundle {bundle.digest[:12]})"
+    if user is None:
+        items = _known_items(scorer, history or "")
+        console.print(f"a history of {len(items)} items, {made_by}\n", markup=False)
+        asked = pd.DataFrame({"user_id": ["somebody"], "item_ids": [items]})
+        _print_list(scorer.recommend(asked, k=k, exclude_seen=champion.excludes_seen))
+        return
     store, accepted = open_store(settings.feast_home), _accepted(settings, max_age_days)
     make_ready(store)
     answer = recommend_users(
         store,
-        load_scorer(bundle.path, new=read_new_items(found) if found else None),
+        scorer,
         [user],
         as_of=as_of or datetime.now(UTC),
         max_age=accepted,
@@ -68,14 +95,35 @@ def recommend(
         refuse_stale=max_age_days is not None,
     )
     _note(answer, user, champion)
-    console.print(
-        f"user {user}, by version {champion.version} of {model_name} (bundle {bundle.digest[:12]})",
-        markup=False,
-    )
+    console.print(f"user {user}, {made_by}", markup=False)
     console.print(_features_line(answer, accepted), markup=False)
     console.print(f"last seen: {_last_seen(store, user)}\n", style="dim", markup=False)
+    _print_list(answer)
+
+
+def _print_list(answer: pd.DataFrame) -> None:
+    from flows.local.console import console
+
     for row in answer.itertuples():
         console.print(f"{row.rank:>3}  {row.title}", markup=False)
+
+
+def _known_items(scorer: Scorer, history: str) -> list[str]:
+    """The items of a history that the version knows; the others are told. Raises UnknownItems if it knows none."""
+    from components.data.near_ids import nearest_ids
+    from flows.local.console import console
+
+    items = [item for piece in history.split(",") if (item := piece.strip())]
+    unknown = [item for item in dict.fromkeys(items) if item not in scorer.titles]
+    near = nearest_ids(unknown, scorer.titles.keys())
+    told = ", ".join(f"{item!r}{f' (nearest is {near[item]!r})' if item in near else ''}" for item in unknown)
+    if len(unknown) == len(set(items)):
+        raise UnknownItems(
+            f"the champion knows no item of this history: {told or 'it is empty'}. Pass item ids, parted by commas."
+        )
+    if unknown:
+        console.print(f"left out, since the champion does not know them: {told}", markup=False)
+    return [item for item in items if item not in unknown]
 
 
 def _note(answer: pd.DataFrame, user: str, champion: RegisteredVersion) -> None:

@@ -463,6 +463,20 @@ def test_a_known_user_gets_titles_and_an_unknown_one_the_nearest_ids(served: Hom
     assert served.held() == before
 
 
+def test_somebody_without_events_is_answered_by_a_history(served: Home) -> None:
+    """Whoever had all but i4 and i3 is left these two; nothing of it is noted."""
+    before = served.held()
+    ended = served.recloop("recommend", "--history", "i0, i1,i2,no-such")
+    assert ended.code == 0, ended.err
+    assert "Film i3" in ended.out
+    assert "Film i4" in ended.out
+    assert "Film i1" not in ended.out
+    assert "left out, since the champion does not know them: 'no-such'" in ended.out
+    refused(served.recloop("recommend", "--history", "I4"), "UnknownItems", "'I4' (nearest is 'i4')")
+    assert served.recloop("recommend", "--history", "i1", "--user", "u1").code == 2
+    assert served.held() == before
+
+
 class _Healthy(BaseHTTPRequestHandler):
     """What the MLflow server of another home looks like from here."""
 
