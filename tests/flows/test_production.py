@@ -154,13 +154,15 @@ def test_the_model_is_the_one_of_the_embedded_default(survivor: ServiceHome, fin
 
 
 def test_no_row_is_lost_or_doubled_and_ledger_and_alias_agree(survivor: ServiceHome, finished: Home) -> None:
+    first = "(SELECT min(batch_id) FROM batches)"  # a killed landing leaves a gap in PostgreSQL's numbers
     for query in (
-        "SELECT event_id, payload_hash, occurred_at FROM events WHERE batch_id = 1 ORDER BY event_id",
-        "SELECT kind, source_row, payload, reasons FROM quarantine WHERE batch_id = 1 ORDER BY id",
-        "SELECT digest, state, received, accepted FROM batches WHERE batch_id = 1",
-        "SELECT item_id, title, described_at FROM item_versions WHERE batch_id = 1 ORDER BY item_id",
+        "SELECT event_id, payload_hash, occurred_at FROM events WHERE batch_id = {first} ORDER BY event_id",
+        "SELECT kind, source_row, payload, reasons FROM quarantine WHERE batch_id = {first} ORDER BY id",
+        "SELECT digest, state, received, accepted FROM batches WHERE batch_id = {first}",
+        "SELECT item_id, title, described_at FROM item_versions WHERE batch_id = {first} ORDER BY item_id",
     ):
-        assert survivor.rows(query) == finished.rows(query)
+        here, there = (home.rows(query.format(first=first)) for home in (survivor, finished))
+        assert here == there
     assert survivor.ledger() == [("promote", "1", None)]
     assert survivor.champion() == "1"
     assert survivor.rows("SELECT count(*), sum(attempt) FROM alpha_ledger WHERE entry = 'spent'") == [(1, 1)]

@@ -19,15 +19,14 @@ from feast.infra.utils.postgres.connection_utils import _get_conn_kwargs, _get_c
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
+_Name = Literal["components.features.store.pooled_postgres.PooledPostgresOnlineStore"]
 _WAIT_SECONDS = 5.0  # for a connection: longer is an outage, and said as one
 
 
 class PooledPostgresOnlineStoreConfig(PostgreSQLOnlineStoreConfig):
     """The same fields; Feast finds this class by the name of the store's."""
 
-    type: Literal["components.features.store.pooled_postgres.PooledPostgresOnlineStore"] = (
-        "components.features.store.pooled_postgres.PooledPostgresOnlineStore"  # type: ignore[assignment]
-    )
+    type: _Name = "components.features.store.pooled_postgres.PooledPostgresOnlineStore"  # type: ignore[assignment]
 
 
 class PooledPostgresOnlineStore(PostgreSQLOnlineStore):
