@@ -33,6 +33,7 @@ from flows.backtest_home import inside_backtest
 from flows.cycle import retraining_cycle
 from flows.judging import USERS
 from flows.local.console import console
+from flows.local.site import show_text
 from flows.record import CycleRecord, read_record
 from flows.request import BadRequest, CycleRequest, cycle_request, settle_cycle
 from flows.settings import load_settings
@@ -295,7 +296,7 @@ def _kept(request: BackfillRequest, found: Backtest) -> Backfilled:
         ("Digest", found.digest, "of what was asked"),
     ]
     _replace(evidence, json.dumps(to_json(found), indent=1, sort_keys=True, allow_nan=False))
-    _replace(page, render_backtest(found, facts))
+    show_text(settings.reports, render_backtest(found, facts), page.name)
     create_table_artifact(
         key="backtest", table=[to_json(window) for arm in found.arms for window in arm.windows],
         description="Every window of the back-test",

@@ -167,7 +167,10 @@ def _ask_features(
     cycle: SettledCycle, snapshots: Snapshots, carried: CarriedIds | None, ask: Asking
 ) -> Features:
     run, request = cycle.id, cycle.request
-    encoded = ask(encode_items, run, request.source, snapshots, carried.encoders if carried else None)
+    encoded = ask(
+        encode_items, run, request.source, snapshots, carried.encoders if carried else None,
+        request.vector_limits.max_duplicate_share,
+    )  # fmt: skip
     return Features(
         encoded=encoded,
         checked=ask(check_vectors, run, encoded.output, request.vector_limits),

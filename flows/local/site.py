@@ -47,7 +47,12 @@ def show_page(reports: Path, page: Path, name: str) -> Path:
 
     The published page stands alone; those of `reports` share one copy of plotly's bundle.
     """
-    lean = shared(page.read_text(encoding="utf-8"))
+    return show_text(reports, page.read_text(encoding="utf-8"), name)
+
+
+def show_text(reports: Path, text: str, name: str) -> Path:
+    """The same, of a page that is published nowhere else."""
+    lean = shared(text)
     _written(reports / lean.script_name, lean.script)
     return _written(reports / name, lean.text)
 
