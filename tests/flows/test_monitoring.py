@@ -25,8 +25,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from components.artifact import verified
 from components.report.text import number
 from flows.cli.monitor import DRIFTS
-from flows.drift_event import DRIFT_DETECTED, resource_of
+from flows.drift_event import DRIFT_DETECTED
 from flows.settings import Settings
+from flows.telling import resource_of
 from tests.flows.worlds import Home
 from tests.report.test_browser import CHROMIUM, FLAGS, opened
 
