@@ -11,9 +11,7 @@ _MEGABYTE = 1e6
 
 
 def restore(
-    archive: Annotated[
-        Path, typer.Argument(help="a file that `recloop backup` wrote", exists=True, dir_okay=False)
-    ],
+    archive: Annotated[Path, typer.Argument(help="a file that `recloop backup` wrote")],
 ) -> None:
     """Put a home back from a backup, every byte checked; refuses a home that holds anything."""
     from flows.local.backup import restore as put_back

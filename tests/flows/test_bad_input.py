@@ -303,7 +303,7 @@ def test_a_warehouse_that_holds_another_dataset(home: Home, shop: Path, tmp_path
         (("recommend",), ("Missing option '--user'", "--help")),
         (("evaluate",), ("No such command 'evaluate'", "--help")),
         (("retrain", "--challenger", "bert"), ("'--challenger'", "'bert' is not one of 'mmgrec', 'mmgrec_paper'")),
-        (("retrain", "--profile", "lax"), ("'--profile'", "'lax' is not one of 'small', 'production'")),
+        (("retrain", "--profile", "lax"), ("'lax' is none of small, production, sequential", "no file of that name")),
         (("ingest", "--max-bad-share", "2"), ("'--max-bad-share'", "less than or equal to 1")),
     ],
 )  # fmt: skip
