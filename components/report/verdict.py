@@ -51,10 +51,7 @@ def _reasons(result: ReplayResult) -> list[str]:
         return list(result.reasons)
     of_checks = {check.reason for check in result.verdict.checks}
     rivals = [*result.profile.must_beat, *([result.champion] if result.champion else [])]
-    against = {f"{result.profile.primary.metric} against {rival}" for rival in rivals}
-    guards = [
-        c for c in result.verdict.checks if c.name not in against and c.reason in result.verdict.reasons
-    ]
+    guards = [c for c in result.verdict.checks if " within " in c.name or " at least " in c.name]
     named = [
         (f"better on {name_of(result.profile.primary.metric)} than", rivals),
         ("guarded, and holds:", [c.name for c in guards if c.result is Result.PASSED]),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from components.evaluation.alpha_spending import Attempt
 from components.evaluation.latency import LatencyCheck
 from components.report.replay import deciding
 from components.report.subject import UNTOLD, Subject
 from components.report.text import number, sentence
 from components.report.verdict import checks, verdict_header
-from tests.report.reported import judged
+from tests.evaluation.judging import judge
+from tests.report.reported import PROFILE, judged, world
 
 NAMED = Subject(data="films & more", champion="version 3, mmgrec")
 
@@ -36,6 +38,11 @@ def test_a_promotion_is_summed_up_and_any_other_verdict_told_in_its_reasons():
         "guarded, and holds: recall@50 within 0.02 of good, coverage@10 at least 0.05",
         "not evaluable: ndcg@10 of cold_users within 0.02 of good, recall@10 of cold_items within 0.02 of good",
     ]
+    # the share of the window's alpha is no guardrail
+    counted = judge(
+        *world(), "better", "good", profile=PROFILE, attempt=Attempt(number=1, alpha_one_sided=0.0171)
+    )
+    assert "alpha" not in verdict_header(counted, None, UNTOLD)
     assert all(sentence(check.reason) in checks(promoted) for check in promoted.verdict.checks)
     told = re.findall("<li.*?>(.*?)</li>", verdict_header(rejected, None, UNTOLD))
     assert told == [sentence(text) for text in rejected.reasons]
