@@ -98,7 +98,7 @@ def test_a_bad_row_of_the_policy_names_its_file(tmp_path: Path) -> None:
     [
         (("--logged", "gone.csv"), "gone.csv is not there"),
         (("--logged", "."), "no open_bandit_<log>_<campaign>.csv lies there"),
-        (("--logged", "log.csv", "--profile", "huge"), "'huge' is not one of 'small', 'production'"),
+        (("--logged", "log.csv", "--profile", "huge"), "judged by profile small or production"),
         (
             ("--logged", "log.csv", "--profile", "sequential"),
             "a log is judged by profile small or production",
