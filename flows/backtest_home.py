@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.settings import Settings, apply_environment, load_settings
+from flows.engine_environment import apply_environment
+from flows.settings import Settings, load_settings
 
 FOLDER = "backtests"
 _STORES = ("RECLOOP_FEAST_REGISTRY_URL", "RECLOOP_FEAST_OFFLINE_URL", "RECLOOP_FEAST_ONLINE_URL")

@@ -15,7 +15,8 @@ from prefect.exceptions import ObjectNotFound
 
 from flows.automations import Deployments, apply_automations
 from flows.channels import apply_channels, remove_unwanted
-from flows.settings import Settings, engine_environment
+from flows.engine_environment import engine_environment
+from flows.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 PREFECT_FILE = ROOT / "infra" / "prefect.yaml"

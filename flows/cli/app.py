@@ -103,7 +103,8 @@ def _main(
         Path | None, typer.Option(help="folder of all state", envvar="RECLOOP_HOME", show_default=".recloop")
     ] = None,
 ) -> None:
-    from flows.settings import apply_environment, load_settings
+    from flows.engine_environment import apply_environment
+    from flows.settings import load_settings
 
     if home is not None:
         os.environ["RECLOOP_HOME"] = str(home)

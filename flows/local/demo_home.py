@@ -6,7 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from flows.settings import Settings, apply_environment, load_settings
+from flows.engine_environment import apply_environment
+from flows.settings import Settings, load_settings
 
 _LAST = "last-demo"  # file in the home given: the folder, relative to it, of the demo that ran last
 

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from flows.engine_environment import engine_environment
 from flows.local.server import LocalServer
-from flows.settings import LOOPBACK, Settings, engine_environment
+from flows.settings import LOOPBACK, Settings
 
 
 def local_servers(settings: Settings) -> list[LocalServer]:

@@ -21,6 +21,7 @@ import psutil
 from filelock import FileLock
 
 from components.registry.webhook_server import new_encryption_key, server_environment
+from flows.engine_environment import engine_environment, service_environment
 from flows.local.engine_servers import local_servers, mlflow_database, run_folder
 from flows.local.keeper import Keeping
 from flows.local.mlflow_schema import ServerFailed, prepare_mlflow_database, stamp_mlflow_database
@@ -37,7 +38,7 @@ from flows.local.process import (
 from flows.local.secrets import kept_secret
 from flows.local.server import LocalServer, healthy
 from flows.local.users import in_use, sign_in, sign_out
-from flows.settings import LOOPBACK, Settings, engine_environment, service_environment
+from flows.settings import LOOPBACK, Settings
 
 _START_SECONDS = 180.0  # 12 s on two idle cores; a busy machine takes several times that
 _POLL_SECONDS = 0.1

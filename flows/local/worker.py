@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows.engine_environment import engine_environment
 from flows.local.process import spawn, stop_groups
-from flows.settings import Settings, engine_environment
+from flows.settings import Settings
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _STOP_SECONDS = 30.0

@@ -41,11 +41,12 @@ from flows import (
     tracked_cycle,
     training,
 )  # fmt: skip
+from flows.engine_environment import engine_environment
 from flows.features import TrainingRows
 from flows.outages import TRIED_AGAIN, is_outage
 from flows.request import CycleRequest, SettledCycle
 from flows.semantic_ids import IdentifiedItems
-from flows.settings import LOOPBACK, Settings, engine_environment
+from flows.settings import LOOPBACK, Settings
 from flows.tracked_cycle import begin_run
 from tests.flows.conftest import Estate, free_ports
 

@@ -17,8 +17,9 @@ from pydantic import SecretStr
 
 from components.data.sources.arrival import moments_at
 from components.data.sources.opening import open_source
+from flows.engine_environment import service_environment
 from flows.local.servers import running_servers
-from flows.settings import LOOPBACK, Settings, service_environment
+from flows.settings import LOOPBACK, Settings
 from tests.flows.conftest import free_ports
 from tests.flows.loaded import loaded_recloop
 from tests.flows.worlds import Home

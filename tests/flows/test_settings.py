@@ -12,14 +12,8 @@ from pydantic import ValidationError
 
 from components.monitoring.limits import MonitorLimits
 from components.monitoring.measure import Threshold
-from flows.settings import (
-    Settings,
-    SettingsError,
-    apply_environment,
-    engine_environment,
-    load_settings,
-    without_password,
-)
+from flows.engine_environment import apply_environment, engine_environment
+from flows.settings import Settings, SettingsError, load_settings, without_password
 
 ENV_EXAMPLE = Path(__file__).resolve().parents[2] / ".env.example"
 CANARY = "canary-4711"

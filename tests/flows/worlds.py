@@ -28,8 +28,9 @@ from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components.data.sources.synthetic import SyntheticConfig
+from flows.engine_environment import engine_environment
 from flows.retraining_lease import warehouse_tag
-from flows.settings import Settings, engine_environment
+from flows.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 WORLD = (

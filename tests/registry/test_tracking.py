@@ -17,7 +17,8 @@ from mlflow import MlflowClient
 from components.registry import tracking
 from components.registry.tracking import NonFiniteMetric, TrackingRun, TrackingUnreachable
 from components.registry.versions import champion
-from flows.settings import engine_environment, load_settings
+from flows.engine_environment import engine_environment
+from flows.settings import load_settings
 
 SECONDS_OF_OUTAGE = 15.0  # reliability.md, property 12: two requests of 7 s; MLflow's own setting takes 250 s
 PATIENCE = ("MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES")

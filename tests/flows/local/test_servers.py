@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flows.engine_environment import engine_environment
 from flows.local.engine_servers import run_folder
 from flows.local.mlflow_schema import ServerFailed
 from flows.local.process import (
@@ -29,7 +30,7 @@ from flows.local.process import (
     write_record,
 )
 from flows.local.servers import Servers, running_servers
-from flows.settings import LOOPBACK, Settings, engine_environment
+from flows.settings import LOOPBACK, Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 SLEEPER = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)")
