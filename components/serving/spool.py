@@ -1,7 +1,7 @@
 """Posted events on disk until they are ingested: one folder a day, each a source that `recloop ingest` reads.
 
     SPOOL/2026-11-29/events.csv     event_id, user_id, item_id, event_type, timestamp, value
-    SPOOL/2026-11-29/items.csv      a header alone: the events speak of items that are known already
+    SPOOL/2026-11-29/recloop.yaml   items: known, so the events may speak of every item of the warehouse
 
     recloop ingest --source SPOOL/2026-11-29
 
@@ -23,7 +23,7 @@ import pandas as pd
 from components.serving.line_file import LineFile
 
 EVENT_COLUMNS = ("event_id", "user_id", "item_id", "event_type", "timestamp", "value")
-_ITEM_HEADER = "item_id,title\n"
+_MAP_FILE, _ITEMS_ARE_KNOWN = "recloop.yaml", "items: known\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +87,8 @@ class EventSpool:
                 self._file = None
             folder = self.folder / day
             folder.mkdir(parents=True, exist_ok=True)
-            if not (folder / "items.csv").exists():
-                (folder / "items.csv").write_text(_ITEM_HEADER)
+            if not (folder / _MAP_FILE).exists():
+                (folder / _MAP_FILE).write_text(_ITEMS_ARE_KNOWN)
             self._file, self._day = LineFile(folder / "events.csv", header=_line(*EVENT_COLUMNS)), day
         return self._file
 

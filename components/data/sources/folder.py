@@ -32,6 +32,7 @@ from components.data.sources.item_table import items_from_events, read_items
 from components.data.sources.mapping import REQUIRED_EVENT_COLUMNS, REQUIRED_ITEM_COLUMNS, SourceMap, TableMap
 from components.data.sources.recognising import source_map
 
+_NO_FILE = "(no file of items)"
 EVENT_KEY = ("user_id", "item_id", "event_type", "timestamp")
 
 
@@ -93,10 +94,15 @@ def find_tables(path: Path, told: SourceMap) -> list[FoundTable]:
 def _items(
     path: Path, tables: list[FoundTable], told: SourceMap, events: pd.DataFrame, until: datetime | None
 ) -> tuple[pd.DataFrame, Reading]:
+    if told.items_known:
+        remark = "no item is told of: the events speak of items that the warehouse knows"
+        return items_from_events(events.iloc[:0]), Reading(
+            file=_NO_FILE, taken=(), left=(), remarks=(remark,)
+        )
     if len(tables) == 1:
         items = items_from_events(events)
         remark = f"{len(items):,} items are those that the events speak of; their titles are their ids"
-        return items, Reading(file="(no file of items)", taken=(), left=(), remarks=(remark,))
+        return items, Reading(file=_NO_FILE, taken=(), left=(), remarks=(remark,))
     items, read = read_items(tables[1], told, path, until=until)
     if "title" not in tables[1].taken:
         items["title"] = items["item_id"]

@@ -36,7 +36,7 @@ def read_items(
     if not table.num_rows:
         raise DataContractError(
             f"{path}: {path.name} has no rows: a header and nothing below it. Export the items again; events may only "
-            "speak of items that are there."
+            "speak of items that are there. If an earlier batch brought them all, say --map items=known."
         )
     read = read_ids(table.column(taken["item_id"]), name=taken["item_id"], path=path, missing=source.missing)
     remarks += read.remarks

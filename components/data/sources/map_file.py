@@ -7,7 +7,7 @@ events:
   unit: ms                     # zone, start, encoding, delimiter, header, quotes, event_type
   types: {addtocart: cart}     # event types by other names
 items:
-  file: products.csv           # none: the items of the events
+  file: products.csv           # none: the items of the events; known: those of the warehouse
   columns: {item: itemid, title: name}
   separator: ";"
 missing: [NA]
@@ -48,8 +48,8 @@ def read_map_file(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     types: dict[str, str] = {}
     for table in ("events", "items"):
         said = words.get(table) or {}
-        if said == "none":
-            said = {"file": "none"}
+        if said in ("none", "known"):
+            said = {"file": said}
         _refuse_strangers(path, said, (*_OF_TABLE, "columns", "types"), table)
         columns = said.get("columns") or {}
         _refuse_strangers(path, columns, tuple(SHORT), f"{table}: columns")

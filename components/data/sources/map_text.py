@@ -2,7 +2,8 @@
 
     user, item, time, type, value, event                       columns of the events (event: their id)
     title, description, categories, attributes, year, available, image, audio     columns of the items
-    events, items                                              names of the files; items=none: those of the events
+    events, items                                              names of the files; items=none: those of the events;
+                                                               items=known: those of the warehouse
     zone, unit, start                                          of the times; time=COLUMN:UNIT says the unit too
     event_type                                                 of every event, where no column says it
     encoding, delimiter, header, quotes, separator, repeats, missing, layout
@@ -64,7 +65,7 @@ def with_told(
     """The base with what was said in its place. Raises DataContractError for what cannot be meant."""
     events = _table(base.events, told, "events", _OF_EVENTS, told_by)
     items = base.items
-    if told.get("items.file") == "none":
+    if told.get("items.file") in ("none", "known"):
         items = None
     elif items is None and any(
         key.startswith("items.") and key.partition(".")[2] in (*_OF_ITEMS, "file", "query")
@@ -84,6 +85,7 @@ def with_told(
         available=_time(base.available, told, "items", told_by),
         missing=(*base.missing, *missing),
         event_types={**base.event_types, **(types or {})},
+        items_known=items is None and told.get("items.file", "known" if base.items_known else "") == "known",
         items_of_events=base.items_of_events and items is not None,
     )
 

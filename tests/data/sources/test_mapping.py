@@ -55,6 +55,21 @@ def test_the_items_may_be_those_of_the_events(shop: Path) -> None:
     assert "2 items are those that the events speak of" in batch.readings[1].remarks[0]
 
 
+@pytest.mark.parametrize("told_in", ["--map", "recloop.yaml"])
+def test_events_may_speak_of_items_that_an_earlier_batch_brought(shop: Path, told_in: str):
+    """As the events do that a server was told of: no item comes with them, and the warehouse judges theirs."""
+    columns = "events=clicks.csv,user=visitorid,item=itemid,time=timestamp:ms"
+    if told_in == "recloop.yaml":
+        (shop / "recloop.yaml").write_text("items: known\n", encoding="utf-8")
+        batch = read_folder(shop, mapping=columns)
+    else:
+        batch = read_folder(shop, mapping=f"{columns},items=known")
+    assert len(batch.items) == 0
+    assert list(batch.items.columns)
+    assert len(batch.events) > 0
+    assert any("that the warehouse knows" in remark for remark in batch.readings[1].remarks)
+
+
 @pytest.mark.parametrize(
     ("said", "says"),
     [
