@@ -121,8 +121,8 @@ class BatchRequest(BaseModel):
 
 ProfileName = Literal["small", "production", "sequential"]  # of the gate
 _FORM = (  # in the order in which a person asks; what is inherited would stand first
-    "source", "mapping", "challenger", "profile", "gate", "preset", "tokenizer", "mode", "filter_seen",
-    "train_cutoff", "since", "as_of", "seed", "max_bad_share", "max_bad_item_share", "value_ranges",
+    "source", "challenger", "profile", "preset", "tokenizer", "mode", "filter_seen", "train_cutoff", "since",
+    "as_of", "seed", "mapping", "gate", "max_bad_share", "max_bad_item_share", "value_ranges",
     "max_missing_share", "max_zero_share", "max_duplicate_share", "min_norm", "max_norm", "min_present",
     "poisoned_rows",
 )  # fmt: skip
