@@ -111,7 +111,7 @@ def test_exactly_what_is_planned_runs(beside: tuple[Home, dict[str, str]], finis
     assert {stage for stage, reused in ran.items() if not reused} == {
         "open cycle", "train ease", "bundle", "rank ease", "judge", "draw report", "register", "promote",
     }  # fmt: skip
-    depends = {stage["stage"]: stage["depends_on"] for stage in told["stages"] if stage["depends_on"]}
+    depends = {stage["stage"]: list(stage["depends_on"]) for stage in told["stages"] if stage["depends_on"]}
     assert depends["bundle"] == ["train ease"]
     assert depends["judge"] == ["rank ease", "bundle"]
     assert set(lots(planned(home, asked, **settings)).values()) == {"reused"}
