@@ -496,7 +496,7 @@ def test_the_front_page_says_what_happened_and_every_link_of_it_opens(finished: 
             found[1] for line in lines if (found := re.search(r"Where it stands\s+(http\S+)", line))
         )
         # as a browser asks: Prefect gives its pages to nobody else
-        with httpx.Client(timeout=60, headers={"Accept": "text/html"}) as client:
+        with httpx.Client(timeout=60, headers={"Accept": "text/html"}, follow_redirects=True) as client:
             page = client.get(address).text
             assert f"version {finished.champion()}, mmgrec" in page
             told = [page.index(f">{finished.outputs(cycle)['judge']['verdict']}<") for cycle in (0, 1)]
