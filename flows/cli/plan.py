@@ -96,6 +96,8 @@ def _total(told: CyclePlan) -> str:
     if not told.to_run:
         return f"All {reused} stages are reused: nothing is left to do."
     said = f"{reused} stages reused, {len(told.to_run)} to run: "
+    if len(told.never_run) == len(told.to_run):
+        return f"{said}none of them has run in this home before, so nobody knows what they cost."
     said += f"about {cost.seconds:.1f} s, up to {cost.peak_mb:,.0f} MB"
     if cost.money is not None:
         said += f", {cost.money:.4g} at RECLOOP_COST_PER_HOUR"

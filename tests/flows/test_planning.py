@@ -14,7 +14,7 @@ import pytest
 
 from flows.asking import Asking, Undecided, Unknown
 from flows.cli.demo import POISONED_ROWS
-from flows.cli.plan import as_dict
+from flows.cli.plan import _total, as_dict
 from flows.planning import plan_cycle
 from flows.request import CycleRequest, cycle_request
 from tests.flows.conftest import Estate
@@ -145,6 +145,8 @@ def test_of_a_home_that_is_not_there_yet_everything_is_to_run_and_nothing_is_mad
     assert [stage.lot for stage in told.stages[:3]] == ["runs", "depends", "depends"]
     assert "fit tokenizer" in {stage.stage for stage in told.stages}
     assert all(stage.lot != "reused" for stage in told.stages)
+    assert len(told.never_run) == len(told.to_run)
+    assert _total(told).endswith("none of them has run in this home before, so nobody knows what they cost.")
     assert not (tmp_path / "home").exists()
 
 
