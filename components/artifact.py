@@ -3,7 +3,8 @@
 Every stage writes its result through `publish` and reads its inputs through `verified`. An artifact is a
 folder of files with a `manifest.json` that names the SHA-256 of each, the artifacts it was made from, and
 the configuration that made it. Its digest covers all of that and nothing else (no time, no path), so the
-same inputs give the same name on every machine.
+same inputs give the same name on every machine. Where an object store is named (see `copies`), publishing writes
+through to it, and what is missing here is fetched from it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-MANIFEST = "manifest.json"
+from components.copies import MANIFEST, copies_of, entry_of
+from components.faults import crash_point
 
 
 class ArtifactDamaged(Exception):
@@ -60,7 +62,7 @@ def publish(
 
     `parents` maps a role to the digest of the artifact that played it; `config` is the frozen config as
     JSON values. A reader sees the folder whole or not at all; publishing the same content twice keeps the
-    first copy.
+    first copy. Raises CopiesUnreachable; the folder is then here, and publishing again copies it.
     """
     shelf = root / kind
     shelf.mkdir(parents=True, exist_ok=True)
@@ -82,7 +84,40 @@ def publish(
         _sync_folder(shelf)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+    if copies := entry_of(target.resolve()):
+        crash_point("publish:before-copy")
+        copies.put(target.resolve())
     return ArtifactRef(kind=kind, digest=digest, path=str(target))
+
+
+def present(path: Path | str) -> bool:
+    """Whether a published folder is here, or was in the object store and is here now.
+
+    Raises ArtifactDamaged if the store's copy is not what was published, CopiesUnreachable.
+    """
+    folder = Path(path)
+    if folder.exists():
+        return True
+    copies = entry_of(folder)
+    if copies is None:
+        return False
+    try:
+        return copies.fetch(folder, lambda aside: _is_named(aside, folder.name))
+    except ArtifactDamaged as error:
+        raise ArtifactDamaged(
+            f"{copies.url}/{folder.relative_to(copies.root)} is not what was published: {error} Remove it "
+            "from the object store and run again: the stage makes it anew."
+        ) from error
+
+
+def bring_here(root: Path, kind: str) -> None:
+    """Fetch what the object store has of a kind and this machine has not: for whoever looks through a kind.
+
+    Raises as `present` does.
+    """
+    if copies := copies_of(root):
+        for name in copies.names(kind):
+            present(root / kind / name)
 
 
 def verified(path: Path | str) -> dict[str, Any]:
@@ -91,6 +126,16 @@ def verified(path: Path | str) -> dict[str, Any]:
     Raises ArtifactDamaged naming the file and what to do about it.
     """
     folder = Path(path)
+    present(folder)
+    return _checked(folder)
+
+
+def _is_named(folder: Path, name: str) -> None:
+    if not (digest := _checked(folder)["digest"]).startswith(name):
+        raise ArtifactDamaged(f"its digest is {digest[:20]}.")
+
+
+def _checked(folder: Path) -> dict[str, Any]:
     manifest_path = folder / MANIFEST
     if not manifest_path.exists():
         raise ArtifactDamaged(f"{folder}: no {MANIFEST}; the folder was never published or has been removed")

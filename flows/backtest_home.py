@@ -15,7 +15,12 @@ from flows.engine_environment import apply_environment
 from flows.settings import Settings, load_settings
 
 FOLDER = "backtests"
-_STORES = ("RECLOOP_FEAST_REGISTRY_URL", "RECLOOP_FEAST_OFFLINE_URL", "RECLOOP_FEAST_ONLINE_URL")
+_STORES = (
+    "RECLOOP_FEAST_REGISTRY_URL",
+    "RECLOOP_FEAST_OFFLINE_URL",
+    "RECLOOP_FEAST_ONLINE_URL",
+    "RECLOOP_ARTIFACTS_URL",
+)
 _SHARED = ("sources", "vectors")
 
 
@@ -53,7 +58,9 @@ def _environment(outer: Settings, home: Path, name: str) -> dict[str, str]:
         "RECLOOP_ARTIFACTS": str(home / "artifacts"),
         "RECLOOP_GX_ROOT": str(home / "gx"),
         "RECLOOP_FEAST_HOME": str(home / "feast"),
-        **dict.fromkeys(_STORES, "local"),  # production's features stay as they are, whatever .env names
+        **dict.fromkeys(
+            _STORES, "local"
+        ),  # production's features and artifacts stay as they are, whatever .env names
         "RECLOOP_EVENTS_SPOOL": str(home / "events"),
         "RECLOOP_EXPOSURES": str(home / "exposures"),
         "RECLOOP_MODEL_NAME": f"{outer.model_name}-backtest-{name}",

@@ -10,7 +10,7 @@ from typing import Any
 
 from prefect import flow
 
-from components.artifact import ArtifactRef, digest_of
+from components.artifact import ArtifactRef, digest_of, present
 from components.data import cycles, queries
 from components.evaluation.contenders import Contender, Incumbent
 from components.evaluation.evidence import ReplayEvidence
@@ -146,7 +146,7 @@ def _holds_all(carried: CarriedIds, readers: Sequence[Bundle]) -> bool:
     """Whether this table is here, of the tokenizer of all readers, and holds every ID that they were trained on."""
     if any(bundle.facts.tokenizer != carried.tokenizer.digest for bundle in readers):
         return False
-    if not all(Path(ref.path).exists() for ref in (carried.encoders, carried.tokenizer, carried.ids)):
+    if not all(present(ref.path) for ref in (carried.encoders, carried.tokenizer, carried.ids)):
         return False
     table = read_id_table(carried.ids)
     return all(table.holds(read_ids(min(bundle.path.rglob(IDS_FILE)))) for bundle in readers)

@@ -12,6 +12,7 @@ from typing import cast
 from prefect import flow, task
 
 from components.artifact import ArtifactRef
+from components.data.artifact_erasure import drop_superseded
 from components.evaluation.contenders import CHAMPION, arms_to_train
 from components.recommender.arm import ArmName
 from components.registry.tracking import TrackingRun
@@ -44,6 +45,7 @@ from flows.tokenizer_health import TokenizerHealth, check_tokenizer
 from flows.tracked_cycle import track_artifacts, track_snapshots, tracked_cycle
 from flows.training import bundle_challenger, count_popularity, train_arm
 from flows.verdict_event import emit_verdict
+from flows.warehouse import warehouse
 
 
 @flow(name="retraining-cycle", flow_run_name="retrain-on-{request.source}")
@@ -56,6 +58,7 @@ def retraining_cycle(request: CycleRequest) -> CycleSummary:
     begin = time.perf_counter()
     outlast_a_restart()
     with only_retraining():
+        drop_superseded(warehouse(), load_settings().artifacts)
         cycle = settle(request)
         with tracked_cycle(cycle) as tracked:
             parts = _run(cycle, tracked)

@@ -54,6 +54,10 @@ def service_environment(settings: Settings) -> dict[str, str]:
     found = {name: url.get_secret_value() for name, url in addresses.items() if url is not None}
     if settings.mlflow_artifacts_url is not None:
         found["MLFLOW_ARTIFACTS_DESTINATION"] = settings.mlflow_artifacts_url
+    if settings.artifacts_url is not None:
+        found["RECLOOP_ARTIFACTS_URL"] = settings.artifacts_url
+        if settings.artifacts != settings.home / "artifacts":  # .env may have said so
+            found["RECLOOP_ARTIFACTS"] = str(settings.artifacts)
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from prefect import task
 
-from components.artifact import ArtifactRef, verified
+from components.artifact import ArtifactRef, present, verified
 from components.data import cycles, snapshot
 from components.data.artifact_erasure import successor_of
 from components.data.sources.opening import open_source
@@ -118,7 +118,7 @@ def _carried_by(opened: Bundle) -> CarriedIds | None:
         carried = read_record(cycle).carried
         if carried.tokenizer.digest != opened.facts.tokenizer:
             continue
-        if all(Path(ref.path).exists() for ref in (carried.encoders, carried.ids)) and read_id_table(
+        if all(present(ref.path) for ref in (carried.encoders, carried.ids)) and read_id_table(
             carried.ids
         ).holds(own):
             return carried
@@ -131,7 +131,7 @@ def _own_encoders(opened: Bundle) -> ArtifactRef | None:
         return None
     digest = successor_of(warehouse(), opened.facts.feature_set)
     path = load_settings().artifacts / FEATURE_SET / (digest or "")[:20]
-    return ArtifactRef(kind=FEATURE_SET, digest=digest, path=str(path)) if digest and path.exists() else None
+    return ArtifactRef(kind=FEATURE_SET, digest=digest, path=str(path)) if digest and present(path) else None
 
 
 def _media_root() -> Path | None:

@@ -14,6 +14,7 @@ from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
+from components.copies import CopiesUnreachable
 from components.data import outage
 from components.registry import tracking
 
@@ -23,7 +24,7 @@ def is_outage(error: object) -> bool:
     if not isinstance(error, BaseException):
         return False
     return (
-        isinstance(error, tracking.TrackingUnreachable | httpx.TransportError)
+        isinstance(error, tracking.TrackingUnreachable | httpx.TransportError | CopiesUnreachable)
         or outage.is_outage(error)
         or tracking.is_object_store_away(error)
     )

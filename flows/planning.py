@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from components.artifact import present
 from components.data import cycles, journal
 from components.data.journal import PastCost
 from components.data.ledger import current_champion
@@ -267,7 +268,7 @@ def _champion_by_ledger(cycle: SettledCycle) -> Incumbent | None:
     if version is None:
         return None
     for kept in map(read_record, cycles.cycles(warehouse())):
-        if kept.told.version == version and Path(kept.bundle.path).exists():
+        if kept.told.version == version and present(kept.bundle.path):
             return incumbent(version, kept.bundle)
     elsewhere: Any = Unknown("open cycle")
     return Incumbent(

@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from components.artifact import ArtifactRef, digest_of, sha256_file
 from components.data import lease, queries, recommendations, snapshot
+from components.data.artifact_erasure import drop_superseded
 from components.data.erased_users import erased_among
 from components.data.recommendations import ScoringRun
 from components.features.store import addresses
@@ -169,6 +170,7 @@ def pin_version(request: ScoringRequest) -> PinnedVersion:
 @task(task_run_name="freeze-known", **TRIED_AGAIN)
 def freeze_known(request: ScoringRequest) -> ArtifactRef:
     """What is known of users and items, as far as the data reaches. Raises NothingToScore."""
+    drop_superseded(warehouse(), load_settings().artifacts)
     end = request.as_of or queries.told_until(warehouse())
     if end is None:
         raise NothingToScore(

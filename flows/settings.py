@@ -71,6 +71,7 @@ class Settings(MonitorSettings, NotifySettings):
     feast_registry_url: SecretStr | None = None
     feast_offline_url: SecretStr | None = None
     feast_online_url: SecretStr | None = None
+    artifacts_url: str | None = None  # object store behind `artifacts`: s3://bucket/prefix
 
     model_name: str = Field(default="recloop", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     threads: int = Field(  # of torch, in one process
@@ -134,7 +135,9 @@ class Settings(MonitorSettings, NotifySettings):
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().resolve()
 
-    @field_validator("feast_registry_url", "feast_offline_url", "feast_online_url", mode="before")
+    @field_validator(
+        "feast_registry_url", "feast_offline_url", "feast_online_url", "artifacts_url", mode="before"
+    )
     @classmethod
     def _stays_local(cls, url: object) -> object:
         return None if url == "local" else url

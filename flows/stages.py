@@ -11,13 +11,12 @@ import logging
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, is_dataclass
-from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
-from components.artifact import ArtifactRef, digest_of, verified
+from components.artifact import ArtifactRef, digest_of, present, verified
 from components.data import journal
 from components.faults import crash_point
 from flows.local.console import stage_line
@@ -157,7 +156,7 @@ def all_there(value: object) -> bool:
     Raises ArtifactDamaged if one is not what was published.
     """
     if isinstance(value, ArtifactRef):
-        if not Path(value.path).exists():
+        if not present(value.path):
             return False
         verified(value.path)
         return True

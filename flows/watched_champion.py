@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from components.artifact import ArtifactRef, verified
+from components.artifact import ArtifactRef, present, verified
 from components.data import cycles, queries, snapshot
 from components.data.artifact_erasure import successor_of
 from components.evaluation.evidence import read_evidence
@@ -115,7 +115,7 @@ def _published(kind: str, digest: str | None) -> ArtifactRef | None:
 
 
 def _whole(folder: Path) -> ArtifactRef | None:
-    if not (folder / "manifest.json").exists():
+    if not present(folder):
         return None
     manifest = verified(folder)
     return ArtifactRef(kind=manifest["kind"], digest=manifest["digest"], path=str(folder))

@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from components.artifact import ArtifactDamaged, ArtifactRef, publish, verified
+from components.artifact import ArtifactDamaged, ArtifactRef, bring_here, publish, verified
+from components.copies import entry_of
 from components.data.erased_users import ERASED_USER, NOTHING, user_of_payload
 from components.data.erasure import Place
 from components.data.moments import to_micros, utc_now
@@ -28,6 +29,7 @@ from components.data.schema import cycles, stage_journal, superseded
 from components.data.warehouse import reading, writing
 from components.faults import crash_point
 
+DAYS = "partitions"  # the folder of day files
 REMOVED = ".removed-"  # begins the name of what is out of the way and not yet deleted
 Count = Callable[[Path, str], int]  # folder, user -> rows of the user in it
 Forget = Callable[[Path, str], None]  # removes them from a copy of the folder
@@ -43,7 +45,7 @@ def artifact_places(engine: Engine, root: Path, user_id: str, forgetting: Forget
     return tuple(
         Place(
             name=_NAMES.get(kind, kind),
-            count=partial(_count, root / kind, count, user_id),
+            count=partial(_count, root, kind, count, user_id),
             erase=partial(_erase, engine, root, kind, known[kind], user_id),
         )
         for kind, (count, _) in known.items()
@@ -89,13 +91,37 @@ def forget_stages(connection: Connection, digest: str) -> int:
 
 
 def remove_folder(folder: Path) -> None:
-    """Out of the way in one step, then gone: a reader finds it whole or not at all."""
+    """Out of the way in one step, then gone: a reader finds it whole or not at all.
+
+    The object store's copy goes first.
+    """
+    if copies := entry_of(folder):
+        copies.remove(folder)
+    crash_point("artifact:copy-removed")
     aside = folder.with_name(REMOVED + folder.name)
     if folder.exists():
         shutil.rmtree(aside, ignore_errors=True)
         os.replace(folder, aside)
     crash_point("artifact:removed-aside")
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def drop_superseded(engine: Engine, root: Path) -> int:
+    """Remove this machine's copies of what was superseded, by an erasure elsewhere, say; returns how many."""
+    with reading(engine) as connection:
+        rows = connection.execute(select(superseded.c.kind, superseded.c.digest)).tuples().all()
+    names = {root / kind / (f"{digest}.parquet" if kind == DAYS else digest[:20]) for kind, digest in rows}
+    here = [path for path in names if path.exists()]
+    for path in here:
+        remove_file(path) if path.is_file() else remove_folder(path)
+    return len(here)
+
+
+def remove_file(path: Path) -> None:
+    """A published file, and first the object store's copy of it."""
+    if copies := entry_of(path):
+        copies.remove(path)
+    path.unlink(missing_ok=True)
 
 
 def remove_asides(shelf: Path) -> None:
@@ -127,12 +153,14 @@ def _published(shelf: Path) -> list[Path]:
     return sorted(p for p in shelf.iterdir() if not p.name.startswith(".")) if shelf.is_dir() else []
 
 
-def _count(shelf: Path, count: Count, user_id: str) -> int:
-    return sum(count(folder, user_id) for folder in _published(shelf))
+def _count(root: Path, kind: str, count: Count, user_id: str) -> int:
+    bring_here(root, kind)
+    return sum(count(folder, user_id) for folder in _published(root / kind))
 
 
 def _erase(engine: Engine, root: Path, kind: str, ways: tuple[Count, Forget], user_id: str) -> None:
     count, forget = ways
+    bring_here(root, kind)
     if (root / kind).is_dir():
         remove_asides(root / kind)
     for folder in _published(root / kind):

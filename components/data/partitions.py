@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import uuid
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,7 +20,8 @@ import pyarrow.parquet as pq
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from components.artifact import ArtifactDamaged
+from components.artifact import ArtifactDamaged, sha256_file
+from components.copies import copies_of
 from components.data.knowledge import known_by
 from components.data.moments import DAY_US, from_micros
 from components.data.schema import day_partitions, events
@@ -161,6 +163,21 @@ def sync(folder: Path, hashes: list[str]) -> None:
     sync_one(folder)
 
 
+def copy(folder: Path, hashes: Iterable[str]) -> None:
+    """Write these files through to the object store, where one is named."""
+    if copies := copies_of(folder):
+        copies.put_files(folder / f"{sha256}.parquet" for sha256 in hashes)
+
+
+def bring(folder: Path, hashes: Iterable[str]) -> None:
+    """Fetch the files that are not here from the object store, where one is named; what it has not stays missing."""
+    missing = [path for sha256 in hashes if not (path := folder / f"{sha256}.parquet").exists()]
+    if missing and (copies := copies_of(folder)):
+        folder.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(_SYNC_THREADS) as pool:
+            list(pool.map(lambda path: copies.fetch(path, lambda aside: _check(aside, path)), missing))
+
+
 def read(folder: Path, sha256: str, *, snapshot: Path) -> pa.Table:
     """The rows of one file that a snapshot names.
 
@@ -176,3 +193,8 @@ def read(folder: Path, sha256: str, *, snapshot: Path) -> pa.Table:
         raise ArtifactDamaged(f"{path}: SHA-256 is {found[:12]}…, its name says {sha256[:12]}…. {fix}")
     # not pq.read_table, whose dataset machinery takes three times as long on a small file
     return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+
+
+def _check(aside: Path, path: Path) -> None:
+    if sha256_file(aside) != path.stem:
+        raise ArtifactDamaged(f"{path.name}: the object store's copy is not the bytes that it is named after")

@@ -2,9 +2,10 @@
 
 Pointed to is: what the caller keeps (the bundles of registered versions), what a cycle on record, the
 promotion ledger, the alpha ledger or the lists that are served name (or would be, after a rollback), what a
-stage finished lately gave, and what any of these was made from. All else that is older than asked goes, with
-what the journal knows of it, so that a stage that is asked for again works anew. Old runs of lists go with it
-(see `list_runs`). Run it while no cycle and no scoring runs: a plan does not know of work that begins after it.
+stage finished lately gave, and what any of these was made from. All else that is older than asked goes, here and
+in the object store, with what the journal knows of it, so that a stage that is asked for again works anew. Old
+runs of lists go with it (see `list_runs`). Run it while no cycle and no scoring runs: a plan does not know of work
+that begins after it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +22,8 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, delete, select
 
 from components.artifact import MANIFEST
-from components.data.artifact_erasure import REMOVED, forget_stages, remove_folder
+from components.copies import StoredEntry, copies_of
+from components.data.artifact_erasure import DAYS, REMOVED, forget_stages, remove_file, remove_folder
 from components.data.list_runs import PrunableRun, drop_run, kept_runs, prunable_runs
 from components.data.moments import Clock, to_micros, utc_now
 from components.data.schema import (
@@ -36,7 +39,7 @@ from components.data.warehouse import reading, writing
 from components.faults import crash_point
 
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
-_DAYS, LISTS = "partitions", "recommendations"
+LISTS, SNAPSHOT = "recommendations", "snapshot"
 _LENGTH_IN_PAGE = 8  # characters of a digest at the end of a page's name
 
 
@@ -72,6 +75,8 @@ class _Published:
     digest: str
     parents: frozenset[str]
     path: Path
+    size: int
+    changed_at: datetime
     run: str = ""  # of batch scoring, whose lists it holds
 
 
@@ -101,10 +106,14 @@ def plan_pruning(
     pointed |= {digest for run in served for digest in (run.bundle, run.feature_set)}
     pointed |= {entry.digest for entry in found if entry.run in {run.run for run in served}}
     kept = _reachable(found, pointed, came_from)
-    young = {entry.digest for entry in found if _changed_at(entry.path) >= cutoff}
+    young = {entry.digest for entry in found if entry.changed_at >= cutoff}
     kept |= _reachable(found, young, came_from)
     going = [
-        *(_prunable(p.kind, p.path, digest=p.digest) for p in found if p.digest not in kept),
+        *(
+            Prunable(kind=p.kind, digest=p.digest, path=p.path, size=p.size, changed_at=p.changed_at)
+            for p in found
+            if p.digest not in kept
+        ),
         *_days_without(artifacts_root, [p.path for p in found if p.digest in kept]),
         *(_prunable("aside", path) for path in sorted(artifacts_root.glob("*/.*"))),
         *_pages_without(reports, kept),
@@ -130,13 +139,13 @@ def prune(engine: Engine, plan: PruningPlan) -> PruningPlan:
         with writing(engine, "artifacts") as connection:
             _forget(connection, entry)
         crash_point("prune:forgotten")
-        if entry.path.is_dir():
-            if entry.kind == "aside":
-                shutil.rmtree(entry.path, ignore_errors=True)
-            else:
-                remove_folder(entry.path)
-        else:
+        if entry.kind == "aside":
+            shutil.rmtree(entry.path, ignore_errors=True)
             entry.path.unlink(missing_ok=True)
+        elif entry.kind in {"partition", "page"}:
+            remove_file(entry.path)
+        else:
+            remove_folder(entry.path)
         crash_point("prune:removed")
     return plan
 
@@ -164,17 +173,40 @@ def _pointed_to(connection: Connection, cutoff: datetime) -> set[str]:
 
 
 def _published(root: Path) -> Iterator[_Published]:
-    """Every published folder; one whose manifest cannot be read has its name for a digest, and no parents."""
+    """Every published folder, here or in the object store; one whose manifest cannot be read has its name for a
+    digest, and no parents.
+    """
+    elsewhere = {(e.kind, e.name): e for e in _in_store(root) if e.kind != DAYS}
     for folder in sorted(root.glob("[!.]*/[!.]*")):
-        if not folder.is_dir() or folder.parent.name == _DAYS:
-            continue
-        try:
-            manifest = json.loads((folder / MANIFEST).read_text())
-            digest, parents = manifest["digest"], frozenset(manifest["parents"].values())
-            run = str(manifest["config"].get("run", "")) if folder.parent.name == LISTS else ""
-        except (OSError, ValueError, KeyError, TypeError):
-            digest, parents, run = folder.name, frozenset(), ""
-        yield _Published(kind=folder.parent.name, digest=digest, parents=parents, path=folder, run=run)
+        if folder.is_dir() and folder.parent.name != DAYS:
+            elsewhere.pop((folder.parent.name, folder.name), None)
+            yield _read(folder, folder / MANIFEST, _size(folder), _changed_at(folder))
+    for (kind, name), entry in sorted(elsewhere.items()):
+        yield _read(root / kind / name, root / kind / name / MANIFEST, entry.size, entry.changed_at)
+
+
+def _read(folder: Path, manifest_path: Path, size: int, changed_at: datetime) -> _Published:
+    try:
+        manifest = json.loads(_text(manifest_path))
+        digest, parents = manifest["digest"], frozenset(manifest["parents"].values())
+        run = str(manifest["config"].get("run", "")) if folder.parent.name == LISTS else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        digest, parents, run = folder.name, frozenset(), ""
+    return _Published(
+        kind=folder.parent.name, digest=digest, parents=parents, path=folder, size=size,
+        changed_at=changed_at, run=run,
+    )  # fmt: skip
+
+
+def _in_store(root: Path) -> list[StoredEntry]:
+    copies = copies_of(root)
+    return copies.entries() if copies else []
+
+
+def _text(path: Path) -> str:
+    """A file of an artifact, from here or from the object store. Raises FileNotFoundError."""
+    copies = None if path.exists() else copies_of(path)
+    return copies.read_text(path) if copies else path.read_text()
 
 
 def _reachable(
@@ -198,11 +230,19 @@ def _days_without(root: Path, kept: Iterable[Path]) -> Iterator[Prunable]:
     """Day files that no kept snapshot names."""
     named = set()
     for folder in kept:
-        if (listed := folder / "partitions.json").exists():
-            named |= {part["sha256"] for part in json.loads(listed.read_text())}
-    for path in sorted((root / _DAYS).glob("[!.]*.parquet")):
+        if folder.parent.name == SNAPSHOT:
+            with suppress(FileNotFoundError):
+                named |= {part["sha256"] for part in json.loads(_text(folder / "partitions.json"))}
+    here = sorted((root / DAYS).glob("[!.]*.parquet"))
+    for path in here:
         if path.stem not in named:
             yield _prunable("partition", path, digest=path.stem)
+    for entry in _in_store(root):
+        path = root / DAYS / entry.name
+        if entry.kind == DAYS and path not in here and path.stem not in named:
+            yield Prunable(
+                kind="partition", digest=path.stem, path=path, size=entry.size, changed_at=entry.changed_at
+            )
 
 
 def _pages_without(reports: Path | None, kept: set[str]) -> Iterator[Prunable]:
@@ -215,9 +255,12 @@ def _pages_without(reports: Path | None, kept: set[str]) -> Iterator[Prunable]:
 
 
 def _prunable(kind: str, path: Path, *, digest: str = "") -> Prunable:
+    return Prunable(kind=kind, digest=digest, path=path, size=_size(path), changed_at=_changed_at(path))
+
+
+def _size(path: Path) -> int:
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
-    size = sum(file.stat().st_size for file in files)
-    return Prunable(kind=kind, digest=digest, path=path, size=size, changed_at=_changed_at(path))
+    return sum(file.stat().st_size for file in files)
 
 
 def _changed_at(path: Path) -> datetime:

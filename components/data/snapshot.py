@@ -138,6 +138,7 @@ def _write(
         item_table = _items_before(connection, until_at, known_at)
         as_of_batch = watermark(connection)
     partitions.sync(folder, list(written.values()))
+    partitions.copy(folder, [hashes[stretch] for stretch in wanted])
     crash_point("snapshot:partitions-written")
     facts = SnapshotFacts(
         start=None if start is None else start.astimezone(UTC),
@@ -169,6 +170,7 @@ def read_events(ref: ArtifactRef) -> pd.DataFrame:
     path = Path(ref.path)
     folder = path.parents[1] / "partitions"
     listed = json.loads((path / PARTITIONS).read_text())
+    partitions.bring(folder, [part["sha256"] for part in listed])
     tables = [partitions.read(folder, part["sha256"], snapshot=path) for part in listed]
     return pa.concat_tables(tables).to_pandas()
 

@@ -14,16 +14,24 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
-from components.artifact import MANIFEST, ArtifactRef, publish
+from components.artifact import MANIFEST, ArtifactRef, bring_here, publish
+from components.copies import copies_of
 from components.data import partitions
-from components.data.artifact_erasure import count_rows, remove_asides, remove_folder, supersede
+from components.data.artifact_erasure import (
+    DAYS,
+    count_rows,
+    remove_asides,
+    remove_file,
+    remove_folder,
+    supersede,
+)
 from components.data.erasure import Place
-from components.data.moments import to_micros
-from components.data.schema import day_partitions, events, snapshots
+from components.data.moments import to_micros, utc_now
+from components.data.schema import day_partitions, events, snapshots, superseded
 from components.data.warehouse import reading, writing
 from components.faults import crash_point
 
-KIND, DAYS = "snapshot", "partitions"
+KIND = "snapshot"
 
 
 def snapshot_place(engine: Engine, root: Path, user_id: str) -> Place:
@@ -39,21 +47,34 @@ def _erase(engine: Engine, root: Path, user_id: str) -> None:
     for shelf in (root / DAYS, root / KIND):
         if shelf.is_dir():
             remove_asides(shelf)
+    bring_here(root, KIND)
     holding = [path for path in _day_files(root) if count_rows(path, user_id)]
     anew = {path.stem: _write_without(path, user_id) for path in holding}
     if anew:
-        partitions.sync(root / DAYS, [part["sha256"] for part in anew.values() if part])
+        written = [part["sha256"] for part in anew.values() if part]
+        partitions.sync(root / DAYS, written)
+        partitions.copy(root / DAYS, written)
     crash_point("erase:days-written")
     for folder in sorted((root / KIND).glob("[!.]*")) if anew else ():
         _rewrite(engine, root, folder, anew)
     with writing(engine, "snapshots") as connection:
         for sha256 in anew:
             connection.execute(delete(day_partitions).where(day_partitions.c.sha256 == sha256))
+            _supersede_day(connection, sha256)
     for path in holding:
-        path.unlink(missing_ok=True)
+        remove_file(path)
+
+
+def _supersede_day(connection: Connection, sha256: str) -> None:
+    """So that other machines drop their copies of the file; what took its place is for snapshots to say."""
+    connection.execute(delete(superseded).where(superseded.c.digest == sha256))
+    row = {"digest": sha256, "kind": DAYS, "successor": None, "why": "erasure", "at": to_micros(utc_now())}
+    connection.execute(insert(superseded).values(row))
 
 
 def _day_files(root: Path) -> list[Path]:
+    if copies := copies_of(root):
+        partitions.bring(root / DAYS, [Path(name).stem for name in copies.names(DAYS)])
     return sorted((root / DAYS).glob("[!.]*.parquet"))
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from components.artifact import MANIFEST, ArtifactDamaged, ArtifactRef, verified
+from components.artifact import MANIFEST, ArtifactDamaged, ArtifactRef, bring_here, present, verified
 from components.data import snapshot
 from components.data.artifact_erasure import successor_of
 from components.data.origins import BatchOrigin
@@ -73,7 +73,7 @@ def stored(engine: Engine, root: Path, kind: str, digest: str) -> Stored:
             artifact=None, is_erased=True,
         )  # fmt: skip
     folder = root / kind / now[:20]
-    if not folder.exists():
+    if not present(folder):
         return Stored(finding=missing(stage, digest), artifact=None, is_erased=now != digest)
     ref = ArtifactRef(kind=kind, digest=now, path=str(folder))
     try:
@@ -164,6 +164,7 @@ def checked_batches(
 
 def manifests(root: Path, kind: str) -> Iterator[tuple[Path, Manifest]]:
     """Folder and manifest of everything of a kind that can be read; their bytes are not checked."""
+    bring_here(root, kind)
     for path in sorted((root / kind).glob(f"[!.]*/{MANIFEST}")):
         try:
             yield path.parent, json.loads(path.read_text())

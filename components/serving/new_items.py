@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Int
 
-from components.artifact import MANIFEST, ArtifactRef, publish, verified
+from components.artifact import MANIFEST, ArtifactRef, bring_here, publish, verified
 from components.registry.bundle import ID_TABLE, ITEM_COLUMNS, ITEMS
 
 KIND = "new_items"
@@ -77,6 +77,7 @@ def publish_new_items(
 def latest_new_items(root: Path, bundle: str) -> ArtifactRef | None:
     """The artifact for this bundle that reaches furthest in time; None if there is none."""
     found = []
+    bring_here(root, KIND)
     for path in (root / KIND).glob(f"[!.]*/{MANIFEST}"):
         try:
             manifest = json.loads(path.read_text())

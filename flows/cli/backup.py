@@ -54,6 +54,8 @@ def _elsewhere(settings: Settings) -> list[str]:
         found.append(f"MLflow, {settings.mlflow_tracking_uri}: dump its database and keep its artifacts")
     if not settings.prefect_is_local:
         found.append(f"Prefect, {settings.prefect_api_url}: its history of runs")
+    if settings.artifacts_url is not None:
+        found.append(f"copies of artifacts, {settings.artifacts_url}: what is not here is fetched from there")
     folders = {
         "artifacts": settings.artifacts,
         "Feast": settings.feast_home,

@@ -1,11 +1,12 @@
-"""The loop on services: one PostgreSQL for everything that is a database, an object store for MLflow's artifacts.
+"""The loop on services: one PostgreSQL for everything that is a database, an object store for all artifacts.
 
-One cycle, killed where it writes to the database and started again, has to end as the embedded default does. Nothing
-but the environment says where things lie.
+One cycle, killed where it writes to the database or the store and started again, has to end as the embedded default
+does. Nothing but the environment says where things lie. A machine with an empty disk then goes on from there.
 """
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,12 +24,13 @@ from flows.settings import LOOPBACK, Settings
 from tests.flows.conftest import free_ports
 from tests.flows.loaded import loaded_recloop
 from tests.flows.worlds import Home
+from tests.object_store import BUCKET, ObjectStore, running_object_store
 from tests.postgresql import Postgresql
 
 pytestmark = pytest.mark.timeout(1800)
 
-BUCKET = "models"
 KILLS = (
+    "publish:before-copy",  # the artifact is here, and the object store has nothing of it
     "ingest:before-commit",  # every row written, none committed
     "judge:before-record",  # alpha is spent, the verdict unknown
     "promote:after-ledger",  # the ledger names a champion that MLflow's alias does not
@@ -37,7 +39,7 @@ KILLS = (
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceHome(Home):
-    """A home whose state lies in services, but for its artifacts."""
+    """A home whose state lies in services; its folder holds copies, caches and pages."""
 
     services: Mapping[str, str]
     warehouse: str  # for libpq
@@ -54,28 +56,15 @@ class ServiceHome(Home):
 
 
 @pytest.fixture(scope="module")
-def objects() -> Iterator[Any]:
-    """An object store with one bucket; its client. The environment tells MLflow's server of it."""
-    boto3 = pytest.importorskip("boto3", reason="make test LOCKS='runtime postgres s3 dev' installs it")
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address=LOOPBACK, port=0, verbose=False)
-    server.start()
-    address = "http://{}:{}".format(*server.get_host_and_port())
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("MLFLOW_S3_ENDPOINT_URL", address)
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patched.setenv(name, "test")
-        patched.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        client = boto3.client("s3", endpoint_url=address)
-        client.create_bucket(Bucket=BUCKET)
-        yield client
-    server.stop()
+def objects() -> Iterator[ObjectStore]:
+    """An object store with one bucket. The environment tells MLflow's server and recloop of it."""
+    with running_object_store() as store:
+        yield store
 
 
 @pytest.fixture(scope="module")
 def servers(
-    postgresql: Postgresql, objects: Any, tmp_path_factory: pytest.TempPathFactory
+    postgresql: Postgresql, objects: ObjectStore, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Settings]:
     """Prefect and MLflow as recloop starts them, on databases of PostgreSQL and the object store."""
     for database in ("mlflow", "prefect"):
@@ -121,6 +110,7 @@ def survivor(
         feast_registry_url=SecretStr(postgresql.url("feast", "psycopg")),
         feast_offline_url=SecretStr(feast),
         feast_online_url=SecretStr(feast),
+        artifacts_url=f"s3://{BUCKET}/loop",
     )
     services = service_environment(settings) | {
         "RECLOOP_WAREHOUSE_URL": settings.warehouse_url.get_secret_value()
@@ -171,12 +161,18 @@ def test_no_row_is_lost_or_doubled_and_ledger_and_alias_agree(survivor: ServiceH
 
 
 def test_no_database_lies_in_a_file_and_models_lie_in_the_object_store(
-    survivor: ServiceHome, servers: Settings, objects: Any, tmp_path: Path
+    survivor: ServiceHome, servers: Settings, objects: ObjectStore, tmp_path: Path
 ) -> None:
     assert [p for home in (survivor, servers) for p in _folder(home).rglob("*.db*")] == []
     assert not (servers.home / "mlartifacts").exists()
-    keys = {entry["Key"] for entry in objects.list_objects_v2(Bucket=BUCKET)["Contents"]}
-    assert any(key.startswith("registry/") and key.endswith(".safetensors") for key in keys)
+    assert any(key.endswith(".safetensors") for key in objects.keys("registry/"))
+    artifacts = survivor.settings.artifacts
+    here = {path.relative_to(artifacts).as_posix(): path.stat().st_size
+            for path in artifacts.glob("[!.]*/[!.]*/**/*") if path.is_file()}  # fmt: skip
+    here |= {
+        f"partitions/{path.name}": path.stat().st_size for path in artifacts.glob("partitions/*.parquet")
+    }
+    assert {f"loop/{name}": size for name, size in here.items()} == objects.keys("loop/")
     bundle = survivor.version_tags()["1"]["recloop.bundle"]
     model = survivor.download("1", tmp_path)
     assert (model / "artifacts" / bundle[:20] / "manifest.json").exists()
@@ -196,8 +192,30 @@ def test_no_password_is_on_a_command_line_or_in_a_log(
             assert secret not in log.read_text(errors="replace"), log
 
 
-def test_everybody_is_scored_and_an_erased_user_is_in_no_table(survivor: ServiceHome) -> None:
-    """Lists go into warehouse and online store; the erasure reaches all three databases' tables."""
+def test_a_machine_with_an_empty_disk_goes_on(survivor: ServiceHome, cycle: tuple[str, ...]) -> None:
+    """Artifacts and Feast's files are gone: the same cycle again works nothing anew, and everything is here again."""
+    home = survivor.settings.home
+
+    def files() -> dict[str, int]:
+        shelves = (survivor.settings.artifacts, survivor.settings.feast_home / "offline")
+        return {path.relative_to(home).as_posix(): path.stat().st_size
+                for shelf in shelves for path in shelf.rglob("*.*") if path.is_file()}  # fmt: skip
+
+    before, worked = files(), survivor.rows("SELECT key, finished_at FROM stage_journal ORDER BY key")
+    shutil.rmtree(survivor.settings.artifacts)
+    shutil.rmtree(survivor.settings.feast_home / "offline")
+    again = survivor.recloop(*cycle)
+    assert again.returncode == 0, f"{again.stdout}\n{again.stderr}"
+    assert survivor.rows("SELECT key, finished_at FROM stage_journal ORDER BY key") == worked
+    reached = {name for name in before if "/bundle/" in name or "/arm/" in name}
+    assert reached
+    assert reached <= files().keys()
+
+
+def test_everybody_is_scored_and_an_erased_user_is_in_no_table(
+    survivor: ServiceHome, objects: ObjectStore
+) -> None:
+    """Lists go into warehouse and online store; the erasure reaches all databases' tables and the object store."""
     scored = survivor.recloop("score")
     assert scored.returncode == 0, f"{scored.stdout}\n{scored.stderr}"
     user = survivor.rows("SELECT user_id FROM recommendations WHERE user_id <> '' ORDER BY user_id LIMIT 1")[
@@ -212,6 +230,8 @@ def test_everybody_is_scored_and_an_erased_user_is_in_no_table(survivor: Service
     assert erased.returncode == 0, f"{erased.stdout}\n{erased.stderr}"
     assert _tables_with(survivor.warehouse, user) == set()
     assert _tables_with(feast.get_secret_value(), user) == set()
+    for key in objects.keys("loop/"):
+        assert user.encode() not in objects.content(key), key
 
 
 def _folder(home: Home | Settings) -> Path:

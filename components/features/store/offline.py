@@ -178,7 +178,7 @@ def replace_file(path: Path, table: pa.Table) -> None:
 
     Where the offline store is a database, its table holds the same rows.
     """
-    aside = path.parent / f".{uuid.uuid4().hex}"
+    aside, table = path.parent / f".{uuid.uuid4().hex}", offline_tables.versioned(table)
     try:
         with aside.open("wb") as file:
             pq.write_table(table, file)

@@ -9,8 +9,10 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components.features.sequences import training_spine, user_sequences
@@ -129,6 +131,27 @@ def test_on_postgresql_and_through_more_outages_than_it_has_connections(
         assert online(on_postgresql, "b") == [["y"]]
     check(on_postgresql)
     assert not list(on_postgresql.home.glob("*.db"))
+
+
+def test_another_machine_has_the_files_of_the_database_and_an_old_one_follows(
+    on_postgresql: OpenStore, tmp_path: Path
+):
+    """A second folder on one database is filled from it; what one replaces, the other has when it opens again."""
+
+    def files(store: OpenStore) -> dict[str, list[dict[str, Any]]]:
+        folder = store.home / "offline"
+        return {path.relative_to(folder).as_posix(): pq.read_table(path).to_pylist()
+                for path in sorted(folder.rglob("*.parquet"))}  # fmt: skip
+
+    before = files(on_postgresql)
+    assert len([name for name in before if "cut-" in name]) == 2
+    there = open_store(tmp_path / "another" / "feast")
+    assert files(there) == before
+    erase_user(there, USER)
+    assert count_user(on_postgresql, USER) > 0  # in this machine's files alone
+    open_store(on_postgresql.home)
+    assert count_user(on_postgresql, USER) == 0
+    assert files(on_postgresql) == files(there) != before
 
 
 def test_on_redis(on_redis: OpenStore):
