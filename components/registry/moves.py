@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 from components.data.lease import Lease, LeaseHeld, hold_lease, this_process
 from components.data.ledger import Action, PromotionEntry, append_promotion, last_promotion
 from components.faults import crash_point
+from components.registry.entry_tag import carried, carry, why_not_carry
 from components.registry.versions import (
     CHALLENGER,
     CHAMPION,
@@ -32,7 +32,6 @@ from components.registry.versions import (
 if TYPE_CHECKING:
     from components.data.warehouse import Engine
 
-ENTRY_TAG = "recloop.ledger_entry"  # of the registered model: the last entry that the alias follows
 OUTSIDE = "outside recloop"
 _WAIT_SECONDS = 10.0
 _POLL_SECONDS = 0.1
@@ -101,10 +100,13 @@ def drift_now(engine: Engine, model_name: str) -> Drift:
 
 
 def settle(engine: Engine, model_name: str) -> tuple[Drift, PromotionResult | None]:
-    """Finish a move that was interrupted; how things stand then, and what was finished. Under the lease."""
+    """Finish a move that was interrupted; how things stand then, and what was finished. Under the lease.
+
+    Where MLflow refuses that to this account, the move waits for one that may.
+    """
     drift = drift_now(engine, model_name)
     last = last_promotion(engine, model_name)
-    if drift.state != "interrupted" or last is None:
+    if drift.state != "interrupted" or last is None or why_not_carry(model_name) is not None:
         return drift, None
     target = find_version(model_name, last.version) if last.version else None
     _follow(model_name, target, last.id)
@@ -129,11 +131,14 @@ def move(
 ) -> PromotionResult:
     """Ledger, alias, tag, in this order; `previous` is champion and was found to be the expected one.
 
-    Without a target the model is left without a champion.
+    Without a target the model is left without a champion. Where MLflow refuses the move to this account, nothing is
+    written: an entry without its move would be finished by whoever comes next, and may.
     """
-    carried = {}
+    if (why_not := why_not_carry(model_name)) is not None:
+        return refused(previous, why_not)
+    made_of = {}
     if target is not None:
-        carried = {kind: target.tags.get(f"recloop.{kind}") for kind in ("bundle", "tokenizer", "id_table")}
+        made_of = {kind: target.tags.get(f"recloop.{kind}") for kind in ("bundle", "tokenizer", "id_table")}
     lease.ensure_held()
     entry = append_promotion(
         engine,
@@ -145,7 +150,7 @@ def move(
         verdict=verdict,
         actor=actor,
         reason=reason,
-        evidence=evidence | carried,
+        evidence=evidence | made_of,
     )
     crash_point(f"{action}:after-ledger")
     _follow(model_name, target, entry)
@@ -155,6 +160,8 @@ def move(
 
 def adopt(engine: Engine, model_name: str, drift: Drift, *, actor: str) -> PromotionResult:
     """Write down what somebody did to the alias, as the ledger's newest entry. Under the lease."""
+    if (why_not := why_not_carry(model_name)) is not None:
+        return refused(drift.alias, why_not)
     target = find_version(model_name, drift.alias) if drift.alias else None
     entry = append_promotion(
         engine,
@@ -169,7 +176,7 @@ def adopt(engine: Engine, model_name: str, drift: Drift, *, actor: str) -> Promo
         evidence={"adopted": True} | ({"bundle": target.bundle_digest} if target else {}),
     )
     crash_point("adopt:after-ledger")
-    _carry(model_name, entry)
+    carry(model_name, entry)
     return PromotionResult(
         moved=False, champion=drift.alias, previous=drift.ledger, reason=drift.reason, ledger_id=entry
     )
@@ -201,10 +208,10 @@ def name(version: str | None) -> str:
 
 def _is_unfinished(model_name: str, last: PromotionEntry, now: str | None) -> bool:
     """Whether the alias still stands where this entry found it, or the entry's number is not carried yet."""
-    if last.id == _carried(model_name) or now not in (last.previous_version, last.version):
+    if last.id == carried(model_name) or now not in (last.previous_version, last.version):
         return False
     if last.version is None:
-        return _carried(model_name) is not None
+        return carried(model_name) is not None
     target = find_version(model_name, last.version)
     # another registry under the same name may have such a number too, of another bundle
     return target is not None and target.bundle_digest == last.evidence.get("bundle")
@@ -221,20 +228,4 @@ def _follow(model_name: str, target: RegisteredVersion | None, entry: int) -> No
     if target is not None and aliases(model_name).get(CHALLENGER) == target.version:
         client.delete_registered_model_alias(model_name, CHALLENGER)
         crash_point("promotion:after-challenger")
-    _carry(model_name, entry)
-
-
-def _carry(model_name: str, entry: int) -> None:
-    if _carried(model_name) is not None:
-        MlflowClient().set_registered_model_tag(model_name, ENTRY_TAG, str(entry))
-
-
-def _carried(model_name: str) -> int | None:
-    """The number of the entry that the model carries, 0 for none; None if there is no such model."""
-    try:
-        tags = MlflowClient().get_registered_model(model_name).tags
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return None
-    return int(tags.get(ENTRY_TAG, 0))
+    carry(model_name, entry)

@@ -27,14 +27,24 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+ROOT = Path(__file__).resolve().parents[2]
+ADMIN, ADMIN_PASSWORD = "the-admin", "admin-password-1"
+
+
 @contextmanager
-def mlflow_server(folder: Path, *, port: int | None = None) -> Iterator[str]:
-    """The address of a server over `folder`; started again over the same one, it knows what it knew."""
+def mlflow_server(
+    folder: Path, *, port: int | None = None, options: tuple[str, ...] = (), **more: str
+) -> Iterator[str]:
+    """The address of a server over `folder`; started again over the same one, it knows what it knew.
+
+    `more` stands in its environment.
+    """
     port = port or free_port()
     arguments = [
         *("server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
         *("--artifacts-destination", str(folder / "artifacts"), "--serve-artifacts"),
+        *options,
     ]
     environ = os.environ | server_environment(ENCRYPTION_KEY)
     environ |= {
@@ -42,9 +52,30 @@ def mlflow_server(folder: Path, *, port: int | None = None) -> Iterator[str]:
         "MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX": "^(mlflow-artifacts|models|runs):/",
     }
     environ.pop("MLFLOW_TRACKING_URI", None)
+    environ |= more
     with started([sys.executable, "-m", "mlflow", *arguments], folder, environ) as child:
         await_answer(f"http://127.0.0.1:{port}/health", child, folder / "process.log")
         yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def mlflow_with_accounts(folder: Path, *, promoters: str) -> Iterator[str]:
+    """A server with the logins of production, infra/mlflow/basic_auth.ini, but for the place of their database."""
+    shipped = (ROOT / "infra" / "mlflow" / "basic_auth.ini").read_text()
+    settings = folder / "basic_auth.ini"
+    settings.write_text(shipped.replace("/var/lib/mlflow/", f"{folder}/"))
+    assert settings.read_text() != shipped
+    with mlflow_server(
+        folder,
+        options=("--app-name", "basic-auth"),
+        MLFLOW_AUTH_CONFIG_PATH=str(settings),
+        MLFLOW_AUTH_ADMIN_USERNAME=ADMIN,
+        MLFLOW_AUTH_ADMIN_PASSWORD=ADMIN_PASSWORD,
+        MLFLOW_FLASK_SERVER_SECRET_KEY="of-tests-only",
+        RECLOOP_PROMOTERS=promoters,
+        PYTHONPATH=str(ROOT),
+    ) as url:
+        yield url
 
 
 @contextmanager

@@ -1,0 +1,46 @@
+"""The tag of the registered model that names the ledger's entry which `champion` follows.
+
+Whoever may write it may move the alias: MLflow asks the same right of both, and a server with promoters refuses both
+to everybody else. So it is written, unchanged, before the ledger is.
+"""
+
+from __future__ import annotations
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+ENTRY_TAG = "recloop.ledger_entry"
+
+
+def carry(model_name: str, entry: int) -> None:
+    """Name this entry, if there is such a model."""
+    if carried(model_name) is not None:
+        MlflowClient().set_registered_model_tag(model_name, ENTRY_TAG, str(entry))
+
+
+def carried(model_name: str) -> int | None:
+    """The number of the entry that the model carries, 0 for none; None if there is no such model."""
+    try:
+        tags = MlflowClient().get_registered_model(model_name).tags
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    return int(tags.get(ENTRY_TAG, 0))
+
+
+def why_not_carry(model_name: str) -> str | None:
+    """What MLflow says to this account's wish to move the champion; None if it may.
+
+    Asked by writing what is there already.
+    """
+    try:
+        carry(model_name, carried(model_name) or 0)
+    except MlflowException as error:
+        if error.error_code != "PERMISSION_DENIED":
+            raise
+        return (
+            f"MLflow refuses to let this account move the champion of {model_name}, so nothing was moved: "
+            f"{error.message.strip()}"
+        )
+    return None
