@@ -6,7 +6,7 @@
 #   TORCH_INDEX=        index for torch alone, e.g. one that holds CPU builds; empty: pip's own index
 #   TORCH_LOCK=         hashes of torch; empty: none are asked for, as an index with other builds than PyPI's and PyTorch's
 #                       CPU ones needs
-#   LOCKS=runtime postgres s3 dev   what to install of infra/lock: runtime, postgres, s3, login, dev, audit
+#   LOCKS=runtime postgres s3 login dev   what to install of infra/lock: runtime, postgres, s3, login, dev, audit
 #   PYTHON=python3.11   the Python 3.11 to make .venv with
 #   ONLY=               the parts that `bench` runs, joined by commas; empty: the quick ones
 #   SEEDS=1,2,3         of `bench`
@@ -22,7 +22,7 @@ SHELL := /bin/bash
 DATA ?= movielens
 TORCH_INDEX ?=
 TORCH_LOCK ?= infra/lock/torch.lock
-LOCKS ?= runtime postgres s3 dev
+LOCKS ?= runtime postgres s3 login dev
 PYTEST_ARGS ?=
 ONLY ?=
 SEEDS ?=

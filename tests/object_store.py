@@ -35,7 +35,7 @@ class ObjectStore:
 @contextmanager
 def running_object_store() -> Iterator[ObjectStore]:
     """Started, and told of in the environment; skips the test where boto3 or moto are not installed."""
-    boto3 = pytest.importorskip("boto3", reason="make test LOCKS='runtime postgres s3 dev' installs it")
+    boto3 = pytest.importorskip("boto3", reason="make test LOCKS='runtime postgres s3 login dev' installs it")
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)

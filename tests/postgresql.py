@@ -45,7 +45,7 @@ class Postgresql:
 def running_postgresql() -> Iterator[Postgresql]:
     """Started, and gone with its folder at the end. Raises PostgresqlMissing."""
     if importlib.util.find_spec("psycopg") is None:
-        raise PostgresqlMissing("psycopg is not installed: make test LOCKS='runtime postgres s3 dev'")
+        raise PostgresqlMissing("psycopg is not installed: make test LOCKS='runtime postgres s3 login dev'")
     binaries = _binaries()
     if binaries is None:
         raise PostgresqlMissing(

@@ -5,6 +5,8 @@ Schemas, the Dockerfile's rules and Kubernetes' own are checked by `make check`.
 
 from __future__ import annotations
 
+import configparser
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
+from components.registry.promoters import PROMOTERS, promoters
 from flows.cli.app import app
 from flows.settings import Settings
 
@@ -158,6 +161,47 @@ def test_flags_of_the_engines_exist() -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
+def test_compose_and_the_cluster_set_the_same(name: str) -> None:
+    """The same variables, and the same value where it is written in both files."""
+    helps = {
+        "MLFLOW_ARTIFACTS",
+        "MLFLOW_NAME",
+        "LISTS_NAME",
+        "PREFECT_NAME",
+    }  # other variables are made of them
+    regions = {"AWS_DEFAULT_REGION"}  # compose's store asks for one; a cluster's is named by whoever runs it
+    here = SERVICES[name]["environment"]
+    there = {variable["name"]: variable.get("value") for variable in container(name)["env"]}
+    assert here.keys() - regions == there.keys() - helps - regions
+    # the kubelet asks from outside the pod; a pod's /tmp is a volume of its own, and Prefect's server keeps no file
+    differ = {"PREFECT_WORKER_WEBSERVER_HOST", "PREFECT_HOME"}
+    literal = {
+        key for key, value in there.items() if value and "$" not in value and "$" not in str(here.get(key))
+    }
+    assert {key: there[key] for key in literal - helps - differ} == {
+        key: str(here[key]) for key in literal - helps - differ
+    }
+
+
+def test_the_guard_of_the_champion_is_on() -> None:
+    """Both files of accounts name it (they are equal), it exists, and its setting is given in both places."""
+    shipped = configparser.ConfigParser()
+    shipped.read(INFRA / "mlflow" / "basic_auth.ini")
+    module, _, function = shipped["mlflow"]["authorization_function"].partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+    for command in (SERVICES["mlflow"]["command"], container("mlflow")["command"]):
+        assert "--app-name=basic-auth" in command
+        assert "--workers=1" in command  # others would not hear of a changed password for a minute
+    assert PROMOTERS in SERVICES["mlflow"]["environment"]
+    assert PROMOTERS in {variable["name"] for variable in container("mlflow")["env"]}
+    for name in ("worker", "serve"):
+        assert PROMOTERS not in SERVICES[name]["environment"]
+    named = examples(INFRA / ".env.example")
+    assert named["MLFLOW_TRACKING_USERNAME"] in promoters({PROMOTERS: named[PROMOTERS]})
+    assert named["MLFLOW_SERVE_USERNAME"] not in promoters({PROMOTERS: named[PROMOTERS]})
+
+
+@pytest.mark.parametrize("name", OURS)
 def test_ports_and_probes_agree(name: str) -> None:
     port, path = PORTS[name], HEALTH[name]
     assert f"http://127.0.0.1:{port}{path}" in SERVICES[name]["healthcheck"]["test"][-1]
@@ -223,7 +267,9 @@ def test_kustomize_lists_what_lies_there() -> None:
     base = yaml.safe_load((BASE / "kustomization.yaml").read_text())
     assert set(base["resources"]) == {path.name for path in BASE.glob("*.yaml")} - {"kustomization.yaml"}
     assert (BASE / "basic_auth.ini").read_text() == (INFRA / "mlflow" / "basic_auth.ini").read_text()
-    given = {"mlflow-name", "prefect-name", "lists-name", "mlflow-artifacts", "objects-url"}
+    given = {
+        "mlflow-name", "prefect-name", "lists-name", "mlflow-artifacts", "objects-url", "promoters", "source",
+    }  # fmt: skip
     for name in ("staging", "production"):
         overlay = yaml.safe_load(
             (INFRA / "kubernetes" / "overlays" / name / "kustomization.yaml").read_text()

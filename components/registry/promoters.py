@@ -43,7 +43,9 @@ _RULES = {path for path, _ in _ASKED}
 
 def authorize() -> Authorization | Response:
     """The account that asks, 401 as MLflow words it, or 403 with a message of what is asked of a promoter only."""
-    from mlflow.server.auth import authenticate_request_basic_auth  # the extra `login`, which servers alone need
+    from mlflow.server.auth import (
+        authenticate_request_basic_auth,
+    )  # the extra `login`, which servers alone need
 
     account = authenticate_request_basic_auth()
     if isinstance(account, Response):
@@ -80,7 +82,9 @@ def _of_the_role(asked: type) -> str | None:
     if asked is CreateRegisteredModel:
         return None
     if asked is CreateModelVersion:
-        claimed = [tag.key for tag in _get_request_message(CreateModelVersion()).tags if _is(tag.key, _APPROVAL)]
+        claimed = [
+            tag.key for tag in _get_request_message(CreateModelVersion()).tags if _is(tag.key, _APPROVAL)
+        ]
         return f"a new version with the tag {claimed[0]} would approve itself. {_ask()}" if claimed else None
     if asked in (SetRegisteredModelAlias, DeleteRegisteredModelAlias):
         alias = _get_request_message(asked()).alias
@@ -97,7 +101,9 @@ def _of_the_name(account: str, asked: type) -> str | None:
     else:
         return None
     others = [tag.value for tag in tags if _is(tag.key, (APPROVER_TAG,)) and not _is(tag.value, (account,))]
-    return f"{APPROVER_TAG} takes the name of the account that writes it, not {others[0]!r}." if others else None
+    return (
+        f"{APPROVER_TAG} takes the name of the account that writes it, not {others[0]!r}." if others else None
+    )
 
 
 def _ask() -> str:

@@ -23,6 +23,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from components.registry.refusal import refusal_of
+
 CYCLE_TAG = "recloop.cycle"
 _BATCH = 500  # figures a request; MLflow takes 1,000
 _FLUSH_SECONDS = 5.0
@@ -77,10 +79,12 @@ def address() -> str:
 
 @contextmanager
 def reaching_tracking() -> Iterator[None]:
-    """Turn MLflow's many ways of saying that it cannot be reached into TrackingUnreachable."""
+    """Turn MLflow's many ways of saying that it cannot be reached, or may not be, into an error of ours."""
     try:
         yield
     except (MlflowException, requests.RequestException) as error:
+        if (refused := refusal_of(error, str(mlflow.get_tracking_uri()))) is not None:
+            raise refused from error
         if not _is_outage(error):
             raise
         raise TrackingUnreachable(

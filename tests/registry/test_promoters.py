@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,19 +20,22 @@ from components.data.warehouse import Engine
 from components.registry import tracking
 from components.registry.drift import finish_interrupted, reconcile
 from components.registry.promotion import promote, rollback
+from components.registry.refusal import TrackingRefused
 from components.registry.versions import BUNDLE_TAG, VERDICT_TAG, aliases
 from tests.registry.servers import ADMIN, ADMIN_PASSWORD, mlflow_with_accounts
 
 MODEL = "guarded"
 CI, WORKER, REVIEWER, PERSON = "ci", "the-worker", "Alice", "person"
-PASSWORD = "password-of-tests"
+PASSWORD = "password-of-tests"  # noqa: S105 - opens nothing
 
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
     url: str
 
-    def ask(self, method: str, path: str, body: Any, *, account: str = CI, **headers: str) -> requests.Response:
+    def ask(
+        self, method: str, path: str, body: Any, *, account: str = CI, **headers: str
+    ) -> requests.Response:
         password = ADMIN_PASSWORD if account == ADMIN else PASSWORD
         sent = body if isinstance(body, str) else json.dumps(body)
         prepared = requests.Request(
@@ -45,9 +47,13 @@ class Server:
 
     def state(self) -> tuple[Any, ...]:
         """Everything that a promotion trusts."""
-        model = self.ask("GET", f"/api/2.0/mlflow/registered-models/get?name={MODEL}", "", account=WORKER).json()
+        model = self.ask(
+            "GET", f"/api/2.0/mlflow/registered-models/get?name={MODEL}", "", account=WORKER
+        ).json()
         found = [
-            self.ask("GET", f"/api/2.0/mlflow/model-versions/get?name={MODEL}&version={v}", "", account=WORKER).json()
+            self.ask(
+                "GET", f"/api/2.0/mlflow/model-versions/get?name={MODEL}&version={v}", "", account=WORKER
+            ).json()
             for v in (1, 2)
         ]
         told = model["registered_model"]
@@ -75,7 +81,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             right = {
                 "username": account, "resource_type": "registered_model", "resource_id": MODEL, "permission": "MANAGE",
             }  # fmt: skip
-            made.ask("POST", "/api/3.0/mlflow/users/permissions/grant", right, account=WORKER).raise_for_status()
+            made.ask(
+                "POST", "/api/3.0/mlflow/users/permissions/grant", right, account=WORKER
+            ).raise_for_status()
         alias(made, account=WORKER).raise_for_status()
         yield made
 
@@ -88,7 +96,9 @@ def version(server: Server, *, account: str = CI, tags: list[dict[str, str]]) ->
         "GET", f"/api/2.0/mlflow/experiments/get-by-name?experiment_name=of%20{account}", "", account=account
     )
     place = {"experiment_id": found.json()["experiment"]["experiment_id"]}
-    run = server.ask("POST", "/api/2.0/mlflow/runs/create", place, account=account).json()["run"]["info"]["run_id"]
+    run = server.ask("POST", "/api/2.0/mlflow/runs/create", place, account=account).json()["run"]["info"][
+        "run_id"
+    ]
     new = {"name": MODEL, "source": f"runs:/{run}/model", "run_id": run, "tags": tags}
     return server.ask("POST", "/api/2.0/mlflow/model-versions/create", new, account=account)
 
@@ -221,7 +231,9 @@ def test_a_promoter_moves_the_champion_and_approves_in_its_own_name(server: Serv
 
 
 def test_without_a_login_nothing_is_answered(server: Server) -> None:
-    assert requests.get(f"{server.url}/api/2.0/mlflow/registered-models/search", timeout=30).status_code == 401
+    assert (
+        requests.get(f"{server.url}/api/2.0/mlflow/registered-models/search", timeout=30).status_code == 401
+    )
 
 
 @pytest.fixture
@@ -271,3 +283,19 @@ def test_every_route_to_the_registry_is_watched() -> None:
     about = {route for route in routes if "registered-models" in route or "model-versions" in route}
     assert about - _RULES == {"/model-versions/get-artifact"}
     assert about >= _RULES
+
+
+def test_what_mlflow_refuses_is_told_with_the_account(
+    as_account: Any, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login that is wrong, and one without a right on the model."""
+    as_account(CI)
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "mistyped")
+    with pytest.raises(TrackingRefused, match=r"refuses ci .*Set MLFLOW_TRACKING_USERNAME"):
+        aliases(MODEL)
+    new = {"username": "newcomer", "password": PASSWORD}
+    server.ask("POST", "/api/2.0/mlflow/users/create", new, account=ADMIN).raise_for_status()
+    as_account("newcomer")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
+    with pytest.raises(TrackingRefused, match=r"refuses newcomer .*Ask its admin"):
+        aliases(MODEL)
