@@ -123,18 +123,17 @@ def test_settings_of_recloop_exist(name: str) -> None:
     fields = {f"RECLOOP_{field.upper()}" for field in Settings.model_fields}
     in_cluster = {variable["name"] for variable in container(name)["env"]} - {"LISTS_NAME"}
     for variable in SERVICES[name]["environment"].keys() | in_cluster:
-        assert variable in known or variable.startswith(("PREFECT_WORKER_WEBSERVER_", "PREFECT_FLOWS_")), (
-            variable
-        )
+        assert variable in known or variable.startswith("PREFECT_WORKER_WEBSERVER_"), variable
         assert not variable.startswith("RECLOOP_") or variable in fields, variable
 
 
 def test_commands_are_the_command_lines() -> None:
-    serve = get_command(app).commands["serve"]  # type: ignore[attr-defined]
-    options = {option for parameter in serve.params for option in parameter.opts}
-    for command in (SERVICES["serve"]["command"], container("serve")["command"]):
-        assert command[:2] == ["recloop", "serve"]
-        assert {word for word in command if word.startswith("--")} <= options
+    for name in ("serve", "worker"):
+        known = get_command(app).commands[name]  # type: ignore[attr-defined]
+        options = {option for parameter in known.params for option in parameter.opts}
+        for command in (SERVICES[name]["command"], container(name)["command"]):
+            assert command[:2] == ["recloop", name]
+            assert {word for word in command if word.startswith("--")} <= options
     for name in ("prefect", "worker", "serve"):
         assert container(name)["command"] == SERVICES[name]["command"]
     flags = [word.partition("=")[0] for word in SERVICES["mlflow"]["command"]]

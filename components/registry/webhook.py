@@ -27,6 +27,7 @@ from mlflow.webhooks.constants import (
     WEBHOOK_TIMESTAMP_HEADER,
 )
 
+from components.registry.refusal import TrackingRefused
 from components.registry.tracking import TrackingUnreachable, reaching_tracking
 
 EVENTS = (
@@ -159,7 +160,7 @@ def remove_webhook(model_name: str) -> None:
             for hook in _webhooks(client):
                 if hook.name == f"recloop-approvals-{model_name}":
                     client.delete_webhook(hook.webhook_id)
-    except (TrackingUnreachable, MlflowException):
+    except (TrackingUnreachable, TrackingRefused, MlflowException):
         return  # the next start finds and updates it
 
 

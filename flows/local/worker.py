@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from flows.engine_environment import engine_environment
 from flows.local.process import spawn, stop_groups
@@ -19,15 +20,33 @@ _STOP_SECONDS = 30.0
 HEARTBEAT_SECONDS = 30  # between two signs of life of a run
 
 
+def become_worker(settings: Settings) -> NoReturn:
+    """Put Prefect's worker in the place of this process: its log on stdout, its health check on, its pool made.
+
+    For containers: whatever started this process speaks to the worker itself. Servers must run elsewhere.
+    """
+    command = [*_command(settings), "--type", settings.work_pool_type, "--with-healthcheck"]
+    os.chdir(_CHECKOUT)
+    os.execve(command[0], command, _environ(settings))  # noqa: S606 - this interpreter, and arguments of ours
+
+
+def _command(settings: Settings) -> list[str]:
+    return [sys.executable, "-m", "prefect", "worker", "start", "--pool", settings.work_pool]
+
+
+def _environ(settings: Settings) -> dict[str, str]:
+    """What runs find: without it MLflow's client hangs for minutes, and engines tell their makers of every run."""
+    heartbeat = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS)}  # see flows.automations
+    return os.environ | engine_environment(settings) | heartbeat
+
+
 @contextmanager
 def working(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     """A worker while the block runs. Leave the block before the server stops: a worker outlives its server."""
     (settings.home / "logs").mkdir(parents=True, exist_ok=True)
     process = spawn(
-        [sys.executable, "-m", "prefect", "worker", "start", "--pool", settings.work_pool],
-        environ=os.environ
-        | engine_environment(settings)
-        | {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS)},  # see flows.automations
+        _command(settings),
+        environ=_environ(settings),
         folder=_CHECKOUT,
         log=settings.home / "logs" / "worker.log",
         ends_by=signal.SIGKILL,  # at SIGTERM it would stay, and go on fetching what is due

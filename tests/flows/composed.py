@@ -58,10 +58,14 @@ class Composed:
 
     def here(self, service: str, text: str) -> str:
         """A text of the file with variables filled in as compose does, and places."""
-        text = re.sub(r"\$\{(\w+):\?[^}]*\}", lambda found: self.env[found[1]], text)
+        text = re.sub(r"\$\{(\w+):\?[^}]*\}", lambda found: self._value(found[1]), text)
         for written, place in self.places(service).items():
             text = text.replace(written, place)
         return text
+
+    def _value(self, name: str) -> str:
+        assert self.env[name], f"{name} is empty: compose would stop"
+        return self.env[name]
 
     def environ(self, service: str) -> dict[str, str]:
         """The variables of the image and of the service, and nothing of the tests'."""

@@ -78,7 +78,15 @@ def stack(database: Postgresql, world: Path, tmp_path_factory: pytest.TempPathFa
     objects = ThreadedMotoServer(ip_address=LOOPBACK, port=0, verbose=False)
     objects.start()
     address = "http://{}:{}".format(*objects.get_host_and_port())
-    named = dict(_lines(INFRA / ".env.example")) | NAMES | SECRETS | {"MLFLOW_ADMIN": "the-admin"}
+    named = (
+        dict(_lines(INFRA / ".env.example"))
+        | NAMES
+        | SECRETS
+        | {
+            "MLFLOW_ADMIN": "the-admin",
+            "ACME_EMAIL": "team@example.org",
+        }
+    )
     boto3.client(
         "s3", endpoint_url=address, region_name="us-east-1", aws_access_key_id=named["OBJECTS_KEY"],
         aws_secret_access_key=named["OBJECTS_SECRET"],
@@ -172,8 +180,17 @@ def test_without_a_login_or_under_another_name_nobody_is_answered(stack: Compose
     assert _ask(stack, "mlflow", search, **login, Host=NAMES["MLFLOW_NAME"])[0] == 200
     assert _ask(stack, "mlflow", search, **login, Host="elsewhere.example.org")[0] == 403
     team = _login(SECRETS["PREFECT_AUTH"])
-    assert _ask(stack, "prefect", "/api/flows/count", {})[0] == 401
+    assert _ask(stack, "prefect", "/api/admin/version")[0] == 401
+    assert _ask(stack, "prefect", "/api/admin/version", **team)[0] == 200
     assert _ask(stack, "prefect", "/api/flows/count", {}, **team)[0] == 403  # no CSRF token
+
+
+def test_runs_of_the_worker_find_what_the_command_line_sets(stack: Composed) -> None:
+    """Else MLflow's client waits four minutes where a cycle should fail, and Great Expectations tells of every run."""
+    found = psutil.Process(stack.started["worker"].pid).environ()
+    told = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "GX_ANALYTICS_ENABLED": "false"}
+    assert told.items() <= found.items()
+    assert found["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
 
 
 @pytest.mark.skipif(shutil.which("caddy") is None, reason="no Caddy here: apt-get install caddy")
@@ -199,7 +216,7 @@ def test_the_command_line_works_on_it(stack: Composed, cycle: list[FlowRun]) -> 
     """What a person asks of it in the worker's container."""
     told = stack.run("worker", "recloop", "status", "--json")
     assert told.returncode == 0, told.stderr
-    assert json.loads(told.stdout)["registry"]["champion"]["version"] == "1"
+    assert json.loads(told.stdout)["champion"]["version"] == "1"
     replayed = stack.run("worker", "recloop", "replay", "--challenger", "1", "--champion", "1")
     assert "Traceback" not in replayed.stderr, replayed.stderr
     back = stack.run("worker", "recloop", "rollback", "--reason", "tried")
