@@ -20,7 +20,7 @@ from components.artifact import ArtifactRef, digest_of, sha256_file
 from components.data import lease, queries, recommendations, snapshot
 from components.data.artifact_erasure import drop_superseded
 from components.data.erased_users import erased_among
-from components.data.recommendations import ScoringRun
+from components.data.served_runs import ScoringRun
 from components.features.store import addresses
 from components.features.store.availability import available_since
 from components.features.store.lists import make_lists_ready, push_lists

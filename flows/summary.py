@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from components.evaluation.evidence import ReplayEvidence
+from pydantic import TypeAdapter
 
 if TYPE_CHECKING:
+    from components.data.cycles import Cycle
+    from components.evaluation.evidence import ReplayEvidence
     from flows.stages import StageResult
 
 
@@ -82,6 +84,11 @@ class CycleSummary:
         """The same story when nothing had to be done again."""
         stages = tuple(replace(stage, seconds=0.0, reused=True) for stage in self.stages)
         return replace(self, stages=stages, seconds=0.0)
+
+
+def told_of(cycle: Cycle) -> CycleSummary:
+    """What a cycle on record left to be told; the rest of its record is `flows.record`'s, which loads much more."""
+    return TypeAdapter(CycleSummary).validate_python(cycle.summary["told"])
 
 
 def stage_figures(stages: Sequence[StageResult]) -> tuple[StageFigure, ...]:

@@ -12,8 +12,8 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, delete, func, select
 
 from components.data.moments import from_micros, to_micros
-from components.data.recommendations import ScoringRun
 from components.data.schema import recommendation_runs, recommendations, served_runs
+from components.data.served_runs import ScoringRun
 from components.data.warehouse import reading, writing
 
 _ROWS_A_TRANSACTION = 100_000

@@ -7,14 +7,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from sqlalchemy import Engine, func, select
 
 from components.data.knowledge import known_by
 from components.data.moments import from_micros, to_micros
 from components.data.schema import batches, events, items, quarantine
 from components.data.warehouse import reading, rows_where
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SECOND_US = 1_000_000
 
@@ -119,6 +122,8 @@ def user_history(
 
     Empty for an unknown user. Raises NaiveMoment if `before` has no zone.
     """
+    import pandas as pd
+
     table = events.c
     query = select(table.item_id, table.event_type, table.occurred_at, table.value)
     query = query.where(table.user_id == user_id)
@@ -137,6 +142,8 @@ def events_between(engine: Engine, start: datetime, end: datetime) -> pd.DataFra
 
     Raises NaiveMoment for a moment without a zone.
     """
+    import pandas as pd
+
     table = events.c
     columns = (table.event_id, table.user_id, table.item_id, table.event_type, table.occurred_at)
     query = select(*columns).where(table.occurred_at >= to_micros(start), table.occurred_at < to_micros(end))

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, RowMapping, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 
 from components.data.list_rows import (
     LIST_COLUMNS,
@@ -25,8 +24,9 @@ from components.data.list_rows import (
     insert_new,
     whole_lists,
 )
-from components.data.moments import Clock, from_micros, to_micros, utc_now
+from components.data.moments import Clock, to_micros, utc_now
 from components.data.schema import recommendation_runs, recommendations, served_runs
+from components.data.served_runs import ScoringRun, ServedRun, run_served, scoring_run
 from components.data.warehouse import reading, writing
 from components.faults import crash_point
 
@@ -40,25 +40,6 @@ class ScoringMismatch(Exception):
 
 class NoLists(Exception):
     """There is no run, or no list, of what was asked for."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoringRun:
-    """What all lists of one run have in common."""
-
-    run: str
-    model_version: str
-    bundle: str  # digest; "" if not told
-    feature_set: str  # digest; "" if not told
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServedRun:
-    """The run whose lists are served, and since when."""
-
-    run: ScoringRun
-    action: str  # publish | restore
-    at: datetime
 
 
 def write_lists(engine: Engine, run: ScoringRun, lists: Lists, *, now: Clock = utc_now) -> int:
@@ -91,12 +72,6 @@ def publish_run(engine: Engine, run: str, *, now: Clock = utc_now) -> ServedRun:
         return _serve(connection, run, "publish", now)
 
 
-def current_run(engine: Engine) -> ServedRun | None:
-    """The run whose lists are served; None before the first is published."""
-    with reading(engine) as connection:
-        return _current(connection)
-
-
 def restore_run(engine: Engine, model_version: str, *, now: Clock = utc_now) -> ServedRun | None:
     """Serve again what was served last of a model version, as a rollback does.
 
@@ -121,7 +96,7 @@ def lists_of(engine: Engine, user_id: str, *, run: str | None = None) -> pd.Data
     Columns: LIST_COLUMNS, model_version, bundle, feature_set, run. Empty without a run or a list.
     """
     with reading(engine) as connection:
-        served = _current(connection) if run is None else None
+        served = run_served(connection) if run is None else None
         name = served.run.run if served else run
         query = (
             select(recommendations, recommendation_runs.c.bundle, recommendation_runs.c.feature_set)
@@ -176,7 +151,7 @@ def record_list(
 def _begin(connection: Connection, run: ScoringRun, *, is_batch: bool, now: Clock) -> None:
     query = select(recommendation_runs).where(recommendation_runs.c.run == run.run)
     if begun := connection.execute(query).mappings().one_or_none():
-        if (found := _run(begun)) != run:
+        if (found := scoring_run(begun)) != run:
             raise ScoringMismatch(
                 f"run {run.run!r} was begun by version {found.model_version} (bundle {found.bundle[:12]}, feature "
                 f"set {found.feature_set[:12]}), and these lists are of version {run.model_version} (bundle "
@@ -189,27 +164,10 @@ def _begin(connection: Connection, run: ScoringRun, *, is_batch: bool, now: Cloc
 
 
 def _serve(connection: Connection, run: str, action: str, now: Clock) -> ServedRun:
-    served = _current(connection)
+    served = run_served(connection)
     if served is None or served.run.run != run:
         row = {"run": run, "action": action, "at": to_micros(now())}
         connection.execute(insert(served_runs).values(row))
-        served = _current(connection)
+        served = run_served(connection)
     assert served is not None
     return served
-
-
-def _current(connection: Connection) -> ServedRun | None:
-    query = (
-        select(served_runs.c.action, served_runs.c.at, recommendation_runs)
-        .join(recommendation_runs, recommendation_runs.c.run == served_runs.c.run)
-        .order_by(served_runs.c.id.desc())
-        .limit(1)
-    )
-    row = connection.execute(query).mappings().one_or_none()
-    if row is None:
-        return None
-    return ServedRun(run=_run(row), action=row["action"], at=from_micros(row["at"]))
-
-
-def _run(row: RowMapping) -> ScoringRun:
-    return ScoringRun(**{name: row[name] for name in ("run", "model_version", "bundle", "feature_set")})

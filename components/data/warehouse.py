@@ -13,13 +13,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from filelock import FileLock
-from sqlalchemy import URL, Column, Connection, Engine, Row, create_engine, event, func, make_url, select
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    Row,
+    column,
+    create_engine,
+    event,
+    func,
+    inspect,
+    make_url,
+    select,
+    table,
+)  # fmt: skip
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
@@ -28,6 +37,8 @@ from sqlalchemy.exc import (
     OperationalError,
 )
 
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_ALEMBIC = "alembic_version"  # its table
 _WRITER = "recloop_writer"
 _VALUES_A_QUERY = 10_000  # SQLite takes 32,766 variables
 _CACHE_KIB = 64 * 1024  # SQLite's own 2 MB makes a landing of 100,000 events twice as slow
@@ -36,6 +47,10 @@ _BUSY_SECONDS = 60.0  # a landing of a large batch holds the write lock for seco
 
 class WarehouseUnreachable(Exception):
     """The database cannot be opened or used: names the URL (without its password) and the fix."""
+
+
+class UnknownSchema(Exception):
+    """The database stands at a migration that this checkout has not."""
 
 
 def open_warehouse(url: str) -> Engine:
@@ -60,7 +75,7 @@ def open_warehouse(url: str) -> Engine:
             f"{shown}: no driver for it ({error}). Install one (PostgreSQL: pip install 'psycopg[binary]'), "
             "or name another RECLOOP_WAREHOUSE_URL"
         ) from error
-    except CommandError as error:
+    except UnknownSchema as error:
         raise WarehouseUnreachable(
             f"{shown}: its schema is not one of this checkout ({error}). Update the checkout, or name "
             "another RECLOOP_WAREHOUSE_URL"
@@ -155,16 +170,34 @@ def _connect(address: URL) -> Engine:
 
 
 def _migrate(engine: Engine) -> None:
+    """Alembic is loaded only where the schema is not the newest: its import costs every command .3 CPU seconds."""
+    if _revision(engine) == _newest():
+        return
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
     config = Config()
-    folder = Path(__file__).parent / "migrations"
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
-    newest = ScriptDirectory.from_config(config).get_current_head()
-    with reading(engine) as connection:
-        if MigrationContext.configure(connection).get_current_revision() == newest:
-            return
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     with writing(engine, "schema") as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise UnknownSchema(str(error)) from error
+
+
+def _revision(engine: Engine) -> str | None:
+    """The migration that this database stands at; None for an empty one."""
+    with reading(engine) as connection:
+        if not inspect(connection).has_table(_ALEMBIC):
+            return None
+        return connection.execute(select(column("version_num")).select_from(table(_ALEMBIC))).scalar()
+
+
+def _newest() -> str:
+    """The newest migration of this checkout, by the names of their files: r0006_bytewise_ids.py is 0006."""
+    return max(path.name[1:5] for path in (_MIGRATIONS / "versions").glob("r[0-9][0-9][0-9][0-9]_*.py"))
 
 
 @contextmanager

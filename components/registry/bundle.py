@@ -23,7 +23,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.artifact import MANIFEST, ArtifactRef, publish, verified
+from components.artifact import MANIFEST, ArtifactDamaged, ArtifactRef, publish, verified
 
 KIND = "bundle"
 ARM, TOKENIZER, ITEMS, FACTS = "arm", "tokenizer", "items.parquet", "bundle.json"
@@ -211,3 +211,23 @@ def _by_item(path: Path) -> pd.DataFrame:
         raise BundleMismatch(
             f"{path.parent.name}/{path.name}: not a table of items ({error}). Let the arm or tokenizer write it anew."
         ) from error
+
+
+def kept_bundle(root: Path, digest: str) -> ArtifactRef | None:
+    """The bundle of this digest under `root`, every byte checked; None if it was never fetched there.
+
+    Raises ArtifactDamaged.
+    """
+    local = root / KIND / digest[:20]
+    if not (local / MANIFEST).exists():
+        return None
+    refuse_other(local, digest, str(local))
+    return ArtifactRef(kind=KIND, digest=digest, path=str(local))
+
+
+def refuse_other(folder: Path, digest: str, where: str) -> None:
+    """Raise ArtifactDamaged unless the folder holds, whole, the artifact of this digest."""
+    if (found := verified(folder)["digest"]) != digest:
+        raise ArtifactDamaged(
+            f"{where}: holds bundle {found[:12]}, not {digest[:12]}. Remove it and fetch it anew."
+        )

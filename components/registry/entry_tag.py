@@ -9,7 +9,7 @@ from __future__ import annotations
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-ENTRY_TAG = "recloop.ledger_entry"
+from components.registry.registered import ENTRY_TAG
 
 
 def carry(model_name: str, entry: int) -> None:

@@ -13,26 +13,21 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
 
 from components.data.lease import Lease, LeaseHeld, hold_lease, this_process
-from components.data.ledger import Action, PromotionEntry, append_promotion, last_promotion
+from components.data.ledger import Action, append_promotion, last_promotion
 from components.faults import crash_point
-from components.registry.entry_tag import carried, carry, why_not_carry
-from components.registry.versions import (
-    CHALLENGER,
-    CHAMPION,
-    RegisteredVersion,
-    aliases,
-    find_version,
-)
+from components.registry.drift_state import Drift, drift_of, name
+from components.registry.entry_tag import carry, why_not_carry
+from components.registry.registered import CHALLENGER, CHAMPION, RegisteredVersion
+from components.registry.versions import aliases, find_version, registered_model
 
 if TYPE_CHECKING:
     from components.data.warehouse import Engine
 
-OUTSIDE = "outside recloop"
 _WAIT_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 
@@ -48,20 +43,6 @@ class PromotionResult:
     ledger_id: int | None  # of the entry that this call wrote
     tokenizer: str | None = None  # digests of what serves now, if the champion moved
     id_table: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drift:
-    """How the alias stands to the ledger.
-
-    `agree`; `interrupted`: a move of ours died on its way, and the next promotion or rollback finishes it;
-    `moved`: somebody moved the alias, or deleted its version, without recloop.
-    """
-
-    state: Literal["agree", "interrupted", "moved"]
-    alias: str | None  # the version that MLflow calls champion
-    ledger: str | None  # the version that the ledger's last entry made champion
-    reason: str
 
 
 @contextmanager
@@ -84,19 +65,8 @@ def alone(engine: Engine, model_name: str) -> Iterator[Lease]:
 
 def drift_now(engine: Engine, model_name: str) -> Drift:
     """Compare alias and ledger; reads only."""
-    now = aliases(model_name).get(CHAMPION)
-    last = last_promotion(engine, model_name)
-    recorded = last.version if last else None
-    if last is not None and _is_unfinished(model_name, last, now):
-        reason = f"entry {last.id} of the ledger is not finished: {name(recorded)} becomes champion with it."
-        return Drift(state="interrupted", alias=now, ledger=recorded, reason=reason)
-    if now == recorded:
-        return Drift(state="agree", alias=now, ledger=recorded, reason="ledger and alias agree.")
-    reason = (
-        f"found {name(now)} as champion where the ledger says {name(recorded)}: the alias was moved, or "
-        f"its version deleted, {OUTSIDE}."
-    )
-    return Drift(state="moved", alias=now, ledger=recorded, reason=reason)
+    model = registered_model(model_name)
+    return drift_of(model, last_promotion(engine, model_name))
 
 
 def settle(engine: Engine, model_name: str) -> tuple[Drift, PromotionResult | None]:
@@ -200,21 +170,6 @@ def result_of(
 def refused(champion: str | None, reason: str) -> PromotionResult:
     """The result of a call that did nothing."""
     return PromotionResult(moved=False, champion=champion, previous=champion, reason=reason, ledger_id=None)
-
-
-def name(version: str | None) -> str:
-    return "no version" if version is None else f"version {version}"
-
-
-def _is_unfinished(model_name: str, last: PromotionEntry, now: str | None) -> bool:
-    """Whether the alias still stands where this entry found it, or the entry's number is not carried yet."""
-    if last.id == carried(model_name) or now not in (last.previous_version, last.version):
-        return False
-    if last.version is None:
-        return carried(model_name) is not None
-    target = find_version(model_name, last.version)
-    # another registry under the same name may have such a number too, of another bundle
-    return target is not None and target.bundle_digest == last.evidence.get("bundle")
 
 
 def _follow(model_name: str, target: RegisteredVersion | None, entry: int) -> None:

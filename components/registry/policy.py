@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from components.registry.versions import APPROVAL_TAG, APPROVED, APPROVER_TAG, STARTER_TAG, RegisteredVersion
+from components.registry.registered import (
+    APPROVAL_TAG,
+    APPROVED,
+    APPROVER_TAG,
+    STARTER_TAG,
+    RegisteredVersion,
+)
 
 PROMOTE = "PROMOTE"
 

@@ -24,9 +24,10 @@ from components.registry.moves import (
     settle,
 )
 from components.registry.policy import AUTO, PROMOTE, PromotionPolicy, objection
+from components.registry.registered import APPROVAL_TAG, APPROVED
 from components.registry.smoke_test import SmokeTest, make_owed_test, owed_test
 from components.registry.tracking import reaching_tracking
-from components.registry.versions import APPROVAL_TAG, APPROVED, find_version, no_such_version
+from components.registry.versions import find_version, no_such_version
 from components.registry.way_back import go_back
 
 if TYPE_CHECKING:

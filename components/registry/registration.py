@@ -26,20 +26,17 @@ from components.faults import crash_point
 from components.registry import tracking
 from components.registry.bundle import Bundle
 from components.registry.card import Judgement, model_card
-from components.registry.tracking import TrackingRun, reaching_tracking, refuse_non_finite
-from components.registry.versions import (
+from components.registry.registered import (
     BUNDLE_TAG,
     CHALLENGER,
     CHAMPION,
     STARTER_TAG,
     VERDICT_TAG,
     RegisteredVersion,
-    aliases,
     excludes_seen,
-    facts_of,
-    fetch_bundle,
-    get_version,
 )
+from components.registry.tracking import TrackingRun, reaching_tracking, refuse_non_finite
+from components.registry.versions import aliases, facts_of, fetch_bundle, get_version
 
 LOGGED_NAME = "recommender"
 REQUIREMENTS = ("mlflow", "torch", "numpy", "pandas", "pyarrow", "safetensors", "jaxtyping")

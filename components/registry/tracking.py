@@ -24,6 +24,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from components.registry.refusal import refusal_of
+from components.registry.registered import TrackingUnreachable
 
 CYCLE_TAG = "recloop.cycle"
 _BATCH = 500  # figures a request; MLflow takes 1,000
@@ -39,10 +40,6 @@ _COMFORT = {
 
 OnStep = Callable[[int, int, dict[str, float]], None]
 EndStatus = Literal["FINISHED", "FAILED"]
-
-
-class TrackingUnreachable(Exception):
-    """MLflow does not answer: names the address and the mend."""
 
 
 class NonFiniteMetric(ValueError):

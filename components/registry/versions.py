@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
@@ -14,68 +12,34 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from components.artifact import MANIFEST, ArtifactDamaged, ArtifactRef, publish, verified
-from components.registry.bundle import KIND
+from components.registry.bundle import KIND, kept_bundle, refuse_other
+from components.registry.registered import (
+    BUNDLE_TAG,
+    CHAMPION,
+    NoSuchVersion,
+    RegisteredModel,
+    RegisteredVersion,
+    no_champion,
+)
 from components.registry.tracking import reaching_tracking
 
-CHAMPION, CHALLENGER = "champion", "challenger"
-BUNDLE_TAG, VERDICT_TAG = "recloop.bundle", "recloop.verdict"
-APPROVAL_TAG, APPROVED = "validation_status", "approved"
-APPROVER_TAG = "approved_by"  # a reviewer writes it; MLflow keeps no author of a tag
-STARTER_TAG = "recloop.started_by"
-JUDGED_TAG = "recloop.filter_seen"  # whether its replay left seen items out; absent: it did
 
-
-class NoSuchVersion(Exception):
-    """No registered version has this number or alias: names those that exist."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegisteredVersion:
-    """One version of a registered model, as of the moment it was read."""
-
-    name: str
-    version: str
-    run_id: str
-    source: str  # models:/<logged model>
-    tags: dict[str, str]
-
-    @property
-    def uri(self) -> str:
-        return f"models:/{self.name}/{self.version}"
-
-    @property
-    def bundle_digest(self) -> str | None:
-        """None for a version that somebody registered by hand."""
-        return self.tags.get(BUNDLE_TAG)
-
-    @property
-    def verdict(self) -> str | None:
-        return self.tags.get(VERDICT_TAG)
-
-    @property
-    def excludes_seen(self) -> bool:
-        """Whether items of the history are left out of its lists: as it was judged, so it is served."""
-        return excludes_seen(self.tags)
-
-    @property
-    def is_approved(self) -> bool:
-        """Whether a reviewer has approved it in MLflow's UI."""
-        return self.tags.get(APPROVAL_TAG, "").strip().lower() == APPROVED
-
-    @property
-    def approver(self) -> str | None:
-        """Who approved it, as the reviewer wrote it; None if nobody's name stands there."""
-        return self.tags.get(APPROVER_TAG, "").strip() or None
-
-    @property
-    def started_by(self) -> str | None:
-        """Who started the run that made it."""
-        return self.tags.get(STARTER_TAG, "").strip() or None
-
-
-def excludes_seen(tags: Mapping[str, str]) -> bool:
-    """What a version's tags say of items of the history: left out, unless it was judged with them."""
-    return tags.get(JUDGED_TAG, "true").lower() != "false"
+@reaching_tracking()
+def registered_model(model_name: str) -> RegisteredModel:
+    """A model whole, as MLflow's client tells it; `direct` reads the same without it, where it can."""
+    try:
+        found = MlflowClient().get_registered_model(model_name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return RegisteredModel(name=model_name, exists=False, aliases={}, tags={}, versions=())
+    return RegisteredModel(
+        name=model_name,
+        exists=True,
+        aliases={alias: str(version) for alias, version in found.aliases.items()},
+        tags=dict(found.tags),
+        versions=tuple(versions(model_name)),
+    )
 
 
 @reaching_tracking()
@@ -137,10 +101,7 @@ def champion(model_name: str) -> RegisteredVersion | None:
 def require_champion(model_name: str) -> RegisteredVersion:
     """The champion. Raises NoSuchVersion, saying how one comes to be."""
     if (found := champion(model_name)) is None:
-        raise NoSuchVersion(
-            f"{model_name} has no champion yet. `recloop retrain` trains, replays and promotes one; "
-            "`recloop promote --version N` promotes a version that was approved."
-        )
+        raise NoSuchVersion(no_champion(model_name))
     return found
 
 
@@ -159,11 +120,6 @@ def require_alias(model_name: str, alias: str) -> RegisteredVersion:
     return found
 
 
-def approved_versions(model_name: str) -> list[RegisteredVersion]:
-    """Versions that carry a reviewer's `validation_status: approved`, oldest first."""
-    return [version for version in versions(model_name) if version.is_approved]
-
-
 def download_bundle(model_name: str, version: str, root: Path) -> ArtifactRef:
     """The bundle of a version under `root`, fetched unless it lies there; every byte is checked.
 
@@ -174,10 +130,8 @@ def download_bundle(model_name: str, version: str, root: Path) -> ArtifactRef:
         raise NoSuchVersion(
             f"{registered.uri} was not registered by recloop: it has no tag {BUNDLE_TAG}, and no bundle."
         )
-    local = root / KIND / digest[:20]
-    if (local / MANIFEST).exists():
-        _refuse_other(local, digest, str(local))
-        return ArtifactRef(kind=KIND, digest=digest, path=str(local))
+    if (kept := kept_bundle(root, digest)) is not None:
+        return kept
     with tempfile.TemporaryDirectory(prefix="recloop-") as folder:
         fetched = fetch_bundle(registered.uri, digest, Path(folder))
         manifest = verified(fetched)
@@ -202,7 +156,7 @@ def fetch_bundle(model_uri: str, digest: str, folder: Path) -> Path:
         if isinstance(error, MlflowException) and "No such artifact" not in str(error):
             raise
         raise ArtifactDamaged(f"{uri}: not there ({error}). Register the bundle again.") from error
-    _refuse_other(fetched, digest, uri)
+    refuse_other(fetched, digest, uri)
     return fetched
 
 
@@ -214,10 +168,3 @@ def facts_of(version: ModelVersion) -> RegisteredVersion:
         source=version.source or "",
         tags=dict(version.tags),
     )
-
-
-def _refuse_other(folder: Path, digest: str, where: str) -> None:
-    if (found := verified(folder)["digest"]) != digest:
-        raise ArtifactDamaged(
-            f"{where}: holds bundle {found[:12]}, not {digest[:12]}. Remove it and fetch it anew."
-        )

@@ -6,14 +6,16 @@ message that names the thing and the fix, and exits with 1; anything else keeps 
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import warnings
+import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command_from_info, get_group
+from typer.models import CommandInfo
 
 from flows.cli import (
     approvals,
@@ -50,26 +52,26 @@ from flows.cli import (
     worker,
 )
 from flows.cli.cycle_options import taking_request
+from flows.cli.deferred import Deferred, group_of
+from flows.cli.prepared import Prepared, Staying, be_verbose, is_verbose
 
-app = typer.Typer(
-    name="recloop",
-    help="A retraining loop for generative recommenders: validate, train, replay, promote.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+EXIT_CODES = """\
+Exit codes: 0 done, whatever the verdict; 1 refused, failed, or something differs (the message says what and how to
+fix it); 2 the command line cannot be read; 3 `monitor` found drift; 130 Ctrl-C; 143 told to end."""
+_MARKUP = "markdown"
 _OF_A_WINDOW = ("since", "as_of", "train_cutoff", "challenger")  # which the back-test says itself
-for command in (
+_TAKING_REQUEST = {plan.plan: (), retrain.retrain: (), backfill.backfill: _OF_A_WINDOW}
+_STAYING = (approvals.approvals, serve.serve, ui.ui, worker.worker)
+_COMMANDS = (
     demo.demo,
     init.init,
     ingest.ingest,
     validate.validate,
-    taking_request(plan.plan),
-    taking_request(retrain.retrain),
+    plan.plan,
+    retrain.retrain,
     monitor.monitor,
     replay.replay,
-    taking_request(backfill.backfill, without=_OF_A_WINDOW),
+    backfill.backfill,
     promote.promote,
     approvals.approvals,
     rollback.rollback,
@@ -91,10 +93,41 @@ for command in (
     backup.backup,
     restore.restore,
     prune.prune,
-):
-    app.command()(command)
-app.add_typer(quarantine.app, name="quarantine")
-app.add_typer(experiment.app, name="experiment")
+)
+_GROUPS = {"quarantine": quarantine.app, "experiment": experiment.app}
+
+
+def _command(function: Callable[..., None]) -> Deferred:
+    def make() -> Any:
+        takes = _TAKING_REQUEST.get(function)
+        callback = function if takes is None else taking_request(function, without=takes)
+        kind = Staying if function in _STAYING else Prepared
+        return get_command_from_info(
+            CommandInfo(cls=kind, callback=callback), pretty_exceptions_short=True, rich_markup_mode=_MARKUP
+        )
+
+    return Deferred(name=function.__name__, help=function.__doc__ or "", make=make)
+
+
+def _group(name: str, of: typer.Typer) -> Deferred:
+    def make() -> Any:
+        group = get_group(of)
+        group.name = name
+        return group
+
+    return Deferred(name=name, help=str(of.info.help), make=make)
+
+
+_ALL = (*map(_command, _COMMANDS), *(_group(name, of) for name, of in _GROUPS.items()))
+app = typer.Typer(
+    name="recloop",
+    cls=group_of(_ALL),
+    help="A retraining loop for generative recommenders: validate, train, replay, promote.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode=_MARKUP,
+    pretty_exceptions_enable=False,
+)
 
 
 @app.callback()
@@ -102,19 +135,17 @@ def _main(
     home: Annotated[
         Path | None, typer.Option(help="folder of all state", envvar="RECLOOP_HOME", show_default=".recloop")
     ] = None,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="show the engines' own logs and warnings, and where a failure came from"
+        ),
+    ] = False,
 ) -> None:
-    from flows.engine_environment import apply_environment
-    from flows.settings import load_settings
-
     if home is not None:
         os.environ["RECLOOP_HOME"] = str(home)
-    apply_environment(load_settings())
-    # what the engines warn each other's authors of is nothing that a user can fix
-    logging.getLogger("py.warnings").setLevel(logging.ERROR)
-    warnings.simplefilter("ignore", DeprecationWarning)
-    # a failure reaches the terminal once, as itself; how it went through Prefect is told in Prefect's UI
-    for runs in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(runs).propagate = False
+    if verbose:
+        be_verbose()
 
 
 def main() -> None:
@@ -124,9 +155,11 @@ def main() -> None:
     except Exception as error:
         if not _is_known(error):
             raise
-        from flows.local.console import error_panel
+        from flows.local.console import error_message
 
-        error_panel(error)
+        if is_verbose():
+            traceback.print_exc()
+        error_message(error)
         sys.exit(1)
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from flows.cli.options import moment_option
+from flows.cli.prepared import Prepared
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from components.evaluation.live_test import LiveResult, VariantFigures
     from components.serving.live_test import LiveTest
     from flows.live_experiment import Outcomes
@@ -40,9 +41,12 @@ class NotAnExport(Exception):
     """The file to write is of no kind that `recloop replay --logged` reads."""
 
 
-@app.command("list")
+@app.command("list", cls=Prepared)
 def list_tests() -> None:
     """Show every live test that the log of exposures holds, oldest first."""
+    from rich.markup import escape
+    from rich.table import Table
+
     from flows.live_experiment import all_tests
     from flows.local.console import console
 
@@ -60,7 +64,7 @@ def list_tests() -> None:
     console.print(table)
 
 
-@app.command()
+@app.command(cls=Prepared)
 def read(
     salt: Salt = None,
     challenger: Challenger = None,
@@ -111,7 +115,7 @@ def read(
     console.print(f"report  {os.path.relpath(report)}  ({load_settings().page_url(report)})", markup=False)
 
 
-@app.command()
+@app.command(cls=Prepared)
 def export(
     to: Annotated[Path, typer.Option("--to", help="CSV or parquet file to write")],
     salt: Salt = None,
@@ -143,6 +147,8 @@ def _outcome(event_types: list[str] | None) -> str:
 
 
 def _variants(test: LiveTest, result: LiveResult) -> Table:
+    from rich.table import Table
+
     table = Table(
         "variant",
         "version",

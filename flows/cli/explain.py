@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from components.data.queries import ItemPopularity
     from components.registry.bundle import Bundle
     from components.serving.explaining import Explanation, Influence, SharedCodes
@@ -141,6 +141,9 @@ def _coded(found: Explanation, bundle: Bundle) -> list[str]:
 
 
 def _table(found: Explanation, show: int) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
     heaviest = sorted(found.influences, key=lambda influence: -abs(influence.weight))[:show]
     table = Table("weight", "without", "position", "item", "title", "shared codes", box=None, pad_edge=False)
     for influence in found.influences:

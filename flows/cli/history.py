@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rich.markup import escape
-from rich.table import Table
-
 
 def history() -> None:
     """Every move of `champion`, oldest first: when, how, by whom, and why."""
+    from rich.markup import escape
+    from rich.table import Table
+
     from components.registry.history import history as rows_of
     from flows.local.console import console
     from flows.settings import load_settings

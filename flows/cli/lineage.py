@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.tree import Tree
 
 if TYPE_CHECKING:
+    from rich.tree import Tree
+
     from components.registry.lineage import Origin
 
 _BATCHES_SHOWN = 5
@@ -46,6 +46,9 @@ def lineage(
 
 
 def _tree(origin: Origin, within: Tree | None = None) -> Tree:
+    from rich.markup import escape
+    from rich.tree import Tree
+
     note = f"  [dim]{escape(origin.note)}[/dim]" if origin.note else ""
     line = f"{origin.kind.replace('_', ' ')} {escape(origin.id)}{note}"
     node = Tree(line) if within is None else within.add(line)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from flows.cli.options import moment_option
+from flows.cli.prepared import Prepared
 
 if TYPE_CHECKING:
     from components.data.quarantine import QuarantinedRow
@@ -28,7 +27,7 @@ class NothingChosen(Exception):
     """A command on rows that names none; the message says how to."""
 
 
-@app.command("list")
+@app.command("list", cls=Prepared)
 def list_rows(
     code: Code = None,
     batch: BatchId = None,
@@ -37,6 +36,9 @@ def list_rows(
     limit: Annotated[int, typer.Option(min=1, help="show at most so many, oldest first")] = 50,
 ) -> None:
     """Show rows with their ids, reasons and values, oldest first."""
+    from rich.markup import escape
+    from rich.table import Table
+
     from flows.local.console import console
 
     rows = _rows(code, batch, kind, state)
@@ -57,7 +59,7 @@ def list_rows(
     console.print(f"{len(rows):,} rows{f', {limit:,} shown' if len(rows) > limit else ''}")
 
 
-@app.command()
+@app.command(cls=Prepared)
 def export(
     file: Annotated[Path, typer.Argument(help="a .csv or .jsonl file to write")],
     code: Code = None,
@@ -74,7 +76,7 @@ def export(
     console.print(f"{count:,} rows in {file}", markup=False)
 
 
-@app.command()
+@app.command(cls=Prepared)
 def release(
     file: Annotated[
         Path | None, typer.Argument(help="a repaired file; its quarantine_id names the rows")
@@ -118,7 +120,7 @@ def release(
         )
 
 
-@app.command()
+@app.command(cls=Prepared)
 def drop(
     reason: Annotated[str, typer.Option(help="why; kept with the rows")],
     id: Ids = None,

@@ -13,6 +13,8 @@ from flows.settings import load_settings
 
 if TYPE_CHECKING:
     from components.registry.promotion import PromotionResult
+    from components.registry.registered import RegisteredModel
+    from flows.settings import Settings
 
 
 class NothingRegistered(Exception):
@@ -30,17 +32,38 @@ def registry() -> Iterator[str]:
     Raises NothingRegistered where the registry would be this home's own and no run has made it yet.
     """
     settings = load_settings()
-    if (address := mlflow_address(settings)) is None:
-        raise NothingRegistered(
-            f"there is no champion and no other version under {settings.home}: no model has been registered there "
-            "yet. `recloop demo` or `recloop retrain` trains, registers and promotes one; another --home may hold it."
-        )
+    address = _address(settings)
     from components.registry import tracking
 
     tracking.configure(address)
     # MLflow notes the address in the environment, where settings are read anew: it would pass for somebody's server
     os.environ["MLFLOW_TRACKING_URI"] = settings.mlflow_tracking_uri
     yield settings.model_name
+
+
+def model_now() -> RegisteredModel:
+    """The model as the registry holds it; MLflow's client, 2 CPU seconds to load, is asked only where it must be.
+
+    Raises NothingRegistered, TrackingUnreachable.
+    """
+    from components.registry.direct import read_model
+
+    settings = load_settings()
+    if (found := read_model(_address(settings), settings.model_name)) is not None:
+        return found
+    with registry() as name:
+        from components.registry.versions import registered_model
+
+        return registered_model(name)
+
+
+def _address(settings: Settings) -> str:
+    if (address := mlflow_address(settings)) is None:
+        raise NothingRegistered(
+            f"there is no champion and no other version under {settings.home}: no model has been registered there "
+            "yet. `recloop demo` or `recloop retrain` trains, registers and promotes one; another --home may hold it."
+        )
+    return address
 
 
 def say_moved(result: PromotionResult, wanted: str | None = None) -> None:

@@ -22,7 +22,8 @@ def rollback(reason: Annotated[str, typer.Option(help="why; written to the ledge
 
 def say_lists(version: str | None) -> None:
     """Serve again the lists that this version served last, if it did; else say whose are served."""
-    from components.data.recommendations import current_run, restore_run
+    from components.data.recommendations import restore_run
+    from components.data.served_runs import current_run
     from flows.local.console import console
     from flows.warehouse import warehouse
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from components.data.monitor_runs import MonitorRun
     from components.data.queries import Counts, Freshness
-    from components.data.recommendations import ServedRun
-    from components.registry.approvals import Approval
-    from components.registry.moves import Drift
-    from components.registry.versions import RegisteredVersion
+    from components.data.served_runs import ServedRun
+    from components.registry.approval import Approval
+    from components.registry.drift_state import Drift
+    from components.registry.registered import RegisteredVersion
     from flows.summary import CycleSummary
 
 LAST_CYCLES = 5
@@ -44,9 +44,9 @@ def standing() -> Standing:
     """Read it all; the registry's outage is part of the answer."""
     from components.data import cycles, queries
     from components.data.monitor_runs import monitor_runs
-    from components.data.recommendations import current_run
-    from flows.record import read_record
+    from components.data.served_runs import current_run
     from flows.settings import load_settings
+    from flows.summary import told_of
     from flows.warehouse import warehouse
 
     engine, model_name = warehouse(), load_settings().model_name
@@ -57,33 +57,28 @@ def standing() -> Standing:
         registry=_registry(),
         monitored=next(iter(monitor_runs(engine, model_name, limit=1)), None),
         served=current_run(engine),
-        cycles=tuple(read_record(cycle).told for cycle in cycles.cycles(engine)[-LAST_CYCLES:]),
+        cycles=tuple(told_of(cycle) for cycle in cycles.cycles(engine)[-LAST_CYCLES:]),
     )
 
 
 def _registry() -> RegistryStanding:
-    from components.registry import versions
-    from components.registry.approvals import pending_approvals
-    from components.registry.drift import drift_of_alias
-    from components.registry.tracking import TrackingUnreachable
-    from flows.cli.registry import NothingRegistered, registry
+    from components.data.ledger import last_promotion, promotions
+    from components.registry.approval import approvals_of
+    from components.registry.drift_state import drift_of
+    from components.registry.registered import CHALLENGER, CHAMPION, TrackingUnreachable
+    from flows.cli.registry import NothingRegistered, model_now
     from flows.warehouse import warehouse
 
     try:
-        with registry() as name:
-            aliases = versions.aliases(name)
-            found = {
-                alias: versions.get_version(name, aliases[alias])
-                for alias in (versions.CHAMPION, versions.CHALLENGER)
-                if alias in aliases
-            }
-            return RegistryStanding(
-                champion=found.get(versions.CHAMPION),
-                challenger=found.get(versions.CHALLENGER),
-                approvals=tuple(pending_approvals(warehouse(), name)),
-                drift=drift_of_alias(warehouse(), name),
-            )
+        model = model_now()
     except NothingRegistered:
         return RegistryStanding(is_empty=True)
     except TrackingUnreachable as error:
         return RegistryStanding(trouble=str(error))
+    were = {entry.version for entry in promotions(warehouse(), model.name)}
+    return RegistryStanding(
+        champion=model.named(CHAMPION),
+        challenger=model.named(CHALLENGER),
+        approvals=tuple(found for found in reversed(approvals_of(model, were)) if found.state == "pending"),
+        drift=drift_of(model, last_promotion(warehouse(), model.name)),
+    )

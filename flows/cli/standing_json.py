@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from components.registry.versions import RegisteredVersion
+    from components.registry.registered import RegisteredVersion
     from flows.cli.standing import Standing
 
 

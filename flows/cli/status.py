@@ -6,11 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 if TYPE_CHECKING:
-    from components.registry.versions import RegisteredVersion
+    from components.registry.registered import RegisteredVersion
     from flows.cli.standing import RegistryStanding, Standing
 
 
@@ -63,6 +61,8 @@ def _show_data(found: Standing) -> None:
 
 def _show_registry(found: RegistryStanding) -> None:
     """Both aliases, approvals that nobody acted on yet, and an alias that is not where the ledger says."""
+    from rich.markup import escape
+
     from flows.local.console import console
 
     if found.is_empty:
@@ -116,6 +116,8 @@ def _version(found: RegisteredVersion) -> str:
 
 
 def _show_cycles(found: Standing) -> None:
+    from rich.table import Table
+
     from flows.local.console import console
 
     if not found.cycles:

@@ -17,8 +17,9 @@ def verdict(
     """The verdicts of the last cycles as markdown, for the summary of a CI job or a comment."""
     from components.data import cycles
     from flows.cli.verdict_markdown import verdicts_markdown
-    from flows.record import read_record
+    from flows.local.waiting_line import pause
     from flows.settings import load_settings
+    from flows.summary import told_of
     from flows.warehouse import warehouse
 
     recorded = cycles.cycles(warehouse())[-last:]
@@ -27,4 +28,5 @@ def verdict(
             f"no cycle has been finished under {load_settings().home}: `recloop retrain` runs one; another --home "
             "may hold some."
         )
-    typer.echo(verdicts_markdown(read_record(cycle).told for cycle in recorded))
+    pause()
+    typer.echo(verdicts_markdown(told_of(cycle) for cycle in recorded))

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from components.registry.verification import Finding
 
 _COLOURS = {
@@ -75,6 +75,9 @@ def verify(
 
 
 def _table(findings: list[Finding]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table("what", "recorded", "found", "verdict", box=None, pad_edge=False)
     for finding in findings:
         verdict = f"[{_COLOURS[finding.verdict]}]{finding.verdict}[/]"
@@ -86,6 +89,8 @@ def _table(findings: list[Finding]) -> Table:
 
 def _short(value: str) -> str:
     """A digest by its first figures; a commit keeps the mark of uncommitted changes."""
+    from rich.markup import escape
+
     digest, plus, mark = value.partition("+")
     is_digest = len(digest) >= 40 and all(sign in "0123456789abcdef" for sign in digest)
     return escape((digest[:12] if is_digest else digest) + plus + mark) or "–"

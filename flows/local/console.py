@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from flows.local import waiting_line
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _PIPED_WIDTH = 120  # a log file has no width of its own
-console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+
+
+class _Spoken(Console):
+    """A console before whose words the line of a silent command goes."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        waiting_line.pause()
+        super().print(*objects, **how)
+
+
+console: Console = _Spoken(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 
 OnStep = Callable[[int, int, dict[str, float]], None]
 
@@ -32,18 +48,29 @@ def warning_line(text: str) -> None:
     console.print(f"  [yellow]![/yellow] [dim]{escape(text)}[/dim]")
 
 
+def whole_line(text: str) -> None:
+    """A line that is never broken: what stands in it, a path or a command, copies as one."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def say_json(told: Any) -> None:
+    """What a script reads: JSON on stdout, in no colour and of no width; moments as ISO 8601."""
+    waiting_line.pause()
+    print(json.dumps(told, indent=2, default=_as_json))
+
+
+def _as_json(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
 @contextmanager
-def progress_bar(what: str) -> Iterator[OnStep]:
-    """A bar that `on_step(done, total, figures)` moves; it leaves no trace when the work is over."""
-    columns = (
-        TextColumn("    {task.description}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[figures]}", style="dim"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=None, figures="")
+def progress_bar(what: str, total: int | None = None) -> Iterator[OnStep]:
+    """A bar that `on_step(done, total, figures)` moves, with what is left; it leaves no trace when the work is over.
+
+    `total`, where it is known before the first step, is shown from the beginning.
+    """
+    with waiting_line.held(), _bar() as progress:
+        task = progress.add_task(what, total=total, figures="")
 
         def on_step(done: int, total: int, figures: dict[str, float]) -> None:
             text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
@@ -52,11 +79,22 @@ def progress_bar(what: str) -> Iterator[OnStep]:
         yield on_step
 
 
-def error_panel(error: Exception) -> None:
-    """A failure that a person can fix: what, where, how."""
-    from rich.panel import Panel
-    from rich.text import Text
+def _bar() -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    Console(stderr=True, highlight=False).print(
-        Panel(Text(str(error)), title=type(error).__name__, title_align="left", border_style="red")
+    columns = (
+        TextColumn("    {task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        TextColumn("{task.fields[figures]}", style="dim"),
     )
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def error_message(error: Exception) -> None:
+    """A failure that a person can fix, on stderr: what, where, how. Unbroken, so that paths in it copy whole."""
+    waiting_line.pause()
+    errors = Console(stderr=True, highlight=False)
+    errors.print(type(error).__name__, style="bold red")
+    errors.print(str(error), markup=False, soft_wrap=True)

@@ -19,8 +19,9 @@ from components.data.warehouse import Engine, open_warehouse
 from components.recommender.baselines.popularity import fit_popularity
 from components.registry import tracking
 from components.registry.bundle import Bundle, BundleFacts, build_bundle, open_bundle
+from components.registry.registered import BUNDLE_TAG, VERDICT_TAG, RegisteredVersion
 from components.registry.tracking import TrackingRun
-from components.registry.versions import BUNDLE_TAG, VERDICT_TAG, RegisteredVersion, facts_of
+from components.registry.versions import facts_of
 from tests.registry.servers import mlflow_server
 
 ITEM_IDS = ["a", "b", "c", "d", "e"]
