@@ -203,6 +203,13 @@ def item_ids(engine: Engine) -> set[str]:
         return set(connection.execute(select(items.c.item_id)).scalars())
 
 
+def has_events(engine: Engine, user_id: str) -> bool:
+    """Whether anything that this user did has landed."""
+    with reading(engine) as connection:
+        query = select(events.c.event_id).where(events.c.user_id == user_id).limit(1)
+        return connection.execute(query).first() is not None
+
+
 def user_ids(engine: Engine) -> set[str]:
     """All users with at least one event."""
     with reading(engine) as connection:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from components.registry.drift_state import OUTSIDE
 from components.registry.moves import (
-    OUTSIDE,
     Drift,
     PromotionResult,
     adopt,

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from components.registry.approvals import pending_approvals
+from components.registry.drift_state import OUTSIDE
 from components.registry.moves import (
-    OUTSIDE,
     Drift,
     PromotionResult,
     adopt,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
@@ -11,12 +10,7 @@ import pandas as pd
 from components.features.store.live import feature_set_online, user_states
 from components.features.store.opening import OpenStore
 from components.serving.scorer import Scorer
-
-_NEAREST = 3
-
-
-class UnknownUser(Exception):
-    """A user without features: names the nearest known ids, or how features come to be."""
+from components.serving.unknown_user import unknown_user
 
 
 class StaleFeatures(Exception):
@@ -73,7 +67,7 @@ def known_features(
     states = user_states(store, user_ids)
     for state in states:
         if state.known_until is None:
-            raise UnknownUser(_unknown(state.user_id, known_users))
+            raise unknown_user(state.user_id, known_users)
     sequences = [state.sequence() for state in states]
     until = pd.Series([state.known_until for state in states], dtype="datetime64[us, UTC]")
     age = pd.Timestamp(as_of) - until
@@ -99,18 +93,4 @@ def _stale(user_id: str, until: datetime, as_of: datetime, max_age: timedelta) -
         f"user {user_id}: features of {until:%Y-%m-%dT%H:%MZ} are {in_words(as_of - until)} old at "
         f"{as_of:%Y-%m-%dT%H:%MZ}, and {in_words(max_age)} are accepted. `recloop ingest` and then `recloop retrain` "
         "bring fresh ones, where the source has any; a larger --max-age-days accepts these."
-    )
-
-
-def _unknown(user_id: str, known_users: Collection[str]) -> str:
-    if user_id in known_users:
-        return (
-            f"user {user_id!r} has events in the warehouse, but no features online yet. `recloop retrain` "
-            "loads them for all users with events before its as_of."
-        )
-    near = difflib.get_close_matches(user_id, sorted(known_users), n=_NEAREST, cutoff=0.0)
-    hint = f"Nearest known ids: {', '.join(near)}. " if near else ""
-    return (
-        f"no user {user_id!r} is known. {hint}Events of a new user come in by `recloop ingest`; then "
-        "`recloop retrain` loads their features."
     )

@@ -11,11 +11,11 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
-from typer.main import get_command_from_info, get_group
-from typer.models import CommandInfo
+from typer.main import get_command_from_info, get_group_from_info
+from typer.models import CommandInfo, TyperInfo
 
 from flows.cli import (
     approvals,
@@ -58,11 +58,15 @@ from flows.cli.prepared import Prepared, Staying, be_verbose, is_verbose
 EXIT_CODES = """\
 Exit codes: 0 done, whatever the verdict; 1 refused, failed, or something differs (the message says what and how to
 fix it); 2 the command line cannot be read; 3 `monitor` found drift; 130 Ctrl-C; 143 told to end."""
-_MARKUP = "markdown"
+_MARKUP: Literal["markdown"] = "markdown"
 _OF_A_WINDOW = ("since", "as_of", "train_cutoff", "challenger")  # which the back-test says itself
-_TAKING_REQUEST = {plan.plan: (), retrain.retrain: (), backfill.backfill: _OF_A_WINDOW}
+_TAKING_REQUEST: dict[Callable[..., None], tuple[str, ...]] = {
+    plan.plan: (),
+    retrain.retrain: (),
+    backfill.backfill: _OF_A_WINDOW,
+}
 _STAYING = (approvals.approvals, serve.serve, ui.ui, worker.worker)
-_COMMANDS = (
+_COMMANDS: tuple[Callable[..., None], ...] = (
     demo.demo,
     init.init,
     ingest.ingest,
@@ -111,9 +115,10 @@ def _command(function: Callable[..., None]) -> Deferred:
 
 def _group(name: str, of: typer.Typer) -> Deferred:
     def make() -> Any:
-        group = get_group(of)
-        group.name = name
-        return group
+        info = TyperInfo(of, name=name)
+        return get_group_from_info(
+            info, pretty_exceptions_short=True, rich_markup_mode=_MARKUP, suggest_commands=True
+        )
 
     return Deferred(name=name, help=str(of.info.help), make=make)
 

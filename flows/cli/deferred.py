@@ -5,14 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
-
-if TYPE_CHECKING:
-    from typer import Context
-
-Made: TypeAlias = "TyperCommand | TyperGroup"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +64,10 @@ def group_of(deferred: tuple[Deferred, ...]) -> type[TyperGroup]:
         def __init__(self, **told: Any) -> None:
             super().__init__(**told | {"commands": DeferredCommands(deferred)})
 
-        def list_commands(self, ctx: Context) -> list[str]:
+        def list_commands(self, ctx: Any) -> list[str]:
             return list(self.commands)
 
-        def format_help(self, ctx: Context, formatter: Any) -> None:
+        def format_help(self, ctx: Any, formatter: Any) -> None:
             made = self.commands
             assert isinstance(made, DeferredCommands)
             self.commands = made.shown()

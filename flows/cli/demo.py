@@ -30,7 +30,7 @@ def demo(
 
     What is finished already is told, not done again.
     """
-    from flows.cli.summary_box import summary_box
+    from flows.cli.summary_box import say_cycle
     from flows.local.console import console
     from flows.local.demo_home import enter_demo
 
@@ -43,7 +43,7 @@ def demo(
     if all(told):
         console.print("\nBoth cycles are finished and nothing has changed since: everything is reused.")
         for number, summary in enumerate(filter(None, told), start=1):
-            console.print(summary_box(f"cycle {number}", summary.all_reused()))
+            say_cycle(f"cycle {number}", summary.all_reused())
     else:
         _run_cycles(requests, told, settings)
     _say_goodbye(settings)
@@ -71,7 +71,7 @@ def _run_cycles(
     requests: tuple[CycleRequest, ...], told: list[CycleSummary | None], settings: Settings
 ) -> None:
     """Run what is not finished yet; a finished cycle keeps the record of the run that did its work."""
-    from flows.cli.summary_box import summary_box
+    from flows.cli.summary_box import say_cycle
     from flows.local.console import console, dimmed
     from flows.local.servers import running_servers
     from flows.warehouse import refuse_if_retraining
@@ -83,13 +83,13 @@ def _run_cycles(
 
         for number, (request, finished) in enumerate(zip(requests, told, strict=True), start=1):
             if finished:
-                console.print(summary_box(f"cycle {number}", finished.all_reused()))
+                say_cycle(f"cycle {number}", finished.all_reused())
                 continue
             console.print(
                 f"\n[bold]cycle {number}[/bold]: train before {request.train_cutoff:%Y-%m-%d %H:%M}, "
                 f"replay until {request.as_of:%Y-%m-%d %H:%M}"
             )
-            console.print(summary_box(f"cycle {number}", retraining_cycle(request)))
+            say_cycle(f"cycle {number}", retraining_cycle(request))
 
 
 def _say_goodbye(settings: Settings) -> None:

@@ -84,7 +84,7 @@ def _of_user(user: str) -> History:
     from flows.settings import load_settings
     from flows.warehouse import warehouse
 
-    store = open_store(load_settings().feast_home)
+    store = open_store(load_settings().feast_home, online_only=True)
     make_ready(store)
     (row,) = known_features(
         store, [user], as_of=datetime.now(UTC), max_age=_ANY_AGE, known_users=queries.user_ids(warehouse())

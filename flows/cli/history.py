@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 
-def history() -> None:
+from flows.cli.options import Json
+
+
+def history(as_json: Json = False) -> None:
     """Every move of `champion`, oldest first: when, how, by whom, and why."""
     from rich.markup import escape
     from rich.table import Table
 
     from components.registry.history import history as rows_of
-    from flows.local.console import console
+    from flows.local.console import console, say_json
     from flows.settings import load_settings
     from flows.warehouse import warehouse
 
     rows = rows_of(warehouse(), load_settings().model_name)
+    if as_json:
+        say_json([asdict(row) for row in rows])
+        return
     if not rows:
         console.print("no version was ever champion: `recloop retrain` trains, replays and promotes one")
         return

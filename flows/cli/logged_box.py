@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,12 +15,21 @@ from components.evaluation.counterfactual.estimate import Estimate
 from components.evaluation.counterfactual.evidence import LoggedEvidence
 from components.evaluation.counterfactual.verdict import Check
 from flows.cli.arms_table import COLOURS
+from flows.cli.summary_box import say_addresses
 
 _MARKS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "unproven": ("?", "yellow")}
 
 
-def logged_box(source: str, evidence: LoggedEvidence, report: Path, mlflow: str = "") -> Panel:
-    """Everything a person needs to know of one log, on one screen."""
+def say_log(source: str, evidence: LoggedEvidence, report: Path, mlflow: str = "") -> None:
+    """Print what a person needs to know of one log, and below it where to look."""
+    from flows.local.console import console
+
+    console.print(logged_box(source, evidence))
+    say_addresses({"report": str(report)} | ({"MLflow run": mlflow} if mlflow else {}))
+
+
+def logged_box(source: str, evidence: LoggedEvidence) -> Panel:
+    """Everything that was found of one log."""
     verdict, support = evidence.verdict, evidence.support
     outcome = verdict.outcome
     colour = COLOURS[outcome]
@@ -43,9 +51,6 @@ def logged_box(source: str, evidence: LoggedEvidence, report: Path, mlflow: str 
             _estimates(evidence.estimates, level, evidence.profile.estimator),
             *slates,
             _checks(verdict.checks),
-            Text(),
-            Text(f"report  {os.path.relpath(report)}", overflow="fold"),
-            *([Text(f"MLflow  {mlflow}", overflow="fold")] if mlflow else []),
         ),
         title=source,
         title_align="left",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+from flows.cli.options import Json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,19 +17,18 @@ _COLOURS = {"reused": "dim", "runs": "bold", "depends": ""}
 
 def plan(
     request: CycleRequest,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object in place of the table")] = False,
+    as_json: Json = False,
 ) -> None:
     """Tell what `retrain` with the same options would reuse, make and cost. Starts nothing, writes nothing."""
-    import json
     import warnings
 
     warnings.filterwarnings("ignore", message="Failed to create the Prefect home")  # a plan makes no home
-    from flows.local.console import console
+    from flows.local.console import console, say_json
     from flows.planning import plan_cycle
 
     told = plan_cycle(request)
     if as_json:
-        print(json.dumps(as_dict(told), indent=1))
+        say_json(as_dict(told))
         return
     cycle = told.cycle
     against = f"version {told.champion} is champion" if told.champion else "there is no champion"

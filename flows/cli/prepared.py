@@ -7,12 +7,9 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typer.core import TyperCommand
-
-if TYPE_CHECKING:
-    from typer import Context
 
 _is_verbose = False
 _TALKATIVE = {  # what -v sets, unless the environment says something else
@@ -26,7 +23,7 @@ class Prepared(TyperCommand):
 
     stays = False
 
-    def invoke(self, ctx: Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         from flows.local.waiting_line import waiting_line
 
         with waiting_line(ctx.command_path, returns=not self.stays):

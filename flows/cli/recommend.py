@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.options import moment_option
+from flows.cli.options import Json, moment_option
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from components.artifact import ArtifactRef
     from components.features.store.opening import OpenStore
-    from components.registry.versions import RegisteredVersion
+    from components.registry.registered import RegisteredVersion
     from components.serving.scorer import Scorer
     from flows.settings import Settings
 
@@ -46,42 +48,111 @@ def recommend(
     as_of: Annotated[
         datetime | None, moment_option("the moment that ages are counted to; default: the clock")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """What the champion would show this user next, by title; noted in the warehouse."""
     if (user is None) == (history is None):
         if user is None:
             raise typer.BadParameter("Missing option '--user', or --history for somebody without events")
         raise typer.BadParameter("--history stands in place of --user: leave one of them out")
-    from flows.cli.registry import registry
-    from flows.local.console import console
     from flows.settings import load_settings
 
     settings = load_settings()
-    with registry() as model_name:  # asked first: without a champion there is no need to load torch and Feast
-        from components.registry import versions
-
-        champion = versions.require_champion(model_name)
-        bundle = versions.download_bundle(model_name, champion.version, settings.artifacts)
-    import pandas as pd
-
-    from components.data import queries
-    from components.features.store.live import make_ready
-    from components.features.store.opening import open_store
+    champion = (
+        _champion()
+    )  # asked first, as the user is: without them there is no need to load torch and Feast
+    if user is not None:
+        _refuse_unknown(user, settings)
+    bundle = _bundle(champion, settings)
     from components.serving.new_items import latest_new_items, read_new_items
-    from components.serving.online import recommend_users
     from components.serving.scorer import load_scorer
-    from flows.warehouse import warehouse
 
     found = latest_new_items(settings.artifacts, bundle.digest)
     scorer = load_scorer(bundle.path, new=read_new_items(found) if found else None)
-    made_by = f"by version {champion.version} of {model_name} (bundle {bundle.digest[:12]})"
     if user is None:
-        items = _known_items(scorer, history or "")
-        console.print(f"a history of {len(items)} items, {made_by}\n", markup=False)
-        asked = pd.DataFrame({"user_id": ["somebody"], "item_ids": [items]})
-        _print_list(scorer.recommend(asked, k=k, exclude_seen=champion.excludes_seen))
+        said = _of_history(scorer, champion, history or "", k)
+    else:
+        said = _of_user(scorer, champion, user, k, max_age_days, as_of, settings)
+    if as_json:
+        _say_json(said, champion)
+    else:
+        _say(said, champion)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Said:
+    """One list, and what it was made from."""
+
+    asked: str  # "user 7", "a history of 3 items"
+    answer: pd.DataFrame  # the scorer's columns, of a user also those of the features
+    left_out: str = ""  # items of the history that the version does not know
+    features: str = ""
+    last_seen: tuple[str, ...] = ()  # titles
+
+
+def _champion() -> RegisteredVersion:
+    from components.registry.registered import CHAMPION, NoSuchVersion, no_champion
+    from flows.cli.registry import model_now
+
+    model = model_now()
+    if (champion := model.named(CHAMPION)) is None:
+        raise NoSuchVersion(no_champion(model.name))
+    return champion
+
+
+def _refuse_unknown(user: str, settings: Settings) -> None:
+    """Raise UnknownUser, if nobody has heard of this user: neither the warehouse, nor the server that takes events."""
+    from components.data import queries
+    from components.serving.unknown_user import unknown_user
+    from flows.warehouse import warehouse
+
+    if queries.has_events(warehouse(), user):
         return
-    store, accepted = open_store(settings.feast_home), _accepted(settings, max_age_days)
+    if any(settings.events_spool.glob("*/events.csv")):
+        from components.serving.spool import users_of
+
+        if user in users_of(settings.events_spool):
+            return
+    raise unknown_user(user, queries.user_ids(warehouse()))
+
+
+def _bundle(champion: RegisteredVersion, settings: Settings) -> ArtifactRef:
+    """The champion's bundle as it lies here, or fetched: for that alone MLflow's client is needed."""
+    from components.registry.bundle import kept_bundle
+    from flows.cli.registry import registry
+
+    digest = champion.bundle_digest
+    if digest is not None and (kept := kept_bundle(settings.artifacts, digest)) is not None:
+        return kept
+    with registry() as model_name:
+        from components.registry.versions import download_bundle
+
+        return download_bundle(model_name, champion.version, settings.artifacts)
+
+
+def _of_history(scorer: Scorer, champion: RegisteredVersion, history: str, k: int) -> _Said:
+    import pandas as pd
+
+    items, left_out = _known_items(scorer, history)
+    asked = pd.DataFrame({"user_id": ["somebody"], "item_ids": [items]})
+    answer = scorer.recommend(asked, k=k, exclude_seen=champion.excludes_seen)
+    return _Said(asked=f"a history of {len(items)} items", answer=answer, left_out=left_out)
+
+
+def _of_user(
+    scorer: Scorer,
+    champion: RegisteredVersion,
+    user: str,
+    k: int,
+    max_age_days: float | None,
+    as_of: datetime | None,
+    settings: Settings,
+) -> _Said:
+    from components.features.store.live import make_ready
+    from components.features.store.opening import open_store
+    from components.serving.online import recommend_users
+
+    store, accepted = open_store(settings.feast_home, online_only=True), _accepted(settings, max_age_days)
     make_ready(store)
     answer = recommend_users(
         store,
@@ -91,27 +162,61 @@ def recommend(
         max_age=accepted,
         k=k,
         exclude_seen=champion.excludes_seen,
-        known_users=queries.user_ids(warehouse()),
+        known_users=[user],
         refuse_stale=max_age_days is not None,
     )
     _note(answer, user, champion)
-    console.print(f"user {user}, {made_by}", markup=False)
-    console.print(_features_line(answer, accepted), markup=False)
-    console.print(f"last seen: {_last_seen(store, user)}\n", style="dim", markup=False)
-    _print_list(answer)
+    return _Said(
+        asked=f"user {user}",
+        answer=answer,
+        features=_features_line(answer, accepted),
+        last_seen=_last_seen(store, user),
+    )
 
 
-def _print_list(answer: pd.DataFrame) -> None:
-    from flows.local.console import console
+def _say(said: _Said, champion: RegisteredVersion) -> None:
+    from flows.local.console import console, whole_line
 
-    for row in answer.itertuples():
+    if said.left_out:
+        whole_line(f"left out, since the champion does not know them: {said.left_out}")
+    whole_line(
+        f"{said.asked}, by version {champion.version} of {champion.name} (bundle {(champion.bundle_digest or '')[:12]})"
+    )
+    if said.features:
+        whole_line(said.features)
+        console.print(f"last seen: {'; '.join(said.last_seen)}", style="dim", markup=False)
+    console.print()
+    for row in said.answer.itertuples():
         console.print(f"{row.rank:>3}  {row.title}", markup=False)
 
 
-def _known_items(scorer: Scorer, history: str) -> list[str]:
-    """The items of a history that the version knows; the others are told. Raises UnknownItems if it knows none."""
+def _say_json(said: _Said, champion: RegisteredVersion) -> None:
+    """One object: who was asked for, by what, and the list."""
+    from flows.local.console import say_json
+
+    answer = said.answer
+    known = not answer.empty and "features_as_of" in answer
+    say_json(
+        {
+            "asked": said.asked,
+            "model": champion.name,
+            "version": champion.version,
+            "bundle": champion.bundle_digest,
+            "feature_set": answer["feature_set"].iloc[0] if known else None,
+            "features_as_of": answer["features_as_of"].iloc[0] if known else None,
+            "stale": bool(answer["stale"].iloc[0]) if known else None,
+            "last_seen": list(said.last_seen),
+            "items": answer[["rank", "item_id", "title", "score"]].to_dict("records"),
+        }
+    )
+
+
+def _known_items(scorer: Scorer, history: str) -> tuple[list[str], str]:
+    """The items of a history that the version knows, and the others as a person is told of them.
+
+    Raises UnknownItems if it knows none.
+    """
     from components.data.near_ids import nearest_ids
-    from flows.local.console import console
 
     items = [item for piece in history.split(",") if (item := piece.strip())]
     unknown = [item for item in dict.fromkeys(items) if item not in scorer.titles]
@@ -121,9 +226,7 @@ def _known_items(scorer: Scorer, history: str) -> list[str]:
         raise UnknownItems(
             f"the champion knows no item of this history: {told or 'it is empty'}. Pass item ids, parted by commas."
         )
-    if unknown:
-        console.print(f"left out, since the champion does not know them: {told}", markup=False)
-    return [item for item in items if item not in unknown]
+    return [item for item in items if item not in unknown], told
 
 
 def _note(answer: pd.DataFrame, user: str, champion: RegisteredVersion) -> None:
@@ -170,7 +273,7 @@ def _features_line(answer: pd.DataFrame, accepted: timedelta) -> str:
     )
 
 
-def _last_seen(store: OpenStore, user: str) -> str:
+def _last_seen(store: OpenStore, user: str) -> tuple[str, ...]:
     """Titles of the latest events that the list was made from, oldest first."""
     from components.data import queries
     from components.features.store.live import user_states
@@ -178,4 +281,4 @@ def _last_seen(store: OpenStore, user: str) -> str:
 
     seen = list(user_states(store, [user])[0].sequence().item_ids)[-_LAST_SEEN:]
     titles = queries.titles(warehouse(), seen)
-    return "; ".join(titles.get(item, item) for item in seen)
+    return tuple(titles.get(item, item) for item in seen)

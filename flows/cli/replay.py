@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.options import FilterSeen, Mode, Profile, gate_asked, moment_option
+from flows.cli.options import FilterSeen, Json, Mode, Profile, gate_asked, moment_option
+
+if TYPE_CHECKING:
+    from flows.logged_replay import ToldLog
 
 
 def replay(
@@ -32,8 +36,13 @@ def replay(
     profile: Profile = "small",
     mode: Mode = "rolling",
     filter_seen: FilterSeen = True,
+    as_json: Json = False,
 ) -> None:
     """Replay two registered versions on one window, or a policy on a log; print the verdict, move nothing."""
+    from flows.local.console import leave_stdout
+
+    if as_json:
+        leave_stdout()
     if logged is not None:
         if challenger or champion or start or end:
             raise typer.BadParameter(
@@ -43,14 +52,14 @@ def replay(
             raise typer.BadParameter(
                 "a log is judged by profile small or production: sequential, and files, are for versions"
             )
-        _replay_logged(logged, target_policy, profile)
+        _replay_logged(logged, target_policy, profile, as_json)
     elif challenger is None or target_policy is not None:
         raise typer.BadParameter(
             "name a registered version with --challenger, or a log with propensities with --logged "
             "(--target-policy goes with the log)"
         )
     else:
-        _replay_versions(challenger, champion, start, end, profile, mode, filter_seen)
+        _replay_versions(challenger, champion, start, end, profile, mode, filter_seen, as_json)
 
 
 def _replay_versions(
@@ -61,10 +70,12 @@ def _replay_versions(
     profile: Profile,
     mode: Mode,
     filter_seen: bool,
+    as_json: bool,
 ) -> None:
     from flows.cli.arms_table import arms_table
     from flows.cli.registry import registry
-    from flows.local.console import console, dimmed
+    from flows.cli.summary_box import say_addresses
+    from flows.local.console import console, dimmed, say_json
     from flows.local.servers import running_servers
     from flows.settings import load_settings
     from flows.summary import arm_figures
@@ -79,17 +90,21 @@ def _replay_versions(
         from flows.comparison import compare_versions
 
         told = compare_versions(challenger, champion, start, end, mode=mode, filter_seen=filter_seen, **asked)
+    addresses = {"replay report": str(told.report), "MLflow run": told.mlflow}
+    if as_json:
+        measured, arms = told.evidence.measured, [asdict(arm) for arm in arm_figures(told.evidence)]
+        verdict = {"outcome": measured.outcome, "reasons": measured.reasons}
+        say_json(verdict | {"arms": arms, "addresses": addresses})
+        return
     console.print(f"\n[bold]{told.evidence.measured.outcome}[/bold]")
     for reason in told.evidence.measured.reasons:
         console.print(f"· {reason}", markup=False)
     console.print(arms_table(arm_figures(told.evidence)))
-    console.print(f"replay report  {told.report}", markup=False)
-    if told.mlflow:
-        console.print(f"MLflow run     {told.mlflow}", markup=False)
+    say_addresses(addresses)
 
 
-def _replay_logged(path: Path, target_policy: Path | None, profile: Profile) -> None:
-    from flows.local.console import console, dimmed
+def _replay_logged(path: Path, target_policy: Path | None, profile: Profile, as_json: bool) -> None:
+    from flows.local.console import dimmed, say_json
     from flows.local.servers import running_servers
     from flows.logged_source import logs_at, read_log
     from flows.settings import load_settings
@@ -97,8 +112,23 @@ def _replay_logged(path: Path, target_policy: Path | None, profile: Profile) -> 
     for log in logs_at(path):  # a row that is amiss is told before servers are started
         read_log(log, target_policy)
     with running_servers(load_settings(), dimmed):
-        from flows.cli.logged_box import logged_box
+        from flows.cli.logged_box import say_log
         from flows.logged_replay import logged_replay
 
-        for told in logged_replay(path, target_policy, profile):
-            console.print(logged_box(told.source, told.evidence, told.report, told.mlflow))
+        found = logged_replay(path, target_policy, profile)
+    if as_json:
+        say_json([_logged_json(told) for told in found])
+        return
+    for told in found:
+        say_log(told.source, told.evidence, told.report, told.mlflow)
+
+
+def _logged_json(told: ToldLog) -> dict[str, Any]:
+    verdict = told.evidence.verdict
+    return {
+        "source": told.source,
+        "outcome": verdict.outcome,
+        "reasons": verdict.reasons,
+        "estimates": [asdict(estimate) for estimate in told.evidence.estimates],
+        "addresses": {"report": str(told.report), "MLflow run": told.mlflow},
+    }

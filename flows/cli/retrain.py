@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 def retrain(request: CycleRequest) -> None:
     """Run one whole cycle: ingest, train, replay, decide, register, and promote if the verdict says so."""
-    from flows.cli.summary_box import summary_box
-    from flows.local.console import console, dimmed
+    from flows.cli.summary_box import say_cycle
+    from flows.local.console import dimmed
     from flows.local.servers import running_servers
     from flows.request import settle_cycle
     from flows.settings import load_settings
@@ -22,4 +22,4 @@ def retrain(request: CycleRequest) -> None:
     with running_servers(load_settings(), dimmed):
         from flows.cycle import retraining_cycle
 
-        console.print(summary_box("cycle", retraining_cycle(request)))
+        say_cycle("cycle", retraining_cycle(request))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +10,10 @@ if TYPE_CHECKING:
     from flows.cli.standing import Standing
 
 
-def standing_json(found: Standing) -> str:
+def standing_json(found: Standing) -> dict[str, Any]:
     """One object; moments are ISO 8601 in UTC, what is not there is null."""
     registry = found.registry
-    told: dict[str, Any] = {
+    return {
         "warehouse": asdict(found.counts),
         "freshness": asdict(found.freshness),
         "quarantine": found.quarantine,
@@ -50,7 +49,6 @@ def standing_json(found: Standing) -> str:
             for cycle in found.cycles
         ],
     }
-    return json.dumps(told, indent=2, default=lambda moment: moment.isoformat())
 
 
 def _version(found: RegisteredVersion | None) -> dict[str, Any] | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+from flows.cli.options import Json
 
 if TYPE_CHECKING:
     from components.registry.registered import RegisteredVersion
@@ -13,22 +13,21 @@ if TYPE_CHECKING:
 
 
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="as JSON on stdout, for scripts")] = False,
+    as_json: Json = False,
 ) -> None:
     """Champion, challenger, last cycles, freshness, quarantine; on an empty home, what to run first."""
     from flows.cli.standing import standing
-    from flows.local.console import console
+    from flows.local.console import console, say_json, whole_line
     from flows.settings import load_settings
 
     settings = load_settings()
     if as_json:
         from flows.cli.standing_json import standing_json
 
-        typer.echo(standing_json(standing()))
+        say_json(standing_json(standing()))
         return
-    console.print(f"[bold]state[/bold]      {settings.home}")
-    with console.status("reading warehouse and registry"):  # MLflow's import alone takes seconds
-        found = standing()
+    found = standing()
+    whole_line(f"state      {settings.home}")
     if not found.counts.batches:
         console.print("nothing has been ingested yet: `recloop demo` or `recloop ingest --source …` begins")
         return
@@ -104,7 +103,9 @@ def _show_served(found: Standing) -> None:
         )
     if look := found.monitored:
         told = f"{look.status}, version {look.version} on events until {when(look.as_of)}"
-        console.print(f"[bold]monitoring[/bold] {told}: {load_settings().monitoring / 'index.html'}")
+        console.print(
+            f"[bold]monitoring[/bold] {told}: {load_settings().monitoring / 'index.html'}", soft_wrap=True
+        )
 
 
 def _version(found: RegisteredVersion) -> str:

@@ -1,40 +1,76 @@
-"""The box at the end of a cycle: verdict and why, arms with intervals, costs, where to look."""
+"""The end of a cycle on one screen: verdict and why, data, arms and cost in a box, and below it where to look.
+
+Stages have said themselves as they went. Addresses stand below the box, each on a line that is not broken, so that
+they copy whole.
+"""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from flows.cli.arms_table import COLOURS, arms_table
 from flows.summary import CycleSummary
 
+_REASONS = 3  # that are shown; the report and `recloop verdict` hold them all
+
+
+def say_cycle(title: str, summary: CycleSummary) -> None:
+    """Print what a person needs to know of one cycle, within 80 columns and 24 lines."""
+    from flows.local.console import console
+
+    console.print(summary_box(title, summary))
+    say_addresses(summary.addresses)
+
 
 def summary_box(title: str, summary: CycleSummary) -> Panel:
-    """Everything a person needs to know of one cycle, on one screen."""
+    """Verdict, reasons, data, arms and cost of one cycle."""
     colour = COLOURS[summary.verdict]
     parts: list[RenderableType] = [
         Text.assemble((summary.verdict, f"bold {colour}"), f"  {_champion_line(summary)}"),
-        *(Text(f"· {reason}") for reason in summary.reasons),
-        Text(),
-        _data_line(summary),
-        Text(),
+        *(_one_line(f"· {reason}") for reason in _shown(summary)),
+        *(_one_line(line) for line in _data_lines(summary)),
         arms_table(summary.arms),
-        Text(),
-        _stages_table(summary),
-        Text(),
-        *(Text(f"{what:<16} {_short(where)}", overflow="fold") for what, where in summary.addresses.items()),
     ]
-    return Panel(Group(*parts), title=title, title_align="left", border_style=colour, padding=(1, 2))
+    return Panel(Group(*parts), title=title, title_align="left", border_style=colour, padding=(0, 1))
+
+
+def say_addresses(addresses: dict[str, str]) -> None:
+    """Where to look, a line each: files as they are seen from here, and what only answers while servers run."""
+    from flows.local.console import console, whole_line
+
+    served = {what: where for what, where in addresses.items() if "://" in where}
+    files = {what: where for what, where in addresses.items() if where and what not in served}
+    for what, where in files.items():
+        whole_line(f"{what:<15}{_short(where)}")
+    if served:
+        console.print("these open while `recloop ui` runs:", style="dim", markup=False)
+    for what, where in served.items():
+        whole_line(f"{what:<15}{where}")
+
+
+def _one_line(text: str) -> Text:
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def _short(where: str) -> str:
-    """A path as seen from here, a URL as it is."""
-    return where if "://" in where else os.path.relpath(where)
+    """A path as seen from here if it lies below, else whole."""
+    path, here = Path(os.path.abspath(where)), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _shown(summary: CycleSummary) -> list[str]:
+    """What decided first: of a promotion what was found against the champion; and how many reasons there are more."""
+    against = [text for text in summary.reasons if text.startswith("better than champion")]
+    first = against if summary.verdict == "PROMOTE" else []
+    ordered = [*first, *(text for text in summary.reasons if text not in first)]
+    more = len(ordered) - _REASONS
+    told = f"{more} more: `recloop verdict`, and the report"
+    return ordered if more <= 0 else [*ordered[:_REASONS], told]
 
 
 def _champion_line(summary: CycleSummary) -> str:
@@ -46,35 +82,26 @@ def _champion_line(summary: CycleSummary) -> str:
     return f"version {after} is champion{replaced}"
 
 
-def _data_line(summary: CycleSummary) -> Text:
+def _data_lines(summary: CycleSummary) -> list[str]:
     quarantine = f"{summary.quarantined} quarantined"
     if summary.quarantine_reasons:
         named = (f"{reason} {count}" for reason, count in summary.quarantine_reasons.items())
         quarantine += f" ({', '.join(named)})"
-    tokenizer = f"tokenizer {summary.tokenizer_note}\n" if summary.tokenizer_note else ""
-    ids = "semantic IDs reused" if summary.tokenizer_reused else "tokenizer fitted"
-    return Text(
-        f"batch     {summary.received:,} events received = {summary.accepted:,} accepted + {quarantine} "
-        f"+ {summary.duplicates} duplicates\n"
-        f"training  {summary.train_events:,} events before {summary.train_cutoff[:16]}Z; {ids}, "
-        f"{summary.new_ids} new\n"
-        f"IDs       {summary.ids_note}\n"
-        f"{tokenizer}"
-        f"replay    {summary.window_users:,} users, {summary.window_requests:,} lists, "
-        f"{summary.train_cutoff[:16]}Z to {summary.as_of[:16]}Z"
-    )
+    ids = "IDs reused" if summary.tokenizer_reused else "tokenizer fitted"
+    refitted = summary.tokenizer_note if summary.tokenizer_note.startswith("refitted") else ""
+    lines = [
+        f"batch     {summary.received:,} events = {summary.accepted:,} accepted + {summary.duplicates} duplicates + "
+        f"{quarantine}",
+        f"training  {summary.train_events:,} events before {summary.train_cutoff[:16]}Z; {ids}, {summary.new_ids} new",
+        f"tokenizer {refitted}",
+        f"replay    {summary.window_users:,} users, {summary.window_requests:,} lists, until {summary.as_of[:16]}Z",
+        f"cost      {_cost(summary)}",
+    ]
+    return [line for line in lines if refitted or not line.startswith("tokenizer")]
 
 
-def _stages_table(summary: CycleSummary) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("stage")
-    table.add_column("seconds", justify="right")
-    table.add_column("peak MB", justify="right")
-    for stage in summary.stages:
-        seconds = "reused" if stage.reused else f"{stage.seconds:.1f}"
-        table.add_row(stage.stage, seconds, f"{stage.peak_mb:,.0f}")
+def _cost(summary: CycleSummary) -> str:
+    if summary.stages and all(stage.reused for stage in summary.stages):
+        return f"none: all {len(summary.stages)} stages are reused"
     peak = max((stage.peak_mb for stage in summary.stages), default=0.0)
-    table.add_section()
-    table.add_row("cycle", f"{summary.seconds:.1f}", f"{peak:,.0f}")
-    table.add_row("of it, in engines", f"{summary.engine_seconds:.1f}", "", style="dim")
-    return table
+    return f"{summary.seconds:.1f} s, {summary.engine_seconds:.1f} of them in engines; peak {peak:,.0f} MB"

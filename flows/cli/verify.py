@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from flows.cli.options import Json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,16 +34,19 @@ def verify(
             "--retrain", help="also fit and train again with the recorded seed, and compare weights"
         ),
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Check a version's bytes and claims, make its data again from the warehouse, and compare digests.
 
     Nothing that is stored is written to. Exits with 1 if anything differs.
     """
     from flows.cli.registry import registry
-    from flows.local.console import console, dimmed
+    from flows.local.console import console, dimmed, leave_stdout, say_json
     from flows.local.servers import running_servers
     from flows.settings import load_settings
 
+    if as_json:
+        leave_stdout()
     with registry() as model_name:  # a version that is not there is told before a server is started
         from components.registry import versions
 
@@ -66,12 +72,17 @@ def verify(
             from flows.retrained import train_again
 
             findings += train_again(chain, Path(scratch))
+    differs = any(finding.verdict == "differs" for finding in findings)
+    if as_json:
+        told = {"model": model_name, "version": chosen.version, "differs": differs}
+        say_json(told | {"findings": [asdict(finding) for finding in findings]})
+        raise typer.Exit(int(differs))
     console.print(_table(findings))
     for finding in findings:
         if finding.note and finding.verdict != "same":
             console.print(f"· {finding.stage}: {finding.note}", markup=False)
     console.print(_summary(findings))
-    raise typer.Exit(1 if any(finding.verdict == "differs" for finding in findings) else 0)
+    raise typer.Exit(int(differs))
 
 
 def _table(findings: list[Finding]) -> Table:

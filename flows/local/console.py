@@ -53,6 +53,11 @@ def whole_line(text: str) -> None:
     console.print(text, markup=False, soft_wrap=True)
 
 
+def leave_stdout() -> None:
+    """From now on what a person reads goes to stderr: stdout is a script's."""
+    console.stderr = True
+
+
 def say_json(told: Any) -> None:
     """What a script reads: JSON on stdout, in no colour and of no width; moments as ISO 8601."""
     waiting_line.pause()

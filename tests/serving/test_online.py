@@ -12,8 +12,9 @@ from components.features.store.live_merge import LiveEvent
 from components.features.store.offline import write_user_sequences
 from components.features.store.online import materialize
 from components.features.store.opening import OpenStore, apply_definitions, open_store
-from components.serving.online import StaleFeatures, UnknownUser, in_words, recommend_users
+from components.serving.online import StaleFeatures, in_words, recommend_users
 from components.serving.scorer import Scorer
+from components.serving.unknown_user import UnknownUser
 from tests.features.rows import at, events
 
 MINUTE = timedelta(minutes=1)

@@ -30,7 +30,7 @@ def _as_it_is(target: Any = None, **_: Any) -> Any:
 
 
 with _classes_left_alone():
-    from feast import Entity, FeatureService, FeatureStore, FeatureView
+    from feast import Entity, FeatureService, FeatureStore, FeatureView, RepoConfig
     from feast.data_source import PushMode
     from feast.infra.key_encoding_utils import serialize_entity_key
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey
@@ -43,6 +43,7 @@ __all__ = [
     "FeatureStore",
     "FeatureView",
     "PushMode",
+    "RepoConfig",
     "Value",
     "serialize_entity_key",
 ]

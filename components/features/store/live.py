@@ -20,7 +20,7 @@ from filelock import FileLock
 from components.features.sequences import DEFAULT_MAX_LENGTH
 from components.features.store.feast_unchecked import PushMode
 from components.features.store.live_merge import CutSequence, LiveEvent, merged, settled
-from components.features.store.opening import OpenStore, apply_definitions
+from components.features.store.opening import OpenStore, apply_definitions, open_store
 from components.features.store.retrieval import RECOMMENDER_SERVICE
 
 PUSH_SOURCE, LIVE_SERVICE = "user_events", "recommender_live_v1"
@@ -60,7 +60,8 @@ def make_ready(store: OpenStore) -> str:
     services = {service.name: service for service in store.feast.list_feature_services()}
     feature_set = services[RECOMMENDER_SERVICE].tags.get("feature_set", "") if services else ""
     if LIVE_SERVICE not in services:
-        apply_definitions(store, feature_set=feature_set)
+        apply_definitions(open_store(store.home), feature_set=feature_set)  # this one may be open online only
+        store.feast.refresh_registry()
     return feature_set
 
 

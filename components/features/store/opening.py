@@ -14,8 +14,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from components.features.store import addresses
-from components.features.store.feast_unchecked import Entity, FeatureService, FeatureStore, FeatureView
+from components.features.store.feast_unchecked import (
+    Entity,
+    FeatureService,
+    FeatureStore,
+    FeatureView,
+    RepoConfig,
+)
 from components.features.store.offline import lay_out
 
 REPOSITORY = Path(__file__).resolve().parents[3] / "feature_repo"
@@ -30,20 +38,26 @@ class OpenStore:
     feast: FeatureStore
 
 
-def open_store(home: Path, *, repository: Path = REPOSITORY, ties_runs: bool = False) -> OpenStore:
+def open_store(
+    home: Path, *, repository: Path = REPOSITORY, ties_runs: bool = False, online_only: bool = False
+) -> OpenStore:
     """Open the store under `home`, made if absent; nothing can be read before `apply_definitions`.
 
     Raises StoreAddressWrong.
 
     With `ties_runs` Feast's own integration writes the feature service of a retrieval into the MLflow run that is
-    active in this thread, of the server that MLFLOW_TRACKING_URI names.
+    active in this thread, of the server that MLFLOW_TRACKING_URI names. `online_only`: no training data can be read,
+    and what reads them is not loaded.
     """
     home = home.resolve()
     lay_out(home)
     services = addresses.variables(home) if addresses.names_services() else {}
     file = repository / ("services.yaml" if services else "feature_store.yaml")
     with _environment(RECLOOP_FEAST_HOME=str(home), **services):
-        feast = FeatureStore(repo_path=str(home), fs_yaml_file=file)
+        if online_only and not services:
+            feast = FeatureStore(config=_online_only(home, file))
+        else:
+            feast = FeatureStore(repo_path=str(home), fs_yaml_file=file)
     feast.config.mlflow.enabled = feast.config.mlflow.enabled or ties_runs
     return OpenStore(home=home, feast=feast)
 
@@ -57,6 +71,16 @@ def apply_definitions(store: OpenStore, *, feature_set: str, repository: Path = 
         defined = runpy.run_path(str(repository / "definitions.py"))
     kinds = (Entity, FeatureView, FeatureService)
     store.feast.apply([value for value in defined.values() if isinstance(value, kinds)])
+
+
+def _online_only(home: Path, file: Path) -> RepoConfig:
+    """What the file says, but for the offline store."""
+    from components.features.store.online_only import TYPE
+
+    told = yaml.safe_load(os.path.expandvars(file.read_text()))
+    config = RepoConfig(**told | {"offline_store": {"type": TYPE}})
+    config.repo_path = home
+    return config
 
 
 @contextmanager

@@ -22,7 +22,6 @@ from components.recommender.networks.mixer_networks import Network
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.checkpoint import read_checkpoint, training_key, write_checkpoint
 from components.recommender.training.clipped_adamw import ClippedAdamW
-from components.recommender.training.spectral_start import spectral_vectors
 from components.recommender.training.step import OnStep, Step
 from components.recommender.training.training_config import TrainingConfig
 from components.recommender.training.trim_heap import trim_heap
@@ -96,6 +95,8 @@ class _Training:
         self.validation = validation_targets(sequences, self.is_held_out, config, self.rng)
         if config.start_length:
             dim = network.items.tables.shape[1]
+            from components.recommender.training.spectral_start import spectral_vectors  # SciPy: not to serve
+
             start = spectral_vectors(sequences, dim, length=config.start_length, seed=seed)
             network.begin_at(torch.from_numpy(start))
         # weights move first: an optimizer keeps its moments where its weights are
