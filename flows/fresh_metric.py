@@ -69,7 +69,7 @@ def measure_fresh(
         )
         verified(bundle.path)
         arm = load_arm(Path(bundle.path) / "arm")
-        with progress_bar("champion on fresh events") as bar:
+        with progress_bar("champion on fresh events", total=len(plan)) as bar:
             lists = arm.recommend(
                 histories_of(plan, slice(None)), k=_PLACES, candidates=plan.candidates, exclude_seen=filter_seen,
                 on_step=lambda done, total: bar(done, total, {}),

@@ -23,6 +23,7 @@ from components.tokenizer.cold import cold_table
 from components.tokenizer.id_table import IDS_FILE, read_id_table
 from components.tokenizer.ids import SemanticIds, read_ids
 from components.tokenizer.tokenizer import load_tokenizer
+from flows.local.console import progress_bar
 from flows.record import CarriedIds, read_record
 from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once
@@ -88,12 +89,14 @@ def identify_new(run: str, bundle: ArtifactRef, known: ArtifactRef) -> StageResu
 def _with_cold(opened: Bundle, base: SemanticIds, cold: pd.DataFrame, encoders: ArtifactRef) -> SemanticIds:
     settings, folder = load_settings(), opened.tokenizer_path
     assert folder is not None
-    vectors = encoding.encode(
-        load_feature_set(encoders).encoders,
-        cold,
-        root=_media_root(),
-        cache=VectorCache(settings.home / "vectors"),
-    )
+    with progress_bar("encode new items") as on_step:
+        vectors = encoding.encode(
+            load_feature_set(encoders).encoders,
+            cold,
+            root=_media_root(),
+            cache=VectorCache(settings.home / "vectors"),
+            on_step=on_step,
+        )
     tokenizer = load_tokenizer(_part(folder, "tokenizer"))
     return cold_table(base, tokenizer, vectors.item_ids, vectors.vectors, vectors.present).table
 

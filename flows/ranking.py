@@ -69,7 +69,7 @@ def read_lists(ref: ArtifactRef, name: str = LISTS) -> np.ndarray:
 
 def _lists(window: ReplayWindow, contender: Contender, arm: Arm) -> np.ndarray:
     plan = window.plan()
-    with progress_bar(f"rank {contender.name}") as bar:
+    with progress_bar(f"rank {contender.name}", total=len(plan)) as bar:
         return arm.recommend(
             histories_of(plan, slice(None)),
             k=window.profile.list_length,
@@ -87,12 +87,14 @@ def _cold_lists(
     if contender.reads_cold_ids and takes_ids(arm):
         table = read_id_table(cold_ids)
         arm = arm.with_ids(table.item_ids, table.codes)
-    return arm.recommend(
-        histories_of(plan, cold.requests),
-        k=cold.list_length(window.profile.list_length),
-        candidates=cold.candidates,
-        exclude_seen=plan.filter_seen,
-    ).items
+    with progress_bar(f"rank {contender.name}, cold items", total=len(cold.requests)) as bar:
+        return arm.recommend(
+            histories_of(plan, cold.requests),
+            k=cold.list_length(window.profile.list_length),
+            candidates=cold.candidates,
+            exclude_seen=plan.filter_seen,
+            on_step=lambda done, total: bar(done, total, {}),
+        ).items
 
 
 def _write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -211,7 +211,7 @@ def score_users(
             cut=latest_sequences(store.home),
             pushed=posted - erased_among(warehouse(), posted),
         )
-        with progress_bar("score users") as bar:
+        with progress_bar("score users", total=source.num_users) as bar:
             lists, figures = batch.score_everybody(
                 version,
                 source,

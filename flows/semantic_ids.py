@@ -182,12 +182,14 @@ def identify_cold(run: str, source: str, snapshots: Snapshots, ids: CarriedIds) 
     def work() -> ColdIds:
         known, items = read_id_table(ids.ids), snapshot.read_items(snapshots.window)
         new = items[~items["item_id"].isin(known.item_ids)]
-        vectors = encoding.encode(
-            load_feature_set(ids.encoders).encoders,
-            new,
-            root=open_source(source, home=settings.sources).media_root,
-            cache=VectorCache(settings.home / "vectors"),
-        )
+        with progress_bar("encode new items") as on_step:
+            vectors = encoding.encode(
+                load_feature_set(ids.encoders).encoders,
+                new,
+                root=open_source(source, home=settings.sources).media_root,
+                cache=VectorCache(settings.home / "vectors"),
+                on_step=on_step,
+            )
         cold = cold_table(
             known, open_tokenizer(ids.tokenizer), vectors.item_ids, vectors.vectors, vectors.present
         )

@@ -19,6 +19,7 @@ from components.monitoring.codes import Placed, code_measures, why_unhealthy
 from components.monitoring.limits import MonitorLimits
 from components.monitoring.measure import Measure, worst
 from components.tokenizer.tokenizer import Tokenizer
+from flows.local.console import progress_bar
 from flows.semantic_ids import open_tokenizer
 from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once
@@ -78,12 +79,14 @@ def vectors_of_new(
     """Vectors of the snapshot's items that are not among `known`; files are looked for where the source has them."""
     settings = load_settings()
     stated = snapshot.read_items(items)
-    return encoding.encode(
-        encoders,
-        stated[~stated["item_id"].isin(known)],
-        root=open_source(source, home=settings.sources).media_root if source else None,
-        cache=VectorCache(settings.home / "vectors"),
-    )
+    with progress_bar("encode new items") as on_step:
+        return encoding.encode(
+            encoders,
+            stated[~stated["item_id"].isin(known)],
+            root=open_source(source, home=settings.sources).media_root if source else None,
+            cache=VectorCache(settings.home / "vectors"),
+            on_step=on_step,
+        )
 
 
 def _placed(tokenizer: Tokenizer, vectors: ItemVectors) -> Placed:

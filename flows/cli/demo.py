@@ -8,6 +8,7 @@ the .7 quantile and replays it against the champion on what came after.
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,25 +24,32 @@ POISONED_ROWS = 11  # one of each kind
 
 
 def demo(
-    data: Annotated[str, typer.Option(help="movielens, synthetic, or a folder")] = "movielens",
+    data: Annotated[
+        str, typer.Option(help="movielens, synthetic, synthetic-small, or a folder")
+    ] = "movielens",
     preset: Preset = "default",
+    small: Annotated[
+        bool, typer.Option("--small", help="one quick cycle on a small synthetic world: a verdict in 90 s")
+    ] = False,
 ) -> None:
     """Take real data through two retraining cycles and print the verdicts.
 
     What is finished already is told, not done again.
     """
     from flows.cli.summary_box import say_cycle
-    from flows.local.console import console
+    from flows.local.console import console, dimmed
     from flows.local.demo_home import enter_demo
 
+    data, preset = ("synthetic-small", "quick") if small else (data, preset)
     settings = enter_demo(data)
+    dimmed("reading the data")
     requests = demo_requests(data, preset, settings)
     from flows.record import finished_cycle
     from flows.request import settle_cycle
 
     told = [finished_cycle(settle_cycle(request)) for request in requests]
     if all(told):
-        console.print("\nBoth cycles are finished and nothing has changed since: everything is reused.")
+        console.print("\nNothing is left to do and nothing has changed since: everything is reused.")
         for number, summary in enumerate(filter(None, told), start=1):
             say_cycle(f"cycle {number}", summary.all_reused())
     else:
@@ -49,10 +57,10 @@ def demo(
     _say_goodbye(settings)
 
 
-def demo_requests(data: str, preset: str, settings: Settings) -> tuple[CycleRequest, CycleRequest]:
-    """The two cycles, cut by quantiles of the event times of the whole source."""
+def demo_requests(data: str, preset: str, settings: Settings) -> tuple[CycleRequest, ...]:
+    """The two cycles, cut by quantiles of the event times of the whole source; one of a small world."""
     from components.data.sources.arrival import moments_at
-    from components.data.sources.opening import open_source
+    from components.data.sources.opening import SMALL, open_source
     from flows.local.console import console
     from flows.request import cycle_request
 
@@ -61,10 +69,11 @@ def demo_requests(data: str, preset: str, settings: Settings) -> tuple[CycleRequ
         console.print(f"[dim]{source.terms}[/dim]\n")
     middle, late, end = moments_at(source.read(since=None, until=None).events, (0.5, 0.7, 1.0))
     first = cycle_request(source=data, as_of=late, train_cutoff=middle, preset=preset)
-    second = cycle_request(
-        source=data, since=late, as_of=end, train_cutoff=late, preset=preset, poisoned_rows=POISONED_ROWS
+    since = None if data == SMALL else late
+    last = cycle_request(
+        source=data, since=since, as_of=end, train_cutoff=late, preset=preset, poisoned_rows=POISONED_ROWS
     )
-    return first, second
+    return (last,) if data == SMALL else (first, last)
 
 
 def _run_cycles(
@@ -93,12 +102,13 @@ def _run_cycles(
 
 
 def _say_goodbye(settings: Settings) -> None:
-    from flows.local.console import console
+    """What comes next, a command a line."""
+    from flows.local.console import console, whole_line
 
     shown = os.path.relpath(settings.home)
-    at = "" if shown == ".recloop" else f" --home {shown}"
-    console.print(
-        f"\nLook around: [bold]recloop{at} ui[/bold] opens the UIs on this state, "
-        f"[bold]recloop{at} status[/bold] tells where things stand,\n"
-        f"[bold]recloop{at} recommend --user ID[/bold] shows what the champion would recommend."
-    )
+    shown = shown if not shown.startswith("..") else str(settings.home)
+    recloop = "recloop" if shown == ".recloop" else f"recloop --home {shlex.quote(shown)}"
+    console.print("\nWhat comes next:")
+    whole_line(f"  {recloop} ui                    opens the UIs on this state")
+    whole_line(f"  {recloop} status                tells where things stand")
+    whole_line(f"  {recloop} recommend --user ID   shows what the champion would recommend")

@@ -27,24 +27,13 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from components.data.sources.synthetic import SyntheticConfig
+from components.data.sources.synthetic import small_world
 from flows.engine_environment import engine_environment
 from flows.retraining_lease import warehouse_tag
 from flows.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-WORLD = (
-    SyntheticConfig(  # 250 returning users in the first window and 290 in the second; the gate asks for 200
-        num_users=300,
-        num_items=60,
-        num_clusters=4,
-        events_per_user=12,
-        days=60,
-        image_size=16,
-        image_share=0.5,
-        audio_share=0.5,
-    )
-)
+WORLD = small_world()  # 250 returning users in the first window and 290 in the second; the gate asks for 200
 _OURS = ("RECLOOP_", "PREFECT_", "MLFLOW_")
 
 

@@ -1,4 +1,4 @@
-"""From the name of a source to its rows: movielens, synthetic, or the path of a folder."""
+"""From the name of a source to its rows: movielens, synthetic, synthetic-small, or the path of a folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from components.data.batch import Batch
 from components.data.sources import folder, movielens, synthetic
 
-MOVIELENS, SYNTHETIC = "movielens", "synthetic"
+MOVIELENS, SYNTHETIC, SMALL = "movielens", "synthetic", "synthetic-small"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +36,16 @@ class Source:
 
 
 def open_source(name: str, *, home: Path, mapping: str = "") -> Source:
-    """Find the source `name`: "movielens", "synthetic" (made under `home` on first use), or the path of a folder.
+    """Find the source `name`: "movielens", "synthetic" or "synthetic-small" (made under `home` on first use), or a folder.
 
     `home` is the folder under which fetched wheels and synthetic worlds lie. A folder is not looked into before it
     is read. Raises SourceUnavailable where a synthetic world cannot be made.
     """
     if name == MOVIELENS:
         return Source(name=name, home=home, media_root=None, terms=movielens.TERMS)
-    if name == SYNTHETIC:
-        made = synthetic.write_synthetic(synthetic.SyntheticConfig(), home / SYNTHETIC)
+    if name in (SYNTHETIC, SMALL):
+        world = synthetic.SyntheticConfig() if name == SYNTHETIC else synthetic.small_world()
+        made = synthetic.write_synthetic(world, home / name)
         return Source(name=name, home=home, media_root=made, terms="")
     root = Path(name).expanduser().resolve()
     return Source(name=name, home=home, media_root=root, terms="", mapping=mapping)

@@ -58,6 +58,14 @@ class SyntheticConfig:
             raise ValueError("successor_share and cluster_share are shares of the same steps")
 
 
+def small_world() -> SyntheticConfig:
+    """A world on which a cycle takes a minute: what trains, learns, and the gate has the users that it asks for."""
+    return SyntheticConfig(
+        num_users=300, num_items=60, num_clusters=4, events_per_user=12, days=60, image_size=16, image_share=0.5,
+        audio_share=0.5,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class SyntheticWorld:
     """Item i of every array is item `item_ids[i]`."""
