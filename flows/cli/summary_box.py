@@ -20,7 +20,7 @@ _REASONS = 3  # that are shown; the report and `recloop verdict` hold them all
 
 
 def say_cycle(title: str, summary: CycleSummary) -> None:
-    """Print what a person needs to know of one cycle, within 80 columns and 24 lines."""
+    """Print what a person needs to know of one cycle: a box within 80 columns and 20 lines, then the addresses."""
     from flows.local.console import console
 
     console.print(summary_box(title, summary))

@@ -8,15 +8,28 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from flows.cli.summary_box import summary_box
+from flows.cli.summary_box import say_cycle, summary_box
+from flows.local import console
 from flows.summary import CycleSummary
 from tests.flows.test_record import TOLD
 
 
+def lines_of(summary: CycleSummary, width: int = 120) -> list[str]:
+    recorded = Console(record=True, width=width, highlight=False, file=io.StringIO())
+    recorded.print(summary_box("cycle 1", summary))
+    return recorded.export_text().splitlines()
+
+
 def drawn(summary: CycleSummary) -> str:
-    console = Console(record=True, width=120, highlight=False, file=io.StringIO())
-    console.print(summary_box("cycle 1", summary))
-    return " ".join(console.export_text().replace("│", " ").split())
+    return " ".join(" ".join(lines_of(summary)).replace("│", " ").split())
+
+
+def said(summary: CycleSummary, monkeypatch: pytest.MonkeyPatch, width: int = 80) -> list[str]:
+    """What stands on a terminal of this width at the end of a cycle."""
+    recorded = Console(record=True, width=width, highlight=False, file=io.StringIO())
+    monkeypatch.setattr(console, "console", recorded)
+    say_cycle("cycle 1", summary)
+    return recorded.export_text().splitlines()
 
 
 @pytest.mark.parametrize(
@@ -36,14 +49,13 @@ def test_everything_told_stands_in_the_box() -> None:
     text = drawn(TOLD)
     for told in (
         "· no difference found",
-        "40 events received = 39 accepted + 1 quarantined (naive_timestamp 1) + 0 duplicates",
+        "40 events = 39 accepted + 0 duplicates + 1 quarantined (naive_timestamp 1)",
         "replay 3 users, 9 lists",
-        "mmgrec challenger 0.1000 [0.0500, 0.1500] 0.2000",
-        "judge 3.0 10",
-        "of it, in engines 2.0",
-        "replay report r.html",
+        "mmgrec (challenger) 0.1000 0.2000",
+        "cost 5.0 s, 2.0 of them in engines; peak 10 MB",
     ):
         assert told in text, told
+    assert "judge" not in text, "stages have said themselves as they went"
 
 
 def test_why_the_tokenizer_is_new_stands_in_the_box() -> None:
@@ -52,6 +64,62 @@ def test_why_the_tokenizer_is_new_stands_in_the_box() -> None:
 
 
 def test_the_same_story_when_nothing_was_done_again() -> None:
-    text = drawn(TOLD.all_reused())
-    assert "judge reused" in text
-    assert "cycle 0.0" in text
+    assert "cost none: all 2 stages are reused" in drawn(TOLD.all_reused())
+
+
+def test_of_a_promotion_what_decided_comes_first_and_the_others_are_counted() -> None:
+    reasons = (
+        "better than popularity",
+        "recall holds",
+        "coverage keeps",
+        "cold users",
+        "better than champion +0.02",
+    )
+    shown = [
+        line.strip("│ ")
+        for line in lines_of(replace(TOLD, verdict="PROMOTE", reasons=reasons))
+        if "·" in line
+    ]
+    assert shown == [
+        "· better than champion +0.02", "· better than popularity", "· recall holds",
+        "· 2 more: `recloop verdict`, and the report",
+    ]  # fmt: skip
+
+
+FULL = replace(
+    TOLD,
+    quarantine_reasons={f"reason_number_{n}": n for n in range(1, 9)},
+    reasons=tuple(f"better than baseline_{n} on ndcg@10: +0.3155 [+0.2841, +0.3479], 289 users" for n in range(9)),
+    tokenizer_note="refitted, since its health on new items fell: reconstruction 0.31 where 0.12 was measured",
+    arms=tuple(
+        replace(
+            TOLD.arms[0], arm=name, role=role, challenger_lead=lead, lead_low=lead, lead_high=lead
+        )
+        for name, role, lead in (
+            ("semantic_sasrec", "challenger", None), ("champion", "champion", -0.0279), ("popularity", "baseline", 0.3),
+            ("recent_popularity", "baseline", 0.3), ("random", "baseline", 0.3), ("sasrec", "baseline", -0.02),
+        )
+    ),
+    addresses={
+        "replay report": "/home/somebody/projects/shop/.recloop/reports/2024-02-29-mmgrec-promote-1e719f3a.html",
+        "Data Docs": "/home/somebody/projects/shop/.recloop/gx/gx/uncommitted/data_docs/local_site/index.html",
+        "Prefect run": "http://127.0.0.1:4200/runs/flow-run/7183e349-a251-4e33-a47f-7909bfc13e22",
+        "MLflow run": "",
+    },
+)  # fmt: skip
+
+
+def test_it_fits_a_screen_of_80_by_24() -> None:
+    box = lines_of(FULL, width=80)
+    assert max(map(len, box)) <= 80
+    assert len(box) <= 20, "the addresses below it start on the same screen"
+    assert any("-0.0279 [-0.0279, -0.0279]" in line for line in box), "the interval that decides is whole"
+
+
+def test_addresses_copy_whole_and_say_what_must_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = said(FULL, monkeypatch)
+    for address in filter(None, FULL.addresses.values()):
+        assert any(line.split()[-1] == address for line in lines), address
+    needs = next(at for at, line in enumerate(lines) if "`recloop ui`" in line)
+    assert [line.startswith("Prefect run") for line in lines[needs + 1 :]] == [True]
+    assert not any(line.startswith("MLflow run") for line in lines), "there is none"

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 
 from flows.local import console
@@ -33,3 +38,30 @@ def test_a_bar_takes_figures_and_leaves_no_trace(said: console.Console) -> None:
     with console.progress_bar("train") as on_step:
         on_step(1, 10, {"loss": 0.5})
     assert said.export_text().strip() == ""
+
+
+def test_a_bar_shows_from_the_beginning_what_is_to_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = console.Console(width=100, highlight=False, file=io.StringIO(), force_terminal=True)
+    monkeypatch.setattr(console, "console", terminal)
+    with console.progress_bar("rank popularity", total=1003) as on_step:
+        pass
+    assert "0/1003" in terminal.file.getvalue()  # type: ignore[attr-defined]
+    with console.progress_bar("rank popularity", total=1003) as on_step:
+        on_step(512, 1003, {})
+    assert " 512/1003" in terminal.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_an_error_copies_whole(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    path = "/home/somebody/projects/shop/.recloop/artifacts/bundle/0123456789abcdef"
+    console.error_message(ValueError(f"{path}: holds another bundle. Remove it and fetch it anew."))
+    assert capsys.readouterr().err.splitlines() == [
+        "ValueError", f"{path}: holds another bundle. Remove it and fetch it anew.",
+    ]  # fmt: skip
+
+
+def test_json_is_plain_whatever_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say_json({"at": datetime(2026, 11, 29, tzinfo=UTC), "path": Path("a"), "long": "x" * 200})
+    assert json.loads(capsys.readouterr().out) == {
+        "at": "2026-11-29T00:00:00+00:00", "path": "a", "long": "x" * 200,
+    }  # fmt: skip
