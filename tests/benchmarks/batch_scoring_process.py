@@ -12,7 +12,8 @@ from tests.benchmarks.peak_memory import peak_mb
 
 
 def main() -> None:
-    from components.data.recommendations import ScoringRun, publish_run, write_lists
+    from components.data.recommendations import publish_run, write_lists
+    from components.data.served_runs import ScoringRun
     from components.data.warehouse import open_warehouse
     from components.features.store.lists import make_lists_ready, push_lists
     from components.features.store.live import feature_set_online

@@ -24,8 +24,9 @@ from components.data.contracts.batch_check import check_batch
 from components.data.erasure import Place, erase_user, plan_erasure, warehouse_places
 from components.data.ingest import batch_results, land_batch
 from components.data.quarantine import list_quarantine
-from components.data.recommendations import ScoringRun, lists_of, publish_run, record_list, write_lists
+from components.data.recommendations import lists_of, publish_run, record_list, write_lists
 from components.data.schema import erasures, snapshots
+from components.data.served_runs import ScoringRun
 from components.data.snapshot import read_events, read_items, snapshot_facts, take_snapshot
 from components.data.warehouse import open_warehouse, reading
 from components.features.encoding import EncoderConfig, encode, fit_encoders

@@ -10,14 +10,8 @@ from sqlalchemy import Engine
 
 from components.data import list_runs as module
 from components.data.list_runs import drop_run, kept_runs, prunable_runs
-from components.data.recommendations import (
-    current_run,
-    lists_of,
-    publish_run,
-    record_list,
-    restore_run,
-    write_lists,
-)
+from components.data.recommendations import lists_of, publish_run, record_list, restore_run, write_lists
+from components.data.served_runs import current_run
 from components.data.warehouse import open_warehouse, reading
 from tests.data.test_recommendations import NOW, lists, num_rows, run_of
 

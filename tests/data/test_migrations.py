@@ -15,8 +15,9 @@ import components.data
 from components.data import warehouse
 from components.data.ingest import batch_results, land_batch
 from components.data.moments import to_micros
-from components.data.recommendations import current_run, lists_of
+from components.data.recommendations import lists_of
 from components.data.schema import events, metadata, quarantine, recommendation_runs
+from components.data.served_runs import current_run
 from components.data.snapshot import read_events, read_items, take_snapshot
 from components.data.warehouse import open_warehouse, reading, writing
 from tests.data.landing import at, batch, event, item

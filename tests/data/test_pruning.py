@@ -18,8 +18,9 @@ from components.artifact import ArtifactRef, publish
 from components.data import alpha, cycles, journal, ledger
 from components.data.ingest import land_batch
 from components.data.pruning import plan_pruning, prune
-from components.data.recommendations import ScoringRun, lists_of, publish_run, write_lists
+from components.data.recommendations import lists_of, publish_run, write_lists
 from components.data.schema import day_partitions, snapshots
+from components.data.served_runs import ScoringRun
 from components.data.snapshot import read_events, take_snapshot
 from components.data.warehouse import open_warehouse, reading
 from tests.data.landing import at, batch, event

@@ -16,8 +16,6 @@ from components.data.list_rows import whole_lists
 from components.data.recommendations import (
     NoLists,
     ScoringMismatch,
-    ScoringRun,
-    current_run,
     lists_of,
     publish_run,
     record_list,
@@ -25,6 +23,7 @@ from components.data.recommendations import (
     write_lists,
 )
 from components.data.schema import recommendations
+from components.data.served_runs import ScoringRun, current_run
 from components.data.warehouse import open_warehouse, reading
 
 NOW = datetime(2024, 1, 9, tzinfo=UTC)
