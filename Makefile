@@ -1,7 +1,7 @@
 # Every target stands alone: on a machine with Python 3.11 and nothing else it makes .venv, installs what infra/lock
 # holds, every file against its hash, and runs. Settings, on the command line or in the environment:
 #
-#   DATA=movielens      what `demo` reads: movielens, synthetic, or a folder of events and items;
+#   DATA=movielens      what `demo` reads: movielens, synthetic, small (a minute), or a folder of events and items;
 #                       `bench`, which reads ml100k, beauty, films and sequence files too, only if it is said
 #   TORCH_INDEX=        index for torch alone, e.g. one that holds CPU builds; empty: pip's own index
 #   TORCH_LOCK=         hashes of torch; empty: none are asked for, as an index with other builds than PyPI's and PyTorch's
@@ -36,6 +36,9 @@ INSTALLED := $(VENV)/.installed
 PINNED_TORCH = $(shell grep '^torch==' infra/constraints.txt)
 # uv reads no pip.conf: it is told of the index that pip was told of
 INDEX = $(or $(UV_DEFAULT_INDEX),$(PIP_INDEX_URL),$(shell $(BIN)/python -m pip config get global.index-url 2>/dev/null))
+# a person sees bars, a log one line a step
+TERMINAL := $(shell test -t 2 && echo yes)
+QUIET = $(if $(TERMINAL),,--quiet)
 UV = $(if $(INDEX),UV_DEFAULT_INDEX="$(INDEX)") VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/python -m uv pip
 
 .PHONY: help demo test check ui bench install lock clean
@@ -46,7 +49,9 @@ help: ## this list
 	@sed -n 's/^#   /  /p' $(firstword $(MAKEFILE_LIST))
 
 demo: $(INSTALLED) ## the whole loop on real data, two cycles, ending in a verdict
-	$(BIN)/recloop demo --data "$(DATA)"
+	$(BIN)/recloop demo $(if $(filter-out small,$(DATA)),--data "$(DATA)",--small)
+	@echo
+	@echo "make ui opens what this left. make demo DATA=small takes a minute, DATA=path/to/folder reads your own data."
 
 test: $(INSTALLED) ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
@@ -98,16 +103,17 @@ $(BIN)/python:
 # the versions that its metadata pins.
 $(INSTALLED): pyproject.toml $(wildcard infra/lock/*.lock) | $(BIN)/python
 	@echo "installing 1/4: torch ($(PINNED_TORCH)$(if $(TORCH_INDEX), from TORCH_INDEX)), the largest"
-	@$(BIN)/python -m pip download --quiet --no-deps --only-binary :all: --dest "$(VENV)/torch" \
+	@$(BIN)/python -m pip download $(QUIET) --no-deps --only-binary :all: --dest "$(VENV)/torch" \
 	  $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") "$(PINNED_TORCH)"
 	@$(BIN)/python -m pip install --quiet --no-deps --no-index --find-links "$(VENV)/torch" \
 	  $(if $(TORCH_LOCK),--require-hashes -r "$(TORCH_LOCK)","$(PINNED_TORCH)")
 	@rm -rf "$(VENV)/torch"
 	@echo "installing 2/4: packages of $(foreach lock,$(LOCKS),infra/lock/$(lock).lock), each against its hash"
 	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r infra/lock/installer.lock
-	@$(UV) install --quiet --no-deps --require-hashes $(foreach lock,$(LOCKS),-r infra/lock/$(lock).lock)
+	@$(UV) install $(QUIET) --no-deps --require-hashes $(foreach lock,$(LOCKS),-r infra/lock/$(lock).lock)
 	@echo "installing 3/4: what this build of torch needs beyond them"
 	@$(BIN)/python -m pip install --quiet "$(PINNED_TORCH)"
 	@echo "installing 4/4: recloop itself, editable"
 	@$(UV) install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
+	@echo "installed in $(VENV); what was asked for comes now"

@@ -151,6 +151,12 @@ def _batch_scoring(asked: Asked) -> list[Figures]:
     return [{"data": "made-up", **batch_scoring()}]
 
 
+def _terminal(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.terminal import terminal
+
+    return [{"data": "synthetic-small", **terminal()}]
+
+
 def _table(asked: Asked) -> list[Figures]:
     from tests.benchmarks.table import write_table
 
@@ -181,6 +187,7 @@ PARTS: dict[str, Callable[[Asked], list[Figures]]] = {
     "ranking_peers": _ranking_peers,
     "serving": _serving,
     "batch_scoring": _batch_scoring,
+    "terminal": _terminal,
     "level": _level,
     "intervals": _intervals,
     "power": _power,

@@ -1,4 +1,4 @@
-"""A registry read without MLflow is what MLflow's client says, of a database and of a server; else the client is asked."""
+"""A registry read without MLflow is what its client says, of a database and of a server; else the client is asked."""
 
 from __future__ import annotations
 

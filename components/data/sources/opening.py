@@ -36,7 +36,7 @@ class Source:
 
 
 def open_source(name: str, *, home: Path, mapping: str = "") -> Source:
-    """Find the source `name`: "movielens", "synthetic" or "synthetic-small" (made under `home` on first use), or a folder.
+    """Find the source `name`: "movielens", "synthetic" or "synthetic-small" (made under `home`), or a folder.
 
     `home` is the folder under which fetched wheels and synthetic worlds lie. A folder is not looked into before it
     is read. Raises SourceUnavailable where a synthetic world cannot be made.
