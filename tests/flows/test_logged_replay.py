@@ -127,7 +127,7 @@ def test_the_sample_in_both_directions(shared: Path) -> None:
         result = evaluate_logged(feedback_from_rows(logged.rows, logged.policy), small())
         found[path.stem.removeprefix("open_bandit_")] = result
         drawn = Console(width=150, record=True, file=io.StringIO())
-        drawn.print(logged_box(logged.source, result, Path("report.html")))
+        drawn.print(logged_box(logged.source, result))
         text = drawn.export_text()
         assert str(result.verdict.outcome) in text
         assert "snips" in text

@@ -54,7 +54,7 @@ def test_a_list_loads_what_ranks_and_nothing_else(finished: Home) -> None:
     code, told, engines = loaded_by(finished, "recommend", "--user", user, "--json")
     assert (code, engines) == (0, {"torch", "feast", "pandas"})
     said = json.loads(told)
-    assert (said["asked"], said["version"]) == (f"user {user}", finished.champion())
+    assert (said["asked"], said["version"]) == (f"user {user}", finished.ledger()[-1][1])
     assert [row["rank"] for row in said["items"]] == list(range(1, 11))
     assert said["last_seen"]
     assert said["features_as_of"] < "2024-03-02"
