@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from prefect import flow, task
 from prefect.artifacts import create_table_artifact
@@ -110,7 +111,8 @@ def features(
 ) -> Features:
     """Encode items, check the vectors, keep everything in Feast, read the training rows back from it."""
     encoded = encode_items(run, source, snapshots, encoders, limits.max_duplicate_share)
-    checked = check_vectors(run, encoded.output, limits)
+    called = f"{Path(source).name} before {snapshots.cut:%Y-%m-%d %H:%M}Z"
+    checked = check_vectors(run, encoded.output, limits, called)
     stored = store_features(run, snapshots, encoded.output)
     return Features(
         encoded=encoded,
@@ -194,7 +196,9 @@ def encode_items(
 
 
 @task(task_run_name="check-vectors")
-def check_vectors(run: str, encoded: EncodedItems, limits: VectorLimits) -> StageResult[CheckedVectors]:
+def check_vectors(
+    run: str, encoded: EncodedItems, limits: VectorLimits, called: str
+) -> StageResult[CheckedVectors]:
     """Great Expectations over the item vectors: finite, of the encoder's width, not missing or alike in bulk."""
     key = key_of(
         check_vectors, "check vectors", run=run,
@@ -210,6 +214,8 @@ def check_vectors(run: str, encoded: EncodedItems, limits: VectorLimits) -> Stag
             gx_root=load_settings().gx_root,
             limits=limits,
             dims=encoder_dims(vectors.encoders),
+            called=called,
+            digest=encoded.feature_set.digest,
         )
         present = {modality: report.num_present for modality, report in found.modalities.items()}
         return CheckedVectors(data_docs=found.data_docs, present=present)

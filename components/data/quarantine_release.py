@@ -86,6 +86,7 @@ def release_quarantined(
         gx_root=gx_root,
         config=config or ContractConfig(),
         since=as_of,  # it tells of no stretch of time
+        called=f"{source}, released from quarantine",
     )
     with writing(engine, "ingest") as connection:
         _refuse_if_gone(connection, rows)

@@ -24,6 +24,7 @@ from components.data.batch import (
     CheckedBatch,
     DataContractError,
 )
+from components.data.contracts.subject import Subject
 from components.data.contracts.telling import told_of_bad
 from components.data.contracts.typed import typed_events, typed_items
 from components.data.moments import from_micros, to_micros
@@ -86,7 +87,7 @@ def check_batch(
     """
     _refuse_misshapen(batch, config)
     checked = sort_rows(
-        batch, as_of=as_of, known_items=known_items, gx_root=gx_root, config=config, since=since
+        batch, as_of=as_of, known_items=known_items, gx_root=gx_root, config=config, since=since, limited=True
     )
     _break_circuit(batch, checked, known_items, config)
     return checked
@@ -100,16 +101,28 @@ def sort_rows(
     gx_root: Path,
     config: ContractConfig,
     since: datetime | None = None,
+    limited: bool = False,
+    called: str = "",
 ) -> CheckedBatch:
-    """`check_batch` without its limits on the batch as a whole: for rows that a person has picked."""
+    """`check_batch` without its limits on the batch as a whole: for rows that a person has picked.
+
+    `called` names them in Data Docs, in place of the source and `as_of`; `limited` says there that limits apply.
+    """
     as_of = from_micros(to_micros(as_of))
-    items, bad_items, items_page = _check_items(batch, as_of, gx_root)
-    events, bad_events, events_page = _check_events(
-        batch, as_of, {*known_items, *items["item_id"]}, gx_root, config
+    digest, name = batch_digest(batch), called or f"{batch.source} until {as_of:%Y-%m-%d %H:%M}Z"
+    of_items = Subject(
+        rows="items", batch=name, digest=digest, limit=config.max_bad_item_share if limited else 1.0
     )
+    items, bad_items, items_page = _check_items(batch, as_of, gx_root, of_items)
+    of_events = Subject(
+        rows="events", batch=name, digest=digest, limit=config.max_bad_event_share if limited else 1.0,
+        blocked=_blocked(len(bad_items), len(batch.items), of_items.limit),
+    )  # fmt: skip
+    known = {*known_items, *items["item_id"]}
+    events, bad_events, events_page = _check_events(batch, as_of, known, gx_root, config, of_events)
     checked = CheckedBatch(
         source=batch.source,
-        digest=batch_digest(batch),
+        digest=digest,
         events=events,
         items=items,
         quarantined=pd.concat([bad_events, bad_items], ignore_index=True),
@@ -156,7 +169,15 @@ def _refuse_misshapen(batch: Batch, config: ContractConfig) -> None:
         )
 
 
-def _check_items(batch: Batch, as_of: datetime, gx_root: Path) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+def _blocked(num_bad: int, num_rows: int, limit: float) -> str:
+    """Why no event lands if too many of the batch's items are bad; "" if they are not."""
+    share = num_bad / num_rows if num_rows else 0.0
+    return f"so are {share:.1%} of its items (limit {limit:.1%}): nothing went on" if share > limit else ""
+
+
+def _check_items(
+    batch: Batch, as_of: datetime, gx_root: Path, subject: Subject
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     from components.data.contracts.expectations import item_suite
     from components.data.contracts.validation import validate
 
@@ -166,13 +187,18 @@ def _check_items(batch: Batch, as_of: datetime, gx_root: Path) -> tuple[pd.DataF
     page = ""
     if len(typed):
         suite = item_suite(as_of=as_of, num_rows=len(typed))
-        found = validate(typed, suite, name="items", gx_root=gx_root, shown=("source_row",))
+        found = validate(typed, suite, subject=subject, gx_root=gx_root, shown=("source_row",))
         reasons, page = found.reasons, found.page
     return _good(typed, reasons, ITEM_COLUMNS), _quarantine("item", received, reasons), page
 
 
 def _check_events(
-    batch: Batch, as_of: datetime, known_items: set[str], gx_root: Path, config: ContractConfig
+    batch: Batch,
+    as_of: datetime,
+    known_items: set[str],
+    gx_root: Path,
+    config: ContractConfig,
+    subject: Subject,
 ) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     from components.data.contracts.expectations import event_suite
     from components.data.contracts.validation import validate
@@ -183,7 +209,7 @@ def _check_events(
     page = ""
     if len(typed):
         suite = event_suite(as_of=as_of, num_rows=len(typed), value_ranges=config.value_ranges)
-        found = validate(typed, suite, name="events", gx_root=gx_root, shown=("source_row",))
+        found = validate(typed, suite, subject=subject, gx_root=gx_root, shown=("source_row",))
         reasons, page = found.reasons, found.page
     return _good(typed, reasons, EVENT_COLUMNS), _quarantine("event", received, reasons), page
 

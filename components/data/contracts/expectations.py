@@ -15,6 +15,7 @@ from components.data.timestamps import MISSING, NAIVE, UNREADABLE
 
 MAX_ID_LENGTH = 256
 MAX_TEXT_LENGTH = 100_000
+_ELSE = "; else "
 EVENT_TYPE = r"^[a-z][a-z0-9_.-]{0,63}\Z"
 
 
@@ -22,7 +23,7 @@ def event_suite(
     *, as_of: datetime, num_rows: int, value_ranges: Mapping[str, tuple[float, float]]
 ) -> list[Expectation]:
     return [
-        gxe.ExpectTableRowCountToEqual(value=num_rows),
+        _every_row(num_rows),
         gxe.ExpectColumnValuesToNotBeNull(
             column="user_id_length", **_else("missing_user", "an event has a user")
         ),
@@ -74,7 +75,7 @@ def event_suite(
 
 def item_suite(*, as_of: datetime, num_rows: int) -> list[Expectation]:
     return [
-        gxe.ExpectTableRowCountToEqual(value=num_rows),
+        _every_row(num_rows),
         gxe.ExpectColumnValuesToNotBeNull(
             column="item_id_length", **_else("missing_item", "an item has an id")
         ),
@@ -119,35 +120,52 @@ def vector_suite(
     norms: tuple[float, float],
 ) -> list[Expectation]:
     """Of the facts about item vectors, one row a present vector (see `vector_check`)."""
-    suite: list[Expectation] = [gxe.ExpectTableRowCountToEqual(value=num_rows)]
+    suite: list[Expectation] = [_every_row(num_rows)]
     for modality in modalities:
         of_modality = Column("modality") == modality
         suite += [
             gxe.ExpectColumnValuesToBeBetween(
-                column="num_non_finite", max_value=0, row_condition=of_modality, meta={"reason": "non-finite"}
+                column="num_non_finite",
+                max_value=0,
+                row_condition=of_modality,
+                **_else("non-finite", f"{modality}: every number is finite"),
             ),
             gxe.ExpectColumnValuesToBeBetween(
-                column="norm", max_value=norms[1], row_condition=of_modality, meta={"reason": "too long"}
+                column="norm",
+                max_value=norms[1],
+                row_condition=of_modality,
+                **_else("too long", f"{modality}: its norm is at most {norms[1]:g}"),
             ),
             gxe.ExpectColumnValuesToBeBetween(
-                column="norm", min_value=norms[0], row_condition=of_modality, meta={"reason": "too short"}
+                column="norm",
+                min_value=norms[0],
+                row_condition=of_modality,
+                **_else("too short", f"{modality}: its norm is at least {norms[0]:g}, unless it is zero"),
             ),
             gxe.ExpectColumnValuesToBeBetween(
                 column="num_non_zero",
                 min_value=1,
                 mostly=1 - max_zero_share,
                 row_condition=of_modality,
-                meta={"reason": "zero"},
+                **_else("zero", f"{modality}: at most {max_zero_share:.0%} are zero"),
             ),
             gxe.ExpectColumnValuesToBeInSet(
                 column="is_duplicate",
                 value_set=[False],
                 mostly=1 - max_duplicate_share,
                 row_condition=of_modality,
-                meta={"reason": "duplicates"},
+                **_else(
+                    "duplicates", f"{modality}: at most {max_duplicate_share:.0%} are equal to an earlier one"
+                ),
             ),
         ]
     return suite
+
+
+def _every_row(num_rows: int) -> Expectation:
+    return gxe.ExpectTableRowCountToEqual(
+        value=num_rows, description=f"all {num_rows:,} rows that were handed over are asked"
+    )
 
 
 def _sound_id(column: str) -> Iterator[Expectation]:
@@ -181,4 +199,9 @@ def _values_in_range(ranges: Mapping[str, tuple[float, float]]) -> Iterator[Expe
 
 def _else(code: str, rule: str) -> dict[str, Any]:
     """What Data Docs say of the rule, and the reason code of a row that breaks it."""
-    return {"meta": {"reason": code}, "description": f"{rule}; else {code}"}
+    return {"meta": {"reason": code}, "description": f"{rule}{_ELSE}{code}"}
+
+
+def rule_of(description: str) -> str:
+    """The rule alone, for a table that shows the reason code beside it."""
+    return description.partition(_ELSE)[0]

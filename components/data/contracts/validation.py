@@ -8,7 +8,9 @@ carry `meta={"reason": code}`.
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -17,12 +19,17 @@ import great_expectations as gx
 import pandas as pd
 from great_expectations.checkpoint import UpdateDataDocsAction
 from great_expectations.core.batch_definition import BatchDefinition
+from great_expectations.core.run_identifier import RunIdentifier
 from great_expectations.data_context import FileDataContext
 from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.expectations.expectation import Expectation
 
-POSITION = "position"  # of a row in the frame handed over
+from components.data.contracts.data_docs import keep_site
+from components.data.contracts.outcome import POSITION, meta_of
+from components.data.contracts.subject import Subject
+
 _DATASOURCE = "recloop"
+_MAX_NAME = 120  # of a run and its asset: both stand in a file's path
 
 
 class ValidationNotRun(Exception):
@@ -36,23 +43,34 @@ class Validated:
 
 
 def validate(
-    frame: pd.DataFrame, expectations: list[Expectation], *, name: str, gx_root: Path, shown: tuple[str, ...]
+    frame: pd.DataFrame,
+    expectations: list[Expectation],
+    *,
+    subject: Subject,
+    gx_root: Path,
+    shown: tuple[str, ...],
 ) -> Validated:
-    """Run the expectations as suite, validation definition and checkpoint `name` of the project at `gx_root`.
+    """Run the expectations as suite, validation definition and checkpoint of the project at `gx_root`.
 
+    These three are named for what the rows are, run and asset for the batch; `subject` is what the page says of it.
     `shown` are the columns that Data Docs may name a failing row by. Expectations without a reason are of the
     table as a whole, and tell whether the frame is the one that was handed over.
     Raises ValidationNotRun if one of these fails, or any expectation raised, was left out, or did not see
     every row.
     """
+    name, batch = _slug(subject.rows), _slug(" ".join((subject.batch, subject.digest[:8])).strip())
     if frame.empty or not expectations:
         raise ValidationNotRun(
             f"{name}: {len(frame)} rows and {len(expectations)} expectations validate nothing."
         )
     context = _context(gx_root)
-    suite = context.suites.add_or_update(gx.ExpectationSuite(name=name, expectations=expectations))
+    _forget_last(context, name)
+    suite = context.suites.add_or_update(
+        gx.ExpectationSuite(name=name, expectations=_telling(expectations, subject))
+    )
+    asset = f"{name}-{batch}" if batch else name
     definition = context.validation_definitions.add_or_update(
-        gx.ValidationDefinition(name=name, data=_whole_frame(context, name), suite=suite)
+        gx.ValidationDefinition(name=name, data=_whole_frame(context, asset), suite=suite)
     )
     checkpoint = context.checkpoints.add_or_update(
         gx.Checkpoint(
@@ -67,7 +85,10 @@ def validate(
         )
     )
     asked = frame[[name for name in frame.columns if name in {*shown, *_columns(expectations)}]]
-    outcome = checkpoint.run(batch_parameters={"dataframe": asked.assign(**{POSITION: range(len(frame))})})
+    outcome = checkpoint.run(
+        batch_parameters={"dataframe": asked.assign(**{POSITION: range(len(frame))})},
+        run_id=RunIdentifier(run_name=batch or name, run_time=datetime.now(UTC)),
+    )
     [(identifier, result)] = outcome.run_results.items()
     results: Any = result.results
     _refuse_what_did_not_run(name, results, len(expectations), len(frame))
@@ -90,12 +111,31 @@ def _context(gx_root: Path) -> FileDataContext:
         context.enable_analytics(False)
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
         context.variables.save()
+    keep_site(context)
     return context
 
 
-def _whole_frame(context: FileDataContext, name: str) -> BatchDefinition:
+def _forget_last(context: FileDataContext, name: str) -> None:
+    """Definition and checkpoint of the batch before: they name its asset, without which they cannot be read again."""
+    for store in (context.checkpoint_store, context.validation_definition_store):
+        if store.has_key(key := store.get_key(name=name, id=None)):
+            store.remove_key(key)
+
+
+def _telling(expectations: list[Expectation], subject: Subject) -> list[Expectation]:
+    """The same, of which the first carries the subject into every result, and so to whatever page is made of it."""
+    first, *others = expectations
+    return [first.copy(update={"meta": {**(first.meta or {}), **meta_of(subject)}}), *others]
+
+
+def _slug(text: str) -> str:
+    """As a part of a path holds it."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[-_MAX_NAME:]
+
+
+def _whole_frame(context: FileDataContext, asset_name: str) -> BatchDefinition:
     source = context.data_sources.add_or_update_pandas(_DATASOURCE)
-    asset = source.add_dataframe_asset(name)
+    asset = source.add_dataframe_asset(asset_name)
     return asset.add_batch_definition_whole_dataframe("whole")
 
 

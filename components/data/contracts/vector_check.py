@@ -16,6 +16,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from components.data.batch import DataContractError
+from components.data.contracts.subject import Subject
 
 _FIXES = {  # reason code, worst first -> what to do
     "non-finite": "Replace this item's content in the source, or leave it out there.",
@@ -77,11 +78,13 @@ def check_item_vectors(
     gx_root: Path,
     limits: VectorLimits,
     dims: Mapping[str, int] | None = None,
+    called: str = "",
+    digest: str = "",
 ) -> VectorCheck:
     """Check every modality; `masks` says which items have it (True: present).
 
-    `dims` is what the encoder of each modality gives. Raises DataContractError naming modality, item, and the
-    option that sets the limit.
+    `dims` is what the encoder of each modality gives; `called` and `digest` name the vectors in Data Docs.
+    Raises DataContractError naming modality, item, and the option that sets the limit.
     """
     from components.data.contracts.expectations import vector_suite
     from components.data.contracts.validation import validate
@@ -104,7 +107,8 @@ def check_item_vectors(
         max_duplicate_share=limits.max_duplicate_share,
         norms=(limits.min_norm, limits.max_norm),
     )
-    found = validate(facts, suite, name="item-vectors", gx_root=gx_root, shown=("modality",))
+    subject = Subject(rows="item vectors", batch=called, digest=digest, limit=0.0, aside="refused")
+    found = validate(facts, suite, subject=subject, gx_root=gx_root, shown=("modality",))
     if found.reasons:
         _refuse(facts, found.reasons)
     return VectorCheck(

@@ -8,7 +8,10 @@ import great_expectations.expectations as gxe
 import pandas as pd
 import pytest
 
+from components.data.contracts.subject import Subject
 from components.data.contracts.validation import ValidationNotRun, data_docs_index, validate
+
+GUARDS = Subject(rows="guards")
 
 
 def test_great_expectations_alone_would_pass_on_nothing(gx_root):
@@ -21,8 +24,8 @@ def test_great_expectations_alone_would_pass_on_nothing(gx_root):
         (frame, [gxe.ExpectTableRowCountToEqual(value=3)], "2 was observed"),
     ):
         with pytest.raises(ValidationNotRun, match=says):
-            validate(rows, suite, name="guards", gx_root=gx_root, shown=())
-    assert validate(frame, [not_null], name="guards", gx_root=gx_root, shown=()).reasons == {}
+            validate(rows, suite, subject=GUARDS, gx_root=gx_root, shown=())
+    assert validate(frame, [not_null], subject=GUARDS, gx_root=gx_root, shown=()).reasons == {}
 
 
 def test_a_row_carries_the_reasons_of_all_it_breaks_in_order(gx_root):
@@ -32,7 +35,7 @@ def test_a_row_carries_the_reasons_of_all_it_breaks_in_order(gx_root):
         gxe.ExpectColumnValuesToBeBetween(column="b", max_value=5, meta={"reason": "too_large"}),
         gxe.ExpectColumnValuesToNotBeNull(column="a", meta={"reason": "absent"}),
     ]
-    found = validate(frame, suite, name="reasons", gx_root=gx_root, shown=("row",))
+    found = validate(frame, suite, subject=Subject(rows="reasons"), gx_root=gx_root, shown=("row",))
     assert found.reasons == {1: ("absent", "too_large"), 2: ("too_large",)}
     assert Path(found.page).is_file()
     assert data_docs_index(gx_root).is_file()
