@@ -18,6 +18,7 @@ from components.evaluation.plan import Mode
 from components.evaluation.profile_file import SHIPPED, profile_of
 from components.registry import tracking, versions
 from components.registry.bundle import Bundle, open_bundle
+from components.registry.metric_names import arm_metric
 from components.report.subject import Subject
 from components.tokenizer.id_table import IDS_FILE, read_id_table
 from components.tokenizer.ids import read_ids
@@ -107,7 +108,7 @@ def compare_versions(
         replayed.rendered.output.report,
         name=f"{challenger} with {against}: {judged.verdict}",
         verdict=judged.verdict,
-        metrics={f"{mean.arm}/{mean.metric}": mean.mean for mean in evidence.arms},
+        metrics={arm_metric(mean.arm, mean.metric): mean.mean for mean in evidence.arms},
     )
     return Compared(evidence=evidence, report=replayed.page, mlflow=tracked)
 

@@ -26,7 +26,9 @@ from flows.cycle_parts import (
     summarise,
     window_of,
 )
+from flows.cycle_shown import show_cycle
 from flows.features import Features, features
+from flows.graph import linked
 from flows.ingest import CheckedBatch, ingest
 from flows.local.console import warning_line
 from flows.outages import TRIED_AGAIN
@@ -42,13 +44,13 @@ from flows.stages import StageResult, key_of, run_once, say_in_prefect
 from flows.summary import CycleSummary
 from flows.telling import outlast_a_restart
 from flows.tokenizer_health import TokenizerHealth, check_tokenizer
-from flows.tracked_cycle import track_artifacts, track_snapshots, tracked_cycle
+from flows.tracked_cycle import conclude, track_artifacts, track_snapshots, tracked_cycle
 from flows.training import bundle_challenger, count_popularity, train_arm
 from flows.verdict_event import emit_verdict
 from flows.warehouse import warehouse
 
 
-@flow(name="retraining-cycle", flow_run_name="retrain-on-{request.source}")
+@flow(name="retraining-cycle", flow_run_name="retrain {request.challenger} on {request.called}")
 def retraining_cycle(request: CycleRequest) -> CycleSummary:
     """Ingest, train, replay, decide, register, promote. Returns what there is to tell.
 
@@ -63,6 +65,8 @@ def retraining_cycle(request: CycleRequest) -> CycleSummary:
         with tracked_cycle(cycle) as tracked:
             parts = _run(cycle, tracked)
             told = summarise(cycle, parts, tracked, seconds=time.perf_counter() - begin)
+            conclude(tracked, cycle, told)
+            show_cycle(told)
             if not is_on_record(cycle):  # what is told again is not announced again
                 emit_verdict(load_settings(), told, parts.promoted.output)
             _keep(cycle, parts, told)
@@ -73,44 +77,39 @@ def retraining_cycle(request: CycleRequest) -> CycleSummary:
 def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     """The stages in their order; each gives the next what it reads."""
     run, request = cycle.id, cycle.request
-    checked, landed = ingest(cycle.asked, run, cycle.as_of)
-    opened = open_cycle(cycle, checked.output)
+    checked, landed = linked(ingest(cycle.asked, run, cycle.as_of))
+    opened = linked(open_cycle(cycle, checked.output))
     champion, carried = opened.output.champion, opened.output.carried
-    snapshots = take_snapshots(run, cycle, landed.output)
+    snapshots = linked(take_snapshots(run, cycle, landed.output))
     track_snapshots(tracked, request.source, snapshots.output)
     health = _check_tokenizer(cycle, snapshots.output, carried)
     if health and health.output.unhealthy:
         warning_line(f"tokenizer {health.output.note}")
         carried = None
-    prepared = features(
-        run,
-        request.source,
-        snapshots.output,
-        carried.encoders if carried else None,
-        request.vector_limits,
-        tracked,
-    )
-    identified = _identify(cycle, snapshots.output, prepared, carried, opened.output.previous_ids)
-    cold = identify_cold(run, request.source, snapshots.output, identified.output.carried)
+    prepared = linked(
+        features(
+            run, request.source, snapshots.output, carried.encoders if carried else None,
+            request.vector_limits, tracked,
+        )
+    )  # fmt: skip
+    identified = _identify(cycle, snapshots.output, prepared, carried, opened.output.previous_ids, health)
+    cold = linked(identify_cold(run, request.source, snapshots.output, identified.output.carried))
     arms = arms_to_train(request.challenger, champion, cycle.train_cutoff)
     trained = {
-        arm: train_arm(
-            run,
-            cast(ArmName, arm),
-            prepared.rows.output,
-            identified.output,
-            request.preset,
-            request.seed,
-            tracked,
+        arm: linked(
+            train_arm(
+                run, cast(ArmName, arm), prepared.rows.output, identified.output, request.preset, request.seed,
+                tracked,
+            )
         )
         for arm in arms
-    }
+    }  # fmt: skip
     fitted = {arm: done.output for arm, done in trained.items()}
-    counted = count_popularity(run, snapshots.output)
-    bundled = bundle_challenger(
+    counted = linked(count_popularity(run, snapshots.output))
+    bundled = linked(bundle_challenger(
         run, snapshots.output, prepared.encoded.output, identified.output, fitted[request.challenger],
         request.seed,
-    )  # fmt: skip
+    ))  # fmt: skip
     replayed = replay(
         run,
         window_of(cycle, snapshots.output, identified.output, cold.output, champion),
@@ -148,13 +147,14 @@ def _check_tokenizer(
 
 def _identify(
     cycle: SettledCycle, snapshots: Snapshots, prepared: Features, carried: CarriedIds | None,
-    previous_ids: ArtifactRef | None,
+    previous_ids: ArtifactRef | None, health: StageResult[TokenizerHealth] | None,
 ) -> StageResult[IdentifiedItems]:  # fmt: skip
-    """IDs by the tokenizer that is carried on, or by a new one."""
+    """IDs by the tokenizer that is carried on, or by a new one; whose `health` decided which."""
     rows, encoded, request = prepared.rows.output, prepared.encoded.output, cycle.request
     if carried:
-        return extend_ids(cycle.id, rows, encoded, carried)
-    return fit_tokenizer(cycle.id, snapshots, rows, encoded, request.preset, request.seed, previous_ids)
+        return linked(extend_ids(cycle.id, rows, encoded, carried, wait_for=[health]))
+    asked = (cycle.id, snapshots, rows, encoded, request.preset, request.seed, previous_ids)
+    return linked(fit_tokenizer(*asked, wait_for=[health]))
 
 
 @task(task_run_name="settle-request", **TRIED_AGAIN)

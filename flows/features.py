@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from prefect import flow, task
+from prefect import flow, runtime, task
 from prefect.artifacts import create_table_artifact
 from rich.markup import escape
 
@@ -100,7 +100,11 @@ class Features:
         return (self.encoded, self.checked, self.stored, self.rows)
 
 
-@flow(name="features", flow_run_name="features")
+def _called() -> str:
+    return f"features of {Path(runtime.flow_run.parameters['source']).name}"
+
+
+@flow(name="features", flow_run_name=_called)
 def features(
     run: str,
     source: str,
@@ -118,7 +122,7 @@ def features(
         encoded=encoded,
         checked=checked,
         stored=stored,
-        rows=read_training_rows(run, snapshots, encoded.output, tracked),
+        rows=read_training_rows(run, snapshots, encoded.output, tracked, wait_for=[stored]),
     )
 
 
@@ -189,7 +193,9 @@ def encode_items(
         )
     if encoded.output.unreadable:
         create_table_artifact(
-            key="unreadable-files", table=[asdict(fault) for fault in encoded.output.unreadable]
+            key="unreadable-files",
+            table=[asdict(fault) for fault in encoded.output.unreadable],
+            description="Files whose items go without that modality, and why",
         )
         _tell_unreadable(encoded.output.unreadable)
     return encoded

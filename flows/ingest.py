@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class LandedBatch:
         )
 
 
-@flow(name="ingest", flow_run_name="ingest-{request.source}")
+@flow(name="ingest", flow_run_name="ingest {request.called}")
 def ingest(
     request: BatchRequest, run: str | None = None, as_of: datetime | None = None
 ) -> tuple[StageResult[CheckedBatch], StageResult[LandedBatch]]:
@@ -123,7 +123,7 @@ def check(run: str, batch: SettledBatch) -> StageResult[CheckedBatch]:
     page = settings.page_url(Path(checked.output.data_docs))
     create_link_artifact(
         key="data-docs", link=page, link_text="Data Docs of this batch",
-        description="What Great Expectations checked, while `recloop ui` serves the pages",
+        description=f"{checked.output.note}: which rows and why, while `recloop ui` serves the pages",
     )  # fmt: skip
     return checked
 
@@ -141,7 +141,25 @@ def land(run: str, checked: CheckedBatch) -> StageResult[LandedBatch]:
 
     landed = run_once(key, LandedBatch, work)
     create_table_artifact(
-        key="batch", table=[asdict(landed.output.result) | {"reasons": landed.output.reasons}],
-        description="Rows received, accepted, quarantined and known already",
+        key="batch", table=_rows_of(landed.output),
+        description=f"Batch {landed.output.result.batch_id}, digest {landed.output.result.digest[:12]}: "
+        f"{landed.output.note}",
     )  # fmt: skip
     return landed
+
+
+def _rows_of(landed: LandedBatch) -> list[dict[str, str | int]]:
+    """What became of every row, as a person adds it up; then the reasons, of which a row may have several."""
+    told = landed.result
+    reasons: list[dict[str, str | int]] = [
+        {"rows": f"reason {code}", "count": count, "of which": ""} for code, count in landed.reasons.items()
+    ]
+    items = f"{told.items_new:,} new, {told.items_updated:,} changed, {told.items_quarantined:,} quarantined"
+    return [
+        {"rows": "events received", "count": told.received, "of which": ""},
+        {"rows": "accepted", "count": told.accepted, "of which": f"{told.late:,} late"},
+        {"rows": "quarantined", "count": told.quarantined, "of which": "see the reasons below"},
+        {"rows": "known already", "count": told.duplicates, "of which": ""},
+        {"rows": "items received", "count": told.items_received, "of which": items},
+        *reasons,
+    ]

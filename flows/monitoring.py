@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from components.monitoring.result import MonitorResult, past_looks
 from components.report import render_monitoring
 from flows.drift_event import emit_drift
 from flows.fresh_metric import measure_fresh, own_window
+from flows.measures_shown import measure_rows
 from flows.outages import TRIED_AGAIN
 from flows.settings import load_settings
 from flows.stages import say_in_prefect
@@ -171,7 +172,7 @@ def publish(result: MonitorResult) -> Path:
     page = settings.monitoring / PAGE
     _replace(page, render_monitoring(result, history))
     create_table_artifact(
-        key="drift", table=[asdict(measure) for measure in result.measures],
+        key="drift", table=measure_rows(result.measures),
         description=f"{result.status}: the latest events against the training of version {result.version}",
     )  # fmt: skip
     create_link_artifact(

@@ -174,7 +174,7 @@ def _ask_features(
     )  # fmt: skip
     return Features(
         encoded=encoded,
-        checked=ask(check_vectors, run, encoded.output, request.vector_limits),
+        checked=ask(check_vectors, run, encoded.output, request.vector_limits, ""),
         stored=ask(store_features, run, snapshots, encoded.output),
         rows=ask(read_training_rows, run, snapshots, encoded.output, _NO_RUN),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from components.registry import promotion, run_facts, tracking, versions
 from components.registry.bundle import open_bundle
 from components.registry.card import Interval, Judgement
 from components.registry.drift import finish_interrupted
+from components.registry.metric_names import arm_metric, lead_metric
 from components.registry.registration import register_bundle
 from flows.approving import policy_now, smoke_test
 from flows.checkout import commit_now
@@ -85,6 +87,7 @@ def register(
             judgement=_judgement(evidence, replayed.page),
             started_by=settings.actor,
         )
+        tracking.log_facts(tracked, metrics=_beside_others(evidence))
         run_facts.log_params(tracked, "gate", evidence.profile)
         run_facts.log_user_metrics(tracked, _without_names(pd.read_parquet(folder / USERS)), name="replay")
         return RegisteredChallenger(version=registered.version, verdict=judged.verdict)
@@ -141,7 +144,9 @@ def apply_approvals() -> str:
     )
     told = result.reason if result else "no approval is pending"
     say_in_prefect(told)
-    create_markdown_artifact(key="approvals", markdown=told)
+    create_markdown_artifact(
+        key="approvals", markdown=told, description="What became of what a reviewer approved in MLflow"
+    )
     return told
 
 
@@ -171,6 +176,17 @@ def incumbent(version: str, bundle: ArtifactRef) -> Incumbent:
 def _without_names(users: pd.DataFrame) -> pd.DataFrame:
     """The same table with a digest in place of each user's id: MLflow is no place that erasure reaches."""
     return users.assign(user=[digest_of(str(user))[:12] for user in users["user"]])
+
+
+def _beside_others(evidence: ReplayEvidence) -> dict[str, float]:
+    """The primary metric of every arm, and the challenger's lead over each with its interval, as MLflow calls them."""
+    primary, told = evidence.profile.primary.metric, {}
+    for arm in evidence.arm_names:
+        told[arm_metric(arm, primary)] = evidence.mean(arm, primary).mean
+        if (lead := evidence.lead_over(arm, primary)) is not None:
+            told[lead_metric(arm)] = lead.delta
+            told |= {lead_metric(arm, "low"): lead.lower, lead_metric(arm, "high"): lead.upper}
+    return {name: value for name, value in told.items() if math.isfinite(value)}
 
 
 def _registry() -> str:

@@ -48,7 +48,7 @@ class Replayed:
         return evidence_of(self.judged.output.replay)
 
 
-@flow(name="replay-window", flow_run_name="replay-{challenger}")
+@flow(name="replay-window", flow_run_name="replay {challenger}")
 def replay(
     run: str,
     window: ReplayWindow,
@@ -112,7 +112,13 @@ def show_in_prefect(replayed: ArtifactRef, page: Path) -> None:
     create_table_artifact(
         key="arms",
         table=[
-            {"arm": arm.arm, "NDCG@10": arm.mean, "lower": arm.lower, "upper": arm.upper}
+            {
+                "arm": arm.arm,
+                "role": evidence.role_of(arm.arm),
+                "NDCG@10": round(arm.mean, 4),
+                "lower": round(arm.lower, 4),
+                "upper": round(arm.upper, 4),
+            }
             for arm in evidence.arms
             if arm.metric == "ndcg@10"
         ],

@@ -27,10 +27,11 @@ from flows.stages import StageResult, key_of, run_once
 @dataclass(frozen=True, kw_only=True)
 class RenderedReport:
     report: ArtifactRef  # holds report.html
+    told: str = ""  # what it shows
 
     @property
     def note(self) -> str:
-        return self.report.digest[:12]
+        return ", ".join(filter(None, (self.told, f"digest {self.report.digest[:12]}")))
 
 
 @task(task_run_name="draw-report")
@@ -54,7 +55,8 @@ def render(
     )
 
     def work() -> RenderedReport:
-        measured = tuple(sorted(read_evidence(Path(judged.replay.path)).measured.latency.items()))
+        evidence = read_evidence(Path(judged.replay.path))
+        measured = tuple(sorted(evidence.measured.latency.items()))
         result = evaluated(
             window, contenders, lists, judged.challenger, judged.champion, judged.attempt, measured
         )
@@ -75,7 +77,8 @@ def render(
             parents=key.parents,
             config={},
         )
-        return RenderedReport(report=ref)
+        told = f"{result.outcome} over {evidence.plan.users:,} users, {len(page) / 1e6:.1f} MB"
+        return RenderedReport(report=ref, told=told)
 
     return run_once(key, RenderedReport, work, computes=True)
 

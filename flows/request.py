@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pydantic import (
@@ -98,6 +99,12 @@ class BatchRequest(BaseModel):
     def _are_ranges(cls, text: str) -> str:
         read_value_ranges(text)
         return text
+
+    @property
+    def called(self) -> str:
+        """The data by name, and until when, where that was said: for a reader of Prefect's list of runs."""
+        until = f" until {self.as_of:%Y-%m-%d}" if self.as_of else ""
+        return f"{Path(self.source).name}{until}"
 
     @property
     def contract(self) -> ContractConfig:

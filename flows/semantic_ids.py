@@ -18,6 +18,7 @@ from components.features import encoding
 from components.features.cache import VectorCache
 from components.features.featureset import load_feature_set
 from components.features.trainingset import load_training_set
+from components.registry.metric_names import ids_meaning, ids_metric
 from components.tokenizer import config as presets
 from components.tokenizer.cold import cold_table, publish_cold_ids
 from components.tokenizer.extension import extend_table
@@ -118,7 +119,11 @@ def fit_tokenizer(
 
     identified = run_once(key, IdentifiedItems, work, computes=True)
     create_table_artifact(
-        key="codebook-health", table=[identified.output.health],
+        key="codebook-health",
+        table=[
+            {"figure": ids_metric(name).partition("/")[2], "value": round(value, 4), "what it says": ids_meaning(name)}
+            for name, value in sorted(identified.output.health.items())
+        ],
         description="How the tokenizer uses its codes, and what they agree with",
     )  # fmt: skip
     return identified

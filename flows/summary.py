@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
+
+from flows.settings import load_settings
 
 if TYPE_CHECKING:
     from components.data.cycles import Cycle
@@ -79,6 +82,16 @@ class CycleSummary:
     def engine_seconds(self) -> float:
         """All that is not encoding, training or replay."""
         return self.seconds - sum(stage.seconds for stage in self.stages if stage.computes)
+
+    def links(self) -> dict[str, str]:
+        """What → address for a browser, while `recloop ui` serves the pages of this home."""
+        settings = load_settings()
+        served = tuple(settings.page_folders.values())
+        return {
+            what: where if "://" in where else settings.page_url(Path(where))
+            for what, where in self.addresses.items()
+            if "://" in where or any(Path(where).is_relative_to(folder) for folder in served)
+        }
 
     def all_reused(self) -> CycleSummary:
         """The same story when nothing had to be done again."""

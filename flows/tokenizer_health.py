@@ -20,6 +20,7 @@ from components.monitoring.limits import MonitorLimits
 from components.monitoring.measure import Measure, worst
 from components.tokenizer.tokenizer import Tokenizer
 from flows.local.console import progress_bar
+from flows.measures_shown import measure_rows
 from flows.semantic_ids import open_tokenizer
 from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once
@@ -67,7 +68,7 @@ def check_tokenizer(
 
     checked = run_once(key, TokenizerHealth, work, computes=True)
     create_table_artifact(
-        key="tokenizer-health", table=[asdict(measure) for measure in checked.output.measures],
+        key="tokenizer-health", table=measure_rows(checked.output.measures),
         description="The frozen tokenizer on items that came after its fit",
     )  # fmt: skip
     return checked

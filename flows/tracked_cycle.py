@@ -11,12 +11,16 @@ from prefect import task
 from components.artifact import ArtifactRef, verified
 from components.registry import run_facts, tracking
 from components.registry.energy import joules_between, read_energy
+from components.registry.lineage import DIRTY
+from flows.checkout import commit_now
 from flows.local.console import warning_line
 from flows.local.meter import Meter
 from flows.outages import TRIED_AGAIN
 from flows.request import SettledCycle
 from flows.settings import load_settings
 from flows.snapshots import Snapshots
+from flows.stages import say_in_prefect
+from flows.summary import CycleSummary
 
 
 @contextmanager
@@ -39,14 +43,40 @@ def begin_run(cycle: SettledCycle) -> tracking.TrackingRun:
     """Make or find the run, and tell it what was asked. Raises TrackingUnreachable."""
     settings = load_settings()
     tracking.configure(settings.mlflow_tracking_uri)
-    name = f"until {cycle.as_of:%Y-%m-%d}"
+    name = f"{Path(cycle.request.source).name} until {cycle.as_of:%Y-%m-%d}"
     run = tracking.open_run(experiment=settings.model_name, cycle=cycle.id, name=name, tags={})
     asked = cycle.request.model_dump(mode="json")
     tracking.log_facts(run, params={name: str(value) for name, value in asked.items()})
     run_facts.describe_run(
-        run, source="recloop retraining-cycle", description=f"Started by {settings.actor}."
+        run,
+        source="recloop retrain",
+        description=f"{_asked(cycle)}, started by {settings.actor}. What comes of it will stand here.",
+        user=settings.actor,
+        commit=commit_now().removesuffix(DIRTY),
     )
+    say_in_prefect(f"{name}: {run.url or run.run_id}")
     return run
+
+
+def _asked(cycle: SettledCycle) -> str:
+    return (
+        f"{cycle.request.challenger} on {Path(cycle.request.source).name}, trained before "
+        f"{cycle.train_cutoff:%Y-%m-%d %H:%M}Z, replayed until {cycle.as_of:%Y-%m-%d %H:%M}Z"
+    )
+
+
+def conclude(run: tracking.TrackingRun, cycle: SettledCycle, told: CycleSummary) -> None:
+    """Let the run's page begin with verdict, reasons and where to look; an outage of MLflow costs nothing else."""
+    name = f"{Path(told.source).name} until {cycle.as_of:%Y-%m-%d}: {told.verdict}, version {told.version}"
+    links = " · ".join(f"[{what}]({where})" for what, where in told.links().items() if what != "MLflow run")
+    lines = [
+        f"**{told.verdict}**: version {told.version}. {_asked(cycle)}, started by {load_settings().actor}.",
+        "\n".join(f"- {reason}" for reason in told.reasons),
+        f"{links}\n\nThese open while `recloop ui` runs on the machine of the cycle; the report is also among the "
+        "artifacts, as `reports/report.html`.",
+    ]
+    with _said_if_away("what came of the cycle"):
+        run_facts.conclude_run(run, name=name, description="\n\n".join(lines))
 
 
 def _keep_cost(run: tracking.TrackingRun, meter: Meter, joules: float | None) -> None:

@@ -6,7 +6,7 @@ The artifact that is replayed is the one that is registered.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,10 +38,11 @@ class TrainedArm:
     arm: ArtifactRef
     reads_ids: bool  # whether it ranks items by their semantic IDs
     code: str  # digest of the code that trained it
+    told: str = ""  # how the training went
 
     @property
     def note(self) -> str:
-        return self.arm.digest[:12]
+        return ", ".join(filter(None, (self.told, f"digest {self.arm.digest[:12]}")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +59,11 @@ class CountedArms:
 @dataclass(frozen=True, kw_only=True)
 class BundledChallenger:
     bundle: ArtifactRef
+    told: str = ""  # what is in it
 
     @property
     def note(self) -> str:
-        return self.bundle.digest[:12]
+        return ", ".join(filter(None, (self.told, f"digest {self.bundle.digest[:12]}")))
 
 
 @task(task_run_name="train-{arm}")
@@ -89,7 +91,8 @@ def train_arm(
     def work() -> TrainedArm:
         data = load_training_set(rows.training_set)
         table = read_id_table(ids.ids) if reads_ids else None
-        with _watched(f"train {arm}", curve_run, arm) as on_step:
+        steps: list[Step] = []
+        with _watched(f"train {arm}", curve_run, arm, steps) as on_step:
             trained = train(
                 arm,
                 data.item_lists,
@@ -104,7 +107,7 @@ def train_arm(
                 checkpoint=checkpoint(),
             )
         ref = _publish_arm(trained, key.parents, preset, seed)
-        return TrainedArm(name=arm, arm=ref, reads_ids=reads_ids, code=key.code.digest)
+        return TrainedArm(name=arm, arm=ref, reads_ids=reads_ids, code=key.code.digest, told=_told(steps))
 
     done = run_once(key, TrainedArm, work, computes=True)
     checkpoint().unlink(missing_ok=True)
@@ -161,14 +164,18 @@ def bundle_challenger(
             items=snapshot.read_items(snapshots.train),
             facts=facts,
         )
-        return BundledChallenger(bundle=ref)
+        with_ids = " with tokenizer and semantic IDs" if table else ""
+        size = sum(path.stat().st_size for path in Path(ref.path).rglob("*") if path.is_file())
+        return BundledChallenger(bundle=ref, told=f"{arm.name}{with_ids}, {size / 1e6:.1f} MB")
 
     return run_once(key, BundledChallenger, work)
 
 
 @contextmanager
-def _watched(what: str, curve_run: tracking.TrackingRun, prefix: str) -> Iterator[Callable[[Step], None]]:
-    """A bar on the terminal and a curve in MLflow."""
+def _watched(
+    what: str, curve_run: tracking.TrackingRun, prefix: str, steps: list[Step]
+) -> Iterator[Callable[[Step], None]]:
+    """A bar on the terminal and a curve in MLflow; `steps` takes the first, the last, and what was validated."""
     with progress_bar(what) as bar, tracking.training_curve(curve_run, prefix) as curve:
 
         def on_step(step: Step) -> None:
@@ -176,9 +183,22 @@ def _watched(what: str, curve_run: tracking.TrackingRun, prefix: str) -> Iterato
             if step.validation_ndcg is not None:
                 figures["validation_ndcg"] = step.validation_ndcg
             bar(step.step, step.num_steps, figures)
+            if len(steps) > 1 and steps[-1].validation_ndcg is None:
+                steps.pop()
+            steps.append(step)
             curve.on_step(step.step, step.num_steps, figures)
 
         yield on_step
+
+
+def _told(steps: Sequence[Step]) -> str:
+    """In a line; "" for an arm that is solved, not trained."""
+    if not steps:
+        return ""
+    first, last = steps[0], steps[-1]
+    best = max((step.validation_ndcg for step in steps if step.validation_ndcg is not None), default=None)
+    validated = "" if best is None else f", validation NDCG@10 {best:.3f} at best"
+    return f"{last.step:,} steps, loss {first.loss:.2f} to {last.loss:.2f}{validated}"
 
 
 def _publish_arm(arm: Arm, parents: Mapping[str, str], preset: str, seed: int) -> ArtifactRef:

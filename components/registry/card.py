@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from components.measures import meaning_of, name_of
 from components.registry.bundle import Bundle
+from components.registry.metric_names import ids_meaning, ids_metric
+from components.registry.short import short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,34 +52,29 @@ def model_card(
         "code": facts.code,
         "bundle": bundle.digest,
     } | dict(sorted(tags.items()))
+    ids = bundle.tokenizer_health()
     lines = [
         f"## {facts.arm}: {verdict}",
         "",
         *(f"- {_cell(reason)}" for reason in told.reasons),
         *([""] if told.reasons else []),
         *_interval_table(told.intervals),
-        "| offline replay | mean over users |",
-        "| --- | --- |",
-        *(f"| {_cell(name)} | {value:.4f} |" for name, value in sorted(metrics.items())),
-        "",
+        *_links(told),
+        "| offline replay | mean over users | what it says |",
+        "| --- | --- | --- |",
         *(
-            [
-                " · ".join(f"[{_cell(text)}]({where})" for text, where in told.links.items()),
-                "",
-                told.opened_by,
-                "",
-            ]
-            if told.links
-            else []
+            f"| {_cell(name_of(name))} | {value:.4f} | {meaning_of(name)} |"
+            for name, value in sorted(metrics.items())
         ),
-        *_health_table(bundle.tokenizer_health()),
+        "",
+        *_ids_table(ids),
         "Given a user's history, recommends items of the catalogue, best first, in the ids of the source. "
         "Replay shows agreement with what users did, not lift. Not meant for users or items of another "
         "source, nor to infer anything about a person. It runs where recloop of the code below is installed.",
         "",
-        "| made of | |",
+        "| made of, in short; whole in the tags | |",
         "| --- | --- |",
-        *(f"| {_cell(name)} | `{_cell(value)}` |" for name, value in rows.items()),
+        *(f"| {_cell(name)} | `{_cell(short(value))}` |" for name, value in rows.items()),
     ]
     return "\n".join(lines)
 
@@ -85,18 +83,28 @@ def _interval_table(intervals: Sequence[Interval]) -> list[str]:
     if not intervals:
         return []
     rows = (
-        f"| {_cell(i.metric)} | {_cell(i.against)} | {i.mean:+.4f} | {i.low:+.4f} to {i.high:+.4f} |"
+        f"| {_cell(name_of(i.metric))} | {_cell(i.against)} | {i.mean:+.4f} | {i.low:+.4f} to {i.high:+.4f} |"
         for i in intervals
     )
     return ["| lead | over | mean | interval |", "| --- | --- | --- | --- |", *rows, ""]
 
 
-def _health_table(figures: Mapping[str, float]) -> list[str]:
+def _links(told: Judgement) -> list[str]:
+    if not told.links:
+        return []
+    shown = " · ".join(f"[{_cell(text)}]({where})" for text, where in told.links.items())
+    return [shown, "", told.opened_by, ""]
+
+
+def _ids_table(figures: Mapping[str, float]) -> list[str]:
     """Nothing for an arm without semantic IDs."""
     if not figures:
         return []
-    rows = (f"| {_cell(name)} | {value:.4f} |" for name, value in sorted(figures.items()))
-    return ["| semantic IDs, when fitted | |", "| --- | --- |", *rows, ""]
+    rows = (
+        f"| {_cell(ids_metric(name).partition('/')[2])} | {value:.4f} | {ids_meaning(name)} |"
+        for name, value in sorted(figures.items())
+    )
+    return ["| semantic IDs, when fitted | | what it says |", "| --- | --- | --- |", *rows, ""]
 
 
 def _cell(text: str) -> str:

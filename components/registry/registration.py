@@ -26,6 +26,7 @@ from components.faults import crash_point
 from components.registry import tracking
 from components.registry.bundle import Bundle
 from components.registry.card import Judgement, model_card
+from components.registry.metric_names import ids_metric, replay_metric
 from components.registry.registered import (
     BUNDLE_TAG,
     CHALLENGER,
@@ -86,8 +87,8 @@ def register_bundle(
 
     Raises NonFiniteMetric, ArtifactDamaged if what was uploaded cannot be read back, TrackingUnreachable.
     """
-    health = {f"tokenizer.{name}": value for name, value in bundle.tokenizer_health().items()}
-    refuse_non_finite(figures := {**metrics, **health})
+    health = {ids_metric(name): value for name, value in bundle.tokenizer_health().items()}
+    refuse_non_finite(figures := {replay_metric(name): value for name, value in metrics.items()} | health)
     client = MlflowClient()
     wanted = _ids(bundle) | dict(tags) | {VERDICT_TAG: verdict}
     wanted |= {STARTER_TAG: started_by} if started_by else {}

@@ -15,14 +15,15 @@ from mlflow import MlflowClient
 from mlflow.data.dataset import Dataset
 from mlflow.data.dataset_source import DatasetSource
 from mlflow.entities import DatasetInput, InputTag, Param, RunTag
-from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_RUN_NOTE
 from mlflow.utils.validation import (
-    MAX_DATASET_DIGEST_SIZE,
     MAX_ENTITY_KEY_LENGTH,
     MAX_PARAM_VAL_LENGTH,
     MAX_PARAMS_TAGS_PER_BATCH,
 )
 
+from components.registry.metric_names import cost_metric, meanings_table
+from components.registry.short import SHA256, short
 from components.registry.tracking import TrackingRun, log_facts, reaching_tracking
 
 USERS = "per_user"  # folder of the run's artifacts
@@ -34,14 +35,17 @@ _CUT = " …"
 def log_params(run: TrackingRun, stage: str, config: Any) -> None:
     """Write a stage's configuration (dataclass or mapping, nested) as parameters `stage.field.part`.
 
-    Values are cut at MLflow's 6,000 characters. Again with the same values changes nothing. MLflow keeps a
+    Values are cut at MLflow's 6,000 characters; a digest is short, and whole in the tag `recloop.<parameter>`.
+    Again with the same values changes nothing. MLflow keeps a
     parameter for ever: where a stage was worked anew with another value, that value is a tag of the same name.
     """
-    told = {key[:MAX_ENTITY_KEY_LENGTH]: _cut(value) for key, value in sorted(_flat(stage, config).items())}
+    flat = _flat(stage, config)
+    told = {key[:MAX_ENTITY_KEY_LENGTH]: _cut(short(value)) for key, value in sorted(flat.items())}
     client = MlflowClient()
     kept = client.get_run(run.run_id).data.params
     params = [Param(key, value) for key, value in told.items() if key not in kept]
     tags = [RunTag(key, value) for key, value in told.items() if kept.get(key, value) != value]
+    tags += [RunTag(f"recloop.{key}", value) for key, value in flat.items() if SHA256.fullmatch(value)]
     for at in range(0, max(len(params), len(tags)), MAX_PARAMS_TAGS_PER_BATCH // 2):
         rows = slice(at, at + MAX_PARAMS_TAGS_PER_BATCH // 2)
         client.log_batch(run.run_id, params=params[rows], tags=tags[rows])
@@ -83,7 +87,7 @@ class SnapshotDataset(Dataset):
     def __init__(self, *, name: str, digest: str, path: str, profile: Mapping[str, int | str]) -> None:
         self._profile = dict(profile)
         source = SnapshotSource(uri=path, sha256=digest)
-        super().__init__(source=source, name=name, digest=digest[:MAX_DATASET_DIGEST_SIZE])
+        super().__init__(source=source, name=name, digest=short(digest))
 
     def _compute_digest(self) -> str:
         raise NotImplementedError("the snapshot's own digest is given")
@@ -162,12 +166,31 @@ def cost_of(
 
 def log_cost(run: TrackingRun, cost: Cost) -> None:
     """Write what is known of the cost as metrics `cost/…`."""
-    log_facts(run, metrics={f"cost/{key}": value for key, value in asdict(cost).items() if value is not None})
+    figures = {cost_metric(key): value for key, value in asdict(cost).items() if value is not None}
+    log_facts(run, metrics=figures)
 
 
-def describe_run(run: TrackingRun, *, source: str, description: str) -> None:
-    """What MLflow shows at the run's head: what started it (a command, a flow), and what it is, in markdown."""
-    log_facts(run, tags={"mlflow.source.name": source, "mlflow.note.content": description})
+def describe_run(
+    run: TrackingRun, *, source: str, description: str, user: str = "", commit: str = ""
+) -> None:
+    """What MLflow shows at the run's head: what started it (a command, a flow), and what it is, in markdown.
+
+    `commit` of the code, which MLflow shows beside the source.
+    """
+    tags = {
+        "mlflow.source.name": source, "mlflow.source.type": "JOB", "mlflow.note.content": description,
+        "mlflow.user": user, "mlflow.source.git.commit": commit,
+    }  # fmt: skip
+    log_facts(run, tags={name: value for name, value in tags.items() if value})
+
+
+@reaching_tracking()
+def conclude_run(run: TrackingRun, *, name: str, description: str) -> None:
+    """Name the run for what came of it, and say it, with the meaning of every metric that the run has."""
+    client = MlflowClient()
+    meanings = meanings_table(client.get_run(run.run_id).data.metrics)
+    client.update_run(run.run_id, name=name)
+    client.set_tag(run.run_id, MLFLOW_RUN_NOTE, "\n\n".join(filter(None, (description, meanings))))
 
 
 def _flat(prefix: str, value: Any) -> dict[str, str]:

@@ -23,6 +23,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from components.registry.experiment import experiment_id_of
+from components.registry.metric_names import curve_metric
 from components.registry.refusal import refusal_of
 from components.registry.registered import TrackingUnreachable
 
@@ -97,7 +99,7 @@ def open_run(*, experiment: str, cycle: str, name: str, tags: Mapping[str, str])
     Raises TrackingUnreachable.
     """
     client = MlflowClient()
-    experiment_id = _experiment(client, experiment)
+    experiment_id = experiment_id_of(client, experiment)
     found = client.search_runs(
         [experiment_id], f"tags.`{CYCLE_TAG}` = '{cycle}'", order_by=["start_time ASC"]
     )
@@ -182,7 +184,7 @@ class TrainingCurve:
     """
 
     run: TrackingRun
-    prefix: str
+    prefix: str  # the arm
     unsent: list[Metric] = field(default_factory=list)
     why_unsent: str = ""  # the last failure
     _sent_at: float = field(default_factory=time.monotonic)
@@ -190,7 +192,7 @@ class TrainingCurve:
     def on_step(self, done: int, total: int, figures: dict[str, float]) -> None:
         now = time.time_ns() // 1_000_000
         for name, value in figures.items():
-            key, seen = metric_key(f"{self.prefix}/{name}"), value if math.isfinite(value) else math.nan
+            key, seen = curve_metric(self.prefix, name), value if math.isfinite(value) else math.nan
             self.unsent.append(Metric(key, seen, now, done))
         is_due = len(self.unsent) >= _BATCH or time.monotonic() - self._sent_at > _FLUSH_SECONDS
         if is_due and not self.why_unsent:
@@ -226,19 +228,8 @@ def refuse_non_finite(metrics: Mapping[str, float]) -> None:
 
 
 def metric_key(name: str) -> str:
-    """MLflow takes no @ in a metric's name: ndcg@10 becomes ndcg_at_10."""
-    return name.replace("@", "_at_")
-
-
-def _experiment(client: MlflowClient, name: str) -> str:
-    if (found := client.get_experiment_by_name(name)) is not None:
-        return str(found.experiment_id)
-    try:
-        return str(client.create_experiment(name))
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-        return _experiment(client, name)  # somebody made it in between
+    """MLflow takes no @ in a metric's name: NDCG@10 becomes NDCG at 10 (see `metric_names`)."""
+    return name.replace("@", " at ")
 
 
 def _url(experiment_id: str, run_id: str) -> str:

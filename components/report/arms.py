@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from components.evaluation.result import ReplayResult
-from components.report.measures import meaning_of, name_of
+from components.measures import meaning_of, name_of
 from components.report.table import Cell, Column, figure_of, table, word
 from components.report.text import level, number
 

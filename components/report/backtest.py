@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from components.evaluation.backtest import Backtest, Pooled, TestedArm, TestedWindow
+from components.measures import name_of
 from components.report.figure import figure
 from components.report.forest import ForestRow, forest
-from components.report.measures import name_of
 from components.report.page import Section, page
 from components.report.provenance import facts_list
 from components.report.table import Cell, Column, figure_of, table, word

@@ -11,10 +11,10 @@ from components.evaluation.comparison import Comparison
 from components.evaluation.gate import NonInferiority
 from components.evaluation.result import ReplayResult
 from components.evaluation.statistics import TIE
+from components.measures import name_of
 from components.report.figure import Mark, Plot, figure
 from components.report.forest import ForestRow, forest
 from components.report.histogram import histogram
-from components.report.measures import name_of
 from components.report.text import level, number, share, told_level
 
 _BINS_A_SIDE = 20

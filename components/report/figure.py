@@ -78,7 +78,8 @@ def figure(plot: Plot) -> str:
     drawn = json.dumps(_plain({"data": plot.traces, "layout": layout}), separators=(",", ":"), sort_keys=True)
     width = f"min-width:{plot.least_width}px;" if plot.least_width else ""
     return (
-        '<figure class="plot"><div class="scroll" tabindex="0" role="region" aria-label="Figure">'
+        '<figure class="plot"><div class="scroll" tabindex="0" role="region" '
+        f'aria-label="Figure: {safe(plot.label, 80)}">'
         f'<div class="canvas" role="img" aria-label="{safe(plot.label, 600)}" '
         f'style="{width}height:{plot.height}px"></div></div>'
         f'<script type="application/json">{_in_script(drawn)}</script>'

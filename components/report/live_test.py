@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from components.evaluation.rehearsal import Rehearsal
-from components.report.measures import name_of
+from components.measures import name_of
 from components.report.table import Cell, Column, figure_of, table, word
 from components.report.text import p_value, safe, share
 

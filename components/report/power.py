@@ -12,9 +12,9 @@ from components.evaluation.power import gate_rules, required_effects
 from components.evaluation.profile import Primary
 from components.evaluation.result import ReplayResult
 from components.evaluation.statistics import power_at
+from components.measures import name_of
 from components.report.curve import Line, curves
 from components.report.figure import Mark, figure
-from components.report.measures import name_of
 from components.report.text import number
 
 _POINTS = 121

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from components.evaluation.sequential import SequentialPath
+from components.measures import name_of
 from components.report.curve import Band, Line, curves
 from components.report.figure import Mark, figure
-from components.report.measures import name_of
 from components.report.text import number, span
 
 _NAMES = {"normal_mixture": "normal mixture", "empirical_bernstein": "empirical Bernstein"}

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from components.evaluation.comparison import Comparison
 from components.evaluation.result import ReplayResult
-from components.report.measures import name_of, slice_meaning, slice_name
+from components.measures import name_of, slice_meaning, slice_name
 from components.report.table import Cell, Column, figure_of, table, word
 from components.report.text import level, p_value, safe, span
 

@@ -8,7 +8,7 @@ from components.evaluation.comparison import BOOTSTRAP, Comparison
 from components.evaluation.gate import Outcome
 from components.evaluation.result import ReplayResult
 from components.evaluation.verdict import Result
-from components.report.measures import name_of
+from components.measures import name_of
 from components.report.subject import Subject
 from components.report.table import Cell, Column, table, word
 from components.report.text import level, number, p_value, safe, sentence, share, span, told_level

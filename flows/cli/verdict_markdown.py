@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from urllib.parse import urlsplit
 
+from flows.cycle_markdown import cycle_markdown
 from flows.settings import LOOPBACK
-from flows.summary import ArmFigure, CycleSummary
+from flows.summary import CycleSummary
 
 MARKER = (
     "<!-- recloop verdict -->"  # the first line of a comment, by which the next run finds and replaces it
@@ -16,59 +16,14 @@ MARKER = (
 
 def verdicts_markdown(summaries: Iterable[CycleSummary]) -> str:
     """The marker, then one section a cycle, in the order given."""
-    return "\n".join([MARKER, *(_section(summary) for summary in summaries)])
+    return "\n".join([MARKER, *(cycle_markdown(told, _shared(told)) for told in summaries)])
 
 
-def _section(told: CycleSummary) -> str:
-    lines = [
-        f"## {told.verdict}: version {told.version}",
-        "",
-        f"On {_cell(Path(told.source).name)}: {_champion(told)}.",
-        "",
-        *(f"- {_cell(reason)}" for reason in told.reasons),
-        "",
-        "| arm | role | NDCG@10 | 95 % interval | HR@10 | challenger minus this |",
-        "| --- | --- | ---: | :---: | ---: | :---: |",
-        *map(_row, told.arms),
-        "",
-        f"- Data: {told.received:,} events received = {told.accepted:,} accepted + {told.quarantined:,} quarantined + "
-        f"{told.duplicates:,} duplicates.",
-        f"- Training: {told.train_events:,} events before {told.train_cutoff[:16]}Z.",
-        f"- Replay: {told.window_users:,} users until {told.as_of[:16]}Z. The cycle took {told.seconds:.0f} s.",
-        *_links(told),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _champion(told: CycleSummary) -> str:
-    before, after = told.champion_before, told.champion_after
-    if before == after:
-        return f"version {after} stays champion" if after else "there is no champion yet"
-    return f"version {after} is champion, " + (f"in place of version {before}" if before else "the first")
-
-
-def _links(told: CycleSummary) -> list[str]:
+def _shared(told: CycleSummary) -> dict[str, str]:
     """Pages that others can open too; those of servers on the machine of the cycle are gone with it."""
-    shared = [
-        f"[{what}]({where})"
+    return {
+        what: where
         for what, where in told.addresses.items()
         if urlsplit(where).scheme in ("http", "https")
         and urlsplit(where).hostname not in (LOOPBACK, "localhost")
-    ]
-    return [f"- Pages: {', '.join(shared)}"] if shared else []
-
-
-def _row(arm: ArmFigure) -> str:
-    lead = ""
-    if arm.challenger_lead is not None:
-        lead = f"{arm.challenger_lead:+.4f} [{arm.lead_low:+.4f}, {arm.lead_high:+.4f}]"
-    interval = f"[{arm.ndcg_low:.4f}, {arm.ndcg_high:.4f}]"
-    return f"| {_cell(arm.arm)} | {arm.role} | {arm.ndcg:.4f} | {interval} | {arm.hit_rate:.4f} | {lead} |"
-
-
-def _cell(text: str) -> str:
-    """Text that ends no cell, and that GitHub reads as no HTML."""
-    for sign, written in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("\n", " ")):
-        text = text.replace(sign, written)
-    return text
+    }

@@ -191,7 +191,9 @@ _QUARANTINE = (
     '<p class="note">Their values stand in the quarantine, not here: <code>recloop quarantine list</code> shows them, '
     "and <code>recloop quarantine release</code> lands those that are repaired.</p>"
 )
-_POISONED = '<p class="note">A negative row lies in no file: it was spoiled on purpose, to see the quarantine at work.</p>'
+_POISONED = (
+    '<p class="note">A negative row lies in no file: it was spoiled on purpose, to see what happens.</p>'
+)
 _PAGE = Template("""<!doctype html>
 <html lang="en">
 <head>

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.report.measures import meaning_of, name_of, slice_meaning, slice_name
+from components.measures import meaning_of, name_of, slice_meaning, slice_name
 from tests.report.reported import judged
 
 

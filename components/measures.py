@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _NAMES = {"ndcg": "NDCG", "recall": "Recall", "hr": "Hit\u00a0rate", "mrr": "MRR", "precision": "Precision"}
 _NAMES |= {"map_trec": "MAP", "map_min": "MAP (min)", "gini": "Gini", "intra_list_distance": "Diversity"}
-_MEANINGS = {
+MEANINGS = {
     "ndcg": "hits in the first {k}, weighted by rank; 1 is the best order",
     "recall": "share of what the user did that stands in the first {k}",
     "hr": "share of lists with a hit in the first {k}",
@@ -45,7 +45,7 @@ def name_of(metric: str) -> str:
 def meaning_of(metric: str) -> str:
     """One line, or nothing for a figure that is not known here."""
     stem, _, at = metric.partition("@")
-    return _MEANINGS.get(stem, "").format(k=at)
+    return MEANINGS.get(stem, "").format(k=at)
 
 
 def slice_name(name: str) -> str:
