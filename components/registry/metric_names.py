@@ -131,5 +131,5 @@ def _ids(figure: str) -> tuple[str, str]:
 
 
 def _shown(metric: str) -> str:
-    """NDCG at 10: a plain space for the hard one, and no @."""
-    return name_of(metric).replace("\u00a0", " ").replace("@", " at ")
+    """NDCG at 10: a plain space for the hard one, no @ and no brackets."""
+    return re.sub(r"[()]", "", name_of(metric).replace("\u00a0", " ").replace("@", " at "))

@@ -162,6 +162,25 @@ class Home:
                 (task.name, task.state_name) for task in client.read_task_runs(flow_run_filter=mine)
             )
 
+    def edges_of(self, run: FlowRun) -> dict[str, set[str]]:
+        """Task or sub-flow of a run → whose results it takes, as Prefect's page draws it."""
+        mine = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+        with self._prefect() as client:
+            tasks = client.read_task_runs(flow_run_filter=mine)
+        names = {task.id: task.name.removesuffix("-0") for task in tasks}
+        for task in tasks:  # a sub-flow is a task of its parent, and what it gave is known by its own run
+            if task.state and (child := task.state.state_details.child_flow_run_id):
+                names[child] = names[task.id]
+        return {
+            names[task.id]: {
+                names[one.id]
+                for taken in task.task_inputs.values()
+                for one in taken
+                if getattr(one, "id", None) in names
+            }
+            for task in tasks
+        }
+
     def log_of(self, run: FlowRun) -> list[str]:
         """The lines that Prefect's page of a run shows, those of its tasks included."""
         mine = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))

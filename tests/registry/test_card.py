@@ -32,11 +32,11 @@ def test_verdict_reasons_and_intervals_stand_before_the_ids(tmp_path: Path):
         "## popularity: PROMOTE",
         "- beats popularity",
         "- guardrail a\\|b holds",
-        "| ndcg@10 | popularity | +0.0123 | +0.0061 to +0.0185 |",
-        "| ndcg@10 | 0.0625 |",
+        "| NDCG@10 | popularity | +0.0123 | +0.0061 to +0.0185 |",
         "[replay report](http://127.0.0.1:8090/reports/r.html) · [Prefect run](http://127.0.0.1:4200/runs/1)",
         "\n\nBoth open while `recloop ui` runs.\n\n",
-        f"| snapshot | `{bundle.facts.snapshot}` |",
+        "| NDCG@10 | 0.0625 | hits in the first 10, weighted by rank; 1 is the best order |",
+        f"| snapshot | `{bundle.facts.snapshot[:12]}` |",
         "| recloop.commit | `c0` |",
     ]
     places = [card.index(line) for line in told]

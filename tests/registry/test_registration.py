@@ -57,8 +57,8 @@ def test_a_version_carries_every_id_and_what_a_reader_needs(tmp_path: Path, bund
     client = MlflowClient()
     card = client.get_model_version("carries", "1").description
     assert "popularity: HOLD" in card
-    assert "| ndcg@10 | 0.0625 |" in card
-    assert client.get_run(run.run_id).data.metrics["ndcg_at_10"] == 0.0625
+    assert "| NDCG@10 | 0.0625 |" in card
+    assert client.get_run(run.run_id).data.metrics["replay/NDCG at 10"] == 0.0625
     assert [file.path for file in client.list_artifacts(run.run_id, "reports")] == ["reports/report.html"]
 
 

@@ -82,7 +82,7 @@ def test_a_snapshot_is_a_data_set_by_its_digest(run: TrackingRun):
         )
     (found,) = MlflowClient().get_run(run.run_id).inputs.dataset_inputs
     dataset = found.dataset
-    assert (dataset.name, dataset.digest, dataset.source_type) == ("movielens", "5" * 36, "recloop_snapshot")
+    assert (dataset.name, dataset.digest, dataset.source_type) == ("movielens", "5" * 12, "recloop_snapshot")
     assert json.loads(dataset.profile) == {"num_events": 90_570}
     assert [(tag.key, tag.value) for tag in found.tags] == [("mlflow.data.context", "training")]
     source = SnapshotSource.from_json(dataset.source)
@@ -110,7 +110,7 @@ def test_a_cost_tells_what_is_known(run: TrackingRun):
     log_cost(run, cost_of(seconds=1800, peak_mb=512, rate_per_hour=4))
     describe_run(run, source="recloop retrain", description="**cycle**")
     found = MlflowClient().get_run(run.run_id).data
-    assert found.metrics == {"cost/seconds": 1800, "cost/peak_mb": 512, "cost/money": 2}
+    assert found.metrics == {"cost/seconds": 1800, "cost/peak memory MiB": 512, "cost/money": 2}
     assert (found.tags["mlflow.source.name"], found.tags["mlflow.note.content"]) == (
         "recloop retrain",
         "**cycle**",

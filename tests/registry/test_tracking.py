@@ -83,7 +83,7 @@ def test_facts_are_logged_again_without_harm(run: TrackingRun):
         tracking.log_facts(run, params={"preset": "quick"}, metrics={"ndcg@10": 0.1}, tags={"seen": "yes"})
     found = MlflowClient().get_run(run.run_id)
     assert found.data.params == {"preset": "quick"}
-    assert found.data.metrics == {"ndcg_at_10": 0.1}
+    assert found.data.metrics == {"ndcg at 10": 0.1}
 
 
 def test_how_long_to_wait_is_not_trackings_to_say(mlflow_here: str, monkeypatch: pytest.MonkeyPatch):
@@ -106,9 +106,9 @@ def test_a_curve_arrives_whole(run: TrackingRun):
             curve.on_step(step, 701, {"loss": 1 / step, "validation": math.inf if step == 3 else 0.5})
     assert (curve.unsent, curve.why_unsent) == ([], "")
     client = MlflowClient()
-    loss = client.get_metric_history(run.run_id, "mmgrec/loss")
+    loss = client.get_metric_history(run.run_id, "training/mmgrec loss")
     assert sorted((point.step, point.value) for point in loss) == [(s, 1 / s) for s in range(1, 702)]
-    third = client.get_metric_history(run.run_id, "mmgrec/validation")[2]
+    third = client.get_metric_history(run.run_id, "training/mmgrec validation")[2]
     assert math.isnan(third.value)
 
 
