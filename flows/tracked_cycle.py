@@ -71,9 +71,10 @@ def conclude(run: tracking.TrackingRun, cycle: SettledCycle, told: CycleSummary)
     links = " · ".join(f"[{what}]({where})" for what, where in told.links().items() if what != "MLflow run")
     lines = [
         f"**{told.verdict}**: version {told.version}. {_asked(cycle)}, started by {load_settings().actor}.",
+        links,  # MLflow folds a description after a few lines
         "\n".join(f"- {reason}" for reason in told.reasons),
-        f"{links}\n\nThese open while `recloop ui` runs on the machine of the cycle; the report is also among the "
-        "artifacts, as `reports/report.html`.",
+        "The links open while `recloop ui` runs on the machine of the cycle; the report is among the artifacts too, as "
+        "`reports/report.html`.",
     ]
     with _said_if_away("what came of the cycle"):
         run_facts.conclude_run(run, name=name, description="\n\n".join(lines))

@@ -70,7 +70,7 @@ class Home:
             env=self.environ | settings,
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=1200,
             check=False,
         )
 

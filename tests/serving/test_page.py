@@ -12,6 +12,8 @@ from PIL import Image
 from pydantic import SecretStr
 
 from components.serving.config import Trial
+from tests.accessibility import faults_of
+from tests.browsing import SCREENS
 from tests.serving.world import HOUR, NOW, World, serving, until
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -77,6 +79,11 @@ def test_lists_of_both_versions_stand_side_by_side(world: World, browser, tmp_pa
         expect(page.locator("#champion .facts")).to_contain_text("items picked")
         assert "Film i03" not in page.text_content("#champion ol")
         _photograph(page, "items")
+        for scheme, width in SCREENS:
+            page.emulate_media(color_scheme=scheme)
+            page.set_viewport_size({"width": width, "height": 900})
+            assert faults_of(page) == [], (scheme, width)
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (scheme, width)
         assert not faults
         assert all(url.startswith((str(client.base_url), "blob:")) for url in asked)
 
