@@ -28,7 +28,7 @@ from mlflow.protos.model_registry_pb2 import (
 from mlflow.server.handlers import _get_request_message, get_service_endpoints
 from werkzeug.datastructures import Authorization
 
-from components.registry.versions import APPROVAL_TAG, APPROVER_TAG, CHAMPION
+from components.registry.registered import APPROVAL_TAG, APPROVER_TAG, CHAMPION
 
 PROMOTERS = "RECLOOP_PROMOTERS"  # of the server's environment: names of accounts, separated by commas
 _READS = ("Get", "Search")  # what the names of the requests begin with that change nothing

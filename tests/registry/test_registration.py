@@ -92,7 +92,7 @@ def test_another_bundle_is_another_version_and_the_new_challenger(
 def test_a_metric_that_is_no_number_is_refused_before_anything_is_made(
     tmp_path: Path, bundle: Bundle, run: TrackingRun, value: float
 ):
-    with pytest.raises(NonFiniteMetric, match="hr@10"):
+    with pytest.raises(NonFiniteMetric, match="Hit rate at 10"):
         register(bundle, run, "nan", metrics={"hr@10": value})
     assert versions("nan") == []
 
