@@ -5,10 +5,11 @@ from __future__ import annotations
 from components.evaluation.result import ReplayResult
 from components.measures import meaning_of, name_of
 from components.report.table import Cell, Column, figure_of, table, word
+from components.report.templates import Markup
 from components.report.text import level, number
 
 
-def arm_tables(result: ReplayResult) -> str:
+def arm_tables(result: ReplayResult) -> Markup:
     """Two tables: agreement with what users did, and the lists themselves."""
     return _means(result) + _lists(result)
 
@@ -22,7 +23,7 @@ def role(result: ReplayResult, arm: str) -> str:
     return "must be beaten" if arm in result.profile.must_beat else ""
 
 
-def _means(result: ReplayResult) -> str:
+def _means(result: ReplayResult) -> Markup:
     metrics = list(dict.fromkeys(figure.metric for figure in result.arms))
     found = {(figure.arm, figure.metric): figure for figure in result.arms}
     rows = []
@@ -42,7 +43,7 @@ def _means(result: ReplayResult) -> str:
     )
 
 
-def _lists(result: ReplayResult) -> str:
+def _lists(result: ReplayResult) -> Markup:
     """A row a figure: there are many, and each needs its meaning."""
     arms = [
         arm

@@ -9,7 +9,8 @@ from components.report.forest import ForestRow, forest
 from components.report.page import Section, page
 from components.report.provenance import facts_list
 from components.report.table import Cell, Column, figure_of, table, word
-from components.report.text import number, safe, span
+from components.report.templates import Markup, joined, note, render
+from components.report.text import clean, number, span
 
 CLAIM = (
     "Rolling back-test: the loop as it would have run over past windows, in a registry of its own. Offline replay: "
@@ -37,17 +38,15 @@ def render_backtest(found: Backtest, facts: list[tuple[str, str, str]]) -> str:
     return page(title="Rolling back-test", claim=CLAIM, header=_header(found), sections=sections)
 
 
-def _header(found: Backtest) -> str:
+def _header(found: Backtest) -> Markup:
     every = [window for arm in found.arms for window in arm.windows]
     start, end = min(window.cut for window in every), max(window.end for window in every)
     names = ", ".join(arm.challenger for arm in found.arms)
-    told = "".join(f"<li>{safe(_promotions(arm), 600)}</li>" for arm in found.arms)
-    told += "".join(f"<li>{safe(note, 600)}</li>" for note in found.notes)
-    return (
-        f"<h1>Rolling back-test of {safe(names)}</h1>"
-        f'<p class="meta">Windows of {safe(_length(found.step_seconds))} from {start:%d %b %Y %H:%M} to '
-        f"{end:%d %b %Y %H:%M} UTC</p>"
-        f'<ul class="reasons" aria-label="Findings">{told}</ul>'
+    return render(
+        "backtest_head",
+        names=names,
+        meta=f"Windows of {_length(found.step_seconds)} from {start:%d %b %Y %H:%M} to {end:%d %b %Y %H:%M} UTC",
+        findings=[*map(_promotions, found.arms), *found.notes],
     )
 
 
@@ -55,7 +54,7 @@ def _promotions(arm: TestedArm) -> str:
     return f"{arm.challenger} would have been promoted in {arm.num_promoted} of {len(arm.judged)} windows."
 
 
-def _pooled(found: Backtest) -> str:
+def _pooled(found: Backtest) -> Markup:
     rows = [
         ForestRow(
             name=pooled.rival.replace("_", " "), group=f"{arm.challenger} minus", count=f"{pooled.windows} windows",
@@ -66,9 +65,7 @@ def _pooled(found: Backtest) -> str:
         if pooled.lower is not None and pooled.upper is not None
     ]  # fmt: skip
     if not rows:
-        return (
-            '<p class="note">One window alone does not say how windows differ: there is no interval yet.</p>'
-        )
+        return note("One window alone does not say how windows differ: there is no interval yet.")
     level = f"{100 * found.confidence:g} %"
     caption = (
         f"Mean difference in {name_of(found.metric)} over windows, each counting alike, with its {level} interval: "
@@ -89,7 +86,7 @@ def _tone(pooled: Pooled) -> str:
     return "passed" if pooled.lower > 0 else "failed" if pooled.upper < 0 else "unproven"
 
 
-def _windows(arm: TestedArm, metric: str, step_seconds: float) -> str:
+def _windows(arm: TestedArm, metric: str, step_seconds: float) -> Markup:
     rivals = [pooled.rival for pooled in in_order(arm.pooled) if pooled.rival in _IN_TABLE]
     columns = [
         Column(name="Window", meaning="trained before it", is_number=False),
@@ -114,17 +111,17 @@ def _row(window: TestedWindow, rivals: list[str], form: str) -> list[Cell]:
         figure_of(window.users, ",.0f"),
         figure_of(window.ndcg),
         *(_lead(window, rival) for rival in rivals),
-        Cell(html=safe(window.reason, 400)),
+        Cell(content=clean(window.reason, 400)),
     ]
 
 
 def _lead(window: TestedWindow, rival: str) -> Cell:
     if (lead := window.leads.get(rival)) is None:
-        return Cell(html="–")
-    return Cell(html=number(lead.delta, "+.4f"), note=span(lead.lower, lead.upper))
+        return Cell(content="–")
+    return Cell(content=number(lead.delta, "+.4f"), note=span(lead.lower, lead.upper))
 
 
-def _reading(found: Backtest) -> str:
+def _reading(found: Backtest) -> Markup:
     told = (
         "The window is the unit: windows count alike whatever their number of users, and how much they differ is part "
         "of the interval (Student's t over windows; Ibragimov and Müller 2010).",
@@ -137,7 +134,7 @@ def _reading(found: Backtest) -> str:
         "Who chooses a model by these windows has looked at them: what it is worth must be shown on a window that came "
         "after them all.",
     )
-    return "".join(f"<p>{safe(text, 600)}</p>" for text in told)
+    return joined(render("paragraph", text=text) for text in told)
 
 
 def _length(seconds: float) -> str:

@@ -15,12 +15,13 @@ from components.measures import name_of
 from components.report.figure import Mark, Plot, figure
 from components.report.forest import ForestRow, forest
 from components.report.histogram import histogram
+from components.report.templates import Markup, joined, note
 from components.report.text import level, number, share, told_level
 
 _BINS_A_SIDE = 20
 
 
-def forest_of(result: ReplayResult, primary: Comparison | None) -> str:
+def forest_of(result: ReplayResult, primary: Comparison | None) -> Markup:
     """One row a metric and baseline, with the margins of guardrails against the champion.
 
     The arm that decides has a figure and a scale of its own: beside an arm that is far behind, a difference as
@@ -28,12 +29,12 @@ def forest_of(result: ReplayResult, primary: Comparison | None) -> str:
     """
     drawn = [c for c in result.comparisons if c.is_finite]
     if not drawn:
-        return '<p class="note">Nothing could be compared.</p>'
+        return note("Nothing could be compared.")
     own = [c for c in drawn if primary and c.baseline == primary.baseline]
-    return "".join(_forest(result, part) for part in (own, [c for c in drawn if c not in own]) if part)
+    return joined(_forest(result, part) for part in (own, [c for c in drawn if c not in own]) if part)
 
 
-def _forest(result: ReplayResult, drawn: Sequence[Comparison]) -> str:
+def _forest(result: ReplayResult, drawn: Sequence[Comparison]) -> Markup:
     margins = {
         guard.metric: -guard.margin
         for guard in result.profile.required
@@ -62,10 +63,10 @@ def _forest(result: ReplayResult, drawn: Sequence[Comparison]) -> str:
     return figure(forest(rows, axis="difference, in the metric's own units", caption=told))
 
 
-def spread_of(result: ReplayResult, primary: Comparison | None) -> str:
+def spread_of(result: ReplayResult, primary: Comparison | None) -> Markup:
     """The histogram of users' differences on the primary metric."""
     if primary is None or not primary.n:
-        return ""
+        return Markup("")
     values = result.scores.of(primary.challenger, primary.metric)
     differences = values - result.scores.of(primary.baseline, primary.metric)
     return figure(_histogram(differences[~np.isnan(differences)], primary))

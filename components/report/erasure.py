@@ -5,13 +5,14 @@ A page names users nowhere else. How many cards it says were drawn stays as it w
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from components.report.text import safe
+from components.report.text import clean, safe
 
 KINDS = ("report", "replay")  # of artifacts that hold pages
 
@@ -53,7 +54,6 @@ def _pages(folder: Path) -> list[Path]:
 
 
 def _card(user_id: str) -> re.Pattern[str]:
-    """`people` writes a card as one element that holds no other of its kind."""
-    return re.compile(
-        rf'<details class="person" data-user="{re.escape(safe(user_id))}".*?</details>', re.DOTALL
-    )
+    """`people` writes a card as one element that holds no other of its kind; older pages escaped quotes otherwise."""
+    names = "|".join(re.escape(str(name)) for name in (safe(user_id), html.escape(clean(user_id))))
+    return re.compile(rf'<details class="person" data-user="(?:{names})".*?</details>', re.DOTALL)

@@ -11,6 +11,7 @@ from components.evaluation.plan import ReplayPlan
 from components.evaluation.result import ReplayResult
 from components.report.curve import Line, curves
 from components.report.figure import figure
+from components.report.templates import Markup, note
 from components.report.text import number, share
 
 _POINTS = 240
@@ -30,11 +31,11 @@ def lorenz(counts: Int[np.ndarray, "I"]) -> tuple[Float[np.ndarray, "p"], Float[
         return kept / max(n, 1), rising[kept] / rising[-1]
 
 
-def lorenz_of(result: ReplayResult, plan: ReplayPlan, tops: Mapping[str, Int[np.ndarray, "R k"]]) -> str:
+def lorenz_of(result: ReplayResult, plan: ReplayPlan, tops: Mapping[str, Int[np.ndarray, "R k"]]) -> Markup:
     """The curve of every arm in `tops` (canonical lists), and of the train events themselves."""
     candidates = plan.candidates
     if not candidates.any() or not len(plan):
-        return '<p class="note">Nothing was shown.</p>'
+        return note("Nothing was shown.")
     lines = []
     beside = 0
     for arm in sorted(tops, key=lambda arm: (arm != result.challenger, arm != result.champion, arm)):

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from components.report.text import clean, safe
+from components.report.templates import Markup, render
+from components.report.text import clean
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 _AXIS: dict[str, Any] = {
@@ -70,21 +71,13 @@ class Mark:
     at_foot: bool = False  # the name stands at the foot, where another lies close
 
 
-def figure(plot: Plot) -> str:
+def figure(plot: Plot) -> Markup:
     """The figure's HTML; finite numbers only, the rest are gaps."""
     layout = _merged(_LAYOUT, {**plot.layout, "height": plot.height})
     for axis in [name for name in layout if name.startswith(("xaxis", "yaxis"))]:
         layout[axis] = _merged(_AXIS, layout[axis])
     drawn = json.dumps(_plain({"data": plot.traces, "layout": layout}), separators=(",", ":"), sort_keys=True)
-    width = f"min-width:{plot.least_width}px;" if plot.least_width else ""
-    return (
-        '<figure class="plot"><div class="scroll" tabindex="0" role="region" '
-        f'aria-label="Figure: {safe(plot.label, 80)}">'
-        f'<div class="canvas" role="img" aria-label="{safe(plot.label, 600)}" '
-        f'style="{width}height:{plot.height}px"></div></div>'
-        f'<script type="application/json">{_in_script(drawn)}</script>'
-        f"<figcaption>{safe(plot.caption, 1000)}</figcaption></figure>"
-    )
+    return render("figure", plot=plot, drawn=_in_script(drawn))
 
 
 def label(value: str, longest: int = 60) -> str:
@@ -152,6 +145,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _in_script(text: str) -> str:
+def _in_script(text: str) -> Markup:
     """JSON that cannot end the script it lies in."""
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

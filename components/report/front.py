@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from components.report.page import Section, page
 from components.report.table import Cell, Column, figure_of, table, word
-from components.report.text import safe, sentence
+from components.report.templates import Markup, note, render
+from components.report.text import clean, sentence
 
 CLAIM = "Where this loop stands now. Reload for a later moment; what is linked is each engine's own page."
 
@@ -65,17 +66,17 @@ def render_front(front: Front) -> str:
             anchor="engines", title="The engines' own pages", body=_list(front.engines, "none is running")
         ),
     ]
-    header = f'<div id="verdict"><h1>recloop</h1><p class="meta">{safe(front.home, 400)}, at {safe(front.at)}</p></div>'
+    header = render("front_head", home=front.home, at=front.at)
     return page(
         title="recloop", claim=CLAIM, header=header, sections=sections, style=_STYLE, has_figures=False
     )
 
 
-def _facts(facts: Sequence[Fact]) -> str:
+def _facts(facts: Sequence[Fact]) -> Markup:
     rows = [
         [
             word(fact.name),
-            Cell(html=sentence(fact.value), note=sentence(fact.note), tone=fact.tone),
+            Cell(content=sentence(fact.value), note=sentence(fact.note), tone=fact.tone),
             _linked(fact.links),
         ]
         for fact in facts
@@ -84,13 +85,15 @@ def _facts(facts: Sequence[Fact]) -> str:
     return table("What is served, what waits for somebody, and how old it is.", columns, rows)
 
 
-def _cycles(cycles: Sequence[CycleLine]) -> str:
+def _cycles(cycles: Sequence[CycleLine]) -> Markup:
     if not cycles:
-        return '<p class="note">No cycle has been finished yet: <code>recloop retrain</code> runs one.</p>'
+        return render("no_cycle")
     rows = [
         [
             word(cycle.as_of, cycle.cost),
-            Cell(html=safe(cycle.verdict), note=sentence(cycle.reason), tone=_TONES.get(cycle.verdict, "")),
+            Cell(
+                content=clean(cycle.verdict), note=sentence(cycle.reason), tone=_TONES.get(cycle.verdict, "")
+            ),
             word(f"version {cycle.version}", cycle.became),
             figure_of(cycle.ndcg, note="NDCG@10"),
             _linked(cycle.links),
@@ -122,19 +125,15 @@ _STYLE = """
 _TONES = {"PROMOTE": "passed", "REJECT": "failed", "INVALID": "failed", "HOLD": "unproven"}
 
 
-def _reports(reports: Sequence[Link]) -> str:
+def _reports(reports: Sequence[Link]) -> Markup:
     return _list(reports, "none has been drawn yet: recloop retrain and recloop replay draw one each")
 
 
-def _list(links: Sequence[Link], none: str) -> str:
+def _list(links: Sequence[Link], none: str) -> Markup:
     if not links:
-        return f'<p class="note">{safe(none)}</p>'
-    return f"<ul>{''.join(f'<li>{_anchor(link)}</li>' for link in links)}</ul>"
+        return note(none)
+    return render("links", links=links, as_list=True)
 
 
 def _linked(links: Sequence[Link]) -> Cell:
-    return Cell(html="<br>".join(_anchor(link) for link in links))
-
-
-def _anchor(link: Link) -> str:
-    return f'<a href="{safe(link.url, 2000)}">{safe(link.text)}</a>'
+    return Cell(content=render("links", links=links, as_list=False))

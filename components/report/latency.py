@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from components.evaluation.result import ReplayResult
 from components.report.table import Column, figure_of, table, word
-from components.report.text import safe
+from components.report.templates import Markup, render
 
 
-def latency_table(result: ReplayResult) -> str:
+def latency_table(result: ReplayResult) -> Markup:
     """Quantiles a batch, and what the gate makes of them."""
     rows = [
         [
@@ -26,7 +26,7 @@ def latency_table(result: ReplayResult) -> str:
         Column(name="Batch size", meaning="users asked for at once"),
         Column(name="Batches", meaning="timed, after those of the warm-up"),
     ]
-    told = f"<p>{safe(result.latency_check.reason, 400)}.</p>" if result.latency_check else ""
+    told = render("paragraph", text=f"{result.latency_check.reason}.") if result.latency_check else Markup("")
     return told + table(
         "Milliseconds to answer a batch, arms asked in turn on one machine. Measured by a clock: beside the "
         "verdict's reproducible part, not in it.",

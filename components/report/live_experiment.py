@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from components.evaluation.live_test import Call, LiveResult
+from components.report.head import head
 from components.report.page import Section, page
 from components.report.provenance import facts_list
 from components.report.sequential_path import sequential_path
 from components.report.table import Column, figure_of, table, word
-from components.report.text import number, safe, share, span
+from components.report.templates import Markup, note, render
+from components.report.text import number, share, span
 
 CLAIM = (
     "Live test: users were dealt to two versions by a hash, and what they did is compared. It holds for these users, "
@@ -35,30 +37,28 @@ def render_live_report(result: LiveResult, *, salt: str, facts: list[tuple[str, 
     )
 
 
-def _header(result: LiveResult, salt: str) -> str:
-    reasons = "".join(f"<li>{safe(reason.text, 600)}</li>" for reason in result.reasons)
-    return (
-        f'<div id="verdict" class="{_TONES[result.call]}">'
-        f'<p class="outcome">{result.call} <span>– {MEANING[result.call]}</span></p>'
-        f"<h1>Live test {safe(salt)}</h1>"
-        f'<p class="meta">{share(result.share)} of the users get the challenger, profile '
-        f"{safe(result.profile.name)}</p>"
-        f'<ul class="reasons" aria-label="Reasons">{reasons}</ul></div>'
+def _header(result: LiveResult, salt: str) -> Markup:
+    return head(
+        tone=_TONES[result.call],
+        outcome=str(result.call),
+        meaning=MEANING[result.call],
+        title=f"Live test {salt}",
+        meta=f"{share(result.share)} of the users get the challenger, profile {result.profile.name}",
+        reasons=[reason.text for reason in result.reasons],
     )
 
 
-def _split(result: LiveResult) -> str:
+def _split(result: LiveResult) -> Markup:
     ratio = result.sample_ratio
-    tone = ' class="failed"' if result.call is Call.INVALID else ""
     text = (
         f"{result.champion.users:,} users were shown the champion and {result.challenger.users:,} the challenger; "
         f"{share(1 - result.share)} and {share(result.share)} was asked for. Chi-square {number(ratio.chi2, '.2f')}, "
         f"p = {number(ratio.p, '.3g')}."
     )
-    return f"<p{tone}>{safe(text, 600)}</p>"
+    return render("paragraph", text=text, tone="failed" if result.call is Call.INVALID else "")
 
 
-def _variants(result: LiveResult) -> str:
+def _variants(result: LiveResult) -> Markup:
     columns = [
         Column(name="Variant", is_number=False),
         Column(name="Users", meaning="who were shown it"),
@@ -77,22 +77,22 @@ def _variants(result: LiveResult) -> str:
     return table("Both versions, each user under one of them.", columns, rows)
 
 
-def _difference(result: LiveResult) -> str:
+def _difference(result: LiveResult) -> Markup:
     if result.path is None:
-        return '<p class="note">There is no difference to be told: see the reasons above.</p>'
-    once = ""
+        return note("There is no difference to be told: see the reasons above.")
+    once = Markup("")
     if (found := result.unpaired) is not None:
         told = (
             f"For one look at a planned end, Welch's test gives {number(found.difference, '+.4f')} with a standard "
             f"error of {number(found.se)} (p = {number(found.p, '.3g')}); it decides nothing here."
         )
-        once = f'<p class="note">{safe(told, 400)}</p>'
+        once = note(told)
     path = result.path
     now = f"At this look: {number(path.mean[-1], '+.4f')} {span(path.lower[-1], path.upper[-1])}."
-    return f"<p>{safe(now)}</p>" + sequential_path(path, order="as they came") + once
+    return render("paragraph", text=now) + sequential_path(path, order="as they came") + once
 
 
-def _provenance(result: LiveResult, facts: list[tuple[str, str, str]]) -> str:
+def _provenance(result: LiveResult, facts: list[tuple[str, str, str]]) -> Markup:
     profile = result.profile
     rules = [
         ("Alpha, two-sided", f"{profile.alpha:g}", "over all looks together"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from components.evaluation.rehearsal import Rehearsal
 from components.measures import name_of
 from components.report.table import Cell, Column, figure_of, table, word
-from components.report.text import p_value, safe, share
+from components.report.templates import Markup, render
+from components.report.text import p_value, share
 
 
-def rehearsal_table(found: Rehearsal) -> str:
+def rehearsal_table(found: Rehearsal) -> Markup:
     """The unpaired contrast, plain and with CUPED, beside what the paired one can detect."""
     metric = name_of(found.metric)
     rows: list[list[Cell]] = [
@@ -38,8 +39,7 @@ def rehearsal_table(found: Rehearsal) -> str:
     ]
     told = f"Users are dealt by hash, salt {found.salt}: {found.reason[0].lower()}{found.reason[1:]}."
     saved = f"CUPED takes {share(found.cuped.variance_reduction)} off the variance."
-    tone = "" if found.is_valid else ' class="failed"'
-    return f"<p{tone}>{safe(told, 400)} {safe(saved)}</p>" + table(
+    return render("paragraph", text=f"{told} {saved}", tone="" if found.is_valid else "failed") + table(
         f"{found.challenger} against {found.baseline} as a live test would compare them, where a user sees "
         "one arm only. A rehearsal: it is not the gate's test, and has far less power.",
         columns,

@@ -13,10 +13,12 @@ from components.evaluation.counterfactual.estimate import Estimate
 from components.evaluation.counterfactual.evaluation import LoggedResult
 from components.report.figure import figure
 from components.report.forest import ForestRow, forest
+from components.report.head import head
 from components.report.page import Section, page
 from components.report.provenance import facts_list
 from components.report.table import Cell, Column, figure_of, table, word
-from components.report.text import NOT_KNOWN, level, number, safe, share, span
+from components.report.templates import Markup, note
+from components.report.text import NOT_KNOWN, clean, level, number, share, span
 from components.report.verdict import MEANING
 from components.report.weights import weight_figures
 
@@ -66,23 +68,23 @@ def render_logged_report(result: LoggedResult, weight: Float[np.ndarray, "N"], s
     )
 
 
-def _header(result: LoggedResult, source: str) -> str:
+def _header(result: LoggedResult, source: str) -> Markup:
     outcome = result.verdict.outcome
-    reasons = "".join(f"<li>{safe(reason, 600)}</li>" for reason in result.verdict.reasons)
-    return (
-        f'<div id="verdict" class="{outcome}">'
-        f'<p class="outcome">{outcome} <span>– {MEANING[outcome]}</span></p>'
-        f"<h1>{safe(result.target_policy)}, from the log of {safe(result.logging_policy)}</h1>"
-        f'<p class="meta">{safe(source)}, {result.support.rounds:,} rounds, gate profile '
-        f"{safe(result.profile.name)}</p>"
-        f'<ul class="reasons" aria-label="Reasons">{reasons}</ul></div>{_key_figures(result)}'
+    return head(
+        tone=str(outcome),
+        outcome=str(outcome),
+        meaning=MEANING[outcome],
+        title=f"{result.target_policy}, from the log of {result.logging_policy}",
+        meta=f"{source}, {result.support.rounds:,} rounds, gate profile {result.profile.name}",
+        reasons=result.verdict.reasons,
+        figures=_key_figures(result),
     )
 
 
-def _key_figures(result: LoggedResult) -> str:
+def _key_figures(result: LoggedResult) -> list[tuple[str, str, str]]:
     support, at = result.support, level(result.profile.alpha_one_sided)
     deciding = result.deciding
-    figures = [
+    return [
         (
             f"{NAMES[deciding.name]}, minus the log",
             number(deciding.delta, "+.3g"),
@@ -110,35 +112,29 @@ def _key_figures(result: LoggedResult) -> str:
             f"of all weight; its weight is {number(support.max_weight, ',.4g')}",
         ),
     ]
-    entries = "".join(
-        f'<div><dt>{safe(name)}</dt><dd class="value">{safe(value)}</dd>'
-        f'<dd class="meaning">{safe(meaning)}</dd></div>'
-        for name, value, meaning in figures
-    )
-    return f'<dl class="key">{entries}</dl>'
 
 
-def _checks(result: LoggedResult) -> str:
+def _checks(result: LoggedResult) -> Markup:
     rows = [
         [
             word(c.name),
             word(c.result, tone=c.result.replace(" ", "-")),
-            Cell(html=safe(c.reason, 600)),
+            Cell(content=clean(c.reason, 600)),
         ]
         for c in result.verdict.checks
     ]
     columns = [Column(name=name, is_number=False) for name in ("Check", "Result", "What was found")]
-    return table("The checks in the order in which they decide.", columns, rows) + (
-        '<p class="note">A diagnostic that fails makes the log not evaluable: no estimate below may then be '
-        "believed, however narrow its interval.</p>"
+    return table("The checks in the order in which they decide.", columns, rows) + note(
+        "A diagnostic that fails makes the log not evaluable: no estimate below may then be believed, however narrow "
+        "its interval."
     )
 
 
-def _estimates(result: LoggedResult) -> str:
+def _estimates(result: LoggedResult) -> Markup:
     at = level(result.profile.alpha_one_sided)
     drawn = [e for e in result.estimates if all(map(math.isfinite, (e.delta, e.delta_lower, e.delta_upper)))]
     digits = _decimals(result)
-    plot = '<p class="note">No estimator has an interval on this log.</p>'
+    plot = note("No estimator has an interval on this log.")
     if drawn:
         rows = [_forest_row(e, result) for e in drawn]
         plot = figure(
@@ -163,7 +159,7 @@ def _estimates(result: LoggedResult) -> str:
     return body
 
 
-def _table(caption: str, estimates: Sequence[Estimate], result: LoggedResult) -> str:
+def _table(caption: str, estimates: Sequence[Estimate], result: LoggedResult) -> Markup:
     at, digits = level(result.profile.alpha_one_sided), _decimals(result)
     columns = [
         Column(name="Estimator", is_number=False),
@@ -217,7 +213,7 @@ def _unit(result: LoggedResult) -> str:
     return "rounds" if support.clusters == support.rounds else f"users or slates ({support.clusters:,})"
 
 
-def _provenance(result: LoggedResult, source: str) -> str:
+def _provenance(result: LoggedResult, source: str) -> Markup:
     support, profile = result.support, result.profile
     never = support.never_shown_share
     return facts_list(

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from components.monitoring.measure import Measure, Status
 from components.monitoring.result import RETRAIN, MonitorResult, PastLook
+from components.report.head import head
 from components.report.page import Section, page
 from components.report.provenance import facts_list
 from components.report.series import STYLE, series
 from components.report.table import Cell, Column, figure_of, table, word
-from components.report.text import number, safe, span
+from components.report.templates import Markup, note
+from components.report.text import clean, number, span
 
 CLAIM = (
     "Monitoring: what arrived lately against what the champion was trained on. A measure alarms only where the change "
@@ -35,8 +37,8 @@ _WORDS: dict[Status, str] = {
     "not evaluable": "NOT EVALUABLE",
 }
 _NULL = (
-    '<p class="note">Then is what the index comes to where nothing has changed, as the events of so many users '
-    "scatter; bins are those of the training.</p>"
+    "Then is what the index comes to where nothing has changed, as the events of so many users scatter; bins are those "
+    "of the training."
 )
 _GROUPS = {
     "metric": ("metric", "What the champion's lists are worth"),
@@ -52,7 +54,7 @@ def render_monitoring(result: MonitorResult, history: Sequence[PastLook]) -> str
         Section(
             anchor=anchor, title=title,
             body=_group([m for m in result.measures if m.group == group], title)
-            + {"metric": _intervals(result), "events": _NULL}.get(group, ""),
+            + _said_below(group, result),
         )
         for group, (anchor, title) in _GROUPS.items()
         if any(measure.group == group for measure in result.measures)
@@ -70,17 +72,22 @@ def render_monitoring(result: MonitorResult, history: Sequence[PastLook]) -> str
     )
 
 
-def _header(result: MonitorResult) -> str:
+def _said_below(group: str, result: MonitorResult) -> Markup:
+    """What stands beneath the table of a group."""
+    return {"metric": _intervals(result), "events": note(_NULL)}.get(group, Markup(""))
+
+
+def _header(result: MonitorResult) -> Markup:
     found = [*result.of("drift"), *result.of("warn")]
-    reasons = "".join(f"<li>{safe(f'{m.title}: {m.reason}', 600)}</li>" for m in found)
-    reasons += "".join(f"<li>{safe(note, 600)}</li>" for note in (*_next(result), *result.notes))
-    return (
-        f'<div id="verdict" class="{TONES[result.status]}">'
-        f'<p class="outcome">{_WORDS[result.status]} <span>– {_SAID[result.status]}</span></p>'
-        f"<h1>{safe(result.model)}, version {safe(result.version)}</h1>"
-        f'<p class="meta">Events of {result.since:%d %b %Y %H:%M} to {result.as_of:%d %b %Y %H:%M} UTC, '
-        f"trained on what was before {result.train_end:%d %b %Y %H:%M}</p>"
-        f'<ul class="reasons" aria-label="Reasons">{reasons}</ul></div>{_key_figures(result)}'
+    return head(
+        tone=TONES[result.status],
+        outcome=_WORDS[result.status],
+        meaning=_SAID[result.status],
+        title=f"{result.model}, version {result.version}",
+        meta=f"Events of {result.since:%d %b %Y %H:%M} to {result.as_of:%d %b %Y %H:%M} UTC, "
+        f"trained on what was before {result.train_end:%d %b %Y %H:%M}",
+        reasons=[*(f"{m.title}: {m.reason}" for m in found), *_next(result), *result.notes],
+        figures=_key_figures(result),
     )
 
 
@@ -91,8 +98,8 @@ def _next(result: MonitorResult) -> list[str]:
     return [f"Next: {RETRAIN} with the source of the latest events.{refits}"]
 
 
-def _key_figures(result: MonitorResult) -> str:
-    counts = [
+def _key_figures(result: MonitorResult) -> list[tuple[str, str, str]]:
+    return [
         (
             "Measures that drift",
             f"{len(result.of('drift'))}",
@@ -102,15 +109,9 @@ def _key_figures(result: MonitorResult) -> str:
         ("Not evaluable", f"{len(result.of('not evaluable'))}", "too little data, or nothing to ask"),
         ("Events", f"{result.num_events:,}", f"held against {result.num_training_events:,} of the training"),
     ]
-    entries = "".join(
-        f'<div><dt>{safe(name)}</dt><dd class="value">{safe(value)}</dd>'
-        f'<dd class="meaning">{safe(meaning)}</dd></div>'
-        for name, value, meaning in counts
-    )
-    return f'<dl class="key">{entries}</dl>'
 
 
-def _group(measures: Sequence[Measure], title: str) -> str:
+def _group(measures: Sequence[Measure], title: str) -> Markup:
     columns = [
         Column(name="Measure", is_number=False),
         Column(name="Status", is_number=False),
@@ -130,26 +131,26 @@ def _row(measure: Measure) -> list[Cell]:
         word(measure.status, tone=TONES[measure.status]),
         figure_of(measure.value, ".3g"),
         figure_of(measure.noise, ".2g"),
-        Cell(html=f"{number(measure.warn, 'g')}, {number(measure.drift, 'g')}"),
+        Cell(content=f"{number(measure.warn, 'g')}, {number(measure.drift, 'g')}"),
         figure_of(measure.reference, ".3g", f"{measure.num_reference:,} {measure.unit}"),
         figure_of(measure.current, ".3g", f"{measure.num_current:,} {measure.unit}"),
-        Cell(html=safe(measure.reason, 400)),
+        Cell(content=clean(measure.reason, 400)),
     ]
 
 
-def _intervals(result: MonitorResult) -> str:
+def _intervals(result: MonitorResult) -> Markup:
     if (decay := result.decay) is None:
-        return ""
+        return Markup("")
     told = f"Fresh minus then, means over users: 95 % interval {span(decay.lower, decay.upper)}, unpaired bootstrap."
     if decay.num_paired > 1:
         told += (
             f" The {decay.num_paired:,} users of both windows, each against itself: {number(decay.paired, '+.4f')} "
             f"{span(decay.paired_lower, decay.paired_upper)}."
         )
-    return f'<p class="note">{safe(told, 600)}</p>'
+    return note(told)
 
 
-def _provenance(result: MonitorResult) -> str:
+def _provenance(result: MonitorResult) -> Markup:
     return facts_list(
         [
             ("Version", f"{result.model} {result.version}", "the champion when this was measured"),

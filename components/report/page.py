@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from string import Template
 
-from components.report.text import safe
+from markupsafe import Markup
+
+from components.report.templates import render
 
 _BUNDLE_BEGINS = "</main>\n<script>"  # as page.html has it
 CLAIM = "Offline replay: agreement with what users did, not lift."
@@ -22,7 +23,7 @@ CLAIM = "Offline replay: agreement with what users did, not lift."
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One numbered part. `body` is finished HTML, made of tables, figures and escaped text."""
+    """One numbered part. `body` is text, or what templates made of tables, figures and text."""
 
     anchor: str
     title: str
@@ -33,34 +34,27 @@ def page(
     *,
     title: str,
     claim: str,
-    header: str,
+    header: Markup,
     sections: Iterable[Section],
     style: str = "",
     has_figures: bool = True,
 ) -> str:
     """The file's text. `claim` says what the page may and may not be read for; it stands above all else.
 
-    `header` is finished HTML with the page's h1, `style` more CSS, such as pictures that are used often. A page
+    `header` is `Markup` with the page's h1, `style` more CSS, such as pictures that are used often. A page
     without figures leaves plotly's 4.8 MB out.
     """
-    shown = list(sections)
-    contents = "".join(f'<li><a href="#{s.anchor}">{safe(s.title)}</a></li>' for s in shown)
-    body = "\n".join(
-        f'<section id="{s.anchor}" aria-labelledby="{s.anchor}-title">'
-        f'<h2 id="{s.anchor}-title">{safe(s.title)}</h2>\n{s.body}</section>'
-        for s in shown
-    )
     plotly, script = _plotly() if has_figures else "", _own("page.js")
-    return Template(_own("page.html")).substitute(
-        title=safe(title),
-        scripts=" ".join(_digest(one) for one in (plotly, script) if one),
-        style=_own("page.css") + style,
-        claim=safe(claim, 400),
+    return render(
+        "page",
+        title=title,
+        scripts=Markup(" ".join(_digest(one) for one in (plotly, script) if one)),  # noqa: S704 - digests
+        style=Markup(_own("page.css") + style),  # noqa: S704 - our own CSS, and images as base64
+        claim=claim,
         header=header,
-        contents=contents,
-        body=body,
-        bundle=f"<script>{plotly}</script>\n" if has_figures else "",
-        script=script,
+        sections=list(sections),
+        bundle=Markup(plotly),  # noqa: S704 - plotly's own
+        script=Markup(script),  # noqa: S704 - ours
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 from components.evaluation.plan import ReplayPlan
-from components.report.text import safe, titled
+from components.report.templates import Markup, note, render
 from components.report.thumbnails import Thumbnails
 
 HISTORY = 10  # items of a history shown, latest first
@@ -76,33 +76,61 @@ def people(
     images: Thumbnails,
     *,
     seed: int,
-) -> str:
+) -> Markup:
     """A search by user, and a card a person."""
     if not drawn:
-        return '<p class="note">No user was asked for.</p>'
+        return note("No user was asked for.")
     write = _Writer(plan=plan, titles=titles, images=images)
     left_out = images.wanted - len(images.classes)
-    note = (
+    told = (
         f"{len(drawn)} of {len(plan.users):,} users, drawn with seed {seed}, and of each one moment. A hit is an "
         "item of the list that the user came to next; most lists have none, since ten places stand against "
         f"{int(plan.candidates.sum()):,} candidates."
     )
     if left_out:
-        note += f" {left_out} images that are seldom shown are left out, to keep the page small."
-    num_differing = sum(person.differs for person in drawn)
+        told += f" {left_out} images that are seldom shown are left out, to keep the page small."
     hits = {arm: sum(person.hits(arm) for person in drawn) for arm in drawn[0].lists}
-    totals = ", ".join(f"{arm} {num}" for arm, num in hits.items())
-    search = (
-        '<div class="search" role="search"><label for="find-user">Find a user</label>'
-        '<input id="find-user" type="search" autocomplete="off" spellcheck="false" '
-        'aria-controls="people-drawn" aria-describedby="found-users">'
-        '<label><input id="only-differing" type="checkbox" aria-controls="people-drawn"> only the '
-        f"{num_differing} whom the arms hit differently often</label>"
-        '<output id="found-users" for="find-user only-differing" aria-live="polite">'
-        f"{len(drawn)} users shown, hits in ten: {safe(totals, 400)}</output></div>"
+    return render(
+        "people",
+        told=told,
+        num_differing=sum(person.differs for person in drawn),
+        totals=_listed(hits),
+        cards=[write.card(person, is_open=n < OPEN) for n, person in enumerate(drawn)],
     )
-    cards = "".join(write.card(person, is_open=n < OPEN) for n, person in enumerate(drawn))
-    return f'<p class="note">{safe(note, 800)}</p>{search}<div id="people-drawn">{cards}</div>'
+
+
+def _listed(hits: Mapping[str, int]) -> str:
+    return ", ".join(f"{arm} {num}" for arm, num in hits.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """An item of a list."""
+
+    title: str
+    rank: int | None
+    image: str  # class; "" for none
+    mark: str  # in words
+    is_hit: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Column:
+    name: str
+    told: str
+    is_ranked: bool
+    entries: Sequence[_Entry]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Card:
+    """What stands of one person; open or to be opened."""
+
+    person: Person
+    hits: str
+    counted: str  # JSON, for the page's script
+    is_open: bool
+    lists: Sequence[_Column]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,23 +139,18 @@ class _Writer:
     titles: Mapping[str, str]
     images: Thumbnails
 
-    def card(self, person: Person, *, is_open: bool) -> str:
-        hits = ", ".join(f"{safe(arm)} {person.hits(arm)}" for arm in person.lists)
-        counted = json.dumps({arm: person.hits(arm) for arm in person.lists})
+    def card(self, person: Person, *, is_open: bool) -> _Card:
+        hits = {arm: person.hits(arm) for arm in person.lists}
         columns = [
             self._column("Before", f"{person.num_history:,} in all, latest first", person.history),
             self._column("What came next", "the truth that lists are held to", person.truth, is_truth=True),
             *(
-                self._column(arm, f"{person.hits(arm)} of {len(person.truth)} hit", top, truth=person.truth)
+                self._column(arm, f"{hits[arm]} of {len(person.truth)} hit", top, truth=person.truth)
                 for arm, top in person.lists.items()
             ),
         ]
-        return (
-            f'<details class="person" data-user="{safe(person.user)}" data-hits="{safe(counted, 1000)}"'
-            f"{' data-differs' if person.differs else ''}{' open' if is_open else ''}>"
-            f"<summary><strong>User {titled(person.user)}</strong><span>{person.moment:%d %b %Y, %H:%M} UTC</span>"
-            f"<span>hits in ten: {hits}</span></summary>"
-            f'<div class="lists">{"".join(columns)}</div></details>'
+        return _Card(
+            person=person, hits=_listed(hits), counted=json.dumps(hits), is_open=is_open, lists=columns
         )
 
     def _column(
@@ -138,26 +161,25 @@ class _Writer:
         *,
         truth: Sequence[int] | None = None,
         is_truth: bool = False,
-    ) -> str:
+    ) -> _Column:
         """Ranked, with hits marked, where `truth` is given."""
-        tag = "ul" if truth is None else "ol"
-        rows = "".join(
-            self._row(item, rank if truth is not None else None, self._mark(item, truth, is_truth))
+        entries = [
+            self._entry(item, rank if truth is not None else None, self._mark(item, truth, is_truth))
             for rank, item in enumerate(items, start=1)
-        )
-        empty = '<p class="note">No list.</p>' if truth is not None and not items else ""
-        return f"<div><h3>{safe(name)} <small>{safe(told)}</small></h3><{tag}>{rows}</{tag}>{empty}</div>"
+        ]
+        return _Column(name=name, told=told, is_ranked=truth is not None, entries=entries)
 
     def _mark(self, item: int, truth: Sequence[int] | None, is_truth: bool) -> str:
         if truth is not None and item in truth:
             return _HIT
         return "not a candidate" if is_truth and not self.plan.candidates[item] else ""
 
-    def _row(self, item: int, rank: int | None, mark: str) -> str:
+    def _entry(self, item: int, rank: int | None, mark: str) -> _Entry:
         item_id = str(self.plan.catalogue[item])
-        place = f'<span class="rank">{rank}</span>' if rank else ""
-        told = f"<b>{mark}</b>" if mark else ""
-        return (
-            f"<li{' class=hit' if mark == _HIT else ''}>{place}{self.images.of(item_id)}"
-            f'<span class="title">{titled(self.titles.get(item_id) or item_id)}{told}</span></li>'
+        return _Entry(
+            title=self.titles.get(item_id) or item_id,
+            rank=rank,
+            image=self.images.classes.get(item_id, ""),
+            mark=mark,
+            is_hit=mark == _HIT,
         )

@@ -15,16 +15,17 @@ from components.evaluation.statistics import power_at
 from components.measures import name_of
 from components.report.curve import Line, curves
 from components.report.figure import Mark, figure
+from components.report.templates import Markup, note
 from components.report.text import number
 
 _POINTS = 121
 ALONE, WHOLE_GATE = "the primary's test", "the whole gate"
 
 
-def power_curve(result: ReplayResult, primary: Comparison | None) -> str:
+def power_curve(result: ReplayResult, primary: Comparison | None) -> Markup:
     """Power against the true difference, for this replay's users and spread: of the test, and of all rules."""
     if primary is None or primary.n < 2 or not primary.sd > 0 or not math.isfinite(primary.mde):
-        return '<p class="note">Without users whose differences spread there is no power to draw.</p>'
+        return note("Without users whose differences spread there is no power to draw.")
     rule, alpha = result.profile.primary, result.alpha_one_sided
     # far enough to show the curve rise, the effect of interest and what was observed
     reach = max(2 * primary.mde, 1.25 * rule.effect_of_interest, 1.1 * abs(primary.delta))

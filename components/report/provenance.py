@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from components.evaluation.result import ReplayResult
 from components.report.subject import Subject
-from components.report.text import number, safe
+from components.report.templates import Markup, render
+from components.report.text import number
 
 _COUNTS = {
     "window_events": "events in the window",
@@ -20,16 +21,12 @@ _COUNTS = {
 }
 
 
-def facts_list(facts: list[tuple[str, str, str]]) -> str:
-    """Name, value and meaning; all escaped."""
-    rows = "".join(
-        f"<dt>{safe(name)}</dt><dd>{safe(value, 600)}{f'<small>{safe(meaning)}</small>' if meaning else ''}</dd>"
-        for name, value, meaning in facts
-    )
-    return f'<dl class="facts">{rows}</dl>'
+def facts_list(facts: list[tuple[str, str, str]]) -> Markup:
+    """Name, value and meaning."""
+    return render("facts", facts=facts)
 
 
-def provenance(result: ReplayResult, subject: Subject) -> str:
+def provenance(result: ReplayResult, subject: Subject) -> Markup:
     rule = result.profile.primary
     found = result.satisfiability.detectable_effect
     return facts_list(

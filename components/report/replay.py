@@ -23,6 +23,7 @@ from components.report.provenance import provenance
 from components.report.sequential_path import sequential_path
 from components.report.slices import slice_table
 from components.report.subject import UNTOLD, Subject
+from components.report.templates import Markup
 from components.report.thumbnails import ReadImage, thumbnails
 from components.report.verdict import checks, verdict_header
 
@@ -86,7 +87,7 @@ def render_report(
     )
 
 
-def _where(found: T | None, anchor: str, title: str, written: Callable[[T], str]) -> list[Section]:
+def _where(found: T | None, anchor: str, title: str, written: Callable[[T], Markup]) -> list[Section]:
     """A section on what not every replay has."""
     return [Section(anchor=anchor, title=title, body=written(found))] if found else []
 

@@ -8,20 +8,21 @@ from components.evaluation.sequential import SequentialPath
 from components.measures import name_of
 from components.report.curve import Band, Line, curves
 from components.report.figure import Mark, figure
+from components.report.templates import Markup, note
 from components.report.text import number, span
 
 _NAMES = {"normal_mixture": "normal mixture", "empirical_bernstein": "empirical Bernstein"}
 
 
-def sequential_path(path: SequentialPath, *, order: str = "in hash order") -> str:
+def sequential_path(path: SequentialPath, *, order: str = "in hash order") -> Markup:
     """The path and its boundary; looks before the first that counts are not drawn. `order` is that of the users."""
     n, mean = np.array(path.n), np.array(path.mean)
     lower, upper = np.array(path.lower), np.array(path.upper)
     knows = (lower > -1) | (upper < 1)  # [-1, 1] is no knowledge
     if not knows.any():
-        return (
-            f'<p class="note">With {path.users:,} users no look counts yet: the first is at {path.n_min:,}, '
-            "since the boundary rests on an estimated spread.</p>"
+        return note(
+            f"With {path.users:,} users no look counts yet: the first is at {path.n_min:,}, since the boundary "
+            "rests on an estimated spread."
         )
     decided = (
         f"From {path.decided_at:,} users on the interval leaves out 0"

@@ -9,6 +9,7 @@ from typing import Any
 from components.monitoring.measure import Measure
 from components.monitoring.result import PastLook
 from components.report.figure import Plot, figure, label
+from components.report.templates import Markup, joined, note, render
 from components.report.text import number
 
 STYLE = (
@@ -18,12 +19,12 @@ STYLE = (
 _COLORS = {"ok": "good", "warn": "wait", "drift": "bad"}
 
 
-def series(measures: Sequence[Measure], history: Sequence[PastLook]) -> str:
+def series(measures: Sequence[Measure], history: Sequence[PastLook]) -> Markup:
     """A figure for each measure that had a value in some look."""
     drawn = [m for m in measures if any(_value(look, m.name) is not None for look in history)]
     if not drawn:
-        return '<p class="note">No measure has had a value yet.</p>'
-    return f'<div class="series">{"".join(figure(_plot(measure, history)) for measure in drawn)}</div>'
+        return note("No measure has had a value yet.")
+    return render("series", figures=joined(figure(_plot(measure, history)) for measure in drawn))
 
 
 def _value(look: PastLook, name: str) -> float | None:

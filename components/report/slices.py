@@ -9,16 +9,17 @@ from components.evaluation.comparison import Comparison
 from components.evaluation.result import ReplayResult
 from components.measures import name_of, slice_meaning, slice_name
 from components.report.table import Cell, Column, figure_of, table, word
-from components.report.text import level, p_value, safe, span
+from components.report.templates import Markup, joined, note
+from components.report.text import clean, level, p_value, span
 
 
-def slice_table(result: ReplayResult) -> str:
+def slice_table(result: ReplayResult) -> Markup:
     """Slices against the champion, or against the arms that must be beaten where there is none."""
     against = [result.champion] if result.champion else list(result.profile.must_beat)
     metrics = result.profile.user_metrics
     chosen = [c for c in result.slices if c.metric in metrics and c.baseline in against]
     if not chosen:
-        return '<p class="note">No slice was compared.</p>'
+        return note("No slice was compared.")
     least = result.profile.validity.min_slice_users
     columns = [
         Column(name="Slice", is_number=False),
@@ -37,7 +38,7 @@ def slice_table(result: ReplayResult) -> str:
         )
         for baseline in dict.fromkeys(c.baseline for c in chosen)
     ]
-    return "".join(parts)
+    return joined(parts)
 
 
 def _rows(
@@ -45,7 +46,7 @@ def _rows(
 ) -> Iterator[Sequence[Cell]]:
     for name, members in groupby(compared, key=lambda c: c.slice):
         mine = list(members)
-        heading = Cell(html=safe(slice_name(name)), note=safe(slice_meaning(name)), num_rows=len(mine))
+        heading = Cell(content=clean(slice_name(name)), note=clean(slice_meaning(name)), num_rows=len(mine))
         for n, c in enumerate(mine):
             p = adjusted_p.get(f"{c.metric} of {c.slice} against {c.baseline}")
             yield [*([] if n else [heading]), word(name_of(c.metric)), *_figures(c, least, p)]

@@ -1,32 +1,28 @@
-"""Text of others made safe for a page, and numbers as a journal sets them."""
+"""Text of others as a page can hold it, and numbers as a journal sets them."""
 
 from __future__ import annotations
 
 import math
 import re
-from html import escape
+
+from markupsafe import Markup, escape
 
 NOT_KNOWN = "–"
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _COUNTING = re.compile("[1-9]")
 _MINUS = re.compile(r"(?<![\w.-])-(?=\d)")
-_LONGEST = 160  # characters of a title
+LONGEST = 160  # characters of a title
 
 
-def clean(value: str, longest: int = _LONGEST) -> str:
+def clean(value: str, longest: int = LONGEST) -> str:
     """Without control characters and lone surrogates, which no page can hold, and of a readable length."""
     short = value if len(value) <= longest else value[: longest - 1] + "…"
     return _UNPRINTABLE.sub("\ufffd", short)
 
 
-def safe(value: str, longest: int = _LONGEST) -> str:
-    """Clean, and with every sign of HTML escaped."""
+def safe(value: str, longest: int = LONGEST) -> Markup:
+    """Clean, and with every sign of HTML escaped: as it stands in a page."""
     return escape(clean(value, longest))
-
-
-def titled(value: str) -> str:
-    """A title in its own direction: right-to-left text does not turn what stands beside it."""
-    return f'<bdi dir="auto">{safe(value)}</bdi>'
 
 
 def number(value: float | None, form: str = ".4f") -> str:
@@ -60,8 +56,8 @@ def told_level(alpha_one_sided: float) -> str:
 
 
 def sentence(value: str, longest: int = 600) -> str:
-    """A sentence of the gate, escaped, with the page's minus sign."""
-    return _MINUS.sub("−", safe(value, longest))
+    """A sentence of the gate, with the page's minus sign."""
+    return _MINUS.sub("−", clean(value, longest))
 
 
 def share(value: float | None) -> str:

@@ -24,11 +24,6 @@ class Thumbnails:
     classes: Mapping[str, str]  # item id -> class
     wanted: int  # distinct items shown that have a readable image
 
-    def of(self, item_id: str) -> str:
-        """The element, "" for an item without one; the title stands beside it, so it says nothing."""
-        known = self.classes.get(item_id)
-        return f'<span class="image {known}" aria-hidden="true"></span>' if known else ""
-
 
 def thumbnails(shown: Iterable[str], read: ReadImage | None, *, budget_bytes: int) -> Thumbnails:
     """Images of the items shown, those shown most often first, until the budget is spent.

@@ -9,9 +9,11 @@ from components.evaluation.gate import Outcome
 from components.evaluation.result import ReplayResult
 from components.evaluation.verdict import Result
 from components.measures import name_of
+from components.report.head import head
 from components.report.subject import Subject
 from components.report.table import Cell, Column, table, word
-from components.report.text import level, number, p_value, safe, sentence, share, span, told_level
+from components.report.templates import Markup, note, render
+from components.report.text import level, number, p_value, sentence, share, span, told_level
 
 MEANING = {
     Outcome.PROMOTE: "every check passed: the evidence supports the challenger",
@@ -21,28 +23,29 @@ MEANING = {
 }
 
 
-def verdict_header(result: ReplayResult, primary: Comparison | None, subject: Subject) -> str:
+def verdict_header(result: ReplayResult, primary: Comparison | None, subject: Subject) -> Markup:
     """The page's head. `primary` is the comparison that decides, None if there was none."""
     window = result.window
-    data = f"{safe(subject.data)}, replayed" if subject.data else "Replayed"
-    told = [f"<li{_anchor(n)}>{sentence(text)}</li>" for n, text in enumerate(_reasons(result), start=1)]
-    return (
-        f'<div id="verdict" class="{result.outcome}">'
-        f'<p class="outcome">{result.outcome} <span>– {MEANING[result.outcome]}</span></p>'
-        f"<h1>{_title(result, subject)}</h1>"
-        f'<p class="meta">{data} {window.cut:%d %b %Y %H:%M} to {window.window_end:%d %b %Y %H:%M} UTC, '
-        f"{safe(window.mode)} mode, gate profile {safe(result.profile.name)}</p>"
-        f'<ul class="reasons" aria-label="Reasons">{"".join(told)}</ul>{_not_beaten(result)}</div>'
-        f"{_key_figures(result, primary)}"
+    data = f"{subject.data}, replayed" if subject.data else "Replayed"
+    return head(
+        tone=str(result.outcome),
+        outcome=str(result.outcome),
+        meaning=MEANING[result.outcome],
+        title=_title(result, subject),
+        meta=f"{data} {window.cut:%d %b %Y %H:%M} to {window.window_end:%d %b %Y %H:%M} UTC, "
+        f"{window.mode} mode, gate profile {result.profile.name}",
+        reasons=[sentence(text) for text in _reasons(result)],
+        short_of=_not_beaten(result),
+        figures=_key_figures(result, primary),
     )
 
 
 def _title(result: ReplayResult, subject: Subject) -> str:
     challenger = f"{result.challenger} ({subject.challenger})" if subject.challenger else result.challenger
     if not result.champion:
-        return f"{safe(challenger)} with no champion yet"
+        return f"{challenger} with no champion yet"
     champion = f"{result.champion} ({subject.champion})" if subject.champion else result.champion
-    return f"{safe(challenger)} against {safe(champion)}"
+    return f"{challenger} against {champion}"
 
 
 def _reasons(result: ReplayResult) -> list[str]:
@@ -77,15 +80,10 @@ def _not_beaten(result: ReplayResult) -> str:
     ]
     if not short or result.outcome is Outcome.INVALID:
         return ""
-    named = f"{safe('; '.join(short), 600)} on {name_of(metric)}"
-    return f'<p class="not-beaten"><strong>Not shown to beat</strong> {named}.</p>'
+    return f"{'; '.join(short)} on {name_of(metric)}"
 
 
-def _anchor(number_of_reason: int) -> str:
-    return f' id="reason-{number_of_reason}"'
-
-
-def checks(result: ReplayResult) -> str:
+def checks(result: ReplayResult) -> Markup:
     """Every check of the gate in its order, latency last. What the head has said is not said again."""
     said = {text: n for n, text in enumerate(_reasons(result), start=1)}
     rows = [
@@ -100,25 +98,25 @@ def checks(result: ReplayResult) -> str:
         Column(name="Result", is_number=False),
         Column(name="What was found", is_number=False),
     ]
-    note = (
-        '<p class="note">Passed and failed are shown by the evidence; unproven means that it shows neither, '
-        "which is never a pass. Not evaluable means that it could not have failed: too few users to judge by, or "
-        "too little to lose.</p>"
+    told = note(
+        "Passed and failed are shown by the evidence; unproven means that it shows neither, which is never a pass. Not "
+        "evaluable means that it could not have failed: too few users to judge by, or too little to lose."
     )
-    return table("The gate's checks, in the order in which they decide.", columns, rows) + note
+    return table("The gate's checks, in the order in which they decide.", columns, rows) + told
 
 
 def _found(text: str, said: Mapping[str, int]) -> Cell:
     if text in said:
-        return Cell(html=f'<a href="#reason-{said[text]}">reason {said[text]} above</a>')
-    return Cell(html=sentence(text))
+        return Cell(content=render("reason", number=said[text]))
+    return Cell(content=sentence(text))
 
 
-def _key_figures(result: ReplayResult, primary: Comparison | None) -> str:
+def _key_figures(result: ReplayResult, primary: Comparison | None) -> list[tuple[str, str, str]]:
+    """Name, value and meaning of the figures that carried it."""
     if primary is None or not primary.n:
-        return ""
+        return []
     metric, rule = name_of(primary.metric), result.profile.primary
-    figures = [
+    return [
         (
             f"{metric}, minus {primary.baseline}",
             number(primary.delta, "+.4f"),
@@ -146,12 +144,6 @@ def _key_figures(result: ReplayResult, primary: Comparison | None) -> str:
             f"{result.window.requests:,} requests; {share(primary.zero_share)} of users see no difference",
         ),
     ]
-    entries = "".join(
-        f'<div><dt>{safe(name)}</dt><dd class="value">{safe(value)}</dd>'
-        f'<dd class="meaning">{safe(meaning)}</dd></div>'
-        for name, value, meaning in figures
-    )
-    return f'<dl class="key">{entries}</dl>'
 
 
 def _percent(part: float | None) -> str:

@@ -10,16 +10,17 @@ from jaxtyping import Float
 
 from components.report.figure import Mark, figure
 from components.report.histogram import histogram
+from components.report.templates import Markup, note
 from components.report.text import number, share
 
 _BINS = 36
 
 
-def weight_figures(weight: Float[np.ndarray, "N"], ess: float) -> str:
+def weight_figures(weight: Float[np.ndarray, "N"], ess: float) -> Markup:
     """Two histograms on one logarithmic axis; rounds of weight 0 are told in words."""
     positive = weight[weight > 0]
     if not len(positive):
-        return '<p class="note">No logged action is one that the target policy would take.</p>'
+        return note("No logged action is one that the target policy would take.")
     exponents = np.log10(positive)
     # out to whole quarters of a decade, so that no round lies beyond an edge
     low, high = math.floor(exponents.min() * 4) / 4, math.ceil(exponents.max() * 4) / 4
@@ -57,7 +58,7 @@ def _told(weight: Float[np.ndarray, "N"], positive: Float[np.ndarray, "n"]) -> s
 
 def _bars(
     heights: np.ndarray, edges: Float[np.ndarray, "bins_plus_1"], *, counted: str, told: str, caption: str
-) -> str:
+) -> Markup:
     decades = range(math.floor(edges[0]), math.ceil(edges[-1]) + 1)
     axis: dict[str, Any] = {"tickvals": list(decades), "ticktext": [f"{10.0**d:,.6g}" for d in decades]}
     return figure(

@@ -40,7 +40,7 @@ def test_hits_are_marked_where_they_stand():
     people = draw_people(plan, tops(plan, lists), num_people=30, seed=7)
     hits = sum(person.hits(arm) for person in people for arm in person.lists)
     assert hits > 0
-    assert page().count("<li class=hit>") == page().count("✓ hit") == hits
+    assert page().count('<li class="hit">') == page().count("✓ hit") == hits
 
 
 def test_the_reader_is_told_all_hits_and_who_differs():

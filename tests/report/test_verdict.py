@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from html import unescape
+
+from markupsafe import escape
 
 from components.evaluation.alpha_spending import Attempt
 from components.evaluation.latency import LatencyCheck
@@ -43,8 +46,8 @@ def test_a_promotion_is_summed_up_and_any_other_verdict_told_in_its_reasons():
         *world(), "better", "good", profile=PROFILE, attempt=Attempt(number=1, alpha_one_sided=0.0171)
     )
     assert "alpha" not in verdict_header(counted, None, UNTOLD)
-    assert all(sentence(check.reason) in checks(promoted) for check in promoted.verdict.checks)
-    told = re.findall("<li.*?>(.*?)</li>", verdict_header(rejected, None, UNTOLD))
+    assert all(escape(sentence(check.reason)) in checks(promoted) for check in promoted.verdict.checks)
+    told = [unescape(t) for t in re.findall("<li.*?>(.*?)</li>", verdict_header(rejected, None, UNTOLD))]
     assert told == [sentence(text) for text in rejected.reasons]
     assert not any(text in checks(rejected) for text in told)
     assert all(f'<a href="#reason-{n}">' in checks(rejected) for n in range(1, len(told) + 1))
