@@ -35,7 +35,6 @@ def backup(
     with (
         lease.hold_lease(warehouse(), RETRAINING, owner=me),
         lease.hold_lease(warehouse(), SCORING, owner=me),
-        console.status("writing the backup"),
     ):
         done = back_up(settings.home, to)
     console.print(

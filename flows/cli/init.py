@@ -71,9 +71,14 @@ def _say_table(name: str, table: ProposedTable) -> None:
 
 def _asked(proposal: Proposal) -> dict[tuple[str, str], str]:
     """The answers of whoever sits at the terminal; none where nobody does. An empty one leaves the question open."""
+    from flows.local.waiting_line import held
+
     if not sys.stdin.isatty():
         return {}
-    return {
-        (question.table, question.word): typer.prompt(question.text, default="", show_default=False).strip()
-        for question in proposal.questions
-    }
+    with held():
+        return {
+            (question.table, question.word): typer.prompt(
+                question.text, default="", show_default=False
+            ).strip()
+            for question in proposal.questions
+        }

@@ -19,8 +19,7 @@ def restore(
     from flows.settings import load_settings
 
     home = load_settings().home
-    with console.status("restoring"):
-        done = put_back(archive, home)
+    done = put_back(archive, home)
     console.print(
         f"{done.files:,} files, {done.size / _MEGABYTE:,.1f} MB as of {done.facts.made_at}: {home}",
         highlight=False,

@@ -20,10 +20,17 @@ _PIPED_WIDTH = 120  # a log file has no width of its own
 
 
 class _Spoken(Console):
-    """A console before whose words the line of a silent command goes."""
+    """A console before whose words the line of a silent command goes, and which breaks lines, but no word.
+
+    A word that is longer than the terminal is wide is a path or an address: its line is left to the terminal to
+    break, and copies whole.
+    """
 
     def print(self, *objects: Any, **how: Any) -> None:
         waiting_line.pause()
+        texts = [each for each in objects if isinstance(each, str)]
+        if any(len(word) >= self.width for text in texts for word in text.split()):
+            how.setdefault("soft_wrap", True)
         super().print(*objects, **how)
 
 

@@ -8,7 +8,6 @@ import pty
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -142,12 +141,12 @@ def test_a_shell_completes_commands_and_options() -> None:
     assert completed("recloop quarantine ", 2) >= {"list", "export"}
 
 
-def test_help_says_what_exit_codes_mean_and_they_hold(finished: Home, tmp_path: Path) -> None:
+def test_help_says_what_exit_codes_mean_and_they_hold(finished: Home) -> None:
     help_ = " ".join(finished.recloop("--help").stdout.split())
     assert "0 done, whatever the verdict; 1 refused" in help_
     assert "2 the command line cannot be read; 3 monitor found drift" in help_
     assert finished.recloop("status").returncode == 0
-    assert finished.recloop("promote", "--version", "99").returncode == 1
+    assert finished.recloop("lineage", "--version", "99").returncode == 1
     assert finished.recloop("status", "--no-such-option").returncode == 2
 
 

@@ -65,3 +65,14 @@ def test_json_is_plain_whatever_the_terminal(capsys: pytest.CaptureFixture[str])
     assert json.loads(capsys.readouterr().out) == {
         "at": "2026-11-29T00:00:00+00:00", "path": "a", "long": "x" * 200,
     }  # fmt: skip
+
+
+def test_a_path_longer_than_the_terminal_is_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = console._Spoken(record=True, width=40, highlight=False, file=io.StringIO())
+    monkeypatch.setattr(console, "console", narrow)
+    path = "/home/somebody/projects/shop/.recloop/monitoring/index.html"
+    narrow.print(f"[bold]monitoring[/bold] drift, version 2: {path}")
+    narrow.print("words of an ordinary length are broken between two of them")
+    first, *others = narrow.export_text().splitlines()
+    assert first.endswith(path)
+    assert [len(line) <= 40 for line in others] == [True, True]
