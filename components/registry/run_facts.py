@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -186,9 +186,13 @@ def describe_run(
 
 @reaching_tracking()
 def conclude_run(run: TrackingRun, *, name: str, description: str) -> None:
-    """Name the run for what came of it, and say it, with the meaning of every metric that the run has."""
+    """Name the run for what came of it, and say it, with the meaning of every metric of the run.
+
+    What it cost is known only after it ends, and explained all the same.
+    """
     client = MlflowClient()
-    meanings = meanings_table(client.get_run(run.run_id).data.metrics)
+    costs = (cost_metric(part.name) for part in fields(Cost))
+    meanings = meanings_table({*client.get_run(run.run_id).data.metrics, *costs})
     client.update_run(run.run_id, name=name)
     client.set_tag(run.run_id, MLFLOW_RUN_NOTE, "\n\n".join(filter(None, (description, meanings))))
 

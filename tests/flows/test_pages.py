@@ -104,7 +104,7 @@ def test_data_docs_front_page_and_the_report(
     (report,) = finished.settings.reports.glob(f"*-{told['judge']['replay']['digest'][:8]}.html")
     with opened(browser, served(site, finished, report), scheme=scheme, width=width) as seen:
         assert seen.page.locator(".outcome").inner_text().startswith(told["judge"]["verdict"])
-        is_ours_and_sound(seen)
+        assert (seen.abroad, seen.told, seen.fits) == ([], [], True)  # for axe see tests/report
 
 
 def run_of(finished: Home, told: dict[str, Any]) -> Any:
@@ -260,6 +260,6 @@ def test_links_of_artifacts_open(finished: Home, site: str, told: dict[str, Any]
         "/data-docs/", "/reports/", "/#/models/",
     }  # fmt: skip
     for link in links:
-        here = link.replace(f"http://127.0.0.1:{finished.settings.docs_port}/", site)
+        here = re.sub(r"http://127\.0\.0\.1:\d+/(?=data-docs|reports)", site, link)  # it runs on another port
         with urllib.request.urlopen(here, timeout=30) as answer:
             assert answer.status == 200, link

@@ -70,7 +70,7 @@ class Home:
             env=self.environ | settings,
             capture_output=True,
             text=True,
-            timeout=1200,
+            timeout=400,
             check=False,
         )
 

@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from components.registry import tracking
 from components.registry.energy import EnergyReading, joules_between, read_energy
 from components.registry.run_facts import (
     SnapshotSource,
+    conclude_run,
     cost_of,
     describe_run,
     log_cost,
@@ -21,6 +23,7 @@ from components.registry.run_facts import (
     log_params,
     log_user_metrics,
 )
+from components.registry.short import short
 from components.registry.tracking import TrackingRun
 
 
@@ -115,6 +118,28 @@ def test_a_cost_tells_what_is_known(run: TrackingRun):
         "recloop retrain",
         "**cycle**",
     )
+
+
+def test_a_run_is_concluded_by_name_and_explains_its_metrics(run: TrackingRun):
+    tracking.log_facts(run, metrics={"replay/NDCG at 10": 0.4, "unheard of": 1})
+    for _ in range(2):
+        conclude_run(run, name="shop: HOLD", description="**HOLD**")
+    log_cost(run, cost_of(seconds=1, peak_mb=2))
+    found = MlflowClient().get_run(run.run_id)
+    assert found.info.run_name == "shop: HOLD"
+    note = found.data.tags["mlflow.note.content"]
+    assert note.startswith("**HOLD**\n\n| metric | what it says |")
+    assert "| replay/NDCG at 10 | hits in the first 10, weighted by rank; 1 is the best order |" in note
+    assert [name for name in found.data.metrics if f"| {name} |" not in note] == ["unheard of"]
+
+
+def test_digests_are_short_to_read_and_whole_in_a_tag(run: TrackingRun):
+    log_params(run, "replay", {"digest": "a" * 64, "k": 10})
+    found = MlflowClient().get_run(run.run_id).data
+    assert found.params == {"replay.digest": "a" * 12, "replay.k": "10"}
+    assert found.tags["recloop.replay.digest"] == "a" * 64
+    assert short("b" * 40 + "+dirty") == "b" * 12 + "+dirty"
+    assert short("beef") == "beef"
 
 
 def zone(root: Path, name: str, used: int, wraps: int = 1_000_000) -> None:
