@@ -107,6 +107,7 @@ user_recommendations = FeatureView(
 )
 
 item_content_audio = item_content("audio")
+item_content_embedding = item_content("embedding")
 item_content_image = item_content("image")
 item_content_metadata = item_content("metadata")
 item_content_text = item_content("text")
@@ -118,6 +119,12 @@ recommender_live_v1 = FeatureService(
 recommendations_v1 = FeatureService(name="recommendations_v1", features=[user_recommendations], tags=TAGS)
 tokenizer_v1 = FeatureService(
     name="tokenizer_v1",
-    features=[item_content_audio, item_content_image, item_content_metadata, item_content_text],
+    features=[
+        item_content_audio,
+        item_content_embedding,
+        item_content_image,
+        item_content_metadata,
+        item_content_text,
+    ],
     tags=TAGS,
 )

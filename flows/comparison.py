@@ -136,7 +136,7 @@ def _cold_ids(run: str, versions: Sequence[Incumbent], snapshots: Snapshots) -> 
     for cycle in reversed(cycles.cycles(warehouse())):
         kept = read_record(cycle)
         if cycle.train_cutoff <= snapshots.cut and _holds_all(kept.carried, readers):
-            return identify_cold(run, kept.told.source, snapshots, kept.carried).output.ids
+            return identify_cold(run, kept.told.source, snapshots, kept.carried, kept.told.mapping).output.ids
     warning_line(
         "cold items have no pass of their own: no ID table from before the cut is here that both share"
     )

@@ -89,11 +89,13 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     prepared = linked(
         features(
             run, request.source, snapshots.output, carried.encoders if carried else None,
-            request.vector_limits, tracked,
+            request.vector_limits, tracked, request.mapping,
         )
     )  # fmt: skip
     identified = _identify(cycle, snapshots.output, prepared, carried, opened.output.previous_ids, health)
-    cold = linked(identify_cold(run, request.source, snapshots.output, identified.output.carried))
+    cold = linked(
+        identify_cold(run, request.source, snapshots.output, identified.output.carried, request.mapping)
+    )
     arms = arms_to_train(request.challenger, champion, cycle.train_cutoff)
     trained = {
         arm: linked(
@@ -141,7 +143,7 @@ def _check_tokenizer(
         return None
     return check_tokenizer(
         cycle.id, cycle.request.source, snapshots.train, carried.encoders, carried.tokenizer,
-        load_settings().monitor_limits,
+        load_settings().monitor_limits, cycle.request.mapping,
     )  # fmt: skip
 
 
@@ -192,4 +194,5 @@ def _keep(cycle: SettledCycle, parts: CycleParts, told: CycleSummary) -> None:
         carried=parts.identified.output.carried,
         bundle=parts.bundled.output.bundle,
         codes=[stage.code for stage in parts.stages],
+        item_vectors=parts.prepared.encoded.output.item_vectors,
     )

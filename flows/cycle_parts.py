@@ -151,6 +151,7 @@ def summarise(
     return CycleSummary(
         cycle_id=cycle.id,
         source=cycle.request.source,
+        mapping=cycle.request.mapping,
         as_of=cycle.as_of.isoformat(),
         train_cutoff=cycle.train_cutoff.isoformat(),
         received=landed.result.received,

@@ -13,14 +13,12 @@ from pathlib import Path
 
 from prefect import flow, runtime, task
 from prefect.artifacts import create_table_artifact
-from rich.markup import escape
 
 from components.artifact import ArtifactRef
 from components.data import snapshot
 from components.data.contracts.vector_check import VectorLimits, check_item_vectors
-from components.data.sources.opening import open_source
 from components.features import encoding
-from components.features.cache import VectorCache
+from components.features.encoders.precomputed import MODALITY, refuse_another_model
 from components.features.featureset import load_feature_set, publish_feature_set
 from components.features.graph import item_graph
 from components.features.sequences import training_spine, user_sequences
@@ -28,7 +26,8 @@ from components.features.store import addresses, offline, online, opening, retri
 from components.features.trainingset import publish_training_set
 from components.features.vectors import ModalityHealth, Unreadable, encoder_dims
 from components.registry import tracking
-from flows.local.console import console, progress_bar, warning_line
+from flows.item_content import content_of, tell_unreadable, tell_unused
+from flows.local.console import progress_bar, warning_line
 from flows.outages import TRIED_AGAIN
 from flows.settings import load_settings
 from flows.snapshots import Snapshots
@@ -46,6 +45,7 @@ class EncodedItems:
     health: dict[str, ModalityHealth]
     num_items: int
     left_out: tuple[str, ...] = ()  # modalities that cannot tell items apart
+    item_vectors: str = ""  # digest of the vectors that the source brought; "" where it brought none
 
     @property
     def note(self) -> str:
@@ -112,9 +112,10 @@ def features(
     encoders: ArtifactRef | None,
     limits: VectorLimits,
     tracked: tracking.TrackingRun,
+    mapping: str = "",
 ) -> Features:
     """Encode items, check the vectors, keep everything in Feast, read the training rows back from it."""
-    encoded = encode_items(run, source, snapshots, encoders, limits.max_duplicate_share)
+    encoded = encode_items(run, source, snapshots, encoders, limits.max_duplicate_share, mapping)
     called = f"{Path(source).name} before {snapshots.cut:%Y-%m-%d %H:%M}Z"
     checked = check_vectors(run, encoded.output, limits, called)
     stored = store_features(run, snapshots, encoded.output)
@@ -133,12 +134,14 @@ def encode_items(
     snapshots: Snapshots,
     encoders: ArtifactRef | None,
     max_duplicate_share: float = VectorLimits.max_duplicate_share,
+    mapping: str = "",
 ) -> StageResult[EncodedItems]:
-    """Text, image, audio and metadata vectors of the items known at the cut; graph and sequences beside them.
+    """Vectors of every modality of the items known at the cut; graph and sequences beside them.
 
-    Metadata that say the same of more than `max_duplicate_share` of the items are left out, and that is said.
+    Vectors that the source brings are read here, and are part of the key. Metadata that say the same of more than
+    `max_duplicate_share` of the items are left out, and that is said.
     """
-    settings = load_settings()
+    settings, content = load_settings(), content_of(source, mapping)
     key = key_of(
         encode_items, "encode items", run=run,
         reads={"snapshot": snapshots.train, "encoders": encoders},
@@ -146,20 +149,21 @@ def encode_items(
             "sequence_length": SEQUENCE_LENGTH,
             "max_duplicate_share": max_duplicate_share,
             **encoding.EncoderConfig().to_dict(),
+            **content.facts,
         },
     )  # fmt: skip
 
     def work() -> EncodedItems:
         items, events = snapshot.read_items(snapshots.train), snapshot.read_events(snapshots.train)
-        root = open_source(source, home=settings.sources).media_root
-        if encoders:
-            fitted = load_feature_set(encoders).encoders
+        before = load_feature_set(encoders) if encoders else None
+        if before is None:
+            fitted = encoding.fit_encoders(content.beside(items), encoding.EncoderConfig(), root=content.root)
         else:
-            fitted = encoding.fit_encoders(items, encoding.EncoderConfig(), root=root)
+            fitted = before.encoders
         with progress_bar("encode items") as on_step:
-            vectors = encoding.encode(
-                fitted, items, root=root, cache=VectorCache(settings.home / "vectors"), on_step=on_step
-            )
+            vectors = content.encode(fitted, items, on_step)
+        if before is not None:
+            refuse_another_model(before.vectors, vectors)
         held = set(vectors.vectors)
         if not encoders:  # those of a tokenizer that stays stay as they are
             fitted, vectors = encoding.told_apart(fitted, vectors, max_duplicate_share=max_duplicate_share)
@@ -178,6 +182,7 @@ def encode_items(
             health=dict(vectors.health),
             num_items=len(vectors),
             left_out=tuple(held - set(vectors.vectors)),
+            item_vectors=content.digest,
         )
 
     encoded = run_once(key, EncodedItems, work, computes=True)
@@ -191,13 +196,15 @@ def encode_items(
             "categories and attributes say the same of nearly all items, so they are left out and the other modalities "
             "tell items apart. Give items categories of their own, or keep them with a higher --max-duplicate-share."
         )
+    if content.vectors is not None and MODALITY not in encoded.output.health:
+        tell_unused(content.vectors, fitted_before=encoders is not None)
     if encoded.output.unreadable:
         create_table_artifact(
             key="unreadable-files",
             table=[asdict(fault) for fault in encoded.output.unreadable],
             description="Files whose items go without that modality, and why",
         )
-        _tell_unreadable(encoded.output.unreadable)
+        tell_unreadable(encoded.output.unreadable)
     return encoded
 
 
@@ -324,13 +331,3 @@ def _tied_to(tracked: tracking.TrackingRun) -> Iterator[None]:
         except tracking.TrackingUnreachable as error:
             warning_line(f"MLflow does not know which feature service was read: {error}")
         yield
-
-
-def _tell_unreadable(faults: tuple[Unreadable, ...]) -> None:
-    """Name the first of them; their items go without that modality."""
-    first = faults[0]
-    console.print(
-        f"    [yellow]{len(faults)} files could not be read, and their items go without[/yellow]; first is "
-        f"{escape(first.path)} of item {escape(first.item_id)}: {escape(first.why)}. Replace the file; "
-        "the next batch encodes it."
-    )

@@ -75,6 +75,7 @@ def check(run: str, batch: SettledBatch) -> StageResult[CheckedBatch]:
     """Hold the batch against its contracts. A batch that is bad beyond the limit stops the run here."""
     settings = load_settings()
     received = batch.read()
+    batch.request.opened_source().item_vectors()  # what cannot be read stops the batch before anything lands
     known_items = queries.item_ids(warehouse())
     key = key_of(
         check, "check batch", run=run,

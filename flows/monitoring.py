@@ -24,6 +24,7 @@ from components.monitoring.result import MonitorResult, past_looks
 from components.report import render_monitoring
 from flows.drift_event import emit_drift
 from flows.fresh_metric import measure_fresh, own_window
+from flows.item_content import content_of
 from flows.measures_shown import measure_rows
 from flows.outages import TRIED_AGAIN
 from flows.settings import load_settings
@@ -91,7 +92,8 @@ def measure_items(watched: Watched) -> tuple[Measure, ...]:
     if champion.features is None:
         return found
     features = load_feature_set(champion.features)
-    new = vectors_of_new(features.encoders, features.vectors.item_ids, watched.current, champion.source)
+    content = content_of(champion.source, champion.mapping)
+    new = vectors_of_new(features.encoders, features.vectors.item_ids, watched.current, content)
     return (*found, *missing_measures(features.vectors.present, new.present, limits))
 
 
@@ -103,7 +105,13 @@ def measure_codes(run: str, watched: Watched) -> tuple[tuple[Measure, ...], tupl
     if champion.encoders is None:
         return no_code_measures("the feature set of its fit is not on this machine", limits), ()
     health = check_tokenizer(
-        run, champion.source, watched.current, champion.encoders, champion.tokenizer, limits
+        run,
+        champion.source,
+        watched.current,
+        champion.encoders,
+        champion.tokenizer,
+        limits,
+        champion.mapping,
     ).output
     return health.measures, ((f"The tokenizer is {health.note}.",) if health.unhealthy else ())
 

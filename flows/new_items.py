@@ -12,9 +12,6 @@ from prefect import task
 from components.artifact import ArtifactRef, present, verified
 from components.data import cycles, snapshot
 from components.data.artifact_erasure import successor_of
-from components.data.sources.opening import open_source
-from components.features import encoding
-from components.features.cache import VectorCache
 from components.features.featureset import KIND as FEATURE_SET
 from components.features.featureset import load_feature_set
 from components.registry.bundle import Bundle, open_bundle
@@ -23,6 +20,7 @@ from components.tokenizer.cold import cold_table
 from components.tokenizer.id_table import IDS_FILE, read_id_table
 from components.tokenizer.ids import SemanticIds, read_ids
 from components.tokenizer.tokenizer import load_tokenizer
+from flows.item_content import ItemContent, content_of
 from flows.local.console import progress_bar
 from flows.record import CarriedIds, read_record
 from flows.settings import load_settings
@@ -54,12 +52,13 @@ def identify_new(run: str, bundle: ArtifactRef, known: ArtifactRef) -> StageResu
     """
     opened = open_bundle(bundle.path)
     carried = _carried_by(opened)
-    encoders = carried.encoders if carried else _own_encoders(opened)
+    encoders, content = carried.encoders if carried else _own_encoders(opened), _content()
     key = key_of(
         identify_new, "identify new items", run=run,
         reads={
             "bundle": bundle, "snapshot": known, "encoders": encoders, "ids": carried.ids if carried else None,
         },
+        facts=content.facts,
     )  # fmt: skip
 
     def work() -> IdentifiedNewItems:
@@ -68,7 +67,7 @@ def identify_new(run: str, bundle: ArtifactRef, known: ArtifactRef) -> StageResu
         if not len(new) or encoders is None:
             return IdentifiedNewItems(ids=None, num_new=len(new), num_identified=0)
         base = read_id_table(carried.ids) if carried else _own_ids(opened)
-        table = _with_cold(opened, base, new[~new["item_id"].isin(base.item_ids)], encoders)
+        table = _with_cold(opened, base, new[~new["item_id"].isin(base.item_ids)], encoders, content)
         told = np.isin(table.item_ids.astype(str), new["item_id"].to_numpy(dtype=str))
         if not told.any():
             return IdentifiedNewItems(ids=None, num_new=len(new), num_identified=0)
@@ -86,17 +85,13 @@ def identify_new(run: str, bundle: ArtifactRef, known: ArtifactRef) -> StageResu
     return run_once(key, IdentifiedNewItems, work, computes=True)
 
 
-def _with_cold(opened: Bundle, base: SemanticIds, cold: pd.DataFrame, encoders: ArtifactRef) -> SemanticIds:
-    settings, folder = load_settings(), opened.tokenizer_path
+def _with_cold(
+    opened: Bundle, base: SemanticIds, cold: pd.DataFrame, encoders: ArtifactRef, content: ItemContent
+) -> SemanticIds:
+    folder = opened.tokenizer_path
     assert folder is not None
     with progress_bar("encode new items") as on_step:
-        vectors = encoding.encode(
-            load_feature_set(encoders).encoders,
-            cold,
-            root=_media_root(),
-            cache=VectorCache(settings.home / "vectors"),
-            on_step=on_step,
-        )
+        vectors = content.encode(load_feature_set(encoders).encoders, cold, on_step)
     tokenizer = load_tokenizer(_part(folder, "tokenizer"))
     return cold_table(base, tokenizer, vectors.item_ids, vectors.vectors, vectors.present).table
 
@@ -137,10 +132,10 @@ def _own_encoders(opened: Bundle) -> ArtifactRef | None:
     return ArtifactRef(kind=FEATURE_SET, digest=digest, path=str(path)) if digest and present(path) else None
 
 
-def _media_root() -> Path | None:
-    """Where images and sounds of the last cycle's source lie; None where it has none."""
+def _content() -> ItemContent:
+    """Images, sounds and vectors of the last cycle's source, as they are now."""
     finished = cycles.cycles(warehouse())
     if not finished:
-        return None
-    source = read_record(finished[-1]).told.source
-    return open_source(source, home=load_settings().sources).media_root
+        return content_of(None, "")
+    told = read_record(finished[-1]).told
+    return content_of(told.source, told.mapping)

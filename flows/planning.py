@@ -121,7 +121,7 @@ def _ask_all(cycle: SettledCycle, champion: Incumbent | None, ask: Asking) -> tu
     carried, assumes = _carried(opened.carried, health)
     prepared = _ask_features(cycle, snapshots, carried, ask)
     identified = _ask_ids(cycle, snapshots, prepared, carried, opened, ask)
-    cold = ask(identify_cold, run, request.source, snapshots, identified.carried).output
+    cold = ask(identify_cold, run, request.source, snapshots, identified.carried, request.mapping).output
     arms = arms_to_train(request.challenger, opened.champion, cycle.train_cutoff)
     trained = {
         arm: _ask_arm(cycle, cast(ArmName, arm), prepared.rows.output, identified, ask) for arm in arms
@@ -147,7 +147,7 @@ def _ask_health(
         return None
     return ask(
         check_tokenizer, cycle.id, cycle.request.source, snapshots.train, carried.encoders, carried.tokenizer,
-        load_settings().monitor_limits,
+        load_settings().monitor_limits, cycle.request.mapping,
     )  # fmt: skip
 
 
@@ -170,7 +170,7 @@ def _ask_features(
     run, request = cycle.id, cycle.request
     encoded = ask(
         encode_items, run, request.source, snapshots, carried.encoders if carried else None,
-        request.vector_limits.max_duplicate_share,
+        request.vector_limits.max_duplicate_share, request.mapping,
     )  # fmt: skip
     return Features(
         encoded=encoded,

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from components.artifact import ArtifactRef, verified
 from components.data import cycles
 from components.data.contracts.batch_check import batch_digest
+from flows.item_content import content_of
 from flows.request import SettledCycle
 from flows.stage_code import StageCode, union
 from flows.summary import CycleSummary
@@ -34,6 +35,7 @@ class CycleRecord:
     bundle: ArtifactRef
     received: str  # digest of the batch as it came from the source
     code: StageCode  # of every stage
+    item_vectors: str = ""  # digest of the vectors that the source brought; "" where it brought none
 
 
 _RECORD = TypeAdapter(CycleRecord)
@@ -47,9 +49,13 @@ def keep_cycle(
     carried: CarriedIds,
     bundle: ArtifactRef,
     codes: Iterable[StageCode],
+    item_vectors: str = "",
 ) -> None:
     """Put a finished cycle on record. `received` is the digest of the batch as it came from the source."""
-    kept = CycleRecord(told=summary, carried=carried, bundle=bundle, received=received, code=union(codes))
+    kept = CycleRecord(
+        told=summary, carried=carried, bundle=bundle, received=received, code=union(codes),
+        item_vectors=item_vectors,
+    )  # fmt: skip
     cycles.record_cycle(
         warehouse(),
         cycle_id=cycle.id,
@@ -78,12 +84,14 @@ def carried_into(cycle: SettledCycle) -> CarriedIds | None:
 
 
 def finished_cycle(cycle: SettledCycle) -> CycleSummary | None:
-    """The summary on record, if this very batch went through this very code and the bundle is whole."""
+    """The summary on record, if this very batch and vectors went through this very code and the bundle is whole."""
     found = [kept for kept in cycles.cycles(warehouse()) if kept.cycle_id == cycle.id]
     if not found:
         return None
     kept = read_record(found[0])
     if not kept.code.is_current() or kept.received != batch_digest(cycle.batch.read()):
+        return None
+    if kept.item_vectors != content_of(cycle.request.source, cycle.request.mapping).digest:
         return None
     verified(kept.bundle.path)
     return kept.told

@@ -13,9 +13,6 @@ from prefect.artifacts import create_table_artifact
 from components.artifact import ArtifactRef, verified
 from components.compute import Compute
 from components.data import snapshot
-from components.data.sources.opening import open_source
-from components.features import encoding
-from components.features.cache import VectorCache
 from components.features.featureset import load_feature_set
 from components.features.trainingset import load_training_set
 from components.registry.metric_names import ids_meaning, ids_metric
@@ -28,6 +25,7 @@ from components.tokenizer.id_table import publish_id_table, read_id_table
 from components.tokenizer.tokenizer import Tokenizer, load_tokenizer
 from components.tokenizer.version import begin_version, publish_tokenizer
 from flows.features import EncodedItems, TrainingRows
+from flows.item_content import content_of
 from flows.local.console import progress_bar
 from flows.record import CarriedIds
 from flows.settings import load_settings
@@ -170,35 +168,32 @@ def extend_ids(
 
 
 @task(task_run_name="identify-cold-items")
-def identify_cold(run: str, source: str, snapshots: Snapshots, ids: CarriedIds) -> StageResult[ColdIds]:
+def identify_cold(
+    run: str, source: str, snapshots: Snapshots, ids: CarriedIds, mapping: str = ""
+) -> StageResult[ColdIds]:
     """The frozen tokenizer reads what the window's new items are; those without any content get no ID.
 
     They are for the replay's second pass. The bundle that is registered keeps the IDs of the cut; the next
     cycle gives these items IDs of their own, when they have events.
     """
-    settings = load_settings()
+    content = content_of(source, mapping)
     key = key_of(
         identify_cold, "identify cold items", run=run,
         reads={
             "window": snapshots.window, "ids": ids.ids, "tokenizer": ids.tokenizer, "encoders": ids.encoders,
         },
+        facts=content.facts,
     )  # fmt: skip
 
     def work() -> ColdIds:
         known, items = read_id_table(ids.ids), snapshot.read_items(snapshots.window)
         new = items[~items["item_id"].isin(known.item_ids)]
         with progress_bar("encode new items") as on_step:
-            vectors = encoding.encode(
-                load_feature_set(ids.encoders).encoders,
-                new,
-                root=open_source(source, home=settings.sources).media_root,
-                cache=VectorCache(settings.home / "vectors"),
-                on_step=on_step,
-            )
+            vectors = content.encode(load_feature_set(ids.encoders).encoders, new, on_step)
         cold = cold_table(
             known, open_tokenizer(ids.tokenizer), vectors.item_ids, vectors.vectors, vectors.present
         )
-        ref = publish_cold_ids(settings.artifacts, cold, ids=ids.ids, window=snapshots.window)
+        ref = publish_cold_ids(load_settings().artifacts, cold, ids=ids.ids, window=snapshots.window)
         return ColdIds(ids=ref, num_cold=cold.num_cold, num_new=len(new))
 
     return run_once(key, ColdIds, work, computes=True)

@@ -73,6 +73,7 @@ class CycleSummary:
     addresses: dict[str, str]  # what -> where to look
     ids_note: str = ""  # health of a fitted tokenizer, or what was added to IDs that stay
     tokenizer_note: str = ""  # why the tokenizer is the one before, or a new one
+    mapping: str = ""  # of the source, as `--map` says it
 
     @property
     def challenger(self) -> ArmFigure:

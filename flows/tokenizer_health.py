@@ -10,19 +10,17 @@ from prefect.artifacts import create_table_artifact
 
 from components.artifact import ArtifactRef
 from components.data import snapshot
-from components.data.sources.opening import open_source
 from components.features import encoding
-from components.features.cache import VectorCache
 from components.features.featureset import load_feature_set
 from components.features.vectors import ItemVectors
 from components.monitoring.codes import Placed, code_measures, why_unhealthy
 from components.monitoring.limits import MonitorLimits
 from components.monitoring.measure import Measure, worst
 from components.tokenizer.tokenizer import Tokenizer
+from flows.item_content import ItemContent, content_of
 from flows.local.console import progress_bar
 from flows.measures_shown import measure_rows
 from flows.semantic_ids import open_tokenizer
-from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once
 
 
@@ -48,20 +46,22 @@ class TokenizerHealth:
 @task(task_run_name="check-tokenizer")
 def check_tokenizer(
     run: str, source: str | None, items: ArtifactRef, encoders: ArtifactRef, tokenizer: ArtifactRef,
-    limits: MonitorLimits,
+    limits: MonitorLimits, mapping: str = "",
 ) -> StageResult[TokenizerHealth]:  # fmt: skip
     """Place the items of a snapshot that came after the tokenizer's fit, and hold them against those of the fit.
 
     `encoders` is the feature set of the fit. Nothing is given an ID here.
     """
+    content = content_of(source, mapping)
     key = key_of(
         check_tokenizer, "check tokenizer", run=run,
-        reads={"items": items, "encoders": encoders, "tokenizer": tokenizer}, facts=asdict(limits),
+        reads={"items": items, "encoders": encoders, "tokenizer": tokenizer},
+        facts=asdict(limits) | content.facts,
     )  # fmt: skip
 
     def work() -> TokenizerHealth:
         fitted = load_feature_set(encoders)
-        new = vectors_of_new(fitted.encoders, fitted.vectors.item_ids, items, source)
+        new = vectors_of_new(fitted.encoders, fitted.vectors.item_ids, items, content)
         frozen = open_tokenizer(tokenizer)
         measures = code_measures(_placed(frozen, fitted.vectors), _placed(frozen, new), limits)
         return TokenizerHealth(measures=measures, num_new=len(new), unhealthy=why_unhealthy(measures))
@@ -75,19 +75,12 @@ def check_tokenizer(
 
 
 def vectors_of_new(
-    encoders: encoding.Encoders, known: np.ndarray, items: ArtifactRef, source: str | None
+    encoders: encoding.Encoders, known: np.ndarray, items: ArtifactRef, content: ItemContent
 ) -> ItemVectors:
-    """Vectors of the snapshot's items that are not among `known`; files are looked for where the source has them."""
-    settings = load_settings()
+    """Vectors of the snapshot's items that are not among `known`, and of what their source has beside them."""
     stated = snapshot.read_items(items)
     with progress_bar("encode new items") as on_step:
-        return encoding.encode(
-            encoders,
-            stated[~stated["item_id"].isin(known)],
-            root=open_source(source, home=settings.sources).media_root if source else None,
-            cache=VectorCache(settings.home / "vectors"),
-            on_step=on_step,
-        )
+        return content.encode(encoders, stated[~stated["item_id"].isin(known)], on_step)
 
 
 def _placed(tokenizer: Tokenizer, vectors: ItemVectors) -> Placed:

@@ -37,6 +37,7 @@ class Champion:
     encoders: ArtifactRef | None  # the feature set of the tokenizer's fit
     replay: ArtifactRef | None  # by which it was judged
     source: str | None  # where files of items lie
+    mapping: str = ""  # of the source, as `--map` says it
 
     def evidence(self) -> ReplayEvidence | None:
         return read_evidence(Path(self.replay.path)) if self.replay else None
@@ -63,6 +64,7 @@ def find_champion() -> Champion:
     tokenizer = _whole(Path(bundle.path) / _TOKENIZER)
     fit = verified(tokenizer.path)["parents"].get("feature_set") if tokenizer else None
     finished = cycles.cycles(warehouse())
+    told = read_record(finished[-1]).told if finished else None
     return Champion(
         version=found.version,
         bundle=bundle,
@@ -72,7 +74,8 @@ def find_champion() -> Champion:
         tokenizer=tokenizer,
         encoders=_published("feature_set", fit),
         replay=_published("replay", found.tags.get("recloop.replay")),
-        source=read_record(finished[-1]).told.source if finished else None,
+        source=told.source if told else None,
+        mapping=told.mapping if told else "",
     )
 
 

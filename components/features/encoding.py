@@ -21,6 +21,7 @@ from components.features.encoders.audio import LogMelAudio
 from components.features.encoders.content import Encoder, OnStep
 from components.features.encoders.image import EfficientNetImage
 from components.features.encoders.metadata import fit_metadata, metadata_from_state
+from components.features.encoders.precomputed import PrecomputedEmbedding, fit_precomputed
 from components.features.encoders.text import WordLlamaText, fit_tfidf, tfidf_from_state
 from components.features.vectors import MODALITIES, ItemVectors, Unreadable, modality_health
 
@@ -72,7 +73,8 @@ class Encoders:
 def fit_encoders(items: pd.DataFrame, config: EncoderConfig, *, root: Path | None) -> Encoders:
     """Fit on these items alone; a modality that none of them has gets no encoder.
 
-    `items` has the item columns of a snapshot; `root` is the folder that image and audio paths lie in.
+    `items` has the item columns of a snapshot, and `vector` where the source brings vectors; `root` is the folder
+    that image and audio paths lie in.
     """
     fitted = {m: encoder for m in config.modalities if (encoder := _fit(m, items, config)) is not None}
     holding = {m: e for m, e in fitted.items() if any(e.read(items, root).keys)}
@@ -188,6 +190,8 @@ def _fit(modality: str, items: pd.DataFrame, config: EncoderConfig) -> Encoder |
             return EfficientNetImage(size=config.image_size)
         case "audio":
             return LogMelAudio()
+        case "embedding":
+            return fit_precomputed(items)
         case "metadata":
             return fit_metadata(
                 items, dim=config.metadata_dim, min_count=config.metadata_min_count, seed=config.seed
@@ -204,6 +208,7 @@ _FROM_STATE: dict[str, Callable[[dict[str, Any], dict[str, np.ndarray]], Encoder
     "metadata": metadata_from_state,
     "efficientnet-lite0": lambda state, arrays: EfficientNetImage(size=state["size"]),
     "logmel": lambda state, arrays: LogMelAudio(),
+    "precomputed": lambda state, arrays: PrecomputedEmbedding(dim=state["dim"]),
 }
 
 

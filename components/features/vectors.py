@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from safetensors.numpy import load_file, save_file
 
 _DIM = re.compile(r"/(\d+)")
-MODALITIES = ("audio", "image", "metadata", "text")
+MODALITIES = ("audio", "embedding", "image", "metadata", "text")  # embedding: see encoders/precomputed.py
 
 
 @dataclass(frozen=True, kw_only=True)

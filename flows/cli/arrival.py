@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
 from components.data.batch import Batch
+from components.data.sources.item_vectors import SourceVectors
 from flows.local.console import console
 from flows.request import BatchRequest
 
@@ -34,6 +35,16 @@ def say_readings(batch: Batch) -> None:
             console.print(f"  left: {', '.join(read.left)}", markup=False)
         for remark in read.remarks:
             console.print(f"  - {remark}", markup=False)
+
+
+def say_vectors(vectors: SourceVectors | None, batch: Batch, known: Collection[str]) -> None:
+    """Width of the source's own vectors, and how many items have one; `known` are those of the warehouse."""
+    if vectors is None:
+        return
+    told, *remarks = vectors.told(batch.items["item_id"].dropna().tolist() or known)
+    console.print(told, markup=False)
+    for remark in (*remarks, *vectors.reading.remarks):
+        console.print(f"  - {remark}", markup=False)
 
 
 def say_first_rows(events: pd.DataFrame, items: pd.DataFrame) -> None:

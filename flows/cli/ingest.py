@@ -30,8 +30,9 @@ def ingest(
     value_range: ValueRange = None,
 ) -> None:
     """Check a batch against its contracts, quarantine bad rows, land the rest."""
+    from components.data import queries
     from components.data.contracts.batch_check import TooMuchBad
-    from flows.cli.arrival import say_readings, say_reasons, say_what_is_left
+    from flows.cli.arrival import say_readings, say_reasons, say_vectors, say_what_is_left
     from flows.local.console import console, dimmed
     from flows.local.servers import running_servers
     from flows.request import batch_request, settle_batch
@@ -45,9 +46,9 @@ def ingest(
         max_bad_share=max_bad_share, max_bad_item_share=max_bad_item_share, value_ranges=value_range,
     )  # fmt: skip
     say_what_is_left(request)
-    say_readings(
-        settle_batch(request).read()
-    )  # a source that cannot be read is told before servers are started
+    received = settle_batch(request).read()  # a source that cannot be read is told before servers are started
+    say_readings(received)
+    say_vectors(request.opened_source().item_vectors(), received, queries.item_ids(warehouse()))
     with running_servers(settings, dimmed, needed=("prefect",)):
         from flows.ingest import ingest as flow
 

@@ -39,8 +39,13 @@ def init(
             markup=False,
         )
         return
-    for name, table in (("events", proposal.events), ("items", proposal.items)):
-        _say_table(name, table)
+    for name, table in (
+        ("events", proposal.events),
+        ("items", proposal.items),
+        ("vectors", proposal.vectors),
+    ):
+        if table is not None:
+            _say_table(name, table)
     for told in proposal.unread:
         console.print(f"not looked at: {told}", markup=False)
     answers = _asked(proposal)

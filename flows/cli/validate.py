@@ -36,7 +36,7 @@ def validate(
     from components.data import queries
     from components.data.contracts.batch_check import TooMuchBad, check_batch
     from components.data.contracts.telling import told_of_unknown
-    from flows.cli.arrival import say_first_rows, say_readings, say_reasons, say_what_is_left
+    from flows.cli.arrival import say_first_rows, say_readings, say_reasons, say_vectors, say_what_is_left
     from flows.local.console import console
     from flows.request import batch_request, settle_batch
     from flows.settings import load_settings
@@ -52,6 +52,7 @@ def validate(
     received = batch.read()
     say_readings(received)
     known = queries.item_ids(warehouse())
+    say_vectors(request.opened_source().item_vectors(), received, known)
     try:
         checked = check_batch(
             received,

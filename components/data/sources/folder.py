@@ -4,13 +4,14 @@
     items.csv  | the same                               (interactions in place of events is as good)
     images/<item_id>.jpg | .jpeg | .png | .webp         (optional)
     audio/<item_id>.wav                                 (optional)
+    vectors.parquet | as items.csv: item_id, vector     (optional, see `item_vectors`)
 
 Columns, with the other names they go by:
 
     events  user_id (user), item_id (item), timestamp (time, ts): required
             value (rating, price), event_type (event, type), event_id: optional
     items   item_id (item), title (name): required, though a title may be empty
-            description (plot), categories (genres), attributes (tags), year, available_at: optional
+            description (plot), categories (genres), attributes (tags), year, available_at, vector: optional
 
 Timestamps are epoch seconds, ISO 8601 with a zone, or datetimes with a zone. Several categories or
 attributes are joined by `|`. Other columns are left, and named. Files that are called otherwise are read by a
@@ -19,6 +20,7 @@ known layout (`layouts`), by `recloop.yaml` beside them, or by what `--map` says
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from components.data.sources.arrival import events_arrived, items_arrived
 from components.data.sources.event_table import read_events
 from components.data.sources.finding import FoundTable, find_columns, find_files, refuse_lacking
 from components.data.sources.item_table import items_from_events, read_items
+from components.data.sources.item_vectors import find_vectors
 from components.data.sources.mapping import REQUIRED_EVENT_COLUMNS, REQUIRED_ITEM_COLUMNS, SourceMap, TableMap
 from components.data.sources.recognising import source_map
 
@@ -104,6 +107,11 @@ def _items(
         remark = f"{len(items):,} items are those that the events speak of; their titles are their ids"
         return items, Reading(file=_NO_FILE, taken=(), left=(), remarks=(remark,))
     items, read = read_items(tables[1], told, path, until=until)
+    vectors = find_vectors(path, told)
+    if (
+        vectors is not None and vectors.paths == tables[1].paths
+    ):  # a column of theirs, which is read elsewhere
+        read = replace(read, left=tuple(name for name in read.left if name != vectors.taken["vector"]))
     if "title" not in tables[1].taken:
         items["title"] = items["item_id"]
     if told.items_of_events:

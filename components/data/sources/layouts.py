@@ -192,6 +192,12 @@ YAMBDA = SourceMap(
         columns={"item_id": ("item_id",), "categories": ("artist_id",)},
         distinct=True,
     ),
+    vectors=TableMap(
+        files=("embeddings.parquet",),
+        columns={"item_id": ("item_id",), "vector": ("embed", "normalized_embed")},
+        exclusive=False,
+        optional=True,
+    ),
     time=TimeForm(unit="s", start=datetime(2024, 1, 1, tzinfo=UTC)),
     items_of_events=True,
     remarks=(

@@ -10,6 +10,9 @@ items:
   file: products.csv           # none: the items of the events; known: those of the warehouse
   columns: {item: itemid, title: name}
   separator: ";"
+vectors:                       # of items, computed elsewhere; none: they are left
+  file: embeddings.parquet
+  columns: {item: itemid, vector: embed}
 missing: [NA]
 
 In place of `file`, `query: SELECT …` with `database: SHOP_URL` reads a table of a database.
@@ -25,9 +28,8 @@ from components.data.batch import DataContractError
 from components.data.sources.map_text import WORDS
 from components.data.sources.naming import SHORT
 
-_OF_TABLE = tuple(
-    word for word in WORDS if word not in SHORT and word not in ("events", "items", "layout", "missing")
-)
+_TABLES = ("events", "items", "vectors")
+_OF_TABLE = tuple(word for word in WORDS if word not in SHORT and word not in (*_TABLES, "layout", "missing"))
 
 
 def read_map_file(path: Path) -> tuple[dict[str, str], dict[str, str]]:
@@ -38,7 +40,7 @@ def read_map_file(path: Path) -> tuple[dict[str, str], dict[str, str]]:
         words = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DataContractError(f"{path}: is no YAML ({error}). `recloop init` writes one.") from error
-    _refuse_strangers(path, words, ("layout", "events", "items", "missing", "open_questions"), "it")
+    _refuse_strangers(path, words, ("layout", *_TABLES, "missing", "open_questions"), "it")
     if words.get("open_questions"):
         raise DataContractError(
             f"{path}: open questions are left: {'; '.join(map(str, words['open_questions']))}. Answer them there, and "
@@ -46,7 +48,7 @@ def read_map_file(path: Path) -> tuple[dict[str, str], dict[str, str]]:
         )
     told: dict[str, str] = {}
     types: dict[str, str] = {}
-    for table in ("events", "items"):
+    for table in _TABLES:
         said = words.get(table) or {}
         if said in ("none", "known"):
             said = {"file": said}

@@ -2,13 +2,15 @@
 
     user, item, time, type, value, event                       columns of the events (event: their id)
     title, description, categories, attributes, year, available, image, audio     columns of the items
+    vector                                                     column of their vectors
     events, items                                              names of the files; items=none: those of the events;
                                                                items=known: those of the warehouse
+    vectors                                                    name of the file of item vectors; none: they are left
     zone, unit, start                                          of the times; time=COLUMN:UNIT says the unit too
     event_type                                                 of every event, where no column says it
     encoding, delimiter, header, quotes, separator, repeats, missing, layout
 
-`items.` or `events.` before a word says it of one table alone.
+`items.`, `events.` or `vectors.` before a word says it of one table alone.
 """
 
 from __future__ import annotations
@@ -22,14 +24,15 @@ from typing import Any
 from components.data.batch import DataContractError
 from components.data.sources.columns.times import TimeForm
 from components.data.sources.files.form import FileForm
-from components.data.sources.mapping import ITEM_NAMES, SourceMap, TableMap
+from components.data.sources.mapping import ITEM_NAMES, OWN_VECTORS, SourceMap, TableMap
 from components.data.sources.naming import SHORT
 
-_TABLES = ("events", "items")
+_TABLES = ("events", "items", "vectors")
 _OF_EVENTS = ("user", "item", "time", "type", "value", "event")
 _OF_ITEMS = (
     "item", "title", "description", "categories", "attributes", "year", "available", "image", "audio",
 )  # fmt: skip
+_OF_VECTORS = ("item", "vector")
 _OF_FORM = ("encoding", "delimiter", "header", "quotes")
 _OF_TABLE = ("file", *_OF_FORM, "separator", "repeats", "event_type", "query", "database")
 _OF_TIME = ("zone", "unit", "start")
@@ -75,12 +78,16 @@ def with_told(
         items = TableMap(files=(), columns=ITEM_NAMES)
     if items is not None:
         items = _table(items, told, "items", _OF_ITEMS, told_by)
+    vectors = None
+    if told.get("vectors.file") != "none" and (base.vectors or _speaks_of("vectors", told)):
+        vectors = _table(base.vectors or OWN_VECTORS, told, "vectors", _OF_VECTORS, told_by)
     missing = tuple(filter(None, told.get("missing", "").split("|")))
     return replace(
         base,
         told_by=told_by if base.told_by == "our names" else f"{base.told_by}, with {told_by}",
         events=events,
         items=items,
+        vectors=vectors,
         time=_time(base.time, told, "events", told_by),
         available=_time(base.available, told, "items", told_by),
         missing=(*base.missing, *missing),
@@ -106,13 +113,20 @@ def _keys(word: str, where: str) -> Iterable[str]:
         "query",
     )
     of_items = word in (*_OF_ITEMS, *_OF_FORM, "separator", "repeats", "zone", "database")
-    if not (of_events or of_items):
+    of_vectors = word in (*_OF_VECTORS, "encoding", "delimiter", "quotes", "database")
+    if not (of_events or of_items or of_vectors):
         near = difflib.get_close_matches(word, WORDS, n=1)
         raise DataContractError(
             f"{where}: {word!r} is no word of a mapping{f'; {near[0]!r} is' if near else ''}. There are: "
             f"{', '.join(WORDS)}."
         )
-    return [f"{table}.{word}" for table, said in zip(_TABLES, (of_events, of_items), strict=True) if said]
+    said_of = zip(_TABLES, (of_events, of_items, of_vectors), strict=True)
+    return [f"{table}.{word}" for table, said in said_of if said]
+
+
+def _speaks_of(table: str, told: Told) -> bool:
+    """Whether something is said of this table alone."""
+    return any(f"{table}.{word}" in told for word in ("file", "query", "vector"))
 
 
 def _with_units(told: dict[str, str]) -> dict[str, str]:
@@ -128,14 +142,15 @@ def _with_units(told: dict[str, str]) -> dict[str, str]:
 def _table(base: TableMap, told: Told, table: str, fields: tuple[str, ...], told_by: str) -> TableMap:
     said = {word: told[key] for word in (*fields, *_OF_TABLE) if (key := f"{table}.{word}") in told}
     named = {SHORT[word]: said[word] for word in fields if word in said}
-    # one word names the item's column in both tables; where the items have no such column, it is called as ours
+    # one word names the item's column in all tables; where items or vectors have no such column, it is called as ours
     columns = {
-        field: (name, *base.columns.get(field, ())) if (table, field) == ("items", "item_id") else (name,)
+        field: (name, *base.columns.get(field, ())) if table != "events" and field == "item_id" else (name,)
         for field, name in named.items()
     }
     return replace(
         base,
         files=(said["file"],) if "file" in said else base.files,
+        optional=base.optional and not {"file", "query"} & said.keys(),
         all_files=base.all_files or "*" in said.get("file", ""),
         columns={**base.columns, **columns},
         told=(*base.told, *named),

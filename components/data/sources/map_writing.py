@@ -19,6 +19,7 @@ def map_file_text(proposal: Proposal, answers: Answers) -> str:
         "",
         *_table("events", proposal.events, answers),
         *_table("items", proposal.items, answers),
+        *(_table("vectors", proposal.vectors, answers) if proposal.vectors else []),
     ]
     if still := open_questions(proposal, answers):
         lines += [

@@ -29,8 +29,13 @@ ITEM_NAMES: Columns = {
     "image": ("image",),
     "audio": ("audio",),
 }
+VECTOR_NAMES: Columns = {
+    "item_id": ("item_id", "item"),
+    "vector": ("vector", "embedding"),
+}
 REQUIRED_EVENT_COLUMNS = ("user_id", "item_id", "timestamp")
 REQUIRED_ITEM_COLUMNS = ("item_id", "title")
+REQUIRED_VECTOR_COLUMNS = ("item_id", "vector")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,28 +73,11 @@ class TableMap:
     long: LongTable | None = None
     distinct: bool = False  # of several rows of one item the first counts
     all_files: bool = False  # every file that fits is a part of the table
+    optional: bool = False  # whether it is well that no such file is there
     query: str = ""  # SQL, in place of files
     database: str = ""  # that answers it: a SQLAlchemy URL, or the environment variable that holds it
 
 
-@dataclass(frozen=True, kw_only=True)
-class SourceMap:
-    """How a folder is to be read."""
-
-    told_by: str  # "our names", a layout's name, "recloop.yaml", "--map"
-    events: TableMap
-    items: TableMap | None  # None: the items are those of the events
-    time: TimeForm = field(default_factory=TimeForm)
-    available: TimeForm = field(default_factory=TimeForm)  # of available_at
-    event_types: Mapping[str, str] = field(default_factory=dict)  # theirs → ours, for those to be renamed
-    items_known: bool = False  # no table of items: the warehouse knows those that the events speak of
-    items_of_events: bool = False  # items that have events and no row are items too
-    missing: tuple[str, ...] = ()  # further words that stand for nothing
-    remarks: tuple[str, ...] = ()  # what the layout takes for granted
-    terms: str = ""
-
-
-_EVENT_STEMS, _ITEM_STEMS = ("events", "interactions"), ("items",)
 _KINDS = (".csv", ".parquet", ".tsv", ".jsonl", ".ndjson", ".json", ".txt")
 _PACKED = ("", ".gz", ".zst", ".bz2", ".xz")
 
@@ -100,8 +88,31 @@ def _files(stems: tuple[str, ...]) -> tuple[str, ...]:
     return (*packed, *stems)  # last: a folder of parquet parts
 
 
+OWN_VECTORS = TableMap(files=_files(("vectors", "embeddings")), columns=VECTOR_NAMES, optional=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceMap:
+    """How a folder is to be read."""
+
+    told_by: str  # "our names", a layout's name, "recloop.yaml", "--map"
+    events: TableMap
+    items: TableMap | None  # None: the items are those of the events
+    vectors: TableMap | None = (
+        OWN_VECTORS  # of items, computed elsewhere, where the folder has any; None: left
+    )
+    time: TimeForm = field(default_factory=TimeForm)
+    available: TimeForm = field(default_factory=TimeForm)  # of available_at
+    event_types: Mapping[str, str] = field(default_factory=dict)  # theirs → ours, for those to be renamed
+    items_known: bool = False  # no table of items: the warehouse knows those that the events speak of
+    items_of_events: bool = False  # items that have events and no row are items too
+    missing: tuple[str, ...] = ()  # further words that stand for nothing
+    remarks: tuple[str, ...] = ()  # what the layout takes for granted
+    terms: str = ""
+
+
 OWN_NAMES = SourceMap(
     told_by="our names",
-    events=TableMap(files=_files(_EVENT_STEMS), columns=EVENT_NAMES),
-    items=TableMap(files=_files(_ITEM_STEMS), columns=ITEM_NAMES),
+    events=TableMap(files=_files(("events", "interactions")), columns=EVENT_NAMES),
+    items=TableMap(files=_files(("items",)), columns=ITEM_NAMES),
 )

@@ -10,6 +10,7 @@ SHORT = {  # what `--map` and `recloop.yaml` call a field → ours
     "user": "user_id", "item": "item_id", "time": "timestamp", "type": "event_type", "value": "value",
     "event": "event_id", "title": "title", "description": "description", "categories": "categories",
     "attributes": "attributes", "year": "year", "available": "available_at", "image": "image", "audio": "audio",
+    "vector": "vector",
 }  # fmt: skip
 SHORT_OF = {ours: short for short, ours in SHORT.items()}
 
@@ -33,6 +34,7 @@ _ELSEWHERE: Mapping[str, str] = {
     "available_at": "availableat releasedate released publishedat pubdate firstavailable daterelease launchdate",
     "image": "image imagepath imagefile picture img",
     "audio": "audio audiopath audiofile",
+    "vector": "vector embedding embed embeddings vectors emb itemvector itemembedding",
 }  # fmt: skip
 
 

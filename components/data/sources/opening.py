@@ -11,6 +11,8 @@ import pandas as pd
 
 from components.data.batch import Batch
 from components.data.sources import folder, movielens, synthetic
+from components.data.sources.item_vectors import SourceVectors, read_item_vectors
+from components.data.sources.recognising import source_map
 
 MOVIELENS, SYNTHETIC, SMALL = "movielens", "synthetic", "synthetic-small"
 
@@ -33,6 +35,15 @@ class Source:
         if self.media_root is None:
             return movielens.read_movielens(self.home, since=since, until=until)
         return folder.read_folder(self.media_root, since=since, until=until, mapping=self.mapping)
+
+    def item_vectors(self) -> SourceVectors | None:
+        """Vectors that the source brings of its items; None where it brings none, or its folder is gone.
+
+        Raises as `read_item_vectors` does.
+        """
+        if self.media_root is None or not self.media_root.is_dir():
+            return None
+        return read_item_vectors(self.media_root, source_map(self.media_root, self.mapping))
 
 
 def open_source(name: str, *, home: Path, mapping: str = "") -> Source:

@@ -19,6 +19,7 @@ from components.data.sources.files.opened import bare_suffix
 from components.data.sources.files.reading import DELIMITED, JSON_LINES, PARQUET, sample_file
 from components.data.sources.mapping import ITEM_NAMES
 from components.data.sources.naming import SHORT_OF, proposed
+from components.data.sources.proposing_vectors import vector_columns
 from components.data.sources.recognising import recognised
 from components.data.timestamps import MOMENT, NAIVE, read_timestamps
 
@@ -38,7 +39,7 @@ class ProposedColumn:
 class Question:
     """What only a person can tell. The answer goes under `word` of `table` in recloop.yaml."""
 
-    table: str  # events | items
+    table: str  # events | items | vectors
     word: str
     text: str
 
@@ -57,6 +58,7 @@ class Proposal:
     known_as: str  # a layout, or "our names"; "" where files and columns had to be looked at
     events: ProposedTable
     items: ProposedTable
+    vectors: ProposedTable | None  # None where no column holds lists of numbers
     questions: tuple[Question, ...]
     unread: tuple[str, ...]  # files that could not be looked at, and why
 
@@ -68,7 +70,9 @@ def propose(root: Path) -> Proposal:
     known = recognised(root)
     if known is not None:
         empty = ProposedTable(file="", said={}, why="")
-        return Proposal(known_as=known.told_by, events=empty, items=empty, questions=(), unread=())
+        return Proposal(
+            known_as=known.told_by, events=empty, items=empty, vectors=None, questions=(), unread=()
+        )
     tables, unread = _tables(root)
     if not tables:
         told = f" ({'; '.join(unread)})" if unread else ""
@@ -79,8 +83,14 @@ def propose(root: Path) -> Proposal:
         )
     events, questions = _events(tables)
     items, more = _items(tables, events)
+    vectors, asked = _vectors(tables, items)
     return Proposal(
-        known_as="", events=events, items=items, questions=(*questions, *more), unread=tuple(unread)
+        known_as="",
+        events=events,
+        items=items,
+        vectors=vectors,
+        questions=(*questions, *more, *asked),
+        unread=tuple(unread),
     )
 
 
@@ -151,6 +161,21 @@ def _items(tables: Mapping[str, pa.Table], events: ProposedTable) -> tuple[Propo
     questions = [] if "title" in columns else [_which(best, "items", "title", table)]
     why = f"it has columns for {_listed(list(columns))}"
     return _table(best, table, columns, {}, why), questions
+
+
+def _vectors(
+    tables: Mapping[str, pa.Table], items: ProposedTable
+) -> tuple[ProposedTable | None, list[Question]]:
+    found = vector_columns(tables)
+    if not found:
+        return None, []
+    file = max(found, key=lambda name: (name != items.file, tables[name].num_rows, name))
+    columns = proposed(("item_id",), [name for name in tables[file].column_names if name != found[file]])
+    if file == items.file:
+        columns |= {c.field: c.column for c in items.columns if c.field == "item_id"}
+    questions = [] if "item_id" in columns else [_which(file, "vectors", "item_id", tables[file])]
+    why = f"{found[file]} holds lists of numbers"
+    return _table(file, tables[file], {**columns, "vector": found[file]}, {}, why), questions
 
 
 def _table(

@@ -11,6 +11,7 @@ from components.data.batch import DataContractError
 from components.data.sources import SourceUnavailable
 from components.data.sources.folder import read_folder
 from components.data.sources.map_writing import map_file_text, open_questions
+from components.data.sources.opening import open_source
 from components.data.sources.proposing import propose
 
 CLICKS = "visitorid;itemid;timestamp;action\na;1;1704067200123;View\nb;2;1704067201123;Add to cart\n"
@@ -138,6 +139,21 @@ def test_a_proposal_reads_the_folder_it_was_made_of(shop: Path) -> None:
     batch = read_folder(shop)
     assert batch.events["user_id"].tolist() == ["a", "b"]
     assert batch.items[["title", "categories"]].values.tolist() == [["Hat", "Clothes"], ["Cup", "Kitchen"]]
+
+
+@pytest.mark.parametrize("where", ["file", "column"])
+def test_lists_of_numbers_are_proposed_as_vectors(shop: Path, where: str) -> None:
+    """Whole numbers in a row are none: they may be tags."""
+    printed = '"[0.5, 1e-3, -2.0, 1]"'
+    if where == "file":
+        (shop / "numbers.csv").write_text(f"sku,tags,e\n1,1 2 3 4,{printed}\n2,1 2 3 4,{printed}\n")
+    else:
+        (shop / "goods.csv").write_text(f"sku,productName,e\n1,Hat,{printed}\n2,Cup,\n")
+    (shop / "recloop.yaml").write_text(map_file_text(propose(shop), {}))
+    found = open_source(str(shop), home=shop).item_vectors()
+    assert found is not None
+    assert (found.dim, found.item_ids[0]) == (4, "1")
+    assert found.reading.taken == (("item_id", "sku"), ("vector", "e"))
 
 
 def test_what_the_files_cannot_tell_is_asked_and_stays_open_until_it_is_answered(shop: Path) -> None:

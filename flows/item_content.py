@@ -1,0 +1,76 @@
+"""What lies beside the items of a source when they are encoded: images and sounds in its folder, vectors in a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from rich.markup import escape
+
+from components.data.sources.item_vectors import SourceVectors
+from components.data.sources.opening import open_source
+from components.features import encoding
+from components.features.cache import VectorCache
+from components.features.encoders.content import OnStep
+from components.features.encoders.precomputed import COLUMN
+from components.features.vectors import ItemVectors, Unreadable
+from flows.local.console import console, warning_line
+from flows.settings import load_settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemContent:
+    """Where files are looked for, and the vectors that the source brings; None where it has none."""
+
+    root: Path | None
+    vectors: SourceVectors | None
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a stage's key holds of it: nothing, where the source brings no vectors."""
+        return {"item_vectors": self.digest} if self.vectors else {}
+
+    @property
+    def digest(self) -> str:
+        """Of the vectors; "" where the source brings none."""
+        return self.vectors.digest if self.vectors else ""
+
+    def beside(self, items: pd.DataFrame) -> pd.DataFrame:
+        """The items with their vectors."""
+        if self.vectors is None:
+            return items
+        return items.assign(**{COLUMN: self.vectors.of(items["item_id"]).to_numpy()})
+
+    def encode(
+        self, encoders: encoding.Encoders, items: pd.DataFrame, on_step: OnStep | None = None
+    ) -> ItemVectors:
+        """Vectors of these items in the encoders' space."""
+        cache = VectorCache(load_settings().home / "vectors")
+        return encoding.encode(encoders, self.beside(items), root=self.root, cache=cache, on_step=on_step)
+
+
+def content_of(source: str | None, mapping: str) -> ItemContent:
+    """What the source brings now; nothing without a source. Raises as `Source.item_vectors` does."""
+    if source is None:
+        return ItemContent(root=None, vectors=None)
+    opened = open_source(source, home=load_settings().sources, mapping=mapping)
+    return ItemContent(root=opened.media_root, vectors=opened.item_vectors())
+
+
+def tell_unused(vectors: SourceVectors, *, fitted_before: bool) -> None:
+    """Say that nothing comes of the vectors that the source brings, and why."""
+    why = "they are of no item; `recloop validate` names the nearest"
+    if fitted_before:
+        why = "the tokenizer was fitted without them: fit a new one with --refit-tokenizer"
+    warning_line(f"vectors of {vectors.reading.file} are not used: {why}")
+
+
+def tell_unreadable(faults: tuple[Unreadable, ...]) -> None:
+    """Name the first of them; their items go without that modality."""
+    first = faults[0]
+    console.print(
+        f"    [yellow]{len(faults)} files could not be read, and their items go without[/yellow]; first is "
+        f"{escape(first.path)} of item {escape(first.item_id)}: {escape(first.why)}. Replace the file; "
+        "the next batch encodes it."
+    )
