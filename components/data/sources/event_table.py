@@ -15,6 +15,7 @@ from components.data.sources.choices import chosen_rows
 from components.data.sources.columns.ids import read_ids
 from components.data.sources.columns.times import read_times
 from components.data.sources.columns.words import shown, stripped, without_missing_words
+from components.data.sources.files.parts import joined, label_of, names_of
 from components.data.sources.finding import FoundTable, read_table
 from components.data.sources.mapping import SourceMap
 from components.data.sources.naming import SHORT_OF
@@ -24,30 +25,21 @@ _KEYS = ("user_id", "item_id", "timestamp")
 
 def read_events(found: FoundTable, source: SourceMap) -> tuple[pd.DataFrame, Reading]:
     """EVENT_COLUMNS and source_row, and what was taken. Raises DataContractError for a table without rows."""
-    frames, remarks = [], list(found.remarks)
-    for path in found.paths:
-        frame, told = _of_file(path, found, source)
-        frames.append(frame)
-        remarks += [remark for remark in told if remark not in remarks]
-    table = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    table, told = _of_parts(found, source)
+    remarks = list(dict.fromkeys([*found.remarks, *told]))
     table["source_row"] = range(len(table))
     return table, Reading(
-        file=", ".join(path.name for path in found.paths),
+        file=names_of(found.paths),
         taken=tuple(found.taken.items()),
         left=tuple(name for name in found.names if name and name not in found.taken.values()),
         remarks=tuple(remarks),
     )
 
 
-def _of_file(path: Path, found: FoundTable, source: SourceMap) -> tuple[pd.DataFrame, list[str]]:
-    taken, table = found.taken, found.table
-    wanted = list(dict.fromkeys(taken.values()))
-    raw = read_table(path, table, wanted=wanted, keys=[taken[field] for field in _KEYS if field in taken])
-    if not raw.table.num_rows:
-        raise DataContractError(
-            f"{path}: has no rows: a header and nothing below it. Export the events again."
-        )
-    remarks, columns = list(raw.remarks), raw.table
+def _of_parts(found: FoundTable, source: SourceMap) -> tuple[pd.DataFrame, list[str]]:
+    """All parts as one table: what is odd is counted over all of them."""
+    taken, table, path = found.taken, found.table, label_of(found.paths)
+    columns, remarks = _raw(found)
     if table.choices is not None:
         columns = chosen_rows(columns, taken["item_id"], table.choices)
     frame: dict[str, Any] = {}
@@ -78,6 +70,21 @@ def _of_file(path: Path, found: FoundTable, source: SourceMap) -> tuple[pd.DataF
     if repeats := _repeats(events):
         remarks.append(f"{repeats:,} rows repeat another one exactly; each counts as an event of its own")
     return events, remarks
+
+
+def _raw(found: FoundTable) -> tuple[pa.Table, list[str]]:
+    taken = found.taken
+    wanted = list(dict.fromkeys(taken.values()))
+    keys = [taken[field] for field in _KEYS if field in taken]
+    raw = {path: read_table(path, found.table, wanted=wanted, keys=keys) for path in found.paths}
+    remarks = [remark for one in raw.values() for remark in one.remarks]
+    if empty := [path for path, one in raw.items() if not one.table.num_rows]:
+        if len(empty) == len(raw):
+            raise DataContractError(
+                f"{label_of(found.paths)}: has no rows: a header and nothing below it. Export the events again."
+            )
+        remarks.append(f"{len(empty):,} of {len(raw):,} parts have no rows, such as {empty[0].name}")
+    return joined({path: one.table for path, one in raw.items()}), remarks
 
 
 def _values(column: pa.ChunkedArray, name: str, path: Path) -> pd.Series:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from components.data.batch import DataContractError
 from components.data.sources import SourceUnavailable
 from components.data.sources.files.form import RawTable
+from components.data.sources.files.opened import bare_suffix
+from components.data.sources.files.parts import (
+    folder_values,
+    parts_in,
+    refuse_other_headers,
+    refuse_two_kinds,
+    with_folder_values,
+)
 from components.data.sources.files.query import query_names, read_query
-from components.data.sources.files.reading import file_names, read_file
+from components.data.sources.files.reading import DELIMITED, file_names, read_file
 from components.data.sources.mapping import TableMap
 from components.data.sources.naming import proposed, spoken
 
@@ -33,20 +41,20 @@ def find_files(root: Path, table: TableMap, what: str) -> tuple[Path, ...]:
     """The files of a table. Raises SourceUnavailable where there is none, DataContractError where two may be meant."""
     if table.query:
         return (root / MAP_FILE,)
-    found: list[Path] = []
-    for name in table.files:
-        inside = sorted(root.glob(name)) if "*" in name else [root / name] if (root / name).exists() else []
-        found += [path for path in inside if path not in found and _is_table(path)]
+    found, are_parts = _there(root, table.files), table.all_files
+    if not found:
+        found, are_parts = sorted(_there(root, table.part_files)), True
+        refuse_two_kinds(root, found)
     if not found:
         raise SourceUnavailable(_nothing(root, table, what))
-    if len(found) > 1 and not table.all_files:
+    if len(found) > 1 and not are_parts:
         raise DataContractError(
             f"{root}: {found[0].name} and {found[1].name} both hold {what}. Keep one of them there, or say which: "
             f"--map {what}={found[0].name}"
         )
     for path in found:
         _refuse_outside(root, path)
-    return tuple(found)
+    return tuple(part for path in found for part in _expanded(path))
 
 
 def find_columns(paths: tuple[Path, ...], table: TableMap) -> FoundTable:
@@ -55,7 +63,7 @@ def find_columns(paths: tuple[Path, ...], table: TableMap) -> FoundTable:
         names = query_names(paths[0], table.database, table.query)
         remarks: tuple[str, ...] = ()
     else:
-        names, remarks = file_names(paths[0], table.form)
+        names, remarks = _names(paths, table)
     taken = {}
     for field, theirs in table.columns.items():
         present = [name for name in theirs if name in names]
@@ -76,7 +84,38 @@ def read_table(
     """The wanted columns of one file of a table, or of its query; see `read_file`."""
     if table.query:
         return read_query(path, table.database, table.query, wanted=wanted)
-    return read_file(path, table.form, wanted=wanted, keys=keys, texts=texts)
+    told = {} if path.is_dir() else folder_values(path)
+    if not told.keys() & set(wanted):
+        return read_file(path, table.form, wanted=wanted, keys=keys, texts=texts)
+    held, _ = file_names(path, table.form)
+    here = [name for name in wanted if name in held or name not in told]
+    raw = read_file(path, table.form, wanted=here, keys=keys, texts=texts)
+    return replace(raw, table=with_folder_values(raw.table, told, wanted))
+
+
+def _there(root: Path, names: Sequence[str]) -> list[Path]:
+    """The tables of these names or patterns, each once."""
+    found: list[Path] = []
+    for name in names:
+        inside = sorted(root.glob(name)) if "*" in name else [root / name] if (root / name).exists() else []
+        found += [path for path in inside if path not in found and _is_table(path)]
+    return found
+
+
+def _expanded(path: Path) -> tuple[Path, ...]:
+    """The parts of a folder; one of parquet parts is read as a whole."""
+    if not path.is_dir() or (parts := parts_in(path))[0].suffix == ".parquet":
+        return (path,)
+    return parts
+
+
+def _names(paths: Sequence[Path], table: TableMap) -> tuple[list[str], tuple[str, ...]]:
+    """The columns of all parts, with those that their folders say, and what was guessed of the first."""
+    names, remarks = file_names(paths[0], table.form)
+    if len(paths) > 1 and table.form.header is None and bare_suffix(paths[0]) in DELIMITED:
+        refuse_other_headers({path: file_names(path, table.form)[0] for path in paths})
+    told = {} if paths[0].is_dir() else folder_values(paths[0])
+    return [*names, *(name for name in told if name not in names)], remarks
 
 
 def refuse_lacking(root: Path, tables: Sequence[tuple[FoundTable, Sequence[str]]], *, source: str) -> None:
@@ -126,7 +165,7 @@ def _is_data(name: str) -> bool:
 
 
 def _is_table(path: Path) -> bool:
-    return path.is_file() or (path.is_dir() and any(path.rglob("*.parquet")))
+    return path.is_file() or (path.is_dir() and bool(parts_in(path)))
 
 
 def _refuse_outside(root: Path, path: Path) -> None:

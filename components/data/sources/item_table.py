@@ -15,6 +15,7 @@ from components.data.batch import ITEM_COLUMNS, DataContractError, Reading
 from components.data.sources.columns.ids import read_ids
 from components.data.sources.columns.texts import read_members, read_prose, read_years
 from components.data.sources.columns.times import read_times
+from components.data.sources.files.parts import joined, label_of, names_of
 from components.data.sources.finding import FoundTable, read_table
 from components.data.sources.item_properties import latest_properties
 from components.data.sources.mapping import SourceMap
@@ -31,7 +32,7 @@ def read_items(
 ) -> tuple[pd.DataFrame, Reading]:
     """ITEM_COLUMNS and source_row, and what was taken. Raises DataContractError for a table without rows."""
     table, remarks = _raw(found, until)
-    path, long = found.paths[0], found.table.long
+    path, long = label_of(found.paths), found.table.long
     taken = found.taken if long is None else {**{ours: ours for ours in long.fields.values()}, **found.taken}
     if not table.num_rows:
         raise DataContractError(
@@ -71,7 +72,7 @@ def read_items(
         items = items[~items["item_id"].duplicated() | items["item_id"].isna()].reset_index(drop=True)
     items["source_row"] = range(len(items))
     return items, Reading(
-        file=", ".join(p.name for p in found.paths),
+        file=names_of(found.paths),
         taken=tuple(taken.items()),
         left=tuple(n for n in found.names if n and n not in taken.values() and n not in found.table.flags),
         remarks=tuple(dict.fromkeys(remarks)),
@@ -92,12 +93,12 @@ def _raw(found: FoundTable, until: datetime | None) -> tuple[pa.Table, list[str]
         return latest_properties(found, found.table.long, until)
     wanted = list(dict.fromkeys([*found.taken.values(), *(f for f in found.table.flags if f in found.names)]))
     prose = [found.taken[field] for field in _PROSE if field in found.taken]
-    raw = [
-        read_table(path, found.table, wanted=wanted, keys=[found.taken["item_id"]], texts=prose)
+    raw = {
+        path: read_table(path, found.table, wanted=wanted, keys=[found.taken["item_id"]], texts=prose)
         for path in found.paths
-    ]
-    tables = pa.concat_tables([one.table for one in raw], promote_options="default")
-    return tables, [*found.remarks, *(remark for one in raw for remark in one.remarks)]
+    }
+    tables = joined({path: one.table for path, one in raw.items()})
+    return tables, [*found.remarks, *(remark for one in raw.values() for remark in one.remarks)]
 
 
 def _text(

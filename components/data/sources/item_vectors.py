@@ -20,6 +20,7 @@ from components.data.near_ids import nearest_ids
 from components.data.sources import SourceUnavailable
 from components.data.sources.columns.ids import read_ids
 from components.data.sources.columns.vectors import read_vectors
+from components.data.sources.files.parts import names_of
 from components.data.sources.finding import FoundTable, find_columns, find_files, read_table, refuse_lacking
 from components.data.sources.mapping import REQUIRED_VECTOR_COLUMNS, SourceMap, TableMap
 
@@ -106,7 +107,7 @@ def read_item_vectors(root: Path, told: SourceMap) -> SourceVectors | None:
         item_ids=ids,
         vectors=matrix,
         reading=Reading(
-            file=", ".join(path.name for path in found.paths),
+            file=names_of(found.paths),
             taken=tuple(found.taken.items()),
             left=tuple(name for name in found.names if name and name not in found.taken.values()),
             remarks=tuple(

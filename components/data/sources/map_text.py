@@ -150,6 +150,7 @@ def _table(base: TableMap, told: Told, table: str, fields: tuple[str, ...], told
     return replace(
         base,
         files=(said["file"],) if "file" in said else base.files,
+        part_files=() if "file" in said else base.part_files,
         optional=base.optional and not {"file", "query"} & said.keys(),
         all_files=base.all_files or "*" in said.get("file", ""),
         columns={**base.columns, **columns},

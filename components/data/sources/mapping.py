@@ -63,6 +63,9 @@ class TableMap:
 
     files: tuple[str, ...]  # names within the folder, or patterns; the first that is there is read
     columns: Columns
+    part_files: tuple[
+        str, ...
+    ] = ()  # patterns, where none of these is there: all that fit are parts of the table
     exclusive: bool = True  # whether two names of one field are a contradiction
     told: tuple[str, ...] = ()  # fields whose column a person named: the first name counts, and must be there
     form: FileForm = field(default_factory=FileForm)
@@ -79,13 +82,18 @@ class TableMap:
 
 
 _KINDS = (".csv", ".parquet", ".tsv", ".jsonl", ".ndjson", ".json", ".txt")
+_EVENT_STEMS = ("events", "interactions")
 _PACKED = ("", ".gz", ".zst", ".bz2", ".xz")
 
 
 def _files(stems: tuple[str, ...]) -> tuple[str, ...]:
     plain = [f"{stem}{kind}" for stem in stems for kind in _KINDS]
     packed = [f"{name}{packed}" for packed in _PACKED for name in plain]
-    return (*packed, *stems)  # last: a folder of parquet parts
+    return (*packed, *stems)  # last: a folder of parts
+
+
+def _part_files(stems: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{stem}[-_]*{kind}{packed}" for stem in stems for kind in _KINDS[:-1] for packed in _PACKED)
 
 
 OWN_VECTORS = TableMap(files=_files(("vectors", "embeddings")), columns=VECTOR_NAMES, optional=True)
@@ -113,6 +121,6 @@ class SourceMap:
 
 OWN_NAMES = SourceMap(
     told_by="our names",
-    events=TableMap(files=_files(("events", "interactions")), columns=EVENT_NAMES),
-    items=TableMap(files=_files(("items",)), columns=ITEM_NAMES),
+    events=TableMap(files=_files(_EVENT_STEMS), columns=EVENT_NAMES, part_files=_part_files(_EVENT_STEMS)),
+    items=TableMap(files=_files(("items",)), columns=ITEM_NAMES, part_files=_part_files(("items",))),
 )

@@ -11,21 +11,17 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from components.data.batch import DataContractError
 from components.data.sources import SourceUnavailable
 from components.data.sources.columns.digits import judge_digits
-from components.data.sources.files.form import FileForm
-from components.data.sources.files.opened import bare_suffix
-from components.data.sources.files.reading import DELIMITED, JSON_LINES, PARQUET, sample_file
 from components.data.sources.mapping import ITEM_NAMES
 from components.data.sources.naming import SHORT_OF, proposed
+from components.data.sources.proposing_tables import tables_in
 from components.data.sources.proposing_vectors import vector_columns
 from components.data.sources.recognising import recognised
 from components.data.timestamps import MOMENT, NAIVE, read_timestamps
 
 _KEYS = ("user_id", "item_id", "timestamp")
 _MORE = ("event_type", "value")
-_MAX_FILES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +69,7 @@ def propose(root: Path) -> Proposal:
         return Proposal(
             known_as=known.told_by, events=empty, items=empty, vectors=None, questions=(), unread=()
         )
-    tables, unread = _tables(root)
+    tables, unread = tables_in(root)
     if not tables:
         told = f" ({'; '.join(unread)})" if unread else ""
         raise SourceUnavailable(
@@ -92,19 +88,6 @@ def propose(root: Path) -> Proposal:
         questions=(*questions, *more, *asked),
         unread=tuple(unread),
     )
-
-
-def _tables(root: Path) -> tuple[dict[str, pa.Table], list[str]]:
-    tables, unread = {}, []
-    for path in sorted(root.iterdir())[:_MAX_FILES]:
-        is_parts = path.is_dir() and any(path.rglob("*.parquet"))
-        if not is_parts and (path.is_dir() or bare_suffix(path) not in (*DELIMITED, *JSON_LINES, *PARQUET)):
-            continue
-        try:
-            tables[path.name] = sample_file(path, FileForm())
-        except DataContractError as error:
-            unread.append(str(error).removeprefix(f"{root}/"))
-    return tables, unread
 
 
 def _events(tables: Mapping[str, pa.Table]) -> tuple[ProposedTable, list[Question]]:

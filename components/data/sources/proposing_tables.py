@@ -1,0 +1,57 @@
+"""The tables that lie in a folder: files, folders of parts, and files whose names differ in a number alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyarrow as pa
+
+from components.data.batch import DataContractError
+from components.data.sources.files.form import FileForm
+from components.data.sources.files.opened import bare_suffix
+from components.data.sources.files.parts import folder_values, parts_in, with_folder_values
+from components.data.sources.files.reading import DELIMITED, JSON_LINES, PARQUET, sample_file
+
+_MAX_FILES = 200
+_NUMBER = re.compile(r"[0-9]+(?:[-_.][0-9]+)*")
+
+
+def tables_in(root: Path) -> tuple[dict[str, pa.Table], list[str]]:
+    """Name or pattern → the first rows; and what could not be looked at, with the reason."""
+    tables: dict[str, pa.Table] = {}
+    unread = []
+    for path in sorted(root.iterdir())[:_MAX_FILES]:
+        try:
+            if path.is_dir() and parts_in(path):
+                tables[path.name] = _of_folder(path)
+            elif path.is_file() and bare_suffix(path) in (*DELIMITED, *JSON_LINES, *PARQUET):
+                tables[path.name] = sample_file(path, FileForm())
+        except DataContractError as error:
+            unread.append(str(error).removeprefix(f"{root}/"))
+    return _grouped(tables), unread
+
+
+def _of_folder(folder: Path) -> pa.Table:
+    first = parts_in(folder)[0]
+    sample = sample_file(first, FileForm())
+    told = folder_values(first)
+    return with_folder_values(sample, told, list(dict.fromkeys([*sample.column_names, *told])))
+
+
+def _grouped(tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
+    """Files of one name but for a number, and of one header, stand as a pattern."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, table in tables.items():
+        groups.setdefault((_pattern(name), *sorted(table.column_names)), []).append(name)
+    return {
+        (pattern if len(names) > 1 else names[0]): tables[names[0]] for (pattern, *_), names in groups.items()
+    }
+
+
+def _pattern(name: str) -> str:
+    stem, dot, suffixes = name.partition(".")
+    number, _, rest = suffixes.partition(".")
+    if _NUMBER.fullmatch(number):  # clicks.2024.csv
+        return f"{stem}.[0-9]*.{rest}"
+    return f"{_NUMBER.sub('[0-9]*', stem)}{dot}{suffixes}"
