@@ -11,17 +11,21 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from components.data.batch import DataContractError
 from components.data.sources import SourceUnavailable
 from components.data.sources.columns.digits import judge_digits
 from components.data.sources.mapping import ITEM_NAMES
+from components.data.sources.matching import MatchedColumn, matched_column
 from components.data.sources.naming import SHORT_OF, proposed
-from components.data.sources.proposing_tables import tables_in
+from components.data.sources.proposing_tables import more_rows, tables_in
 from components.data.sources.proposing_vectors import vector_columns
 from components.data.sources.recognising import recognised
 from components.data.timestamps import MOMENT, NAIVE, read_timestamps
 
 _KEYS = ("user_id", "item_id", "timestamp")
 _MORE = ("event_type", "value")
+_OF_ITEMS = tuple(field for field in ITEM_NAMES if field != "audio")
+_ABOUT_ITEMS = tuple(field for field in _OF_ITEMS if field != "item_id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +82,7 @@ def propose(root: Path) -> Proposal:
             "events."
         )
     events, questions = _events(tables)
-    items, more = _items(tables, events)
+    items, more = _items(root, tables, events)
     vectors, asked = _vectors(tables, items)
     return Proposal(
         known_as="",
@@ -130,20 +134,51 @@ def _like_times(table: pa.Table, columns: Mapping[str, str]) -> list[str]:
     return found
 
 
-def _items(tables: Mapping[str, pa.Table], events: ProposedTable) -> tuple[ProposedTable, list[Question]]:
-    fields = tuple(field for field in ITEM_NAMES if field != "audio")
-    found = {
-        name: proposed(fields, table.column_names) for name, table in tables.items() if name != events.file
-    }
+def _items(
+    root: Path, tables: Mapping[str, pa.Table], events: ProposedTable
+) -> tuple[ProposedTable, list[Question]]:
+    """By the columns' names, and where the events' items are found among a column's values, by these."""
+    others = {name: table for name, table in tables.items() if name != events.file}
+    found = {name: proposed(_OF_ITEMS, table.column_names) for name, table in others.items()}
+    matched = _matched(root, tables, events, others)
+    for name, match in matched.items():
+        free = [column for column in others[name].column_names if column != match.column]
+        found[name] = {"item_id": match.column, **proposed(_ABOUT_ITEMS, free)}
     fitting = {name: columns for name, columns in found.items() if "item_id" in columns and len(columns) > 1}
     if not fitting:
         why = "no other file has ids of items and something about them: items are those that the events speak of"
         return ProposedTable(file="none", said={}, why=why), []
-    best = max(fitting, key=lambda name: ("title" in fitting[name], len(fitting[name]), name))
+    by_values = {name: matched[name].found if name in matched else 0 for name in fitting}
+    best = max(
+        fitting, key=lambda name: (by_values[name], "title" in fitting[name], len(fitting[name]), name)
+    )
     columns, table = fitting[best], tables[best]
     questions = [] if "title" in columns else [_which(best, "items", "title", table)]
     why = f"it has columns for {_listed(list(columns))}"
+    if best in matched:
+        why = f"{why}, and {matched[best].told}"
     return _table(best, table, columns, {}, why), questions
+
+
+def _matched(
+    root: Path, tables: Mapping[str, pa.Table], events: ProposedTable, others: Mapping[str, pa.Table]
+) -> dict[str, MatchedColumn]:
+    """File → its column that holds the events' items, where one does."""
+    column = next((c.column for c in events.columns if c.field == "item_id"), None)
+    if column is None:
+        return {}
+    items = tables[events.file].column(column)
+    found = {}
+    for name, sample in others.items():
+        try:
+            rows = more_rows(root, name)
+        except DataContractError:  # a row further down is amiss, which whoever reads it all will say
+            rows = sample
+        # numbers from 1 on are users as well as items: what is called like a user is none
+        elsewhere = proposed(("user_id", "timestamp"), rows.column_names).values()
+        if match := matched_column(items, rows, without=elsewhere):
+            found[name] = match
+    return found
 
 
 def _vectors(

@@ -10,10 +10,11 @@ import pyarrow as pa
 from components.data.batch import DataContractError
 from components.data.sources.files.form import FileForm
 from components.data.sources.files.opened import bare_suffix
-from components.data.sources.files.parts import folder_values, parts_in, with_folder_values
+from components.data.sources.files.parts import folder_values, joined, parts_in, with_folder_values
 from components.data.sources.files.reading import DELIMITED, JSON_LINES, PARQUET, sample_file
 
 _MAX_FILES = 200
+_MAX_ROWS = 100_000
 _NUMBER = re.compile(r"[0-9]+(?:[-_.][0-9]+)*")
 
 
@@ -30,6 +31,17 @@ def tables_in(root: Path) -> tuple[dict[str, pa.Table], list[str]]:
         except DataContractError as error:
             unread.append(str(error).removeprefix(f"{root}/"))
     return _grouped(tables), unread
+
+
+def more_rows(root: Path, name: str) -> pa.Table:
+    """The first 100,000 rows of a table of `tables_in`, over its parts."""
+    paths = sorted(root.glob(name)) if "*" in name else list(parts_in(root / name)) or [root / name]
+    parts: dict[Path, pa.Table] = {}
+    for path in paths:
+        if (left := _MAX_ROWS - sum(part.num_rows for part in parts.values())) <= 0:
+            break
+        parts[path] = sample_file(path, FileForm(), num_rows=left)
+    return joined(parts)
 
 
 def _of_folder(folder: Path) -> pa.Table:

@@ -141,6 +141,28 @@ def test_a_proposal_reads_the_folder_it_was_made_of(shop: Path) -> None:
     assert batch.items[["title", "categories"]].values.tolist() == [["Hat", "Clothes"], ["Cup", "Kitchen"]]
 
 
+def test_a_file_of_items_is_known_by_the_ids_of_the_events(shop: Path) -> None:
+    """`kode` is no name for an item, and users are numbered from 1 as items are; 98 of the 100 ids are in it."""
+    clicks = "".join(f"{n % 9 + 1},{n + 1},1704067200123,View\n" for n in range(100))
+    (shop / "clicks.csv").write_text(f"visitorid,itemid,timestamp,action\n{clicks}")
+    goods = "".join(f"{n + 3},Work {n},{n % 4}\n" for n in range(5000, -1, -1))  # not in the first rows
+    (shop / "goods.csv").write_text(f"kode,productName,shelf\n{goods}")
+    (shop / "people.csv").write_text("userid,name\n" + "".join(f"{n + 1},P {n}\n" for n in range(400)))
+    proposal = propose(shop)
+    assert proposal.items.file == "goods.csv"
+    assert "98 of 100 sampled items are in 'kode'" in proposal.items.why
+    (shop / "recloop.yaml").write_text(map_file_text(proposal, {}))
+    items = read_folder(shop).items
+    assert (items["item_id"].iloc[-1], items["title"].iloc[-1]) == ("3", "Work 0")
+
+
+def test_a_column_with_few_of_the_ids_is_not_proposed(shop: Path) -> None:
+    (shop / "goods.csv").write_text("kode,productName\n1,Hat\n7,Cup\n8,Tea\n")
+    clicks = "".join(f"a,{n},1704067200123,View\n" for n in range(10, 40))
+    (shop / "clicks.csv").write_text(f"visitorid,itemid,timestamp,action\n{clicks}")
+    assert propose(shop).items.file == "none"
+
+
 @pytest.mark.parametrize("where", ["file", "column"])
 def test_lists_of_numbers_are_proposed_as_vectors(shop: Path, where: str) -> None:
     """Whole numbers in a row are none: they may be tags."""

@@ -58,6 +58,40 @@ def test_init_writes_what_validate_reads_and_says(shop: Path) -> None:
     assert recloop("init", "--source", shop, "--force").exit_code == 0
 
 
+def test_init_finds_parts_items_by_their_ids_and_vectors(shop: Path) -> None:
+    """Clicks of two days, items whose column of ids has a name that tells nothing, vectors beside them."""
+    head, *rows = (shop / "clicks.csv").read_text().splitlines(keepends=True)
+    (shop / "clicks.csv").unlink()
+    for day, part in (("01", rows[:20]), ("02", rows[20:])):
+        (shop / f"clicks-2024-01-{day}.csv").write_text(head + "".join(part))
+    (shop / "goods.csv").write_text("kode,productName\n0,Hat\n1,Cup\n2,Tea\n3,Pot\n")
+    lines = "".join(f'{n},"[0.5, {n}.0, 1.0, -1.0]"\n' for n in (1, 2, 3, "03"))
+    (shop / "model.csv").write_text(f"sku,e\n{lines}")
+    made = recloop("init", "--source", shop)
+    assert made.exit_code == 0, made.output
+    assert "events: clicks-[0-9]*.csv, since" in made.output
+    assert "items: goods.csv, since it has columns for item, title" in made.output
+    assert "and 4 of 4 sampled items are in 'kode'" in made.output
+    assert "vectors: model.csv, since e holds lists of numbers" in made.output
+    told = recloop("validate", "--source", shop)
+    assert told.exit_code == 0, told.output
+    assert "clicks-2024-01-01.csv, clicks-2024-01-02.csv: user_id from 'visitorid'" in told.output
+    assert "40 events and 4 items received" in told.output
+    assert "vectors: model.csv, 4 wide, 3 of 4 items" in told.output
+    assert (
+        "1 vectors are of no item, such as '03', and are left; the nearest items: '03' → '3'" in told.output
+    )
+    (shop / "clicks-2024-01-03.csv").write_text("visitorid,sku,when,action\n")
+    refused = recloop("validate", "--source", shop)
+    assert "clicks-2024-01-03.csv: its header has 'when' and lacks 'timestamp', 'note'" in str(
+        refused.exception
+    )
+    (shop / "clicks-2024-01-03.csv").unlink()
+    (shop / "model.csv").write_text(f"sku,e\n{lines}2,[1 2]\n")
+    refused = recloop("ingest", "--source", shop)
+    assert "model.csv: column 'e', row 4 (item '2'): a vector of 2 numbers" in str(refused.exception)
+
+
 def test_a_question_that_nobody_answers_stays_open(shop: Path) -> None:
     text = (shop / "clicks.csv").read_text().replace("sku,timestamp", "what,timestamp")
     (shop / "clicks.csv").write_text(text)
