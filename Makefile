@@ -6,7 +6,7 @@
 #   TORCH_INDEX=        index for torch alone, e.g. one that holds CPU builds; empty: pip's own index
 #   TORCH_LOCK=         hashes of torch; empty: none are asked for, as an index with other builds than PyPI's and PyTorch's
 #                       CPU ones needs
-#   LOCKS=runtime postgres s3 login dev   what to install of infra/lock: runtime, postgres, s3, login, dev, audit
+#   LOCKS=runtime postgres s3 login dev docs   what to install of infra/lock: these, and audit
 #   PYTHON=python3.11   the Python 3.11 to make .venv with
 #   ONLY=               the parts that `bench` runs, joined by commas; empty: the quick ones
 #   SEEDS=1,2,3         of `bench`
@@ -22,7 +22,7 @@ SHELL := /bin/bash
 DATA ?= movielens
 TORCH_INDEX ?=
 TORCH_LOCK ?= infra/lock/torch.lock
-LOCKS ?= runtime postgres s3 login dev
+LOCKS ?= runtime postgres s3 login dev docs
 PYTEST_ARGS ?=
 ONLY ?=
 SEEDS ?=
@@ -41,7 +41,7 @@ TERMINAL := $(shell test -t 2 && echo yes)
 QUIET = $(if $(TERMINAL),,--quiet)
 UV = $(if $(INDEX),UV_DEFAULT_INDEX="$(INDEX)") VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/python -m uv pip
 
-.PHONY: help demo test check ui bench install lock clean
+.PHONY: help demo test check docs ui bench install lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +68,10 @@ check: $(INSTALLED) ## lint, format, types, layer contracts, workflows, containe
 	$(BIN)/kubernetes-validate --strict --quiet $(filter-out %/kustomization.yaml,$(wildcard infra/kubernetes/base/*.yaml))
 	if command -v actionlint; then actionlint; fi
 
+docs: $(INSTALLED) ## the site of docs/, into .site; a dead link or anchor fails it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --config-file infra/docs/mkdocs.yml
+	@echo "open .site/index.html"
+
 ui: $(INSTALLED) ## Prefect, MLflow, Data Docs and reports on what the demo left; Ctrl-C ends it
 	$(BIN)/recloop ui --demo
 
@@ -82,13 +86,13 @@ lock: | $(BIN)/python ## infra/lock anew, from infra/constraints.txt and pyproje
 	@$(BIN)/python -m pip install --quiet --no-deps $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") "$(PINNED_TORCH)"
 	@$(BIN)/python -m pip install --quiet --no-deps "$$(grep '^uv==' infra/constraints.txt)"
 	@echo "locking 2/3: everything that pyproject.toml asks for, under the constraints"
-	@$(UV) install --quiet -c infra/constraints.txt -e '.[postgres,s3,login,dev,audit]'
+	@$(UV) install --quiet -c infra/constraints.txt -e '.[postgres,s3,login,dev,docs,audit]'
 	@$(UV) check --quiet
 	@echo "locking 3/3: hashes"
 	@$(if $(INDEX),UV_DEFAULT_INDEX="$(INDEX)") $(BIN)/python infra/making_lock.py
 
 clean: ## remove .venv and caches; the state in .recloop stays
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

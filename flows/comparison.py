@@ -67,7 +67,7 @@ def compare_versions(
         start: Of the window, UTC. None: where the challenger's training ended.
         end: Of the window, UTC. None: the last event.
         profile: Of the gate, sized to the data.
-        gate: Fields of a profile of your own, in place of these (docs/gate-profiles.md).
+        gate: Fields of a profile of your own, in place of these (docs/how-to/gate-profiles.md).
         mode: Rolling: a list before every event. Batch: one list a user, at the cut.
         filter_seen: Off where people take things again: repeats count, in lists and in truth.
     """

@@ -164,7 +164,7 @@ class CycleRequest(BatchRequest):
     gate: dict[str, Any] | None = Field(
         default=None,
         description="a gate profile of your own in place of these: `base` and the fields that differ from it "
-        "(docs/gate-profiles.md)",
+        "(docs/how-to/gate-profiles.md)",
     )
     mode: Literal["rolling", "batch"] = Field(
         default="rolling",

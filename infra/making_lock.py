@@ -6,6 +6,7 @@ that the index has files for.
 
     runtime.lock    what recloop imports, but torch
     dev.lock        what [dev] adds, for tests and checks
+    docs.lock       what [docs] adds, for the site
     audit.lock      what [audit] adds, for the security workflow
     installer.lock  uv, which installs the three
     torch.lock      torch: files of the default index, and CPU builds of PyTorch's own (TORCH_CPU below)

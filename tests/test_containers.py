@@ -282,7 +282,7 @@ def test_kustomize_lists_what_lies_there() -> None:
 
 
 def test_the_secret_keys_are_documented() -> None:
-    told = (ROOT / "docs" / "deploying.md").read_text()
+    told = (ROOT / "docs" / "how-to" / "production.md").read_text()
     keys = {
         variable["valueFrom"]["secretKeyRef"]["key"]
         for name in OURS for variable in container(name)["env"] if "secretKeyRef" in variable.get("valueFrom", {})

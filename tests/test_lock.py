@@ -12,7 +12,15 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "infra" / "lock"
-GROUPS = ("runtime", "postgres", "s3", "login", "dev", "audit")  # each holds what it adds to those before it
+GROUPS = (
+    "runtime",
+    "postgres",
+    "s3",
+    "login",
+    "dev",
+    "docs",
+    "audit",
+)  # each holds what it adds to those before it
 
 
 def locked(name: str) -> dict[str, str]:

@@ -64,7 +64,7 @@ def test_everything_is_installed_against_its_hash() -> None:
     assert [re.findall(r"\w+\.lock", line)[-1] for line in hashed] == [
         "torch.lock",
         "installer.lock",
-        "dev.lock",
+        "docs.lock",
     ]
     assert all("--no-deps" in line for line in hashed)
     assert not any("torch.lock" in line for line in installs("TORCH_LOCK="))
@@ -90,7 +90,7 @@ def test_ci_runs_what_a_contributor_runs() -> None:
     assert script.stat().st_mode & 0o111
     lines = [line for line in script.read_text().splitlines() if line and not line.startswith("#")]
     assert lines[0] == "set -euo pipefail"
-    assert lines[-2:] == ["make check", "make test"]
+    assert lines[-3:] == ["make check", "make docs", "make test"]
     assert any(".ci/run" in path.read_text() for path in WORKFLOWS)
 
 

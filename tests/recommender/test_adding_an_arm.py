@@ -1,4 +1,4 @@
-"""docs/adding-an-arm.md says what is there: arms, files, commands and names."""
+"""docs/how-to/add-an-arm.md says what is there: arms, files, commands and names."""
 
 import inspect
 import re
@@ -11,7 +11,7 @@ from components.recommender.arm import ArmName
 from flows.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "adding-an-arm.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "add-an-arm.md").read_text()
 SAID = sorted(set(re.findall(r"`([^`\n]+)`", PAGE)))
 
 

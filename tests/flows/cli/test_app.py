@@ -24,8 +24,8 @@ COMMANDS = (
 WRITTEN = (  # but the log, which tells of commands as they were, and the arm that is still to be written
     "README.md", "CONTRIBUTING.md", "SECURITY.md",
     *sorted(
-        f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")
-        if page.name not in {"log.md", "adding-an-arm.md"}
+        str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")
+        if page.name not in {"log.md", "add-an-arm.md"}
     ),
 )  # fmt: skip
 ENGINES = ("prefect", "mlflow", "torch", "feast", "great_expectations", "sqlalchemy", "pandas", "numpy")
