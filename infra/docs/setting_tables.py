@@ -26,7 +26,8 @@ def setting_tables() -> str:
         said = line.removeprefix("#").strip()
         if found := re.fullmatch(r"--- (.+?) -{3,}", said):
             told += _flush(words, rows)
-            told.append(f"## {found[1].replace('`', '')}" if found[1] != "end" else "")
+            head = found[1].replace("`", "")
+            told.append(f"## {head[0].upper()}{head[1:]}" if head != "end" else "")
         elif variable := re.match(r"([A-Z][A-Z0-9_]+)=", said):
             if variable[1] in fields:
                 rows.append(_row(variable[1], *fields.pop(variable[1])))

@@ -23,11 +23,11 @@ from tests.flows.worlds import ROOT
 
 PAGE = ROOT / "docs" / "tutorial" / "first-promotion.md"
 _OURS = ("RECLOOP_", "PREFECT_", "MLFLOW_")
-_SECONDS = 300  # for a command, on a busy machine
+_SECONDS = 900  # for a command, on a busy machine
 _SERVED = "127.0.0.1:8000"  # where the page's reader finds `recloop serve`
 
 pytestmark = [
-    pytest.mark.timeout(1800),
+    pytest.mark.timeout(2400),
     pytest.mark.skipif(shutil.which("curl") is None, reason="the tutorial asks the scoring server by curl"),
 ]
 
