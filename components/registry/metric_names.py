@@ -1,7 +1,7 @@
 """How figures are called in MLflow, and what each means: words a person knows, in the letters that MLflow takes.
 
 MLflow draws one section of charts for what stands before a slash. It takes no @ and no percent sign, so NDCG@10 is
-written "NDCG at 10". docs/mlflow.md shows the table.
+written "NDCG at 10". docs/reference/mlflow.md shows the table.
 """
 
 from __future__ import annotations

@@ -139,8 +139,8 @@ def composed(**places: Any) -> Iterator[Composed]:
 
 
 def documented(beginning: str) -> str:
-    """The heredoc of docs/deploying.md that this command begins, as a shell fills it in."""
-    told = (ROOT / "docs" / "deploying.md").read_text()
+    """The heredoc of docs/how-to/production.md that this command begins, as a shell fills it in."""
+    told = (ROOT / "docs" / "how-to" / "production.md").read_text()
     found = re.search(
         rf"^{re.escape(beginning)}[^\n]*<<EOF\n(.*?)^EOF$", told, flags=re.MULTILINE | re.DOTALL
     )

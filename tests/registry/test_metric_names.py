@@ -1,4 +1,4 @@
-"""Every figure that a run tells has a name that MLflow takes, and a meaning; docs/mlflow.md says the same."""
+"""Every figure that a run tells has a name that MLflow takes, and a meaning; docs/reference/mlflow.md says the same."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NAMES = [
     *(lead_metric("champion", bound) for bound in ("", "low", "high")),
     *(curve_metric("mmgrec", figure) for figure in ("loss", "validation_ndcg")),
 ]
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "mlflow.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "mlflow.md"
 
 
 @pytest.mark.parametrize("name", NAMES)
