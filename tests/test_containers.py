@@ -100,7 +100,7 @@ def test_no_secret_stands_in_a_file() -> None:
     secret = re.compile(r"PASSWORD|SECRET|_KEYS?$|AUTH_STRING|_URL$|BACKEND")
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
-            if secret.search(name) and not re.match(r"https?://", str(value)):
+            if secret.search(name) and not re.match(r"(https?|s3)://[^@]*$", str(value)):
                 assert re.search(r"\$\{\w+:\?", str(value)), name
     for name in OURS:
         for variable in container(name)["env"]:
@@ -120,6 +120,7 @@ def test_every_variable_of_compose_is_shown_and_required() -> None:
 def test_settings_of_recloop_exist(name: str) -> None:
     known = examples(ROOT / ".env.example").keys() | {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"}
     known |= {"PREFECT_API_AUTH_STRING", "DO_NOT_TRACK"}
+    known |= {"AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"}
     fields = {f"RECLOOP_{field.upper()}" for field in Settings.model_fields}
     in_cluster = {variable["name"] for variable in container(name)["env"]} - {"LISTS_NAME"}
     for variable in SERVICES[name]["environment"].keys() | in_cluster:
@@ -267,7 +268,8 @@ def test_kustomize_lists_what_lies_there() -> None:
     assert set(base["resources"]) == {path.name for path in BASE.glob("*.yaml")} - {"kustomization.yaml"}
     assert (BASE / "basic_auth.ini").read_text() == (INFRA / "mlflow" / "basic_auth.ini").read_text()
     given = {
-        "mlflow-name", "prefect-name", "lists-name", "mlflow-artifacts", "objects-url", "promoters", "source",
+        "mlflow-name", "prefect-name", "lists-name", "mlflow-artifacts", "artifacts", "objects-url", "promoters",
+        "source",
     }  # fmt: skip
     for name in ("staging", "production"):
         overlay = yaml.safe_load(

@@ -23,6 +23,6 @@ def refusal_of(error: BaseException, address: str) -> TrackingRefused | None:
 
 _REFUSALS = {
     "UNAUTHENTICATED": "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to a login of that server.",
-    "PERMISSION_DENIED": "Ask its admin for the right, or use an account that has it; docs/how-to/production.md says which "
-    "account may do what.",
+    "PERMISSION_DENIED": "Ask its admin for the right, or use an account that has it; "
+    "docs/how-to/production.md says which account may do what.",
 }

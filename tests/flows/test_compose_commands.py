@@ -28,7 +28,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 from flows.settings import LOOPBACK
-from tests.flows.composed import INFRA, Composed, composed, documented
+from tests.flows.composed import INFRA, SERVICES, Composed, composed, documented
 from tests.postgresql import Postgresql, PostgresqlMissing, running_postgresql
 
 pytestmark = [
@@ -87,10 +87,13 @@ def stack(database: Postgresql, world: Path, tmp_path_factory: pytest.TempPathFa
             "ACME_EMAIL": "team@example.org",
         }
     )
-    boto3.client(
+    client = boto3.client(
         "s3", endpoint_url=address, region_name="us-east-1", aws_access_key_id=named["OBJECTS_KEY"],
         aws_secret_access_key=named["OBJECTS_SECRET"],
-    ).create_bucket(Bucket="mlflow")  # fmt: skip
+    )  # fmt: skip
+    for folder in SERVICES["prepare"]["command"]:
+        if folder.startswith("/objects/"):  # a bucket is a folder there
+            client.create_bucket(Bucket=folder.removeprefix("/objects/"))
     folder = tmp_path_factory.mktemp("compose")
     network = "127.{}.{}".format(*(1 + byte % 250 for byte in os.urandom(2)))
     with composed(
