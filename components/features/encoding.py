@@ -73,8 +73,7 @@ class Encoders:
 def fit_encoders(items: pd.DataFrame, config: EncoderConfig, *, root: Path | None) -> Encoders:
     """Fit on these items alone; a modality that none of them has gets no encoder.
 
-    `items` has the item columns of a snapshot, and `vector` where the source brings vectors; `root` is the folder
-    that image and audio paths lie in.
+    `items` has the item columns of a snapshot, and `vector` where there are any; `root` has images and sounds.
     """
     fitted = {m: encoder for m in config.modalities if (encoder := _fit(m, items, config)) is not None}
     holding = {m: e for m, e in fitted.items() if any(e.read(items, root).keys)}
