@@ -54,6 +54,11 @@ def provenance(result: ReplayResult, subject: Subject) -> Markup:
                 f"interval: {rule.interval}",
             ),
             ("Gate profile", f"{result.profile.name} {result.gate_hash}", "name and digest"),
+            (
+                "User by user",
+                "users.parquet beside evidence.json; per_user/replay.parquet of a cycle's run in MLflow",
+                "one row a user and arm with every metric; in MLflow a digest stands for the user",
+            ),
             ("Data digest", result.data_digest, "of requests, histories, truth and candidates"),
             ("Replay digest", result.digest, "of the reproducible part of the evidence"),
             *((f"Artifact of {arm}", digest, "digest") for arm, digest in sorted(result.digests.items())),
