@@ -76,8 +76,7 @@ class Home:
         finally:
             sys.argv = before
         said = self.capsys.readouterr()
-        told = re.sub(r"^recloop [a-z ]+: working\n", "", said.err)  # on a busy machine
-        return Ended(code=code or 0, out=_words(said.out), err=_words(told))
+        return Ended(code=code or 0, out=_words(said.out), err=_words(_message(said.err)))
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with sqlite3.connect(f"file:{self.path / 'warehouse.db'}?mode=ro", uri=True) as database:
@@ -156,6 +155,11 @@ def with_time(moment: str, *rows: int) -> Callable[[pd.DataFrame], pd.DataFrame]
         return table
 
     return change
+
+
+def _message(told: str) -> str:
+    """Without the line that says on a busy machine that the command works."""
+    return re.sub(r"^recloop [a-z ]+: working\n", "", told)
 
 
 def refused(ended: Ended, kind: str, *names: str) -> None:
@@ -364,7 +368,7 @@ def run_alone(home: Home, *arguments: str | Path) -> Ended:
         timeout=120,
         check=False,
     )
-    return Ended(code=done.returncode, out=_words(done.stdout), err=_words(done.stderr))
+    return Ended(code=done.returncode, out=_words(done.stdout), err=_words(_message(done.stderr)))
 
 
 def test_a_port_in_use(home: Home, shop: Path) -> None:
