@@ -159,7 +159,7 @@ def with_time(moment: str, *rows: int) -> Callable[[pd.DataFrame], pd.DataFrame]
 
 def _message(told: str) -> str:
     """Without the line that says on a busy machine that the command works."""
-    return re.sub(r"^recloop [a-z ]+: working\n", "", told)
+    return re.sub(r"^(recloop|python -m flows\.cli) [a-z ]+: working\n", "", told)
 
 
 def refused(ended: Ended, kind: str, *names: str) -> None:
