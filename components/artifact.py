@@ -57,12 +57,14 @@ def publish(
     *,
     parents: Mapping[str, str],
     config: Mapping[str, Any],
+    is_copied: bool = True,
 ) -> ArtifactRef:
     """Let `write` fill a folder aside, then move it to `root/kind/<digest>` in one step.
 
     `parents` maps a role to the digest of the artifact that played it; `config` is the frozen config as
     JSON values. A reader sees the folder whole or not at all; publishing the same content twice keeps the
-    first copy. Raises CopiesUnreachable; the folder is then here, and publishing again copies it.
+    first copy. `is_copied` is False for what another registry holds anyway. Raises CopiesUnreachable; the folder
+    is then here, and publishing again copies it.
     """
     shelf = root / kind
     shelf.mkdir(parents=True, exist_ok=True)
@@ -84,7 +86,7 @@ def publish(
         _sync_folder(shelf)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    if copies := entry_of(target.resolve()):
+    if is_copied and (copies := entry_of(target.resolve())):
         crash_point("publish:before-copy")
         copies.put(target.resolve())
     return ArtifactRef(kind=kind, digest=digest, path=str(target))
@@ -110,14 +112,19 @@ def present(path: Path | str) -> bool:
         ) from error
 
 
-def bring_here(root: Path, kind: str) -> None:
+def bring_here(root: Path, kind: str) -> list[Path]:
     """Fetch what the object store has of a kind and this machine has not: for whoever looks through a kind.
 
-    Raises as `present` does.
+    Returns where those would lie whose copies are damaged; they stay away. Raises CopiesUnreachable.
     """
-    if copies := copies_of(root):
-        for name in copies.names(kind):
+    damaged = []
+    copies = copies_of(root)
+    for name in copies.names(kind) if copies else ():
+        try:
             present(root / kind / name)
+        except ArtifactDamaged:
+            damaged.append(root / kind / name)
+    return damaged
 
 
 def verified(path: Path | str) -> dict[str, Any]:

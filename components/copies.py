@@ -10,6 +10,7 @@ most and is tried three times; memory is that of some megabytes a thread.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
@@ -30,6 +31,7 @@ URL, ROOT, HOME = "RECLOOP_ARTIFACTS_URL", "RECLOOP_ARTIFACTS", "RECLOOP_HOME"
 LOCAL = "local"
 MANIFEST = "manifest.json"
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL")
+_OF_THIS_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}  # no failure of the store's
 _NATIVE = {"gs", "gcs", "abfs", "abfss", "file"}  # pyarrow opens these by their URL
 _THREADS = 16  # a request waits for the network, not for a core
 _CHUNK = 4 << 20
@@ -64,7 +66,7 @@ class Copies:
             self.put_files([path])
             return
         with self._answering():
-            if self._exists(f"{self._key(path)}/{MANIFEST}"):
+            if self._holds(path / MANIFEST):
                 return
             files = [p for p in sorted(path.rglob("*")) if p.is_file() and p != path / MANIFEST]
             _at_once(self._upload, files)
@@ -75,9 +77,9 @@ class Copies:
         wanted = list(paths)
         if not wanted:
             return
-        there = set(self.names(wanted[0].parent.name))
-        with self._answering():
-            _at_once(self._upload, [path for path in wanted if path.name not in there])
+        there = {entry.name: entry.size for entry in self.entries(wanted[0].parent.name)}
+        with self._answering():  # one that was cut off has another size
+            _at_once(self._upload, [path for path in wanted if there.get(path.name) != path.stat().st_size])
 
     def fetch(self, path: Path, check: Callable[[Path], object]) -> bool:
         """Bring an entry here, whole or not at all; False if the store has none.
@@ -156,10 +158,18 @@ class Copies:
     def _exists(self, key: str) -> bool:
         return self.filesystem.get_file_info(key).type.name == "File"
 
-    def _upload(self, path: Path) -> None:
-        key = self._key(path)
+    def _holds(self, path: Path) -> bool:
+        """Whether a copy of this file is there, as long as it is."""
+        found = self.filesystem.get_file_info(self._key(path))
+        return found.type.name == "File" and found.size == path.stat().st_size
+
+    def _make_folder(self, key: str) -> None:
         if self.filesystem.type_name not in {"s3", "gcs", "abfs"}:  # those have no folders
             self.filesystem.create_dir(key.rpartition("/")[0], recursive=True)
+
+    def _upload(self, path: Path) -> None:
+        key = self._key(path)
+        self._make_folder(key)
         with path.open("rb") as source, self.filesystem.open_output_stream(key) as target:
             shutil.copyfileobj(source, target, _CHUNK)
 
@@ -192,6 +202,8 @@ class Copies:
         except FileNotFoundError as error:
             raise CopiesUnreachable(f"{self.url}: {error}. Check {URL}: the bucket has to exist") from error
         except OSError as error:
+            if error.errno in _OF_THIS_DISK:
+                raise
             raise CopiesUnreachable(
                 f"the object store of artifacts, {self.url}: {error}. Check that it answers, that {URL} and its "
                 "login are right, and run the same command again: it goes on from here"

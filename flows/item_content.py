@@ -13,7 +13,7 @@ from components.data.sources.opening import open_source
 from components.features import encoding
 from components.features.cache import VectorCache
 from components.features.encoders.content import OnStep
-from components.features.encoders.precomputed import COLUMN
+from components.features.encoders.precomputed import COLUMN, refuse_given
 from components.features.vectors import ItemVectors, Unreadable
 from flows.local.console import console, warning_line
 from flows.settings import load_settings
@@ -48,6 +48,11 @@ class ItemContent:
         """Vectors of these items in the encoders' space."""
         cache = VectorCache(load_settings().home / "vectors")
         return encoding.encode(encoders, self.beside(items), root=self.root, cache=cache, on_step=on_step)
+
+    def refuse_another_model(self, before: ItemVectors) -> None:
+        """Raise VectorsChanged where the source's vectors are not of the model that `before` is of."""
+        if self.vectors is not None:
+            refuse_given(before, self.vectors.of(before.item_ids).tolist())
 
 
 def content_of(source: str | None, mapping: str) -> ItemContent:

@@ -90,8 +90,10 @@ def _with_cold(
 ) -> SemanticIds:
     folder = opened.tokenizer_path
     assert folder is not None
+    fitted = load_feature_set(encoders)
     with progress_bar("encode new items") as on_step:
-        vectors = content.encode(load_feature_set(encoders).encoders, cold, on_step)
+        vectors = content.encode(fitted.encoders, cold, on_step)
+    content.refuse_another_model(fitted.vectors)
     tokenizer = load_tokenizer(_part(folder, "tokenizer"))
     return cold_table(base, tokenizer, vectors.item_ids, vectors.vectors, vectors.present).table
 

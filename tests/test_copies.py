@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from sqlalchemy import Engine
 
 from components.artifact import ArtifactDamaged, ArtifactRef, bring_here, present, publish, verified
 from components.copies import CopiesUnreachable, copies_of
+from components.data import artifact_erasure, journal
 from components.data.artifact_erasure import drop_superseded
 from components.data.erasure import erase_user
 from components.data.ingest import land_batch
@@ -29,6 +31,13 @@ from tests.data.landing import at, batch, event
 from tests.object_store import BUCKET, ObjectStore, running_object_store
 
 WORDS = {"words.txt": "some words", "inside/more.txt": "more words", "empty.txt": ""}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gave:
+    """What a stage gave."""
+
+    ref: ArtifactRef
 
 
 @pytest.fixture(scope="module")
@@ -236,8 +245,51 @@ def test_an_erasure_reaches_what_lies_in_the_store_alone_and_copies_of_other_mac
     assert drop_superseded(engine, root) == 0
 
 
+def test_an_erasure_on_a_second_machine_brings_nobody_back(
+    root: Path, engine: Engine, objects: ObjectStore, tmp_path: Path
+):
+    """That machine still holds copies with the first user, and erases another one."""
+    take_snapshot(engine, root, end=at(1000))
+    elsewhere = tmp_path / "another machine"
+    shutil.copytree(root, elsewhere)
+    erase_user(engine, USER, (snapshot_place(engine, root, USER),))
+    shutil.rmtree(root)
+    elsewhere.rename(root)
+    erase_user(engine, "other", (snapshot_place(engine, root, "other"),))
+    for user in (USER, "other"):
+        assert not any(user.encode() in path.read_bytes() for path in root.rglob("*.parquet"))
+        assert not [k for k in objects.keys(root.parent.name) if user.encode() in objects.content(k)]
+
+
+def test_a_damaged_copy_is_no_reason_to_stop_looking_nor_to_lose_what_is_here(
+    root: Path, objects: ObjectStore
+):
+    good, bad = make(root), make(root, words={"b": "bad"})
+    objects.write(f"{root.parent.name}/arm/{bad.digest[:20]}/b", b"worse")
+    other_machine(root)
+    assert bring_here(root, "arm") == [Path(bad.path)]
+    assert present(good.path)
+    (Path(good.path) / "words.txt").write_text("bitten")  # the store's copy is whole
+    assert artifact_erasure._manifest_of(Path(good.path))["digest"] == good.digest
+    assert present(good.path)
+
+
+def test_a_copy_that_was_cut_off_is_written_anew(root: Path, engine: Engine, objects: ObjectStore):
+    snapshot = take_snapshot(engine, root, end=at(1000))
+    key = min(objects.keys(f"{root.parent.name}/partitions/"))
+    objects.write(key, objects.content(key)[:-7])
+    take_snapshot(engine, root, end=at(1000))
+    other_machine(root)
+    assert len(read_events(snapshot)) == 6
+
+
 def test_what_lies_in_the_store_alone_is_pruned_too(root: Path, engine: Engine, objects: ObjectStore):
-    ref, kept = make(root), make(root, words={"k": "kept"})
+    """But for what this warehouse has never named: another one may need it."""
+    ref, kept, strange = make(root), make(root, words={"k": "kept"}), make(root, words={"s": "strange"})
+    journal.record(
+        engine, key="k", stage="train", output=Gave(ref=ref), seconds=1.0, peak_mb=1.0, run="r",
+        now=lambda: datetime(2020, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
     snapshot = take_snapshot(engine, root, end=at(1000))
     other_machine(root)
     plan = plan_pruning(
@@ -248,5 +300,5 @@ def test_what_lies_in_the_store_alone_is_pruned_too(root: Path, engine: Engine, 
     prune(engine, plan)
     assert not present(ref.path)
     assert present(kept.path)
+    assert present(strange.path)
     assert len(read_events(snapshot)) == 6  # its days are still there
-    assert plan_pruning(engine, root, keep=set(), older_than=timedelta(seconds=-5)).prunable

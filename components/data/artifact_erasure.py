@@ -98,6 +98,10 @@ def remove_folder(folder: Path) -> None:
     if copies := entry_of(folder):
         copies.remove(folder)
     crash_point("artifact:copy-removed")
+    _remove_here(folder)
+
+
+def _remove_here(folder: Path) -> None:
     aside = folder.with_name(REMOVED + folder.name)
     if folder.exists():
         shutil.rmtree(aside, ignore_errors=True)
@@ -160,7 +164,9 @@ def _count(root: Path, kind: str, count: Count, user_id: str) -> int:
 
 def _erase(engine: Engine, root: Path, kind: str, ways: tuple[Count, Forget], user_id: str) -> None:
     count, forget = ways
-    bring_here(root, kind)
+    drop_superseded(engine, root)  # an erasure elsewhere has written them anew already
+    for damaged in bring_here(root, kind):
+        remove_folder(damaged)
     if (root / kind).is_dir():
         remove_asides(root / kind)
     for folder in _published(root / kind):
@@ -170,10 +176,7 @@ def _erase(engine: Engine, root: Path, kind: str, ways: tuple[Count, Forget], us
 
 def _rewrite(engine: Engine, root: Path, folder: Path, forget: Callable[[Path], None]) -> None:
     """Publish a folder without the user, then supersede and remove it. A damaged one goes without successor."""
-    try:
-        manifest = verified(folder)
-    except ArtifactDamaged:
-        remove_folder(folder)
+    if (manifest := _manifest_of(folder)) is None:
         return
     old = ArtifactRef(kind=manifest["kind"], digest=manifest["digest"], path=str(folder))
 
@@ -193,6 +196,16 @@ def _rewrite(engine: Engine, root: Path, folder: Path, forget: Callable[[Path], 
         supersede(connection, old, new)
     crash_point("erase:superseded")
     remove_folder(folder)
+
+
+def _manifest_of(folder: Path) -> dict[str, Any] | None:
+    """Of a folder that is whole, if need be by the object store's copy; None where both are damaged, and gone now."""
+    for is_last in (False, True):
+        try:
+            return verified(folder)
+        except ArtifactDamaged:
+            remove_folder(folder) if is_last else _remove_here(folder)
+    return None
 
 
 def _led(value: Any, old: str, new: ArtifactRef) -> Any:

@@ -3,9 +3,9 @@
 Pointed to is: what the caller keeps (the bundles of registered versions), what a cycle on record, the
 promotion ledger, the alpha ledger or the lists that are served name (or would be, after a rollback), what a
 stage finished lately gave, and what any of these was made from. All else that is older than asked goes, here and
-in the object store, with what the journal knows of it, so that a stage that is asked for again works anew. Old
-runs of lists go with it (see `list_runs`). Run it while no cycle and no scoring runs: a plan does not know of work
-that begins after it.
+in the object store (there only what this warehouse names), with what the journal knows of it, so that a stage
+that is asked for again works anew. Old runs of lists go with it (see `list_runs`). Run it while no cycle and no
+scoring runs: a plan does not know of work that begins after it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class _Published:
     digest: str
     parents: frozenset[str]
     path: Path
-    size: int
+    size: int  # in the object store; 0 for what is here, where it is asked for when it goes
     changed_at: datetime
     run: str = ""  # of batch scoring, whose lists it holds
 
@@ -95,10 +95,12 @@ def plan_pruning(
     end in the first 8 characters of their digest; a page goes when its artifact is not kept.
     """
     cutoff = now() - older_than
-    found = list(_published(artifacts_root))
+    stored = _in_store(artifacts_root)
+    found = list(_published(artifacts_root, stored))
     runs = prunable_runs(engine, begun_before=cutoff)
     with reading(engine) as connection:
         pointed = keep | _pointed_to(connection, cutoff)
+        ours = _named(connection) if stored else set()
         served = kept_runs(connection)
         came_from = dict(
             connection.execute(select(superseded.c.digest, superseded.c.successor)).tuples().all()
@@ -110,11 +112,13 @@ def plan_pruning(
     kept |= _reachable(found, young, came_from)
     going = [
         *(
-            Prunable(kind=p.kind, digest=p.digest, path=p.path, size=p.size, changed_at=p.changed_at)
+            _prunable(p.kind, p.path, digest=p.digest)
+            if p.path.exists()
+            else Prunable(kind=p.kind, digest=p.digest, path=p.path, size=p.size, changed_at=p.changed_at)
             for p in found
-            if p.digest not in kept
+            if p.digest not in kept and (p.path.exists() or p.digest in ours)
         ),
-        *_days_without(artifacts_root, [p.path for p in found if p.digest in kept]),
+        *_days_without(artifacts_root, [p.path for p in found if p.digest in kept], stored, ours),
         *(_prunable("aside", path) for path in sorted(artifacts_root.glob("*/.*"))),
         *_pages_without(reports, kept),
     ]
@@ -172,15 +176,29 @@ def _pointed_to(connection: Connection, cutoff: datetime) -> set[str]:
     return {digest for text in texts for digest in _DIGEST.findall(text)}
 
 
-def _published(root: Path) -> Iterator[_Published]:
+def _named(connection: Connection) -> set[str]:
+    """Digests that this warehouse names anywhere: what lies in the object store under another may be another's."""
+    queries = (
+        select(stage_journal.c.output),
+        select(cycles.c.summary),
+        select(snapshots.c.digest),
+        select(day_partitions.c.sha256),
+        select(superseded.c.digest),
+        select(superseded.c.successor).where(superseded.c.successor.is_not(None)),
+    )
+    texts = (text for query in queries for text in connection.execute(query).scalars())
+    return {digest for text in texts for digest in _DIGEST.findall(text)}
+
+
+def _published(root: Path, stored: Iterable[StoredEntry]) -> Iterator[_Published]:
     """Every published folder, here or in the object store; one whose manifest cannot be read has its name for a
     digest, and no parents.
     """
-    elsewhere = {(e.kind, e.name): e for e in _in_store(root) if e.kind != DAYS}
+    elsewhere = {(e.kind, e.name): e for e in stored if e.kind != DAYS}
     for folder in sorted(root.glob("[!.]*/[!.]*")):
         if folder.is_dir() and folder.parent.name != DAYS:
             elsewhere.pop((folder.parent.name, folder.name), None)
-            yield _read(folder, folder / MANIFEST, _size(folder), _changed_at(folder))
+            yield _read(folder, folder / MANIFEST, 0, _changed_at(folder))
     for (kind, name), entry in sorted(elsewhere.items()):
         yield _read(root / kind / name, root / kind / name / MANIFEST, entry.size, entry.changed_at)
 
@@ -226,20 +244,22 @@ def _reachable(
     return reached
 
 
-def _days_without(root: Path, kept: Iterable[Path]) -> Iterator[Prunable]:
+def _days_without(
+    root: Path, kept: Iterable[Path], stored: Iterable[StoredEntry], ours: set[str]
+) -> Iterator[Prunable]:
     """Day files that no kept snapshot names."""
     named = set()
     for folder in kept:
         if folder.parent.name == SNAPSHOT:
             with suppress(FileNotFoundError):
                 named |= {part["sha256"] for part in json.loads(_text(folder / "partitions.json"))}
-    here = sorted((root / DAYS).glob("[!.]*.parquet"))
-    for path in here:
+    here = {path.name for path in (root / DAYS).glob("[!.]*.parquet")}
+    for path in (root / DAYS / name for name in sorted(here)):
         if path.stem not in named:
             yield _prunable("partition", path, digest=path.stem)
-    for entry in _in_store(root):
+    for entry in stored:
         path = root / DAYS / entry.name
-        if entry.kind == DAYS and path not in here and path.stem not in named:
+        if entry.kind == DAYS and entry.name not in here and path.stem in ours - named:
             yield Prunable(
                 kind="partition", digest=path.stem, path=path, size=entry.size, changed_at=entry.changed_at
             )

@@ -20,6 +20,7 @@ from components.data import partitions
 from components.data.artifact_erasure import (
     DAYS,
     count_rows,
+    drop_superseded,
     remove_asides,
     remove_file,
     remove_folder,
@@ -47,7 +48,9 @@ def _erase(engine: Engine, root: Path, user_id: str) -> None:
     for shelf in (root / DAYS, root / KIND):
         if shelf.is_dir():
             remove_asides(shelf)
-    bring_here(root, KIND)
+    drop_superseded(engine, root)
+    for damaged in bring_here(root, KIND):
+        remove_folder(damaged)
     holding = [path for path in _day_files(root) if count_rows(path, user_id)]
     anew = {path.stem: _write_without(path, user_id) for path in holding}
     if anew:

@@ -50,22 +50,22 @@ def _of_server(address: str, name: str) -> RegisteredModel | None:
             versions += page.get("model_versions", [])
             if not (token := page.get("next_page_token", "")):
                 break
-    except (OSError, ValueError):  # urllib's errors are OSErrors
+        model = found["registered_model"]
+        return RegisteredModel(
+            name=name,
+            exists=True,
+            aliases={each["alias"]: str(each["version"]) for each in model.get("aliases", [])},
+            tags=_tags(model),
+            versions=_in_order(
+                RegisteredVersion(
+                    name=name, version=str(one["version"]), run_id=one.get("run_id") or "",
+                    source=one.get("source") or "", tags=_tags(one),
+                )
+                for one in versions
+            ),
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no answer, or one of another shape
         return None
-    model = found["registered_model"]
-    return RegisteredModel(
-        name=name,
-        exists=True,
-        aliases={each["alias"]: str(each["version"]) for each in model.get("aliases", [])},
-        tags=_tags(model),
-        versions=_in_order(
-            RegisteredVersion(
-                name=name, version=str(one["version"]), run_id=one.get("run_id") or "",
-                source=one.get("source") or "", tags=_tags(one),
-            )
-            for one in versions
-        ),
-    )  # fmt: skip
 
 
 def _get(address: str, endpoint: str, **query: str) -> dict[str, Any] | None:

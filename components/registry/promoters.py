@@ -15,20 +15,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Any
 
 from flask import Response, jsonify, make_response, request
 from mlflow.protos.model_registry_pb2 import (
     CreateModelVersion,
     CreateRegisteredModel,
+    DeleteModelVersionTag,
     DeleteRegisteredModelAlias,
     ModelRegistryService,
     SetModelVersionTag,
     SetRegisteredModelAlias,
 )
-from mlflow.server.handlers import _get_request_message, get_service_endpoints
+from mlflow.server.handlers import _get_model_registry_store, _get_request_message, get_service_endpoints
 from werkzeug.datastructures import Authorization
 
-from components.registry.registered import APPROVAL_TAG, APPROVER_TAG, CHAMPION
+from components.registry.registered import APPROVAL_TAG, APPROVER_TAG, CHAMPION, STARTER_TAG
 
 PROMOTERS = "RECLOOP_PROMOTERS"  # of the server's environment: names of accounts, separated by commas
 _READS = ("Get", "Search")  # what the names of the requests begin with that change nothing
@@ -94,8 +96,14 @@ def _of_the_role(asked: type) -> str | None:
 
 def _of_the_name(account: str, asked: type) -> str | None:
     """MLflow keeps no author of a tag, so nobody writes another's name."""
-    if asked is SetModelVersionTag:
-        tags = [_get_request_message(SetModelVersionTag())]
+    if asked in (SetModelVersionTag, DeleteModelVersionTag):
+        told = _get_request_message(asked())
+        if _is(told.key, (STARTER_TAG,)) and (held := _starter(told)) not in (
+            None,
+            getattr(told, "value", ""),
+        ):
+            return f"{STARTER_TAG} says who started the run, {held!r}, and stays: who started it may not approve it."
+        tags = [told] if asked is SetModelVersionTag else []
     elif asked is CreateModelVersion:
         tags = list(_get_request_message(CreateModelVersion()).tags)
     else:
@@ -104,6 +112,12 @@ def _of_the_name(account: str, asked: type) -> str | None:
     return (
         f"{APPROVER_TAG} takes the name of the account that writes it, not {others[0]!r}." if others else None
     )
+
+
+def _starter(told: Any) -> str | None:
+    """Who started the version's run, as its tag says now; None where nobody does."""
+    version = _get_model_registry_store().get_model_version(told.name, told.version)
+    return version.tags.get(STARTER_TAG)
 
 
 def _ask() -> str:

@@ -6,9 +6,7 @@ import os
 
 from mlflow.exceptions import MlflowException
 
-
-class TrackingRefused(Exception):
-    """MLflow refuses this account: names the account, what MLflow says, and the setting."""
+from components.registry.registered import TrackingRefused
 
 
 def refusal_of(error: BaseException, address: str) -> TrackingRefused | None:

@@ -18,6 +18,10 @@ class TrackingUnreachable(Exception):
     """MLflow does not answer: names the address and the fix."""
 
 
+class TrackingRefused(Exception):
+    """MLflow refuses this account: names the account, what MLflow says, and the setting."""
+
+
 class NoSuchVersion(Exception):
     """No registered version has this number or alias: names those that exist."""
 

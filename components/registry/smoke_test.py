@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
 
+from components.copies import CopiesUnreachable
 from components.data.lease import Lease
 from components.data.ledger import PromotionEntry, last_promotion
 from components.faults import crash_point
 from components.registry.moves import Drift, PromotionResult, drift_now, move
-from components.registry.tracking import TrackingUnreachable
+from components.registry.registered import TrackingRefused, TrackingUnreachable
 from components.registry.versions import RegisteredVersion, download_bundle, find_version
 from components.registry.way_back import go_back
 
@@ -61,7 +62,7 @@ def make_owed_test(
     crash_point("promote:before-smoke")
     try:
         smoke.check(Path(download_bundle(model_name, champion.version, smoke.artifacts).path))
-    except TrackingUnreachable:
+    except (TrackingUnreachable, TrackingRefused, CopiesUnreachable):
         raise  # nothing is known of the champion; the next call tests it
     except Exception as error:  # whatever it is, this version does not serve
         return _withdraw(engine, lease, entry, champion, f"{type(error).__name__}: {error}"[:_REASON_LENGTH])

@@ -140,7 +140,9 @@ def download_bundle(model_name: str, version: str, root: Path) -> ArtifactRef:
             shutil.copytree(fetched, target, dirs_exist_ok=True)
             (target / MANIFEST).unlink()
 
-        return publish(root, KIND, copy, parents=manifest["parents"], config=manifest["config"])
+        return publish(
+            root, KIND, copy, parents=manifest["parents"], config=manifest["config"], is_copied=False
+        )
 
 
 @reaching_tracking()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from components.copies import CopiesUnreachable
 from components.data.lease import LeaseHeld, LeaseLost
 from components.data.outage import telling_outages
 from components.data.warehouse import WarehouseUnreachable
@@ -18,8 +19,8 @@ from components.registry.approvals import approvals
 from components.registry.drift import drift_of_alias
 from components.registry.policy import PromotionPolicy
 from components.registry.promotion import apply_approvals
+from components.registry.registered import TrackingRefused, TrackingUnreachable
 from components.registry.smoke_test import SmokeTest
-from components.registry.tracking import TrackingUnreachable
 
 if TYPE_CHECKING:
     from components.data.warehouse import Engine
@@ -69,7 +70,7 @@ def _look(
     try:
         with telling_outages():
             found = _act(engine, model_name, policy, smoke)
-    except (TrackingUnreachable, WarehouseUnreachable) as error:
+    except (TrackingUnreachable, TrackingRefused, CopiesUnreachable, WarehouseUnreachable) as error:
         return [WatchEvent(kind="unreachable", text=str(error))]
     except (LeaseHeld, LeaseLost):
         return []  # somebody is promoting: look again at the next turn

@@ -27,7 +27,7 @@ from mlflow.webhooks.constants import (
     WEBHOOK_TIMESTAMP_HEADER,
 )
 
-from components.registry.refusal import TrackingRefused
+from components.registry.registered import TrackingRefused
 from components.registry.tracking import TrackingUnreachable, reaching_tracking
 
 EVENTS = (

@@ -45,7 +45,7 @@ def page(
     without figures leaves plotly's 4.8 MB out.
     """
     plotly, script = _plotly() if has_figures else "", _own("page.js")
-    return render(
+    filled = render(
         "page",
         title=title,
         scripts=Markup(" ".join(_digest(one) for one in (plotly, script) if one)),  # noqa: S704 - digests
@@ -56,6 +56,7 @@ def page(
         bundle=Markup(plotly),  # noqa: S704 - plotly's own
         script=Markup(script),  # noqa: S704 - ours
     )
+    return str(filled)  # a file's text: nothing that is put into it later is to be escaped
 
 
 @dataclass(frozen=True, kw_only=True)

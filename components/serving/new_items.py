@@ -12,6 +12,8 @@ batch, the scoring server, `recloop recommend`) takes the newest one that was ma
 from __future__ import annotations
 
 import json
+import logging
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +24,13 @@ import pyarrow.parquet as pq
 from jaxtyping import Int
 
 from components.artifact import MANIFEST, ArtifactRef, bring_here, publish, verified
+from components.copies import CopiesUnreachable, copies_of
 from components.registry.bundle import ID_TABLE, ITEM_COLUMNS, ITEMS
 
 KIND = "new_items"
 _ITEMS = pa.schema([(name, pa.string()) for name in ITEM_COLUMNS])
+_REST_SECONDS = 60.0  # between two looks into the object store
+_LOOKED: dict[Path, float] = {}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,7 +82,7 @@ def publish_new_items(
 def latest_new_items(root: Path, bundle: str) -> ArtifactRef | None:
     """The artifact for this bundle that reaches furthest in time; None if there is none."""
     found = []
-    bring_here(root, KIND)
+    _look_elsewhere(root)
     for path in (root / KIND).glob(f"[!.]*/{MANIFEST}"):
         try:
             manifest = json.loads(path.read_text())
@@ -89,6 +94,17 @@ def latest_new_items(root: Path, bundle: str) -> ArtifactRef | None:
         return None
     _, digest, path_ = max(found)
     return ArtifactRef(kind=KIND, digest=digest, path=path_)
+
+
+def _look_elsewhere(root: Path) -> None:
+    """What another machine has published, looked for once a minute; without the object store, what is here serves."""
+    if copies_of(root) is None or time.monotonic() - _LOOKED.get(root, -_REST_SECONDS) < _REST_SECONDS:
+        return
+    try:
+        bring_here(root, KIND)
+    except CopiesUnreachable as error:
+        logging.getLogger(__name__).warning("new items of other machines are not looked for: %s", error)
+    _LOOKED[root] = time.monotonic()
 
 
 def read_new_items(ref: ArtifactRef) -> NewItems:

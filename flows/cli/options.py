@@ -62,7 +62,7 @@ def mapping(map_: str, zone: str | None, encoding: str | None, delimiter: str | 
 
 
 _DELIMITERS = {",": "comma", "\t": "tab"}  # a comma parts the words of the line itself
-Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout, for scripts")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts")]
 SHIPPED_PROFILES = ("small", "production", "sequential")
 Source = Annotated[
     str, typer.Option("--source", "-s", help="movielens, synthetic, or a folder of events and items")

@@ -65,7 +65,7 @@ def _registry() -> RegistryStanding:
     from components.data.ledger import last_promotion, promotions
     from components.registry.approval import approvals_of
     from components.registry.drift_state import drift_of
-    from components.registry.registered import CHALLENGER, CHAMPION, TrackingUnreachable
+    from components.registry.registered import CHALLENGER, CHAMPION, TrackingRefused, TrackingUnreachable
     from flows.cli.registry import NothingRegistered, model_now
     from flows.warehouse import warehouse
 
@@ -73,7 +73,7 @@ def _registry() -> RegistryStanding:
         model = model_now()
     except NothingRegistered:
         return RegistryStanding(is_empty=True)
-    except TrackingUnreachable as error:
+    except (TrackingUnreachable, TrackingRefused) as error:
         return RegistryStanding(trouble=str(error))
     were = {entry.version for entry in promotions(warehouse(), model.name)}
     return RegistryStanding(

@@ -68,7 +68,7 @@ def leave_stdout() -> None:
 def say_json(told: Any) -> None:
     """What a script reads: JSON on stdout, in no colour and of no width; moments as ISO 8601."""
     waiting_line.pause()
-    print(json.dumps(told, indent=2, default=_as_json))
+    print(json.dumps(told, indent=2, default=_as_json), flush=True)  # a closed pipe is told here, not at exit
 
 
 def _as_json(value: Any) -> Any:

@@ -30,6 +30,7 @@ def enter_last_demo() -> Settings:
 
 def _enter(home: Path) -> Settings:
     os.environ["RECLOOP_HOME"] = str(home)
+    os.environ["RECLOOP_ARTIFACTS_URL"] = "local"  # a demo keeps out of the object store of a team
     settings = load_settings()
     apply_environment(settings)
     return settings

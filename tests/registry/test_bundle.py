@@ -38,7 +38,7 @@ def test_the_tokenizers_health_is_read_where_it_is_kept(tmp_path: Path):
     assert bundle.tokenizer_health() == {"usage_1": 0.98, "category_1_z": 12.5}
     card = model_card(bundle, verdict="HOLD", metrics={}, tags={})
     assert "| semantic IDs, when fitted | | what it says |\n| --- | --- | --- |\n" in card
-    assert re.search(r"^\| categor[^|]* \| 12\.5000 \| [^|]+ \|$", card, re.MULTILINE)
+    assert re.search(r"^\| shared categories[^|]* \| 12\.5000 \| [^|]+ \|$", card, re.MULTILINE)
     without = model_card(make_bundle(tmp_path / "without"), verdict="HOLD", metrics={}, tags={})
     assert "semantic IDs, when fitted" not in without
 

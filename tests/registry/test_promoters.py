@@ -20,8 +20,8 @@ from components.data.warehouse import Engine
 from components.registry import tracking
 from components.registry.drift import finish_interrupted, reconcile
 from components.registry.promotion import promote, rollback
-from components.registry.refusal import TrackingRefused
-from components.registry.versions import BUNDLE_TAG, VERDICT_TAG, aliases
+from components.registry.registered import BUNDLE_TAG, STARTER_TAG, VERDICT_TAG, TrackingRefused
+from components.registry.versions import aliases
 from tests.registry.servers import ADMIN, ADMIN_PASSWORD, mlflow_with_accounts
 
 MODEL = "guarded"
@@ -228,6 +228,22 @@ def test_a_promoter_moves_the_champion_and_approves_in_its_own_name(server: Serv
     gone = V2 | {"key": "approved_by"}
     path = "/api/2.0/mlflow/model-versions/delete-tag"
     assert server.ask("DELETE", path, gone, account=REVIEWER).status_code == 200
+
+
+def test_who_started_a_run_stays_who_started_it(server: Server) -> None:
+    """Else a promoter who started it would write another's name there, and approve it."""
+
+    def started(name: str, account: str = REVIEWER) -> int:
+        tag = V2 | {"key": STARTER_TAG, "value": name}
+        return server.ask("POST", "/api/2.0/mlflow/model-versions/set-tag", tag, account=account).status_code
+
+    assert started(REVIEWER, WORKER) == 200
+    before = server.state()
+    path = "/api/2.0/mlflow/model-versions/delete-tag"
+    assert started("Bob") == 403
+    assert server.ask("DELETE", path, V2 | {"key": STARTER_TAG}, account=REVIEWER).status_code == 403
+    assert started(REVIEWER, WORKER) == 200  # as registering again writes it
+    assert server.state() == before
 
 
 def test_without_a_login_nothing_is_answered(server: Server) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from components.features.encoders.content import Content, Encoded, OnStep
 from components.features.vectors import ItemVectors, unit_rows
@@ -83,11 +84,24 @@ def refuse_another_model(before: ItemVectors, now: ItemVectors) -> None:
     both = before.present[MODALITY][then] & now.present[MODALITY][here]
     if not both.any():
         return
-    old, new = before.vectors[MODALITY][then[both]], now.vectors[MODALITY][here[both]]
+    _refuse(before.vectors[MODALITY][then[both]], now.vectors[MODALITY][here[both]])
+
+
+def refuse_given(before: ItemVectors, given: Sequence[Any]) -> None:
+    """`refuse_another_model` by what the source gives for the items of the fit, in their order; None for no vector."""
+    if MODALITY not in before.vectors:
+        return
+    both = before.present[MODALITY] & np.array([value is not None for value in given], dtype=bool)
+    if both.any():
+        new = unit_rows(np.stack([given[int(row)] for row in np.flatnonzero(both)]))
+        _refuse(before.vectors[MODALITY][both], new)
+
+
+def _refuse(old: Float[np.ndarray, "item dim"], new: Float[np.ndarray, "item dim"]) -> None:
     cosines = np.einsum("nd,nd->n", old, new)
     if np.median(cosines) < _SAME:
         raise VectorsChanged(
-            f"the source's vectors are of another model than those that the tokenizer was fitted on: of {both.sum():,} "
+            f"the source's vectors are of another model than those that the tokenizer was fitted on: of {len(old):,} "
             f"items that had one then, half have a cosine of {np.median(cosines):.2f} or less with it, and {_SAME} "
             f"or more is expected. {_FIX}"
         )

@@ -101,11 +101,11 @@ def _connected() -> Iterator[Connection | None]:
 
 
 def _make(connection: Connection, view: str, schema: pa.Schema) -> None:
+    connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"recloop {_PARTS}",))
     connection.execute(
         f"CREATE TABLE IF NOT EXISTS {_PARTS} (view text, part text, version text NOT NULL, PRIMARY KEY (view, part))"
     )
     name, columns = table_name(view), ", ".join(f'"{field.name}" {_type(field.type)}' for field in schema)
-    connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"recloop {name}",))
     connection.execute(f'CREATE TABLE IF NOT EXISTS "{name}" ({columns}, {_PART} text NOT NULL)')
     connection.execute(f'CREATE INDEX IF NOT EXISTS "{name}_part" ON "{name}" ({_PART})')
     key = schema.names[0]
