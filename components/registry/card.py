@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from components.measures import meaning_of, name_of
 from components.registry.bundle import Bundle
 from components.registry.metric_names import ids_meaning, ids_metric
 from components.registry.short import short
+
+LONGEST = 5000  # characters that MLflow's database keeps of a description
+_MORE = "\n\nThe rest stands in the tags and on the run's page."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +43,28 @@ def model_card(
     tags: Mapping[str, str],
     judgement: Judgement | None = None,
 ) -> str:
-    """Markdown for the version's description in MLflow: verdict, reasons and intervals first, then the ids."""
-    facts, told = bundle.facts, judgement or Judgement()
+    """Markdown for the version's description in MLflow: verdict, reasons and intervals first, then the ids.
+
+    Of LONGEST characters at most: where it would be longer, meanings go first, those of semantic IDs before the
+    replay's; the run's own description has them all.
+    """
+    for with_meanings in ({"replay", "ids"}, {"replay"}, set[str]()):
+        card = _card(bundle, verdict, metrics, tags, judgement or Judgement(), with_meanings)
+        if len(card) <= LONGEST:
+            return card
+    whole_lines = card[: LONGEST - len(_MORE)].rpartition("\n")[0]
+    return whole_lines + _MORE
+
+
+def _card(
+    bundle: Bundle,
+    verdict: str,
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+    told: Judgement,
+    with_meanings: Collection[str],
+) -> str:
+    facts = bundle.facts
     rows = {
         "trained on events before": facts.train_end,
         "snapshot": facts.snapshot,
@@ -60,14 +83,12 @@ def model_card(
         *([""] if told.reasons else []),
         *_interval_table(told.intervals),
         *_links(told),
-        "| offline replay | mean over users | what it says |",
-        "| --- | --- | --- |",
-        *(
-            f"| {_cell(name_of(name))} | {value:.4f} | {meaning_of(name)} |"
-            for name, value in sorted(metrics.items())
+        *_figures(
+            ("offline replay", "mean over users"),
+            [(name_of(name), value, meaning_of(name)) for name, value in sorted(metrics.items())],
+            "replay" in with_meanings,
         ),
-        "",
-        *_ids_table(ids),
+        *_ids_table(ids, "ids" in with_meanings),
         "Given a user's history, recommends items of the catalogue, best first, in the ids of the source. "
         "Replay shows agreement with what users did, not lift. Not meant for users or items of another "
         "source, nor to infer anything about a person. It runs where recloop of the code below is installed.",
@@ -96,15 +117,24 @@ def _links(told: Judgement) -> list[str]:
     return [shown, "", told.opened_by, ""]
 
 
-def _ids_table(figures: Mapping[str, float]) -> list[str]:
+def _ids_table(figures: Mapping[str, float], with_meanings: bool) -> list[str]:
     """Nothing for an arm without semantic IDs."""
-    if not figures:
-        return []
-    rows = (
-        f"| {_cell(ids_metric(name).partition('/')[2])} | {value:.4f} | {ids_meaning(name)} |"
+    rows = [
+        (ids_metric(name).partition("/")[2], value, ids_meaning(name))
         for name, value in sorted(figures.items())
-    )
-    return ["| semantic IDs, when fitted | | what it says |", "| --- | --- | --- |", *rows, ""]
+    ]
+    return _figures(("semantic IDs, when fitted", ""), rows, with_meanings) if rows else []
+
+
+def _figures(
+    heads: tuple[str, str], rows: Sequence[tuple[str, float, str]], with_meanings: bool
+) -> list[str]:
+    """A table of names, figures and, where there is room, what each says."""
+    lines = [(*heads, "what it says"), ("---", "---", "---")]
+    lines += [(_cell(name), f"{value:.4f}", meaning) for name, value, meaning in rows]
+    return [
+        f"| {' | '.join(line if with_meanings else line[:2])} |".replace("|  |", "| |") for line in lines
+    ] + [""]
 
 
 def _cell(text: str) -> str:

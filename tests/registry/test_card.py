@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.registry.card import Interval, Judgement, model_card
+from components.registry.card import LONGEST, Interval, Judgement, model_card
 from tests.registry.conftest import make_bundle
 
 LEAD = Interval(metric="ndcg@10", against="popularity", mean=0.0123, low=0.0061, high=0.0185)
@@ -48,3 +48,20 @@ def test_without_a_judgement_it_says_what_is_known(tmp_path: Path):
     assert card.startswith("## popularity: HOLD\n\n| offline replay")
     assert "| lead |" not in card
     assert "](" not in card
+
+
+def test_a_long_card_loses_meanings_before_it_loses_figures(tmp_path: Path):
+    """PostgreSQL refuses a description that is longer than MLflow's column; SQLite takes any."""
+    health = {f"usage_{level}": 0.9 for level in range(1, 40)}
+    bundle = make_bundle(tmp_path / "a", health=health)
+    metrics = {f"ndcg@{k}": 0.1 for k in range(1, 30)}
+    card = model_card(bundle, verdict="HOLD", metrics=metrics, tags={})
+    assert len(card) <= LONGEST
+    assert "NDCG@29 | 0.1000 |" in card
+    assert "39" in card.partition("semantic IDs")[2]
+    assert f"| bundle | `{bundle.digest[:12]}` |" in card
+    assert card.count("what it says") < 2
+    endless = model_card(bundle, verdict="HOLD", metrics=metrics, tags={f"t{n}": "v" * 9 for n in range(400)})
+    assert len(endless) <= LONGEST
+    assert endless.startswith("## popularity: HOLD")
+    assert endless.endswith("on the run's page.")
