@@ -39,12 +39,18 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def on_postgresql(postgresql: Postgresql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OpenStore:
+def on_postgresql(
+    postgresql: Postgresql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[OpenStore]:
+    import psycopg
+
     url = postgresql.new("feast-store")
     monkeypatch.setenv("RECLOOP_FEAST_REGISTRY_URL", postgresql.url("feast-store", "psycopg"))
     monkeypatch.setenv("RECLOOP_FEAST_OFFLINE_URL", url)
     monkeypatch.setenv("RECLOOP_FEAST_ONLINE_URL", url)
-    return opened(tmp_path)
+    yield opened(tmp_path)
+    with psycopg.connect(postgresql.url("postgres"), autocommit=True) as connection:
+        connection.execute('DROP DATABASE "feast-store" WITH (FORCE)')
 
 
 @pytest.fixture
