@@ -39,9 +39,13 @@ Forgetting = Mapping[str, tuple[Count, Forget]]  # by kind of artifact
 def artifact_places(engine: Engine, root: Path, user_id: str, forgetting: Forgetting) -> tuple[Place, ...]:
     """A place for each kind of artifact that may hold users, besides snapshots, parents before children.
 
-    `forgetting` tells how other rooms' kinds are read and rewritten; checked batches, lists and logs are known here.
+    `forgetting` tells how other rooms' kinds are read and rewritten; checked batches, lists, logs and the users of a
+    replay are known here. A kind that both know is looked through in both ways.
     """
-    known: Forgetting = {**OWN, **forgetting}
+    known: dict[str, tuple[Count, Forget]] = {
+        kind: _both(OWN[kind], forgetting[kind]) if kind in OWN and kind in forgetting else way
+        for kind, way in {**OWN, **forgetting}.items()
+    }
     return tuple(
         Place(
             name=_NAMES.get(kind, kind),
@@ -219,6 +223,14 @@ def _led(value: Any, old: str, new: ArtifactRef) -> Any:
     return value
 
 
+def _both(one: tuple[Count, Forget], other: tuple[Count, Forget]) -> tuple[Count, Forget]:
+    def forget(folder: Path, user_id: str) -> None:
+        one[1](folder, user_id)
+        other[1](folder, user_id)
+
+    return lambda folder, user_id: one[0](folder, user_id) + other[0](folder, user_id), forget
+
+
 def _count_checked(folder: Path, user_id: str) -> int:
     quarantined = folder / "quarantined.parquet"
     refused = _refused_of(pd.read_parquet(quarantined), user_id).sum() if quarantined.exists() else 0
@@ -252,6 +264,10 @@ def _forget_lists(folder: Path, user_id: str) -> None:
 _NAMES = {"recommendations": "recommendations in parquet"}  # beside the warehouse's rows
 
 OWN: Forgetting = {
+    "replay": (
+        lambda folder, user_id: count_rows(folder / "users.parquet", user_id, column="user"),
+        lambda folder, user_id: drop_rows(folder / "users.parquet", user_id, column="user"),
+    ),
     "recommendations": (_count_lists, _forget_lists),
     "checked_batch": (_count_checked, _forget_checked),
     "logged": (

@@ -104,6 +104,14 @@ def build(home: Path) -> Engine:
         root, "report", lambda folder: (folder / "report.html").write_text(report_page()) and None,
         parents={"replay": "0" * 64}, config={},
     )  # fmt: skip
+    of_users = pd.DataFrame({"user": [USER, OTHER], "arm": "mmgrec", "ndcg@10": [0.5, 0.25]})
+    publish(
+        root,
+        "replay",
+        lambda folder: of_users.to_parquet(folder / "users.parquet", index=False),
+        parents={},
+        config={},
+    )
     (home / "reports").mkdir()
     (home / "reports" / "2024-01-02-better-promote-01234567.html").write_text(report_page())
     write_lists(
@@ -187,7 +195,7 @@ EXPECTED = {
     "feature_set": 2,
     "training_set": 1,
     "report": 1,
-    "replay": 0,
+    "replay": 1,
     "feature store": 4,  # a cut offline, and online that and a list of two runs
     "pages": 1,
 }
