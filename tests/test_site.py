@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from flows.settings import Settings
-from tests.report.test_browser import CHROMIUM, FLAGS
+from tests.browsing import CHROMIUM, FLAGS
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / ".site"

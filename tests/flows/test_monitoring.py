@@ -28,8 +28,9 @@ from flows.cli.monitor import DRIFTS
 from flows.drift_event import DRIFT_DETECTED
 from flows.settings import Settings
 from flows.telling import resource_of
+from tests.browsing import CHROMIUM, FLAGS
 from tests.flows.worlds import Home
-from tests.report.test_browser import CHROMIUM, FLAGS, opened
+from tests.report.test_browser import opened
 
 pytestmark = pytest.mark.timeout(900)
 NEW_ITEMS, USERS = 45, 250

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from components.copies import CopiesUnreachable
 from components.data.ledger import promotions
 from components.data.warehouse import Engine, open_warehouse
 from components.registry.bundle import open_bundle
 from components.registry.drift import drift_of_alias
 from components.registry.promotion import PromotionResult, apply_approvals, promote, rollback
+from components.registry.registered import TrackingRefused, TrackingUnreachable
 from components.registry.registration import register_bundle
 from components.registry.smoke_test import SMOKE_ACTOR, SmokeTest
-from components.registry.tracking import TrackingRun, TrackingUnreachable
+from components.registry.tracking import TrackingRun
 from components.registry.versions import aliases, get_version
 from components.serving.scorer import load_scorer
 from tests.registry.conftest import make_bundle
@@ -123,11 +125,16 @@ def test_an_approval_is_tested_too_also_after_a_kill(
     assert len(promotions(warehouse, model)) == 3
 
 
-def test_an_outage_in_the_test_takes_nothing_back(warehouse: Engine, model: str, tmp_path: Path):
-    def unreachable(path: Path) -> None:
-        raise TrackingUnreachable("away")
+@pytest.mark.parametrize("trouble", [TrackingUnreachable, TrackingRefused, CopiesUnreachable])
+def test_an_outage_in_the_test_takes_nothing_back(
+    warehouse: Engine, model: str, tmp_path: Path, trouble: type[Exception]
+):
+    """Nothing is known of the version then: neither MLflow nor the object store speaks of it."""
 
-    with pytest.raises(TrackingUnreachable):
+    def unreachable(path: Path) -> None:
+        raise trouble("away")
+
+    with pytest.raises(trouble):
         ask(warehouse, model, "1", None, tmp_path / "a", unreachable)
     assert aliases(model)["champion"] == "1"
     assert ask(warehouse, model, "1", None, tmp_path / "a", serves).champion == "1"

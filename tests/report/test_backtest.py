@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from components.report.backtest import render_backtest
+from tests.browsing import CHROMIUM
 from tests.report.backtested import FACTS, found, page
-from tests.report.test_browser import CHROMIUM, DARK, LIGHT, chromium, opened
+from tests.report.test_browser import DARK, LIGHT, chromium, opened
 
 __all__ = ["chromium"]  # the fixture
 

@@ -16,9 +16,10 @@ from components.evaluation.counterfactual.evaluation import LoggedResult, evalua
 from components.evaluation.counterfactual.logged import LoggedFeedback
 from components.evaluation.counterfactual.profile import small
 from components.report import render_logged_report
+from tests.browsing import CHROMIUM, FLAGS
 from tests.evaluation.counterfactual.worlds import draw_log, make_world
 from tests.report.reading import drawn
-from tests.report.test_browser import CHROMIUM, FLAGS, opened
+from tests.report.test_browser import opened
 
 PROFILE = replace(small(), resamples=2_000)
 

@@ -11,9 +11,10 @@ from playwright.sync_api import Browser, sync_playwright
 from components.monitoring.result import past_looks
 from components.report import render_monitoring
 from components.report.text import number
+from tests.browsing import CHROMIUM, FLAGS
 from tests.report.monitored import look, looks
 from tests.report.reading import drawn
-from tests.report.test_browser import CHROMIUM, DARK, FLAGS, LIGHT, Opened, opened
+from tests.report.test_browser import DARK, LIGHT, Opened, opened
 
 
 def rendered() -> str:
