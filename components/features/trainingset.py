@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float
 
@@ -20,35 +20,43 @@ from components.artifact import ArtifactRef, publish, verified
 from components.features.vectors import ItemVectors, load_matrices, save_vectors
 
 KIND = "training_set"
+_SEQUENCES = pa.schema(
+    [("user_id", pa.string()), ("item_ids", pa.list_(pa.string())), ("times", pa.list_(pa.int64()))]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSet:
-    """Users in ascending order; their sequences oldest first; items in ascending order."""
+    """Users in ascending order; their sequences oldest first; items in ascending order.
+
+    Sequences stay columns, some 16 bytes an event and the item's name, until they are asked for as lists, whose every
+    value is an object of some 60 bytes.
+    """
 
     user_ids: np.ndarray  # [user] str objects
-    item_lists: list[list[str]]  # of each user
-    time_lists: list[list[int]]  # epoch seconds
+    sequences: pa.Table  # of each user: item_ids, times (epoch seconds)
     item_ids: np.ndarray  # [item] str objects, of the vectors
     vectors: Mapping[str, Float[np.ndarray, "item dim"]]
     present: Mapping[str, Bool[np.ndarray, "item"]]
 
+    @property
+    def item_lists(self) -> list[list[str]]:
+        lists: list[list[str]] = self.sequences["item_ids"].to_pylist()
+        return lists
+
+    @property
+    def time_lists(self) -> list[list[int]]:
+        lists: list[list[int]] = self.sequences["times"].to_pylist()
+        return lists
+
 
 def publish_training_set(
-    root: Path, *, rows: pd.DataFrame, vectors: ItemVectors, parents: Mapping[str, str]
+    root: Path, *, rows: pa.Table, vectors: ItemVectors, parents: Mapping[str, str]
 ) -> ArtifactRef:
     """Publish rows of `training_rows` (user_id, item_ids, times) and the item vectors of the same moment."""
-    ordered = rows.sort_values("user_id", kind="stable")
 
     def write(folder: Path) -> None:
-        table = pa.table(
-            {
-                "user_id": pa.array(ordered["user_id"], pa.string()),
-                "item_ids": pa.array(ordered["item_ids"].tolist(), pa.list_(pa.string())),
-                "times": pa.array(ordered["times"].tolist(), pa.list_(pa.int64())),
-            }
-        )
-        pq.write_table(table, folder / "sequences.parquet")
+        pq.write_table(_by_user(rows.select(_SEQUENCES.names).cast(_SEQUENCES)), folder / "sequences.parquet")
         pq.write_table(
             pa.table({"item_id": pa.array(vectors.item_ids, pa.string())}), folder / "items.parquet"
         )
@@ -65,9 +73,14 @@ def load_training_set(ref: ArtifactRef) -> TrainingSet:
     vectors, present = load_matrices(folder / "vectors.safetensors")
     return TrainingSet(
         user_ids=sequences["user_id"].to_numpy(zero_copy_only=False),
-        item_lists=sequences["item_ids"].to_pylist(),
-        time_lists=sequences["times"].to_pylist(),
+        sequences=sequences.select(["item_ids", "times"]),
         item_ids=pq.read_table(folder / "items.parquet")["item_id"].to_numpy(zero_copy_only=False),
         vectors=vectors,
         present=present,
     )
+
+
+def _by_user(rows: pa.Table) -> pa.Table:
+    users = rows["user_id"].combine_chunks()
+    ascend = len(users) < 2 or pc.all(pc.less(users[:-1], users[1:])).as_py()
+    return (rows if ascend else rows.sort_by("user_id")).combine_chunks()

@@ -15,7 +15,7 @@ from components.features.store.offline import write_user_sequences
 from components.features.store.online import materialize, online_sequences
 from components.features.store.opening import OpenStore, apply_definitions, open_store
 from components.features.store.retrieval import training_rows
-from tests.features.rows import at, events
+from tests.features.rows import at, events, in_frame
 
 DAY = timedelta(days=1)
 LOG = events(("a", "x", 1), ("b", "y", 2), ("a", "y", 6), ("b", "x", 8), ("c", "z", 7))
@@ -37,7 +37,7 @@ def test_online_and_offline_agree_at_the_same_moment(store: OpenStore, capsys):
         write_user_sequences(store.home, user_sequences(log, cutoff=at(cut), max_length=40))
         materialize(store, end=at(cut))
     users = [*sorted(log["user_id"].unique(), reverse=True), "nobody"]
-    offline = training_rows(store, training_spine(np.array(users, dtype=object), at(80)))
+    offline = in_frame(training_rows(store, training_spine(np.array(users, dtype=object), at(80))))
     online = read(store, *users, second=80)
     pd.testing.assert_frame_equal(online[SAME], offline[SAME])
     assert online["user_id"].tolist() == users
