@@ -130,8 +130,9 @@ def write(connection: Connection, stretch: Stretch, folder: Path, known_at: int)
     query = select(
         table.occurred_at, table.user_id, table.item_id, table.event_id, table.event_type, table.value
     ).where(*within(stretch.from_at, stretch.until_at, known_at))
-    pieces = []
-    for rows in connection.execute(query).partitions(_ROWS_AT_ONCE):
+    pieces, cursor = [], connection.execute(query).cursor
+    assert cursor is not None
+    while rows := cursor.fetchmany(_ROWS_AT_ONCE):  # the driver's own tuples: no types are to be converted
         columns = dict(zip(_SELECTED, zip(*rows, strict=True), strict=True))
         arrays = [pa.array(columns[field.name], type=field.type) for field in EVENTS]
         pieces.append(pa.Table.from_arrays(arrays, schema=EVENTS))

@@ -130,7 +130,7 @@ def _batch(connection: sqlite3.Connection, daily: bool) -> int:
     at = [None if moment is None else int(moment.timestamp()) * 1_000_000 for moment in (since, end)]
     zeros = "received, accepted, quarantined, duplicates, items_received, items_new, items_updated"
     found = connection.execute(
-        f"INSERT INTO batches (digest, source, state, why, {zeros}, items_unchanged, items_quarantined, data_docs, "  # noqa: S608 - names of ours
+        f"INSERT INTO batches (digest, source, state, why, {zeros}, items_unchanged, items_quarantined, data_docs, "
         "landed_at, since_at, as_of) VALUES (?, 'growth', 'landed', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, '', 0, ?, ?)",
         (f"{int(daily):064x}", *at),
     )

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from components.features.coded_events import EVENT_ORDER, code_events
 from components.features.sequences import (
-    last_instant,
     SEQUENCE_SCHEMA,
+    last_instant,
     sequence_frame,
     training_spine,
     user_sequences,

@@ -85,7 +85,14 @@ def lay_out(home: Path) -> None:
 
 def latest_sequences(home: Path) -> Path | None:
     """The file of the newest cut: one row a user who had any event before it; None before the first."""
-    return max((_folder(home, USER_SEQUENCE)).glob("cut-*.parquet"), default=None)
+    cuts = cuts_of(home)
+    return cuts[-1][1] if cuts else None
+
+
+def cuts_of(home: Path) -> list[tuple[int, Path]]:
+    """The stamp (microseconds) and file of every cut, ascending."""
+    paths = sorted(_folder(home, USER_SEQUENCE).glob("cut-*.parquet"))
+    return sorted((int(path.stem.removeprefix("cut-")), path) for path in paths)
 
 
 def holds_sequences(home: Path, *, cutoff: datetime, num_events: int) -> bool:

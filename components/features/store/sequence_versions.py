@@ -32,13 +32,13 @@ def _later(stored: pa.Table, new: pa.Table) -> np.ndarray:
     known = _numbers(new, "created_timestamp") - _numbers(stored, "created_timestamp")
     longer = _numbers(new, "num_events") - _numbers(stored, "num_events")
     wins: np.ndarray = (known > 0) | ((known == 0) & (longer > 0))
-    for row in _that_differ(stored, new, np.flatnonzero((known == 0) & (longer == 0))):
+    for row in that_differ(stored, new, np.flatnonzero((known == 0) & (longer == 0))):
         wins[row] = _content(new, row) > _content(stored, row)
     return wins
 
 
-def _that_differ(stored: pa.Table, new: pa.Table, rows: np.ndarray) -> list[int]:
-    """Those of these rows whose lists are not the same."""
+def that_differ(stored: pa.Table, new: pa.Table, rows: np.ndarray) -> list[int]:
+    """Of two tables of the same users, those of these rows whose lists are not the same."""
     differ = np.zeros(len(rows), dtype=bool)
     chosen = pa.array(rows)
     for name in LIST_COLUMNS:
