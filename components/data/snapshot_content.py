@@ -70,7 +70,7 @@ def _first_events(connection: Connection, until_at: int, known_at: int) -> dict[
     """Item -> its first event before the cut that was known by then."""
     first = func.min(events.c.occurred_at)
     grouped = select(events.c.item_id, first).group_by(events.c.item_id)
-    found = {item_id: at for item_id, at in connection.execute(grouped.having(first < until_at))}
+    found = _pairs(connection, grouped.having(first < until_at))
     missed = select(events.c.item_id).where(*_left_out(None, until_at, known_at))
     named = _distinct(connection, missed)
     if not named:
@@ -78,10 +78,11 @@ def _first_events(connection: Connection, until_at: int, known_at: int) -> dict[
     for item_id in named:
         found.pop(item_id, None)
     seen = partitions.within(None, until_at, known_at)
-    found |= {
-        item_id: at for item_id, at in connection.execute(grouped.where(events.c.item_id.in_(missed), *seen))
-    }
-    return found
+    return found | _pairs(connection, grouped.where(events.c.item_id.in_(missed), *seen))
+
+
+def _pairs(connection: Connection, query: Select[tuple[str, int]]) -> dict[str, int]:
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _number_of(connection: Connection, ids: Select[tuple[str]]) -> int:

@@ -4,8 +4,8 @@
     GROWTH=100000,1000000,10000000 STAGES=snapshot,sequences make bench ONLY=growth
 
 Every stage runs in a process of its own on what the stages before it left, and calls the project's own functions.
-Beside them the same work by DuckDB and by pandas. The exponent is the slope of log CPU seconds on log n; with `DOCS=docs`
-the curves are drawn into docs/growth.png.
+Beside them the same work by DuckDB and by pandas, and RecTools where the peers' environments are. The exponent is the
+slope of log CPU seconds on log n; with `DOCS=docs` the curves are drawn into docs/growth.png.
 """
 
 from __future__ import annotations

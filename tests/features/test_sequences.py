@@ -123,8 +123,8 @@ def test_the_bytes_are_those_of_the_former_way(seed: int):
         ordered[ordered["timestamp"].dt.floor("s") == day]
         for day in ordered["timestamp"].dt.floor("s").unique()
     ]
-    for events in (frame, code_events(pa.Table.from_pandas(day) for day in days)):
-        found = user_sequences(events, cutoff=cut, max_length=length)
+    for log in (frame, code_events(pa.Table.from_pandas(day) for day in days)):
+        found = user_sequences(log, cutoff=cut, max_length=length)
         assert found.equals(expected)
         assert written(found) == written(expected)
 
