@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.benchmarks.peers import interpreter, what_is_missing
 from tests.benchmarks.surroundings import CHECKOUT, single_thread
 
 SIZES = (100_000, 1_000_000)
@@ -28,6 +29,7 @@ OURS = (
     "ingest", "snapshot", "sequences", "feature_set", "offline", "materialize", "retrieval", "training_set", "scoring",
 )  # fmt: skip
 PEERS = ("duckdb_scan", "duckdb_sequences", "pandas_sequences")
+RECTOOLS = "rectools_dataset"  # where its environment is
 DAILY = (
     "snapshot",
     "sequences",
@@ -42,7 +44,12 @@ Figures = dict[str, Any]
 def growth(folder: Path) -> Figures:
     """Figures of every stage and size, exponents, and the shares of a day of 1 %; the picture into `folder`."""
     sizes = tuple(int(size) for size in os.environ.get("GROWTH", "").split(",") if size) or SIZES
-    chosen = tuple(name for name in os.environ.get("STAGES", "").split(",") if name) or (*OURS, *PEERS)
+    rectools = () if what_is_missing() else (RECTOOLS,)
+    chosen = tuple(name for name in os.environ.get("STAGES", "").split(",") if name) or (
+        *OURS,
+        *PEERS,
+        *rectools,
+    )
     full: dict[str, dict[int, Figures]] = {}
     daily: dict[str, dict[int, Figures]] = {}
     with tempfile.TemporaryDirectory(prefix="recloop-growth-", dir=os.environ.get("GROWTH_HOME")) as scratch:
@@ -104,8 +111,12 @@ def add_day(home: Path) -> None:
 
 def run_stage(stage: str, home: Path) -> Figures:
     """A stage in a process of its own. Raises RuntimeError with the end of what it said."""
+    command = [sys.executable, "-m", "tests.benchmarks.growth_process", stage, str(home)]
+    if stage == RECTOOLS:
+        script = Path(__file__).with_name("growth_peer.py")
+        command = [str(interpreter(stage)), str(script), str(home / "source" / "events.parquet")]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.growth_process", stage, str(home)],
+        command,
         cwd=CHECKOUT,
         env=single_thread(),
         capture_output=True,
