@@ -84,17 +84,7 @@ def user_sequences(
     stamp = last_instant(cutoff)
     known = pd.Timestamp(known_at or cutoff).tz_convert("UTC").as_unit("us")
     coded = events if isinstance(events, CodedEvents) else code_frame(events)
-    place = ranks(coded.user_names)
-    before = np.flatnonzero(coded.micros <= stamp.value // 1000)
-    user = place[coded.user[before]]
-    # events come in order of time, then item and event id: a stable sort by user keeps that within each user
-    order = before[np.argsort(user, kind="stable")]
-    count = np.bincount(user, minlength=len(coded.user_names)).astype(np.int64)
-    del before, user
-    named = np.empty(len(place), dtype=np.int32)
-    named[place] = np.arange(len(place), dtype=np.int32)
-    with_events = np.flatnonzero(count)
-    count = count[with_events]
+    order, count, users = _by_user(coded, stamp.value // 1000)
     kept = np.minimum(count, max_length)
     if len(count) and kept.sum() < len(order):
         # rows of a user stand together, oldest first: the last `max_length` of them end where the user's rows end
@@ -102,7 +92,7 @@ def user_sequences(
         order = order[nth_from_end <= max_length]
     offsets = pa.array(np.concatenate([[0], np.cumsum(kept)]).astype(np.int32))
     columns = {
-        "user_id": coded.user_names.take(pa.array(named[with_events])),
+        "user_id": users,
         "item_ids": _lists(offsets, coded.item_names.take(pa.array(coded.item[order]))),
         "event_types": _lists(offsets, coded.kind_names.take(pa.array(coded.kind[order]))),
         "times": _lists(offsets, pa.array(coded.micros[order] // 1_000_000)),
@@ -113,6 +103,25 @@ def user_sequences(
         ),
     }
     return pa.table(columns, schema=SEQUENCE_SCHEMA)
+
+
+def _by_user(coded: CodedEvents, until: int) -> tuple[np.ndarray, np.ndarray, pa.StringArray]:
+    """Events up to `until` (microseconds) by user, each one's in order; how many each user has; and the users.
+
+    Users ascend, and are those with an event.
+    """
+    place = ranks(coded.user_names)
+    before = np.flatnonzero(coded.micros <= until)
+    user = place[coded.user[before]]
+    # Events come in order of time, then item and event id, and stay so within each user: user and place of the event
+    # are one number, and numbers are sorted in a quarter of the time that a stable sort of users takes.
+    keys = (user.astype(np.int64) << 32) | before
+    keys.sort()
+    count = np.bincount(user, minlength=len(coded.user_names)).astype(np.int64)
+    named = np.empty(len(place), dtype=np.int32)
+    named[place] = np.arange(len(place), dtype=np.int32)
+    with_events = np.flatnonzero(count)
+    return keys & 0xFFFFFFFF, count[with_events], coded.user_names.take(pa.array(named[with_events]))
 
 
 def training_spine(user_ids: np.ndarray, cutoff: datetime) -> pd.DataFrame:
