@@ -83,6 +83,9 @@ def summary(
         }
         if len(sizes) > 1:
             told["exponent"] = exponent(sizes, told["cpu_s"])
+            told["exponent_at_the_end"] = exponent(
+                sizes[-2:], told["cpu_s"][-2:]
+            )  # where what is fixed counts least
         if stage in daily:
             told["daily_share"] = [daily[stage][size]["cpu_s"] / by_size[size]["cpu_s"] for size in sizes]
         found["stages"][stage] = told

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.growth_floors import duckdb_scan, duckdb_sequences, pandas_sequences
 from tests.benchmarks.growth_source import DAILY_END, END, num_items
 from tests.benchmarks.peak_memory import peak_mb
 
@@ -239,48 +240,6 @@ def scoring(home: Path) -> Work:
         return {
             "rows": figures.num_users, "warehouse_cpu_s": marks[1] - marks[0], "online_cpu_s": marks[2] - marks[1]
         }  # fmt: skip
-
-    return work
-
-
-def duckdb_scan(home: Path) -> Work:
-    """The floor: DuckDB counts the events of each user in the source's parquet."""
-    import duckdb
-
-    def work() -> dict[str, Any]:
-        duckdb.sql("SET threads=1")
-        query = (
-            f"SELECT count(*) FROM (SELECT user_id, count(*) FROM '{home}/source/events.parquet' GROUP BY 1)"
-        )
-        return {"rows": duckdb.sql(query).fetchall()[0][0]}
-
-    return work
-
-
-def duckdb_sequences(home: Path) -> Work:
-    """The same sequences by DuckDB: ordered lists a user."""
-    import duckdb
-
-    def work() -> dict[str, Any]:
-        duckdb.sql("SET threads=1")
-        lists = ", ".join(
-            f"list({name} ORDER BY timestamp, item_id, event_id)"
-            for name in ("item_id", "event_type", "timestamp")
-        )
-        query = f"SELECT user_id, {lists} FROM '{home}/source/events.parquet' GROUP BY 1 ORDER BY 1"
-        return {"rows": duckdb.sql(query).arrow().read_all().num_rows}
-
-    return work
-
-
-def pandas_sequences(home: Path) -> Work:
-    """The same sequences by a pandas group-by."""
-    import pandas as pd
-
-    def work() -> dict[str, Any]:
-        frame = pd.read_parquet(home / "source" / "events.parquet")
-        frame = frame.sort_values(["user_id", "timestamp", "item_id", "event_id"])
-        return {"rows": len(frame.groupby("user_id")[["item_id", "event_type", "timestamp"]].agg(list))}
 
     return work
 
