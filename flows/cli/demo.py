@@ -86,7 +86,7 @@ def _run_cycles(
     from flows.warehouse import refuse_if_retraining
 
     refuse_if_retraining()
-    with running_servers(settings, dimmed) as servers:
+    with running_servers(settings, dimmed, loading="flows.cycle") as servers:
         dimmed(f"servers ready after {servers.seconds:.0f} s, counted apart")
         from flows.cycle import retraining_cycle
 

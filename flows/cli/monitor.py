@@ -36,7 +36,7 @@ def monitor(
         from components.registry import versions
 
         versions.require_champion(model_name)
-    with running_servers(load_settings(), dimmed):
+    with running_servers(load_settings(), dimmed, loading="flows.monitoring"):
         from flows.monitoring import monitor as watch
 
         found = watch(since, as_of)

@@ -86,7 +86,7 @@ def _replay_versions(
 
         versions.get_version(model_name, challenger)
         versions.get_version(model_name, champion) if champion else versions.require_champion(model_name)
-    with running_servers(load_settings(), dimmed):
+    with running_servers(load_settings(), dimmed, loading="flows.comparison"):
         from flows.comparison import compare_versions
 
         told = compare_versions(challenger, champion, start, end, mode=mode, filter_seen=filter_seen, **asked)
@@ -111,7 +111,7 @@ def _replay_logged(path: Path, target_policy: Path | None, profile: Profile, as_
 
     for log in logs_at(path):  # a row that is amiss is told before servers are started
         read_log(log, target_policy)
-    with running_servers(load_settings(), dimmed):
+    with running_servers(load_settings(), dimmed, loading="flows.logged_replay"):
         from flows.cli.logged_box import say_log
         from flows.logged_replay import logged_replay
 

@@ -19,7 +19,7 @@ def retrain(request: CycleRequest) -> None:
 
     refuse_if_retraining()  # whoever would be refused, or asks for what cannot be, starts no servers
     settle_cycle(request)
-    with running_servers(load_settings(), dimmed):
+    with running_servers(load_settings(), dimmed, loading="flows.cycle"):
         from flows.cycle import retraining_cycle
 
         say_cycle("cycle", retraining_cycle(request))
