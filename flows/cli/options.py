@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,6 +35,20 @@ def duration(text: str) -> timedelta:
         raise typer.BadParameter(f"{text!r} is no duration; write 14d, 2w or 12h")
     unit = {"w": "weeks", "d": "days", "h": "hours"}[found[2]]
     return timedelta(**{unit: int(found[1])})
+
+
+def file_to_write(text: str) -> Path:
+    """A path that a file can be written to: what cannot be is told before the work, not after it."""
+    path = Path(text).expanduser()
+    if path.is_dir():
+        raise typer.BadParameter(f"{text!r} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise typer.BadParameter(
+            f"there is no folder {path.parent}; make it, or name a file in one that is there"
+        )
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise typer.BadParameter(f"{text!r} may not be written by this user; name another file")
+    return path
 
 
 def gate_asked(profile: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tests.flows.worlds import WORLD, Home
 
 BARE = replace(WORLD, image_share=0.0, audio_share=0.0)
 ASKED = ("--preset", "quick", "--train-cutoff", "2024-02-01T00:00Z", "--as-of", "2024-02-15T00:00Z")
+SAID = "retrain.json"  # what the command wrote to stdout
 MAP = ("--map", "vectors=embeddings.parquet,vector=embed")
 
 
@@ -47,9 +48,17 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(estate: Estate, bare: Path) -> Home:
     home = estate.home("given-vectors", bare)
-    done = home.recloop("retrain", "--source", str(bare), *MAP, *ASKED)
-    assert done.returncode in (0, 3), f"{done.stdout}\n{done.stderr}"
+    done = home.recloop("retrain", "--source", str(bare), *MAP, *ASKED, "--json")
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    (home.settings.home / SAID).write_text(done.stdout)
     return home
+
+
+def test_a_script_reads_the_cycle(trained: Home) -> None:
+    """One object, the same that `recloop verdict --json` gives of the cycle from then on."""
+    told = json.loads((trained.settings.home / SAID).read_text())
+    assert [told] == json.loads(trained.recloop("verdict", "--json").stdout)
+    assert (told["source"], told["version"]) == (str(trained.data), "1")
 
 
 def test_validate_says_how_many_items_have_one(trained: Home) -> None:
