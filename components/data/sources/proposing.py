@@ -66,7 +66,7 @@ class Proposal:
 def propose(root: Path) -> Proposal:
     """Look at the first rows of each file. Raises SourceUnavailable where no table lies there."""
     if not root.is_dir():
-        raise SourceUnavailable(f"{root}: is no folder. Pass the folder that your files lie in.")
+        raise SourceUnavailable(f"there is no folder {root}. Pass the folder that your files lie in.")
     known = recognised(root)
     if known is not None:
         empty = ProposedTable(file="", said={}, why="")
