@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Float
 
 from components.artifact import ArtifactRef, publish, verified
+from components.event_weights import UNSAID
 from components.features.vectors import ItemVectors, load_matrices, save_vectors
 
-KIND = "training_set"
+KIND, TYPES = "training_set", "event_types"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +33,32 @@ class TrainingSet:
     item_ids: np.ndarray  # [item] str objects, of the vectors
     vectors: Mapping[str, Float[np.ndarray, "item dim"]]
     present: Mapping[str, Bool[np.ndarray, "item"]]
+    type_lists: list[list[str]] | None = None  # event types; None: a training that does not tell them apart
+
+    def weight_lists(self, weights: Mapping[str, float]) -> list[list[float]] | None:
+        """What each event weighs as a target, by its type; None where no type weighs other than 1.
+
+        Raises ValueError where the types are not kept.
+        """
+        if not weights:
+            return None
+        if self.type_lists is None:
+            raise ValueError(f"this training set keeps no event types, so {dict(weights)} cannot be applied")
+        return [[weights.get(name, UNSAID) for name in types] for types in self.type_lists]
 
 
 def publish_training_set(
-    root: Path, *, rows: pd.DataFrame, vectors: ItemVectors, parents: Mapping[str, str]
+    root: Path,
+    *,
+    rows: pd.DataFrame,
+    vectors: ItemVectors,
+    parents: Mapping[str, str],
+    with_types: bool = False,
 ) -> ArtifactRef:
-    """Publish rows of `training_rows` (user_id, item_ids, times) and the item vectors of the same moment."""
+    """Publish rows of `training_rows` (user_id, item_ids, times) and the item vectors of the same moment.
+
+    `with_types` keeps the rows' event_types too; without them the bytes are what they were before types counted.
+    """
     ordered = rows.sort_values("user_id", kind="stable")
 
     def write(folder: Path) -> None:
@@ -48,6 +69,9 @@ def publish_training_set(
                 "times": pa.array(ordered["times"].tolist(), pa.list_(pa.int64())),
             }
         )
+        if with_types:
+            types = pa.array(ordered["event_types"].tolist(), pa.list_(pa.string()))
+            table = table.append_column(TYPES, types)
         pq.write_table(table, folder / "sequences.parquet")
         pq.write_table(
             pa.table({"item_id": pa.array(vectors.item_ids, pa.string())}), folder / "items.parquet"
@@ -55,6 +79,11 @@ def publish_training_set(
         save_vectors(vectors, folder / "vectors.safetensors")
 
     return publish(root, KIND, write, parents=parents, config={"encoders": dict(vectors.encoders)})
+
+
+def keeps_types(ref: ArtifactRef) -> bool:
+    """Whether a training set tells event types apart."""
+    return TYPES in pq.read_schema(Path(ref.path) / "sequences.parquet").names
 
 
 def load_training_set(ref: ArtifactRef) -> TrainingSet:
@@ -70,4 +99,5 @@ def load_training_set(ref: ArtifactRef) -> TrainingSet:
         item_ids=pq.read_table(folder / "items.parquet")["item_id"].to_numpy(zero_copy_only=False),
         vectors=vectors,
         present=present,
+        type_lists=sequences[TYPES].to_pylist() if TYPES in sequences.column_names else None,
     )

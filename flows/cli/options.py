@@ -76,6 +76,11 @@ def mapping(map_: str, zone: str | None, encoding: str | None, delimiter: str | 
     return ",".join(filter(None, (map_, *said)))
 
 
+def event_weights(said: list[str] | None) -> str | None:
+    """One line of all that `--event-weight` says; None leaves it to the settings and the source."""
+    return ",".join(said) if said else None
+
+
 _DELIMITERS = {",": "comma", "\t": "tab"}  # a comma parts the words of the line itself
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts")]
 SHIPPED_PROFILES = ("small", "production", "sequential")
@@ -129,6 +134,16 @@ ValueRange = Annotated[
         metavar="TYPE=LOW:HIGH",
         show_default="rating=0:10, RECLOOP_VALUE_RANGES",
         help="event types that need a value, and the span it lies in, separated by commas; none: any value",
+    ),
+]
+EventWeight = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--event-weight",
+        metavar="TYPE=WEIGHT",
+        show_default="as recloop.yaml says, RECLOOP_EVENT_WEIGHTS; else 1",
+        help="what an event of this type counts as a target and in popularity; 0: history alone, never a target nor "
+        "truth. Several times for several types; none: all alike",
     ),
 ]
 MaxMissingShare = Annotated[

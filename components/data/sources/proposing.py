@@ -6,7 +6,7 @@ What a name and the values tell is proposed; what they cannot tell is a question
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from components.data.sources.matching import MatchedColumn, matched_column
 from components.data.sources.naming import SHORT_OF, proposed
 from components.data.sources.proposing_tables import Sampled, example_of, more_rows, tables_in
 from components.data.sources.proposing_times import like_times, of_time
+from components.data.sources.proposing_types import types_in
 from components.data.sources.proposing_vectors import vector_columns
 from components.data.sources.recognising import recognised
 from components.data.sources.unnamed import are_event_types
@@ -50,6 +51,7 @@ class ProposedTable:
     columns: tuple[ProposedColumn, ...] = ()
     left: tuple[str, ...] = ()
     said: Mapping[str, str]  # further words: unit, delimiter
+    types: tuple[str, ...] = ()  # of events, where there are several
     why: str
 
 
@@ -78,8 +80,7 @@ def propose(root: Path) -> Proposal:
         told = f" ({'; '.join(unread)})" if unread else ""
         raise SourceUnavailable(
             f"{root}: no table lies there: no CSV, TSV, JSON lines or parquet file{told}. Pass the folder "
-            "that holds your "
-            "events."
+            "that holds your events."
         )
     events, questions = _events(tables)
     items, more = _items(root, tables, events)
@@ -122,7 +123,8 @@ def _events(tables: Mapping[str, Sampled]) -> tuple[ProposedTable, list[Question
         questions += [Question(table="events", word=word, text=text) for word, text in asked.items()]
     keys = [field for field in _KEYS if field in columns]
     why = f"it has columns for {_listed(keys)}" if keys else "nothing else may be"
-    return _table(best, sample, columns, said, why), questions
+    types = types_in(table.column(columns["event_type"])) if "event_type" in columns else ()
+    return replace(_table(best, sample, columns, said, why), types=types), questions
 
 
 def _named(fields: Sequence[str], sample: Sampled) -> dict[str, str]:
