@@ -85,7 +85,7 @@ def compare_versions(
     snapshots = freeze(cut, end or queries.event_time_quantile(warehouse(), 1.0) or cut)
     finished = cycles.cycles(warehouse())
     last = read_record(finished[-1]).told if finished else None
-    weights = _weights(event_weights, last)
+    weights = weights_of_comparison(event_weights, last)
     check_weights(snapshots, weights, filter_seen=filter_seen)
     run = digest_of(
         [
@@ -123,7 +123,7 @@ def compare_versions(
     return Compared(evidence=evidence, report=replayed.page, mlflow=tracked)
 
 
-def _weights(asked: str | None, last: CycleSummary | None) -> str:
+def weights_of_comparison(asked: str | None, last: CycleSummary | None) -> str:
     """The line of weights, as asked, by the settings, or as the last cycle had them: it may have read recloop.yaml."""
     told = asked or load_settings().event_weights or (last.event_weights if last else "")
     return event_weights_text(read_event_weights(told))

@@ -76,7 +76,7 @@ def _scalar(kind: Any, value: Any, at: str) -> Any:
 def _dataclass(kind: Any, value: Any, at: str) -> Any:
     hints, given = get_type_hints(kind), _object(value, at)
     known = {field.name for field in fields(kind)}
-    may_lack = {field.name for field in fields(kind) if _may_lack(field)} - given.keys()
+    may_lack = {field.name for field in fields(kind) if _may_lack(field)}
     if odd := sorted((given.keys() ^ known) - may_lack):
         raise MismatchedJson(f"{at}: {kind.__name__} has other fields; {', '.join(odd)} differ")
     made = {name: from_json(hints[name], entry, f"{at}.{name}") for name, entry in given.items()}

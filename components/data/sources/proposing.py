@@ -104,8 +104,8 @@ def _events(tables: Mapping[str, Sampled]) -> tuple[ProposedTable, list[Question
     columns = _named((*_KEYS, *_MORE), sample)
     if "timestamp" not in columns and len(times := like_times(table, without=columns.values())) == 1:
         columns["timestamp"] = times[0]
-    if sample.form.header and len(types := _like_types(table)) == 1:
-        columns["event_type"] = types[0]
+    if sample.form.header and len(deeds := _like_types(table)) == 1:
+        columns["event_type"] = deeds[0]
     for field in _KEYS:
         if field not in columns:
             questions.append(_which(best, "events", field, sample, without=columns.values()))

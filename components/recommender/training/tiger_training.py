@@ -61,7 +61,9 @@ class TargetBatch:
     weights: Float[Tensor, "B horizon"] | None = None  # of each target's loss; None: all alike
 
     def to(self, device: torch.device) -> TargetBatch:
-        moved = {name: None if part is None else part.to(device) for name, part in vars(self).items()}
+        moved: dict[str, Any] = {
+            name: None if part is None else part.to(device) for name, part in vars(self).items()
+        }
         return TargetBatch(**moved)
 
 

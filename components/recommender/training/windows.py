@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +36,9 @@ class WindowBatch:
     weights: Float[Tensor, "T"] | None = None  # of each target's loss; None: all alike
 
     def to(self, device: torch.device) -> WindowBatch:
-        moved = {name: None if part is None else part.to(device) for name, part in vars(self).items()}
+        moved: dict[str, Any] = {
+            name: None if part is None else part.to(device) for name, part in vars(self).items()
+        }
         return WindowBatch(**moved)
 
 

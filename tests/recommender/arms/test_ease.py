@@ -51,8 +51,11 @@ def test_regularization_is_checked():
 
 
 def test_weighted_it_solves_the_constrained_least_squares_towards_the_weights():
-    """Column by column, by brute force: least squares over all other items' columns, ridge as rows below them."""
-    plain = circling(25, 9, 6, seed=1)
+    """Column by column, by brute force: least squares over all other items' columns, ridge as rows below them.
+
+    Twelve steps around nine items: some are taken twice, at different weights.
+    """
+    plain = circling(25, 9, 12, seed=1)
     drawn = np.random.default_rng(0).choice([0.0, 0.2, 1.0, 3.0], len(plain.items)).astype(np.float32)
     sequences = replace(plain, weights=drawn)
     arm = fit_ease(sequences, EASEConfig(regularization=2.0))
