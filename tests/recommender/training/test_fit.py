@@ -174,7 +174,7 @@ def test_config_is_checked():
 
 
 def test_users_whose_events_all_weigh_nothing_make_no_step():
-    """Three of thirty users have targets, in at most three windows each: so many batches of one window in two epochs."""
+    """Three of thirty users have targets, in two or three windows each: two epochs of as many batches of one window."""
     weights = np.where(np.arange(len(CIRCLE.items)) < 36, 2.0, 0.0).astype(np.float32)
     config = DenseConfig(mixer=replace(SMALL_MIXER, relation_dim=0), training=replace(SHORT, batch_size=1))
     seen: list[Step] = []
