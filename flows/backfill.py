@@ -78,7 +78,7 @@ class BackfillRequest(BaseModel):
 
     def home_of(self, challenger: ArmName) -> str:
         """The back-test's home: the same for a later `end`, so that a longer walk goes on from a shorter one."""
-        asked = self.cycle.model_copy(update={"challenger": challenger}).model_dump(mode="json")
+        asked = _said(self.cycle.model_copy(update={"challenger": challenger}))
         walked = digest_of([asked, self.start.isoformat(), self.step.total_seconds()])
         return f"{challenger.replace('_', '-')}-{walked[:8]}"
 
@@ -99,6 +99,12 @@ class _Walked:
     window: TestedWindow
     differences: dict[str, PairedWindow]
     is_of_this_code: bool = True
+
+
+def _said(cycle: CycleRequest) -> dict[str, Any]:
+    """The request, without the weights of event types where it says none: it came before there were any."""
+    said = cycle.model_dump(mode="json")
+    return said if cycle.event_weights else {name: v for name, v in said.items() if name != "event_weights"}
 
 
 def backfill_request(**fields: Any) -> BackfillRequest:
@@ -128,7 +134,7 @@ def backfill(request: BackfillRequest) -> Backfilled:
         step_seconds=request.step.total_seconds(),
         arms=arms,
         notes=tuple(_notes(request, counts, [one for windows in walked.values() for one in windows])),
-        digest=digest_of(request.model_dump(mode="json")),
+        digest=digest_of(request.model_dump(mode="json") | {"cycle": _said(request.cycle)}),
     )
     return _kept(request, found)
 

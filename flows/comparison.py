@@ -16,6 +16,7 @@ from components.evaluation.contenders import Contender, Incumbent
 from components.evaluation.evidence import ReplayEvidence
 from components.evaluation.plan import Mode
 from components.evaluation.profile_file import SHIPPED, profile_of
+from components.event_weights import event_weights_text, read_event_weights
 from components.registry import tracking, versions
 from components.registry.bundle import Bundle, open_bundle
 from components.registry.metric_names import arm_metric
@@ -31,9 +32,11 @@ from flows.request import ProfileName
 from flows.semantic_ids import identify_cold
 from flows.settings import load_settings
 from flows.snapshots import Snapshots, freeze
+from flows.summary import CycleSummary
 from flows.tracked_replay import track_replay
 from flows.training import count_popularity
 from flows.warehouse import warehouse
+from flows.weighted_types import check_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +58,7 @@ def compare_versions(
     gate: dict[str, Any] | None = None,
     mode: Mode = "rolling",
     filter_seen: bool = True,
+    event_weights: str | None = None,
 ) -> Compared:
     """Replay `challenger` against `champion` (default: the champion of now) on [start, end).
 
@@ -70,6 +74,8 @@ def compare_versions(
         gate: Fields of a profile of your own, in place of these (docs/how-to/gate-profiles.md).
         mode: Rolling: a list before every event. Batch: one list a user, at the cut.
         filter_seen: Off where people take things again: repeats count, in lists and in truth.
+        event_weights: Of event types, such as view=0: in popularity, and, where 0, in no truth. None: as the
+            settings say, else as in the last cycle.
     """
     settings, asked = load_settings(), profile_of(gate) if gate else SHIPPED[profile]()
     tracking.configure(settings.mlflow_tracking_uri)
@@ -77,6 +83,10 @@ def compare_versions(
     both = [_version(challenger), _version(against)]
     cut = start or both[0].train_end
     snapshots = freeze(cut, end or queries.event_time_quantile(warehouse(), 1.0) or cut)
+    finished = cycles.cycles(warehouse())
+    last = read_record(finished[-1]).told if finished else None
+    weights = weights_of_comparison(event_weights, last)
+    check_weights(snapshots, weights, filter_seen=filter_seen)
     run = digest_of(
         [
             "compare",
@@ -87,17 +97,17 @@ def compare_versions(
             asked.hash,
             mode,
             filter_seen,
+            *filter(None, [weights]),
         ]
     )
-    counted = count_popularity(run, snapshots).output
+    counted = count_popularity(run, snapshots, weights).output
     contenders = [_contender(name, one) for name, one in zip(("challenger", "champion"), both, strict=True)]
     contenders += [Contender(name=name, artifact=arm, train_end=cut) for name, arm in counted.arms.items()]
-    finished = cycles.cycles(warehouse())
     window = ReplayWindow(
-        snapshots=snapshots, profile=asked, mode=mode, filter_seen=filter_seen,
+        snapshots=snapshots, profile=asked, mode=mode, filter_seen=filter_seen, event_weights=weights,
         cold_ids=_cold_ids(run, both, snapshots),
     )  # fmt: skip
-    source = read_record(finished[-1]).told.source if finished else None
+    source = last.source if last else None
     subject = Subject(
         data=Path(source).name if source else "", challenger=both[0].told, champion=both[1].told
     )
@@ -111,6 +121,12 @@ def compare_versions(
         metrics={arm_metric(mean.arm, mean.metric): mean.mean for mean in evidence.arms},
     )
     return Compared(evidence=evidence, report=replayed.page, mlflow=tracked)
+
+
+def weights_of_comparison(asked: str | None, last: CycleSummary | None) -> str:
+    """The line of weights, as asked, by the settings, or as the last cycle had them: it may have read recloop.yaml."""
+    told = asked or load_settings().event_weights or (last.event_weights if last else "")
+    return event_weights_text(read_event_weights(told))
 
 
 def _version(version: str) -> Incumbent:

@@ -48,6 +48,7 @@ from flows.tracked_cycle import conclude, track_artifacts, track_snapshots, trac
 from flows.training import bundle_challenger, count_popularity, train_arm
 from flows.verdict_event import emit_verdict
 from flows.warehouse import warehouse
+from flows.weighted_types import check_weights
 
 
 @flow(name="retraining-cycle", flow_run_name="retrain {request.challenger} on {request.called}")
@@ -81,6 +82,7 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     opened = linked(open_cycle(cycle, checked.output))
     champion, carried = opened.output.champion, opened.output.carried
     snapshots = linked(take_snapshots(run, cycle, landed.output))
+    check_weights(snapshots.output, request.event_weights, filter_seen=request.filter_seen)
     track_snapshots(tracked, request.source, snapshots.output)
     health = _check_tokenizer(cycle, snapshots.output, carried)
     if health and health.output.unhealthy:
@@ -89,7 +91,7 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     prepared = linked(
         features(
             run, request.source, snapshots.output, carried.encoders if carried else None,
-            request.vector_limits, tracked, request.mapping,
+            request.vector_limits, tracked, request.mapping, request.weighs_types,
         )
     )  # fmt: skip
     identified = _identify(cycle, snapshots.output, prepared, carried, opened.output.previous_ids, health)
@@ -101,13 +103,13 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
         arm: linked(
             train_arm(
                 run, cast(ArmName, arm), prepared.rows.output, identified.output, request.preset, request.seed,
-                tracked,
+                tracked, request.event_weights,
             )
         )
         for arm in arms
     }  # fmt: skip
     fitted = {arm: done.output for arm, done in trained.items()}
-    counted = linked(count_popularity(run, snapshots.output))
+    counted = linked(count_popularity(run, snapshots.output, request.event_weights))
     bundled = linked(bundle_challenger(
         run, snapshots.output, prepared.encoded.output, identified.output, fitted[request.challenger],
         request.seed,

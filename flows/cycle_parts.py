@@ -98,7 +98,7 @@ def window_of(
     is_fair = champion is None or champion.shares_tokenizer(ids.tokenizer.digest, cycle.train_cutoff)
     return ReplayWindow(
         snapshots=snapshots, profile=request.gate_profile, mode=request.mode, filter_seen=request.filter_seen,
-        cold_ids=cold.ids if is_fair else None,
+        event_weights=request.event_weights, cold_ids=cold.ids if is_fair else None,
     )  # fmt: skip
 
 
@@ -152,6 +152,7 @@ def summarise(
         cycle_id=cycle.id,
         source=cycle.request.source,
         mapping=cycle.request.mapping,
+        event_weights=cycle.request.event_weights,
         as_of=cycle.as_of.isoformat(),
         train_cutoff=cycle.train_cutoff.isoformat(),
         received=landed.result.received,

@@ -114,8 +114,12 @@ def features(
     limits: VectorLimits,
     tracked: tracking.TrackingRun,
     mapping: str = "",
+    with_types: bool = False,
 ) -> Features:
-    """Encode items, check the vectors, keep everything in Feast, read the training rows back from it."""
+    """Encode items, check the vectors, keep everything in Feast, read the training rows back from it.
+
+    `with_types` keeps event types in the training rows, for a training that weighs them.
+    """
     encoded = encode_items(run, source, snapshots, encoders, limits.max_duplicate_share, mapping)
     called = f"{Path(source).name} before {snapshots.cut:%Y-%m-%d %H:%M}Z"
     checked = check_vectors(run, encoded.output, limits, called)
@@ -124,7 +128,7 @@ def features(
         encoded=encoded,
         checked=checked,
         stored=stored,
-        rows=read_training_rows(run, snapshots, encoded.output, tracked, wait_for=[stored]),
+        rows=read_training_rows(run, snapshots, encoded.output, tracked, with_types, wait_for=[stored]),
     )
 
 
@@ -291,13 +295,14 @@ def refresh_features(run: str, known: ArtifactRef) -> StageResult[StoredFeatures
 
 @task(task_run_name="read-training-rows", **TRIED_AGAIN)
 def read_training_rows(
-    run: str, snapshots: Snapshots, encoded: EncodedItems, tracked: tracking.TrackingRun
-) -> StageResult[TrainingRows]:
+    run: str, snapshots: Snapshots, encoded: EncodedItems, tracked: tracking.TrackingRun,
+    with_types: bool = False,
+) -> StageResult[TrainingRows]:  # fmt: skip
     """The training set, from Feast: one row per user, as it was known at the cut, and the item vectors."""
+    facts = {"feast_home": addresses.identity(load_settings().feast_home), "cut": snapshots.cut.isoformat()}
     key = key_of(
         read_training_rows, "training rows", run=run,
-        reads={"feature_set": encoded.feature_set},
-        facts={"feast_home": addresses.identity(load_settings().feast_home), "cut": snapshots.cut.isoformat()},
+        reads={"feature_set": encoded.feature_set}, facts=facts | ({"event_types": "kept"} if with_types else {}),
     )  # fmt: skip
 
     def work() -> TrainingRows:
@@ -315,7 +320,9 @@ def read_training_rows(
             at=snapshots.cut - timedelta(microseconds=1),
             encoders=built.vectors.encoders,
         )
-        ref = publish_training_set(load_settings().artifacts, rows=rows, vectors=vectors, parents=key.parents)
+        ref = publish_training_set(
+            load_settings().artifacts, rows=rows, vectors=vectors, parents=key.parents, with_types=with_types
+        )
         return TrainingRows(training_set=ref, num_users=len(rows), cut=snapshots.cut)
 
     return run_once(key, TrainingRows, work)

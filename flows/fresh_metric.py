@@ -13,8 +13,9 @@ from prefect import task
 
 from components.artifact import ArtifactRef, digest_of, verified
 from components.data import snapshot
-from components.evaluation.plan import Mode, plan_replay
+from components.evaluation.plan import EmptyWindow, Mode, plan_replay
 from components.evaluation.scores import score_replay
+from components.event_weights import read_event_weights
 from components.recommender.loading import load_arm
 from flows.judging import USERS
 from flows.local.console import progress_bar
@@ -44,29 +45,33 @@ class FreshMetric:
 @task(task_run_name="measure-champion-on-fresh-events")
 def measure_fresh(
     run: str, bundle: ArtifactRef, history: ArtifactRef, fresh: ArtifactRef, start: datetime, end: datetime,
-    mode: Mode, filter_seen: bool, max_users: int,
+    mode: Mode, filter_seen: bool, max_users: int, event_weights: str = "",
 ) -> StageResult[FreshMetric]:  # fmt: skip
     """Lists for at most `max_users`, drawn by seed; histories grow, as in the replay."""
     key = key_of(
         measure_fresh, "measure champion", run=run,
         reads={"bundle": bundle, "history": history, "fresh": fresh},
         facts={"start": start.isoformat(), "end": end.isoformat(), "mode": mode, "filter_seen": filter_seen,
-               "max_users": max_users},
+               "max_users": max_users, **({"event_weights": event_weights} if event_weights else {})},
     )  # fmt: skip
 
     def work() -> FreshMetric:
         events = snapshot.read_events(fresh)
         users = np.unique(events["user_id"].to_numpy(dtype=object))
         drawn = np.random.default_rng(_SEED).permutation(users)[:max_users]
-        plan = plan_replay(
-            snapshot.read_events(history),
-            events[events["user_id"].isin(drawn)],
-            snapshot.read_items(history),
-            cut=start,
-            end=end,
-            mode=mode,
-            filter_seen=filter_seen,
-        )
+        try:
+            plan = plan_replay(
+                snapshot.read_events(history),
+                events[events["user_id"].isin(drawn)],
+                snapshot.read_items(history),
+                cut=start,
+                end=end,
+                mode=mode,
+                filter_seen=filter_seen,
+                event_weights=read_event_weights(event_weights),
+            )
+        except EmptyWindow:  # of events that weigh 0 alone: nothing came that lists could be judged by
+            return FreshMetric(values={}, num_users=len(users), num_requests=0)
         verified(bundle.path)
         arm = load_arm(Path(bundle.path) / "arm")
         with progress_bar("champion on fresh events", total=len(plan)) as bar:

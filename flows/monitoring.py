@@ -131,7 +131,7 @@ def measure_decay(run: str, watched: Watched) -> tuple[tuple[Measure, Decay | No
         return (no_decay_measure(reason, limits), None), ()
     found = measure_fresh(
         run, champion.bundle, before(start), fresh, start, watched.as_of, evidence.plan.mode,
-        evidence.plan.filter_seen, settings.monitor_users,
+        evidence.plan.filter_seen, settings.monitor_users, evidence.plan.event_weights,
     ).output  # fmt: skip
     asked = f"NDCG@10 is of {len(found.values):,} of {found.num_users:,} users since {start:%Y-%m-%d %H:%M}Z."
     return decay_measure(then, found.values, limits), (asked,)

@@ -126,7 +126,7 @@ def _ask_all(cycle: SettledCycle, champion: Incumbent | None, ask: Asking) -> tu
     trained = {
         arm: _ask_arm(cycle, cast(ArmName, arm), prepared.rows.output, identified, ask) for arm in arms
     }
-    counted = _counted(ask(count_popularity, run, snapshots))
+    counted = _counted(ask(count_popularity, run, snapshots, request.event_weights))
     bundled = ask(
         bundle_challenger, run, snapshots, prepared.encoded.output, identified, trained[request.challenger],
         request.seed,
@@ -176,7 +176,7 @@ def _ask_features(
         encoded=encoded,
         checked=ask(check_vectors, run, encoded.output, request.vector_limits, ""),
         stored=ask(store_features, run, snapshots, encoded.output),
-        rows=ask(read_training_rows, run, snapshots, encoded.output, _NO_RUN),
+        rows=ask(read_training_rows, run, snapshots, encoded.output, _NO_RUN, request.weighs_types),
     )
 
 
@@ -205,7 +205,9 @@ def _ask_arm(
 ) -> TrainedArm:
     """The trained arm; of one that is to be trained, all but what the training gives."""
     request = cycle.request
-    done = ask(train_arm, cycle.id, arm, rows, ids, request.preset, request.seed, _NO_RUN)
+    done = ask(
+        train_arm, cycle.id, arm, rows, ids, request.preset, request.seed, _NO_RUN, request.event_weights
+    )
     if done.reused:
         return done.output
     reads_ids = arm in SEMANTIC_ID_ARMS

@@ -15,6 +15,7 @@ from components.evaluation.cold import ColdPass, plan_cold
 from components.evaluation.contenders import Contender
 from components.evaluation.gate import GateProfile
 from components.evaluation.plan import Mode, ReplayPlan, plan_replay
+from components.event_weights import read_event_weights
 from components.recommender.arm import Arm, Histories
 from components.recommender.loading import load_arm
 from components.tokenizer.id_table import read_id_table
@@ -29,11 +30,14 @@ class ReplayWindow:
     profile: GateProfile
     mode: Mode
     filter_seen: bool
+    event_weights: str = ""  # of event types; those of weight 0 are no truth
     cold_ids: ArtifactRef | None = None  # IDs of items that appeared after the cut; None: no second pass
 
     def plan(self) -> ReplayPlan:
         """The requests of the window; built once in a process, whoever asks."""
-        return _plan(self.snapshots.train, self.snapshots.window, self.mode, self.filter_seen)
+        return _plan(
+            self.snapshots.train, self.snapshots.window, self.mode, self.filter_seen, self.event_weights
+        )
 
     def cold(self) -> ColdPass | None:
         """The second pass, over items whose content is known: those that have an ID."""
@@ -58,11 +62,15 @@ class ReplayWindow:
     @property
     def asking(self) -> dict[str, Any]:
         """What decides the lists: another margin ranks no arm anew."""
-        return {"mode": self.mode, "filter_seen": self.filter_seen, "k": self.profile.list_length}
+        weighted = {"event_weights": self.event_weights} if read_event_weights(self.event_weights) else {}
+        asked = {"mode": self.mode, "filter_seen": self.filter_seen, "k": self.profile.list_length}
+        return asked | weighted
 
 
 @lru_cache(maxsize=1)
-def _plan(train: ArtifactRef, window: ArtifactRef, mode: Mode, filter_seen: bool) -> ReplayPlan:
+def _plan(
+    train: ArtifactRef, window: ArtifactRef, mode: Mode, filter_seen: bool, event_weights: str
+) -> ReplayPlan:
     facts = snapshot.snapshot_facts(window)
     assert facts.start is not None
     return plan_replay(
@@ -73,6 +81,7 @@ def _plan(train: ArtifactRef, window: ArtifactRef, mode: Mode, filter_seen: bool
         end=facts.end,
         mode=mode,
         filter_seen=filter_seen,
+        event_weights=read_event_weights(event_weights),
     )
 
 

@@ -33,6 +33,7 @@ from components.data.sources.poison import poisoned
 from components.data.timestamps import read_timestamps
 from components.evaluation.gate import GateProfile
 from components.evaluation.profile_file import SHIPPED, profile_of
+from components.event_weights import NONE, event_weights_text, read_event_weights
 from components.recommender.arm import ArmName
 from flows.settings import load_settings
 from flows.warehouse import warehouse
@@ -130,8 +131,8 @@ ProfileName = Literal["small", "production", "sequential"]  # of the gate
 _FORM = (  # in the order in which a person asks; what is inherited would stand first
     "source", "challenger", "profile", "preset", "tokenizer", "mode", "filter_seen", "train_cutoff", "since",
     "as_of", "seed", "mapping", "gate", "max_bad_share", "max_bad_item_share", "value_ranges",
-    "max_missing_share", "max_zero_share", "max_duplicate_share", "min_norm", "max_norm", "min_present",
-    "poisoned_rows",
+    "event_weights", "max_missing_share", "max_zero_share", "max_duplicate_share", "min_norm", "max_norm",
+    "min_present", "poisoned_rows",
 )  # fmt: skip
 
 
@@ -140,7 +141,8 @@ def _as_a_form(schema: dict[str, Any]) -> None:
     schema["properties"] = {name: schema["properties"][name] for name in _FORM}
 
 
-_LATER = {"gate": None, "mapping": "", "max_bad_item_share": 0.05, "value_ranges": "rating=0:10"}
+_LATER = {"gate": None, "mapping": "", "max_bad_item_share": 0.05, "value_ranges": "rating=0:10",
+          "event_weights": ""}  # fmt: skip
 
 
 class CycleRequest(BatchRequest):
@@ -173,6 +175,12 @@ class CycleRequest(BatchRequest):
     filter_seen: bool = Field(
         default=True, description="off where people take things again: repeats count, in lists and in truth"
     )
+    event_weights: str = Field(
+        default_factory=lambda: load_settings().event_weights,
+        validate_default=True,
+        description="how much events of a type count, such as view=0.2,purchase=1: in training, popularity, and, where "
+        "0, not as truth either. Types that are not named: 1. Empty: as recloop.yaml says; none: all alike",
+    )
     preset: Literal["default", "quick"] = Field(
         "default", description="quick: for tests, minutes become seconds"
     )
@@ -204,6 +212,17 @@ class CycleRequest(BatchRequest):
     min_present: int = Field(
         default=VectorLimits.min_present, ge=1, description="items with a vector that a modality has at least"
     )
+
+    @property
+    def weighs_types(self) -> bool:
+        """Whether event types count differently; a training that tells them apart keeps them in its rows."""
+        return bool(read_event_weights(self.event_weights))
+
+    @field_validator("event_weights")
+    @classmethod
+    def _are_weights(cls, text: str) -> str:
+        """Two lines that mean the same are the same request."""
+        return NONE if text.strip() == NONE else event_weights_text(read_event_weights(text))
 
     @property
     def vector_limits(self) -> VectorLimits:
@@ -293,13 +312,15 @@ def settle_batch(request: BatchRequest) -> SettledBatch:
 
 
 def settle_cycle(request: CycleRequest) -> SettledCycle:
-    """Fill in "now" and the cut: where the last cycle's replay ended, or, in a first cycle, after FIRST_CUT.
+    """Fill in "now", the cut (where the last cycle's replay ended, in a first cycle after FIRST_CUT), and weights.
 
     Raises NothingNew if nothing has arrived since the last cycle, BadRequest if the cut is not before "now".
     """
     as_of = settle_batch(request).as_of
     cut = request.train_cutoff or _next_cut(request, as_of)
-    settled = cycle_request(**request.model_dump() | {"as_of": as_of, "train_cutoff": cut})
+    weights = request.opened_source().event_weights(request.event_weights)
+    filled = {"as_of": as_of, "train_cutoff": cut, "event_weights": weights}
+    settled = cycle_request(**request.model_dump() | filled)
     return SettledCycle(asked=request, request=settled, as_of=as_of, train_cutoff=cut)
 
 

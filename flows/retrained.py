@@ -16,6 +16,7 @@ import numpy as np
 from components.artifact import ArtifactRef, publish, verified
 from components.compute import Compute
 from components.data import snapshot
+from components.event_weights import read_event_weights
 from components.features.featureset import load_feature_set
 from components.features.trainingset import TrainingSet, load_training_set
 from components.recommender.arm import Arm, Histories
@@ -148,6 +149,7 @@ def _arm_again(chain: Chain, scratch: Path) -> Finding:
             config["name"], data.item_lists, data.time_lists,
             table.item_ids if table else data.item_ids, table.codes if table else None,
             table_sizes_of(ids) if ids is not None else None,
+            weight_lists=data.weight_lists(read_event_weights(config.get("event_weights", ""))),
             preset=config["preset"], seed=config["seed"], compute=_compute(),
             on_step=lambda step: bar(step.step, step.num_steps, {"loss": step.loss}),
         )  # fmt: skip

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from components.event_weights import read_event_weights
 from flows.monitor_settings import MonitorSettings
 from flows.notify_settings import NotifySettings
 
@@ -95,6 +96,9 @@ class Settings(MonitorSettings, NotifySettings):
     max_bad_share: float = Field(default=0.05, ge=0, le=1)
     max_bad_item_share: float = Field(default=0.05, ge=0, le=1)
     value_ranges: str = Field(default="rating=0:10", min_length=1)
+    event_weights: str = (
+        ""  # how much events of a type count, view=0.2; empty: as recloop.yaml says, else alike
+    )
 
     device: Literal["cpu", "cuda"] = "cpu"  # what tokenizers and recommenders are trained on
     precision: Literal["fp32", "bf16"] = "fp32"  # of their matrix products
@@ -161,6 +165,12 @@ class Settings(MonitorSettings, NotifySettings):
                 "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or PREFECT_API_AUTH_STRING"
             )
         return address.rstrip("/")
+
+    @field_validator("event_weights")
+    @classmethod
+    def _are_weights(cls, line: str) -> str:
+        read_event_weights(line)
+        return line
 
     @field_validator("two_person_rule")
     @classmethod

@@ -74,6 +74,7 @@ class CycleSummary:
     ids_note: str = ""  # health of a fitted tokenizer, or what was added to IDs that stay
     tokenizer_note: str = ""  # why the tokenizer is the one before, or a new one
     mapping: str = ""  # of the source, as `--map` says it
+    event_weights: str = ""  # of event types, where they do not weigh alike
 
     @property
     def challenger(self) -> ArmFigure:

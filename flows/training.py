@@ -16,6 +16,7 @@ from prefect import task
 from components.artifact import ArtifactRef, publish, verified
 from components.compute import Compute
 from components.data import snapshot
+from components.event_weights import read_event_weights, weights_of
 from components.features.trainingset import load_training_set
 from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
 from components.recommender.baselines.counting import count_baselines
@@ -69,12 +70,12 @@ class BundledChallenger:
 @task(task_run_name="train-{arm}")
 def train_arm(
     run: str, arm: ArmName, rows: TrainingRows, ids: IdentifiedItems, preset: PresetName, seed: int,
-    curve_run: tracking.TrackingRun,
+    curve_run: tracking.TrackingRun, event_weights: str = "",
 ) -> StageResult[TrainedArm]:  # fmt: skip
     """Train one arm on the training rows; its loss is drawn in MLflow while it learns.
 
     An arm without codes reads the training rows alone, and no ID table. A training that was cut off goes on
-    after the last epoch it finished.
+    after the last epoch it finished. `event_weights` say how much events of a type count as targets.
     """
     settings = load_settings()
     reads_ids = arm in SEMANTIC_ID_ARMS
@@ -82,7 +83,10 @@ def train_arm(
     key = key_of(
         train_arm, f"train {arm}", run=run,
         reads={"training_set": rows.training_set, "ids": ids.ids if reads_ids else None},
-        facts={"preset": preset, "seed": seed, "threads": settings.threads, **vars(compute)},
+        facts={
+            "preset": preset, "seed": seed, "threads": settings.threads, **vars(compute),
+            **_weighted(event_weights),
+        },
     )  # fmt: skip
 
     def checkpoint() -> Path:
@@ -100,13 +104,14 @@ def train_arm(
                 table.item_ids if table else data.item_ids,
                 table.codes if table else None,
                 table_sizes_of(ids.ids) if table else None,
+                weight_lists=data.weight_lists(read_event_weights(event_weights)),
                 preset=preset,
                 seed=seed,
                 compute=compute,
                 on_step=on_step,
                 checkpoint=checkpoint(),
             )
-        ref = _publish_arm(trained, key.parents, preset, seed)
+        ref = _publish_arm(trained, key.parents, preset, seed, event_weights)
         return TrainedArm(name=arm, arm=ref, reads_ids=reads_ids, code=key.code.digest, told=_told(steps))
 
     done = run_once(key, TrainedArm, work, computes=True)
@@ -115,18 +120,23 @@ def train_arm(
 
 
 @task(task_run_name="count-popularity")
-def count_popularity(run: str, snapshots: Snapshots) -> StageResult[CountedArms]:
-    """All-time and recent popularity, counted before the cut, and the random arm."""
-    key = key_of(count_popularity, "count popularity", run=run, reads={"snapshot": snapshots.train})
+def count_popularity(run: str, snapshots: Snapshots, event_weights: str = "") -> StageResult[CountedArms]:
+    """All-time and recent popularity, counted before the cut by weight, and the random arm."""
+    key = key_of(
+        count_popularity, "count popularity", run=run,
+        reads={"snapshot": snapshots.train}, facts=_weighted(event_weights),
+    )  # fmt: skip
 
     def work() -> CountedArms:
-        events = snapshot.read_events(snapshots.train)
+        events, weights = snapshot.read_events(snapshots.train), read_event_weights(event_weights)
         counted = count_baselines(
             events["item_id"].to_numpy(dtype=object),
             events["timestamp"].dt.as_unit("s").astype("int64").to_numpy(),
+            weights_of(events["event_type"].to_numpy(dtype=object), weights) if weights else None,
             cutoff=int(snapshots.cut.timestamp()),
         )
-        return CountedArms(arms={arm.name: _publish_arm(arm, key.parents, "default", 0) for arm in counted})
+        arms = {arm.name: _publish_arm(arm, key.parents, "default", 0, event_weights) for arm in counted}
+        return CountedArms(arms=arms)
 
     return run_once(key, CountedArms, work)
 
@@ -201,8 +211,15 @@ def _told(steps: Sequence[Step]) -> str:
     return f"{last.step:,} steps, loss {first.loss:.2f} to {last.loss:.2f}{validated}"
 
 
-def _publish_arm(arm: Arm, parents: Mapping[str, str], preset: str, seed: int) -> ArtifactRef:
-    config = {"name": arm.name, "preset": preset, "seed": seed}
+def _weighted(event_weights: str) -> dict[str, str]:
+    """What a key or a config says of weights: nothing where all types weigh alike, as before there were any."""
+    return {"event_weights": event_weights} if read_event_weights(event_weights) else {}
+
+
+def _publish_arm(
+    arm: Arm, parents: Mapping[str, str], preset: str, seed: int, event_weights: str
+) -> ArtifactRef:
+    config = {"name": arm.name, "preset": preset, "seed": seed, **_weighted(event_weights)}
     return publish(load_settings().artifacts, "arm", arm.save, parents=parents, config=config)
 
 

@@ -21,7 +21,7 @@ from components.features.featureset import load_feature_set, publish_feature_set
 from components.features.graph import item_graph
 from components.features.sequences import training_spine, user_sequences
 from components.features.store import offline, opening, retrieval
-from components.features.trainingset import publish_training_set
+from components.features.trainingset import keeps_types, publish_training_set
 from components.registry.bundle import Bundle, build_bundle
 from components.registry.lineage import claims_of
 from components.registry.verification import (
@@ -81,7 +81,8 @@ def made_again(chain: Chain, scratch: Path) -> Iterator[Finding]:
             note_if_same="sequences and graph from the snapshot; item vectors as they are stored",
         )  # fmt: skip
         if chain.training_set is not None and (rows := chain.training_set.original) is not None:
-            again = _training_set_again(built, taken, datetime.fromisoformat(facts.train_end), scratch)
+            train_end, types = datetime.fromisoformat(facts.train_end), keeps_types(rows)
+            again = _training_set_again(built, taken, train_end, scratch, with_types=types)
             yield compared(
                 _again("training set"), rows.digest, again.digest, note="other rows came out of Feast",
                 note_if_same="through a feature store of its own",
@@ -157,7 +158,9 @@ def _feature_set_again(
     )
 
 
-def _training_set_again(built: ArtifactRef, taken: ArtifactRef, cut: datetime, scratch: Path) -> ArtifactRef:
+def _training_set_again(
+    built: ArtifactRef, taken: ArtifactRef, cut: datetime, scratch: Path, *, with_types: bool
+) -> ArtifactRef:
     """As the cycle reads it: written to Feast's offline store, and joined as of the cut."""
     made = load_feature_set(built)
     items = snapshot.read_items(taken).set_index("item_id")
@@ -179,7 +182,9 @@ def _training_set_again(built: ArtifactRef, taken: ArtifactRef, cut: datetime, s
         encoders=made.vectors.encoders,
     )
     parents = {"feature_set": built.digest}
-    return publish_training_set(scratch / "artifacts", rows=rows, vectors=vectors, parents=parents)
+    return publish_training_set(
+        scratch / "artifacts", rows=rows, vectors=vectors, parents=parents, with_types=with_types
+    )
 
 
 def _copy(source: Path, folder: Path) -> None:

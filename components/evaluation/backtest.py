@@ -19,7 +19,7 @@ from datetime import datetime
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy import special
 
 PROMOTED = "PROMOTE"
 
@@ -119,7 +119,7 @@ def pool(rival: str, windows: Sequence[PairedWindow], *, confidence: float = 0.9
             rival=rival, windows=k, users=users, mean=mean, lower=None, upper=None, spread=None, shared=None
         )
     shared = max(0.0, _covariance(windows))
-    half = stats.t.ppf((1 + confidence) / 2, k - 1) * math.sqrt(means.var(ddof=1) / k + shared)
+    half = special.stdtrit(k - 1, (1 + confidence) / 2) * math.sqrt(means.var(ddof=1) / k + shared)
     return Pooled(
         rival=rival, windows=k, users=users, mean=mean, lower=mean - half, upper=mean + half,
         spread=float(means.std(ddof=1)), shared=shared,

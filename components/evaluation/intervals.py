@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy import special
 
 from components.evaluation import statistics
 from components.evaluation.bootstrap import bootstrap_means, interval
@@ -74,7 +74,7 @@ def _studentised(
     low, high = np.quantile(math.sqrt(num_users) * means / spread, tails, axis=0)
     if num_users > 1:
         # in units of sd / sqrt(U) with U under the root of sd, as the resampled quantiles are
-        student = stats.t.ppf(tails[1], num_users - 1) * math.sqrt(num_users / (num_users - 1))
+        student = special.stdtrit(num_users - 1, tails[1]) * math.sqrt(num_users / (num_users - 1))
         low, high = np.minimum(low, -student), np.maximum(high, student)
     # the end that skewness endangers moves out, and the other never in
     shift = (unit**3).mean(axis=0) / math.sqrt(num_users)  # skewness, in standard errors of the mean

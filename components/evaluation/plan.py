@@ -9,9 +9,11 @@ Shapes: I items, E events of the histories, R requests, U users, T relevant item
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -31,6 +33,7 @@ from components.evaluation.request_groups import (
     truth_of,
 )
 from components.evaluation.timeline import Timeline, catalogue_of, count_training, timeline_of
+from components.event_weights import event_weights_text, told_types
 
 __all__ = [
     "EmptyWindow",
@@ -94,6 +97,7 @@ class ReplayPlan:
     mode: Mode
     filter_seen: bool
     counts: PlanCounts
+    event_weights: str = ""  # of event types, as a line; those of weight 0 are in no truth
 
     def __len__(self) -> int:
         return len(self.start)
@@ -118,8 +122,10 @@ class ReplayPlan:
         ):
             content.update(np.ascontiguousarray(getattr(self, name), dtype="<i8").tobytes())
         content.update(self.candidates.tobytes())
+        weighted = {"event_weights": self.event_weights} if self.event_weights else {}
         return digest_of(
-            {
+            weighted
+            | {
                 "arrays": content.hexdigest(),
                 "catalogue": self.catalogue.tolist(),
                 "users": self.users.tolist(),
@@ -164,6 +170,7 @@ def plan_replay(
     end: datetime,
     mode: Mode = "rolling",
     filter_seen: bool = True,
+    event_weights: Mapping[str, float] = MappingProxyType({}),
     max_groups_per_user: int = 60,
 ) -> ReplayPlan:
     """Plan a replay of the window [cut, end) for weights trained before `cut`.
@@ -171,16 +178,19 @@ def plan_replay(
     Events have `event_id`, `user_id`, `item_id`, `timestamp` (UTC); `items` has `item_id` and, if known,
     `available_at`. Candidates are the items with `available_at` at or before the cut; where it is unknown,
     those with an event before the cut. New users enter once they have history: a group without any is not
-    asked for, but becomes history. `max_groups_per_user` keeps each user's earliest groups.
+    asked for, but becomes history. `max_groups_per_user` keeps each user's earliest groups. By `event_weights` of
+    event types (column `event_type`), events of weight 0 are history and no truth; other weights change nothing here:
+    what is true counts once.
 
     Raises LeakageError when training reaches past the cut or the window leaves [cut, end), EmptyWindow when
-    nothing happened in it.
+    nothing happened in it, or nothing of some weight.
     """
     check_times(train_events, window_events, cut, end)
     _refuse_empty(window_events, cut, end)
     catalogue = catalogue_of(items, train_events, window_events)
     trained = count_training(train_events, catalogue)
-    timeline = timeline_of(train_events, window_events, catalogue)
+    timeline = timeline_of(train_events, window_events, catalogue, event_weights)
+    _refuse_context_alone(timeline, window_events, event_weights)
     groups = groups_of(timeline, cut=cut, mode=mode)
     truth = truth_of(timeline, groups, filter_seen=filter_seen)
     requests = choose_requests(timeline, groups, truth, max_per_user=max_groups_per_user)
@@ -208,6 +218,7 @@ def plan_replay(
         mode=mode,
         filter_seen=filter_seen,
         counts=_count(timeline, truth, requests, asked, candidates),
+        event_weights=event_weights_text(event_weights),
     )
 
 
@@ -216,6 +227,16 @@ def _refuse_empty(window_events: pd.DataFrame, cut: datetime, end: datetime) -> 
         raise EmptyWindow(
             f"no event in [{cut.isoformat()}, {end.isoformat()}); wait for events, or begin the window earlier "
             "(--train-cutoff of recloop retrain, --start of recloop replay)"
+        )
+
+
+def _refuse_context_alone(
+    timeline: Timeline, window_events: pd.DataFrame, event_weights: Mapping[str, float]
+) -> None:
+    if not (timeline.in_window & timeline.may_be_truth).any():
+        found = told_types(window_events["event_type"].value_counts().to_dict(), event_weights)
+        raise EmptyWindow(
+            f"every event of the window weighs 0: {found}. Give a type that occurs a weight above 0 (--event-weight)"
         )
 
 

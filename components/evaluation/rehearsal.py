@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import special, stats
+from scipy import special
 
 SRM_ALARM = 0.001
 _SHARES = (0.5, 0.5)
@@ -52,6 +52,8 @@ def sample_ratio(observed: Sequence[int], shares: Sequence[float]) -> SampleRati
     total = sum(observed)
     if total == 0:
         raise ValueError("no users were assigned")
+    from scipy import stats  # two seconds, and who serves assigns users without it
+
     expected = np.asarray(shares, dtype=float) / sum(shares) * total
     chi2, p = stats.chisquare(observed, expected)
     # chi-square is an approximation that few expected users do not bear
@@ -80,7 +82,7 @@ def welch(champion: Float[np.ndarray, "U0"], challenger: Float[np.ndarray, "U1"]
         return Unpaired(difference=difference, se=0.0, p=float(difference == 0))
     # Welch-Satterthwaite
     freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(champion) - 1) + parts[1] ** 2 / (len(challenger) - 1))
-    return Unpaired(difference=difference, se=se, p=float(2 * stats.t.sf(abs(difference / se), freedom)))
+    return Unpaired(difference=difference, se=se, p=float(2 * special.stdtr(freedom, -abs(difference / se))))
 
 
 @dataclass(frozen=True, kw_only=True)

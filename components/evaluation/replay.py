@@ -208,6 +208,7 @@ def _window(plan: ReplayPlan) -> ReplayedWindow:
         window_end=plan.window_end,
         mode=plan.mode,
         filter_seen=plan.filter_seen,
+        event_weights=plan.event_weights,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from components.evaluation.satisfiability import Satisfiability
 from components.evaluation.scores import WHOLE
 from components.evaluation.sequential import SequentialPath
 from components.evaluation.trial import Compared
-from components.evaluation.typed_json import to_json
+from components.evaluation.typed_json import LEFT_OUT_AT_DEFAULT, to_json
 
 Role = Literal["challenger", "champion", "baseline"]
 
@@ -35,6 +35,7 @@ class ReplayedWindow(PlanCounts):
     window_end: datetime  # exclusive
     mode: Mode
     filter_seen: bool
+    event_weights: str = field(default="", metadata=LEFT_OUT_AT_DEFAULT)  # of event types, where any differs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,10 @@ class Groups:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Truth:
-    """Which events a list is judged by: an item once a group, and with the filter only what is new to the user."""
+    """Which events a list is judged by: an item once a group, and with the filter only what is new to the user.
+
+    Events of weight 0 are none of them.
+    """
 
     counts: Bool[np.ndarray, "E"]
     positives: Int[np.ndarray, "G"]
@@ -78,16 +81,18 @@ def groups_of(timeline: Timeline, *, cut: datetime, mode: Mode) -> Groups:
 
 
 def truth_of(timeline: Timeline, groups: Groups, *, filter_seen: bool) -> Truth:
-    in_window = timeline.in_window
-    counts = in_window.copy()
+    eligible = timeline.in_window & timeline.may_be_truth
+    counts = eligible.copy()
     if filter_seen:
         # new to the user: met for the first time in this group, not in its history
         counts &= timeline.first_meeting >= groups.history_end[groups.of_event]
-    # of an item that stands twice in a group the first event counts
-    _, once = np.unique(groups.of_event * np.int64(timeline.num_items) + timeline.item, return_index=True)
+    # of an item that stands twice in a group the first event counts, of those that may
+    able = np.flatnonzero(eligible)
+    pair = groups.of_event[able] * np.int64(timeline.num_items) + timeline.item[able]
+    _, once = np.unique(pair, return_index=True)
     distinct = np.zeros(len(timeline), dtype=bool)
-    distinct[once] = True
-    repeats = int((in_window & distinct & ~counts).sum())
+    distinct[able[once]] = True
+    repeats = int((distinct & ~counts).sum())
     counts &= distinct
     return Truth(
         counts=counts,

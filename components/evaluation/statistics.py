@@ -11,13 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 from scipy import special
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
 
 TIE = 1e-12  # statistics this near one another count as equal
 Correction = Literal["holm", "bonferroni", "bh", "by", "hochberg"]
@@ -63,6 +61,8 @@ def adjusted(p: Sequence[float] | np.ndarray, correction: Correction = "holm") -
     """p-values adjusted for their number: Holm for secondaries, Benjamini-Hochberg for exploration."""
     if not len(p):
         return np.zeros(0)
+    from statsmodels.stats.multitest import multipletests  # two seconds, and few commands judge
+
     names = {"bh": "fdr_bh", "by": "fdr_by", "hochberg": "simes-hochberg"}
     return np.asarray(multipletests(np.asarray(p, dtype=float), method=names.get(correction, correction))[1])
 
@@ -76,6 +76,12 @@ Alternative = Literal["two-sided", "larger"]  # larger: a one-sided test, as the
 def _tail(alpha: float, alternative: Alternative) -> float:
     """The normal quantile beyond which a test at `alpha` rejects."""
     return float(special.ndtri(1 - (alpha if alternative == "larger" else alpha / 2)))
+
+
+def _t_power() -> Any:
+    from statsmodels.stats.power import TTestPower
+
+    return TTestPower()
 
 
 def minimum_detectable_effect(
@@ -97,7 +103,7 @@ def minimum_detectable_effect(
     if sd == 0:
         return 0.0
     if exact:
-        found = TTestPower().solve_power(nobs=n, alpha=alpha, power=power, alternative=alternative)
+        found = _t_power().solve_power(nobs=n, alpha=alpha, power=power, alternative=alternative)
         return float(found) * sd
     return (_tail(alpha, alternative) + float(special.ndtri(power))) * sd / math.sqrt(n)
 
@@ -115,7 +121,7 @@ def users_needed(
     if effect <= 0:
         raise ValueError(f"an effect of interest is positive, not {effect}")
     if exact and sd > 0:
-        found = TTestPower().solve_power(
+        found = _t_power().solve_power(
             effect_size=effect / sd, alpha=alpha, power=power, alternative=alternative
         )
         return float(found)

@@ -5,12 +5,16 @@ Shapes: I items, E events of the users that the window knows, V such users.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int
+
+from components.event_weights import weights_of
 
 _ORDER = ["user_id", "timestamp", "item_id", "event_id"]
 
@@ -25,6 +29,7 @@ class Timeline:
     item: Int[np.ndarray, "E"]  # position in the catalogue
     time: Int[np.ndarray, "E"]  # epoch seconds
     in_window: Bool[np.ndarray, "E"]
+    may_be_truth: Bool[np.ndarray, "E"]  # False for events of weight 0: they are history alone
 
     def __len__(self) -> int:
         return len(self.user)
@@ -51,10 +56,17 @@ def catalogue_of(*frames: pd.DataFrame) -> np.ndarray:
     return np.unique(np.concatenate([frame["item_id"].to_numpy(dtype=object) for frame in frames]))
 
 
-def timeline_of(train_events: pd.DataFrame, window_events: pd.DataFrame, catalogue: np.ndarray) -> Timeline:
+def timeline_of(
+    train_events: pd.DataFrame,
+    window_events: pd.DataFrame,
+    catalogue: np.ndarray,
+    event_weights: Mapping[str, float] = MappingProxyType({}),
+) -> Timeline:
+    """`event_weights` of event types, which the frames' `event_type` names; without any every event counts."""
     users = np.unique(window_events["user_id"].to_numpy(dtype=object))
     known = train_events[train_events["user_id"].isin(users)]
-    events = pd.concat([known, window_events])[_ORDER]
+    columns = [*_ORDER, "event_type"] if event_weights else _ORDER
+    events = pd.concat([known, window_events])[columns]
     in_window = np.repeat([False, True], [len(known), len(window_events)])
     # two frames may share index values: only a fresh index says which row went where
     order = events.reset_index(drop=True).sort_values(_ORDER).index
@@ -66,6 +78,11 @@ def timeline_of(train_events: pd.DataFrame, window_events: pd.DataFrame, catalog
         item=pd.Index(catalogue).get_indexer(events["item_id"]),
         time=events["timestamp"].dt.as_unit("s").astype("int64").to_numpy(),
         in_window=in_window,
+        may_be_truth=(
+            weights_of(events["event_type"].to_numpy(dtype=object), event_weights) > 0
+            if event_weights
+            else np.ones(len(events), dtype=bool)
+        ),
     )
 
 

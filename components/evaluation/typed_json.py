@@ -1,6 +1,8 @@
 """Frozen dataclasses as JSON values and back: null is a float that is not finite, or an optional that is None.
 
 Reading is strict: a key too many or too few, or a value of another type, is refused with the place where it stands.
+A field that came later is marked LEFT_OUT_AT_DEFAULT: at its default it is not written and need not be there, so what
+was written before it came is read, and is written the same.
 Numbers keep their form (500 stays a whole number where a float may stand), so what is read is written the same.
 """
 
@@ -8,11 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+LEFT_OUT_AT_DEFAULT = MappingProxyType({"left_out_at_default": True})  # metadata of a field
 
 
 class MismatchedJson(ValueError):
@@ -22,7 +26,8 @@ class MismatchedJson(ValueError):
 def to_json(value: Any) -> Any:
     """JSON values: no tuples, no enums, ISO 8601 for moments, null for what is not finite."""
     if is_dataclass(value):
-        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+        told = ((field, getattr(value, field.name)) for field in fields(value))
+        return {f.name: to_json(entry) for f, entry in told if not (_may_lack(f) and entry == f.default)}
     if isinstance(value, Mapping):
         return {str(key): to_json(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -50,6 +55,10 @@ def from_json(kind: Any, value: Any, at: str = "") -> Any:
     return _scalar(kind, value, at)
 
 
+def _may_lack(field: Field[Any]) -> bool:
+    return LEFT_OUT_AT_DEFAULT.items() <= field.metadata.items()
+
+
 def _scalar(kind: Any, value: Any, at: str) -> Any:
     if kind is float:
         if value is None:
@@ -67,8 +76,8 @@ def _scalar(kind: Any, value: Any, at: str) -> Any:
 def _dataclass(kind: Any, value: Any, at: str) -> Any:
     hints, given = get_type_hints(kind), _object(value, at)
     known = {field.name for field in fields(kind)}
-    if given.keys() != known:
-        odd = sorted(given.keys() ^ known)
+    may_lack = {field.name for field in fields(kind) if _may_lack(field)}
+    if odd := sorted((given.keys() ^ known) - may_lack):
         raise MismatchedJson(f"{at}: {kind.__name__} has other fields; {', '.join(odd)} differ")
     made = {name: from_json(hints[name], entry, f"{at}.{name}") for name, entry in given.items()}
     try:

@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Float
 
 from components.artifact import ArtifactRef, publish, verified
+from components.event_weights import UNSAID
 from components.features.vectors import ItemVectors, load_matrices, save_vectors
 
-KIND = "training_set"
+KIND, TYPES = "training_set", "event_types"
 _SEQUENCES = pa.schema(
     [("user_id", pa.string()), ("item_ids", pa.list_(pa.string())), ("times", pa.list_(pa.int64()))]
 )
@@ -34,7 +35,9 @@ class TrainingSet:
     """
 
     user_ids: np.ndarray  # [user] str objects
-    sequences: pa.Table  # of each user: item_ids, times (epoch seconds)
+    sequences: (
+        pa.Table
+    )  # of each user: item_ids, times (epoch seconds), event_types where types are told apart
     item_ids: np.ndarray  # [item] str objects, of the vectors
     vectors: Mapping[str, Float[np.ndarray, "item dim"]]
     present: Mapping[str, Bool[np.ndarray, "item"]]
@@ -49,20 +52,51 @@ class TrainingSet:
         lists: list[list[int]] = self.sequences["times"].to_pylist()
         return lists
 
+    @property
+    def type_lists(self) -> list[list[str]] | None:
+        """Event types; None: a training that does not tell them apart."""
+        kept = TYPES in self.sequences.column_names
+        return self.sequences[TYPES].to_pylist() if kept else None
+
+    def weight_lists(self, weights: Mapping[str, float]) -> list[list[float]] | None:
+        """What each event weighs as a target, by its type; None where no type weighs other than 1.
+
+        Raises ValueError where the types are not kept.
+        """
+        if not weights:
+            return None
+        if (type_lists := self.type_lists) is None:
+            raise ValueError(f"this training set keeps no event types, so {dict(weights)} cannot be applied")
+        return [[weights.get(name, UNSAID) for name in types] for types in type_lists]
+
 
 def publish_training_set(
-    root: Path, *, rows: pa.Table, vectors: ItemVectors, parents: Mapping[str, str]
+    root: Path,
+    *,
+    rows: pa.Table,
+    vectors: ItemVectors,
+    parents: Mapping[str, str],
+    with_types: bool = False,
 ) -> ArtifactRef:
-    """Publish rows of `training_rows` (user_id, item_ids, times) and the item vectors of the same moment."""
+    """Publish rows of `training_rows` (user_id, item_ids, times) and the item vectors of the same moment.
+
+    `with_types` keeps the rows' event_types too; without them the bytes are what they were before types counted.
+    """
+    schema = _SEQUENCES.append(pa.field(TYPES, pa.list_(pa.string()))) if with_types else _SEQUENCES
 
     def write(folder: Path) -> None:
-        pq.write_table(_by_user(rows.select(_SEQUENCES.names).cast(_SEQUENCES)), folder / "sequences.parquet")
+        pq.write_table(_by_user(rows.select(schema.names).cast(schema)), folder / "sequences.parquet")
         pq.write_table(
             pa.table({"item_id": pa.array(vectors.item_ids, pa.string())}), folder / "items.parquet"
         )
         save_vectors(vectors, folder / "vectors.safetensors")
 
     return publish(root, KIND, write, parents=parents, config={"encoders": dict(vectors.encoders)})
+
+
+def keeps_types(ref: ArtifactRef) -> bool:
+    """Whether a training set tells event types apart."""
+    return TYPES in pq.read_schema(Path(ref.path) / "sequences.parquet").names
 
 
 def load_training_set(ref: ArtifactRef) -> TrainingSet:
@@ -73,7 +107,7 @@ def load_training_set(ref: ArtifactRef) -> TrainingSet:
     vectors, present = load_matrices(folder / "vectors.safetensors")
     return TrainingSet(
         user_ids=sequences["user_id"].to_numpy(zero_copy_only=False),
-        sequences=sequences.select(["item_ids", "times"]),
+        sequences=sequences.drop_columns("user_id"),
         item_ids=pq.read_table(folder / "items.parquet")["item_id"].to_numpy(zero_copy_only=False),
         vectors=vectors,
         present=present,

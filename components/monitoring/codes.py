@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import special, stats
+from scipy import special
 
 from components.monitoring.limits import MonitorLimits
 from components.monitoring.measure import Found, Measure, Question, judged, not_evaluable
@@ -117,7 +117,7 @@ def _collisions(fitted: Placed, new: Placed, limits: MonitorLimits) -> Found:
     error = math.sqrt(pooled * (1 - pooled) * (1 / len(reference) + 1 / len(current)))
     return Found(
         reference=float(reference.mean()), current=float(current.mean()),
-        value=float(current.mean() - reference.mean()), noise=float(stats.norm.isf(limits.alpha)) * error,
+        value=float(current.mean() - reference.mean()), noise=float(-special.ndtri(limits.alpha)) * error,
         num_reference=len(fitted), num_current=len(new), fewest=limits.min_items,
     )  # fmt: skip
 
@@ -128,6 +128,6 @@ def _error(fitted: Placed, new: Placed, limits: MonitorLimits) -> Found:
     return Found(
         reference=reference, current=current,
         value=current / reference - 1 if reference > 0 else math.nan,
-        noise=float(stats.norm.isf(limits.alpha)) * scatter / reference if reference > 0 else math.nan,
+        noise=float(-special.ndtri(limits.alpha)) * scatter / reference if reference > 0 else math.nan,
         num_reference=len(fitted), num_current=len(new), fewest=limits.min_items,
     )  # fmt: skip

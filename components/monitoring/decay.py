@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy import special
 
 from components.evaluation.bootstrap import bootstrap_means, interval
 from components.monitoring.limits import MonitorLimits
@@ -50,7 +50,7 @@ def decay_measure(
     found = Found(
         reference=reference, current=current,
         value=1 - current / reference if reference > 0 else math.nan,
-        noise=float(stats.norm.isf(limits.alpha)) * scatter / reference if reference > 0 else math.nan,
+        noise=float(-special.ndtri(limits.alpha)) * scatter / reference if reference > 0 else math.nan,
         num_reference=len(before), num_current=len(now), fewest=limits.min_users,
     )  # fmt: skip
     return judged(DECAY, found, limits.metric_fall), _intervals(then, fresh, before, now)

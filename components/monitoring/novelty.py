@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Bool
-from scipy import stats
+from scipy import special
 
 from components.monitoring.event_drift import Stretch
 from components.monitoring.limits import MonitorLimits
@@ -88,7 +88,7 @@ def _rise(known: np.ndarray, new: np.ndarray, limits: MonitorLimits) -> Found:
     error = math.sqrt(pooled * (1 - pooled) * (1 / len(known) + 1 / len(new)))
     return Found(
         reference=float(known.mean()), current=float(new.mean()), value=float(new.mean() - known.mean()),
-        noise=float(stats.norm.isf(limits.alpha)) * error, num_reference=len(known), num_current=len(new),
+        noise=float(-special.ndtri(limits.alpha)) * error, num_reference=len(known), num_current=len(new),
         fewest=limits.min_items,
     )  # fmt: skip
 
@@ -104,4 +104,4 @@ def _share(stretch: Stretch, known: set[str], alpha: float) -> tuple[float, floa
     residual = counts[:, 1] - share * counts.sum(axis=1)
     users = len(counts)
     error = math.sqrt(float((residual**2).sum()) * users / max(users - 1, 1)) / len(events)
-    return float(share), float(stats.norm.isf(alpha)) * error
+    return float(share), float(-special.ndtri(alpha)) * error

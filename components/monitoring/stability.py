@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from scipy import stats
+from scipy import special
 
 _PRIOR = 0.5  # rows added to each bin, so that an empty one has a logarithm
 
@@ -57,7 +57,7 @@ def population_stability(
     return Stability(
         psi=float(((q - p) * np.log(q / p)).sum()),
         expected=mean,
-        noise=float(stats.chi2.isf(alpha, degrees) * mean / degrees),
+        noise=float(special.chdtri(degrees, alpha) * mean / degrees),
         num_reference=n,
         num_current=m,
         num_users=min(len(reference), len(current)),

@@ -1,16 +1,10 @@
-"""Open a saved arm, whichever it is."""
+"""Open a saved arm, whichever it is; the others are not loaded (EASE brings SciPy)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from components.recommender.arm import Arm
-from components.recommender.arms.dense_arm import load_dense
-from components.recommender.arms.ease import load_ease
-from components.recommender.arms.mmgrec import load_mmgrec
-from components.recommender.arms.tiger import load_tiger
-from components.recommender.baselines.popularity import load_popularity
-from components.recommender.baselines.random_order import load_random
 from components.recommender.weights import ARM, CheckpointMismatch, read_arm
 
 
@@ -24,16 +18,28 @@ def load_arm(folder: Path) -> Arm:
     try:
         match name:
             case "mmgrec":
+                from components.recommender.arms.mmgrec import load_mmgrec
+
                 return load_mmgrec(folder, config)
             case "sasrec" | "semantic_sasrec" | "hstu":
+                from components.recommender.arms.dense_arm import load_dense
+
                 return load_dense(folder, name, config)
             case "tiger":
+                from components.recommender.arms.tiger import load_tiger
+
                 return load_tiger(folder, config)
             case "ease":
+                from components.recommender.arms.ease import load_ease
+
                 return load_ease(folder, config)
             case "popularity" | "recent_popularity":
+                from components.recommender.baselines.popularity import load_popularity
+
                 return load_popularity(folder, name, config)
             case "random":
+                from components.recommender.baselines.random_order import load_random
+
                 return load_random(config)
     except (KeyError, TypeError) as error:  # a field that this version has not, or lacks
         raise CheckpointMismatch(

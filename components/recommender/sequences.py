@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 
 
 class UnknownItem(Exception):
     """A sequence names an item that the vocabulary does not hold."""
+
+
+class NothingToTrainOn(Exception):
+    """Every event weighs 0: all of them are context, and none is a target."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +28,14 @@ class TrainingSequences:
     items: Int[np.ndarray, "event"]  # int32, position in item_ids
     times: Int[np.ndarray, "event"]  # int64, epoch seconds, never falling within a user
     offsets: Int[np.ndarray, "user_plus_1"]
+    weights: Float[np.ndarray, "event"] | None = None  # float32, of an event as a target; None: all alike
+
+    @property
+    def is_target(self) -> Bool[np.ndarray, "event"]:
+        """Which events may be predicted: those of weight 0 are history alone."""
+        if self.weights is None:
+            return np.ones(len(self.items), dtype=bool)
+        return self.weights > 0
 
     @property
     def num_items(self) -> int:
@@ -43,14 +55,16 @@ class TrainingSequences:
         times: Sequence[Sequence[int]] | None = None,
         *,
         item_ids: Sequence[str] | np.ndarray | None = None,
+        weights: Sequence[Sequence[float]] | None = None,
     ) -> TrainingSequences:
         """One list of item ids a user, oldest first, and as many epoch seconds.
 
         Without `times` the place in the list stands for the time. Without `item_ids` the vocabulary is what
-        occurs. Users without events are left out.
+        occurs. Users without events are left out. `weights` say how much each event counts as a target; only
+        their ratios matter, so weights that are all equal are as good as none.
 
-        Raises UnknownItem for an item outside `item_ids`; ValueError for lengths that differ and for times
-        that fall.
+        Raises UnknownItem for an item outside `item_ids`; ValueError for lengths that differ, for times
+        that fall and for weights that are negative or no numbers; NothingToTrainOn where every weight is 0.
         """
         if times is None:
             times = [range(len(one)) for one in items]
@@ -78,7 +92,24 @@ class TrainingSequences:
             items=_positions(flat, vocabulary).astype(np.int32),
             times=flat_times,
             offsets=offsets,
+            weights=None if weights is None else _weights(items, weights),
         )
+
+
+def _weights(
+    items: Sequence[Sequence[str]], weights: Sequence[Sequence[float]]
+) -> Float[np.ndarray, "event"] | None:
+    if [len(one) for one in weights] != [len(one) for one in items]:
+        raise ValueError("weights and items differ in length: pass one weight an event")
+    flat = np.array([weight for one in weights for weight in one], dtype=np.float32)
+    if len(flat) and not (np.isfinite(flat).all() and flat.min() >= 0):
+        raise ValueError("a weight is negative or no number; weights are finite, from 0 on")
+    if len(flat) and flat.max() == 0:
+        raise NothingToTrainOn(
+            f"all {len(flat):,} events before the cut weigh 0, so none of them is a target. Give a type that occurs "
+            "a weight above 0, with --event-weight"
+        )
+    return None if len(np.unique(flat)) <= 1 else flat
 
 
 def _positions(flat: np.ndarray, vocabulary: np.ndarray) -> Int[np.ndarray, "event"]:

@@ -45,6 +45,7 @@ def train_arm(
     codes: Int[np.ndarray, "item level"] | None = None,
     table_sizes: Sequence[int] | None = None,
     *,
+    weight_lists: Sequence[Sequence[float]] | None = None,
     preset: PresetName = "default",
     seed: int,
     compute: Compute = ON_CPU,
@@ -57,13 +58,16 @@ def train_arm(
     `item_ids` and `codes` are the ID table's columns, row by row, in any order: they are put in the catalogue's.
     `table_sizes` are the tokenizer's, one a level. Arms outside SEMANTIC_ID_ARMS read `catalogue_of(item_ids)` alone:
     `codes` and `table_sizes` may be None for them, and are not looked at. EASE, solved in seconds, has no seed, no
-    steps, no device and no checkpoint; `mmgrec_paper` has one preset.
+    steps, no device and no checkpoint; `mmgrec_paper` has one preset. `weight_lists` say how much each event counts
+    as a target (see `components.event_weights`); None: all alike.
 
-    Raises ValueError where an arm that reads codes has none, UnknownItem for an event outside `item_ids`, and what
-    the arm's own training raises.
+    Raises ValueError where an arm that reads codes has none, UnknownItem for an event outside `item_ids`,
+    NothingToTrainOn where every event weighs 0, and what the arm's own training raises.
     """
     order = np.argsort(item_ids, kind="stable")
-    sequences = TrainingSequences.from_lists(item_lists, time_lists, item_ids=catalogue_of(item_ids))
+    sequences = TrainingSequences.from_lists(
+        item_lists, time_lists, item_ids=catalogue_of(item_ids), weights=weight_lists
+    )
     how = _How(seed=seed, compute=compute, on_step=on_step, checkpoint=checkpoint)
     if arm not in SEMANTIC_ID_ARMS:
         return _train_on_catalogue(arm, sequences, preset, how)

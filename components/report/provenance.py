@@ -44,6 +44,7 @@ def provenance(result: ReplayResult, subject: Subject) -> Markup:
                 "filtered" if result.window.filter_seen else "kept",
                 "out of lists and truth alike",
             ),
+            *_weights(result),
             *_champion(result, subject),
             *([("Tokenizer", subject.ids, "")] if subject.ids else []),
             *_attempt(result),
@@ -64,6 +65,18 @@ def provenance(result: ReplayResult, subject: Subject) -> Markup:
             *((f"Artifact of {arm}", digest, "digest") for arm, digest in sorted(result.digests.items())),
         ]
     )
+
+
+def _weights(result: ReplayResult) -> list[tuple[str, str, str]]:
+    """Where event types weigh differently: what was true, and what the arms were taught."""
+    told = result.window.event_weights
+    if not told:
+        return []
+    meaning = (
+        "other types weigh 1. Weight 0 is history alone, in no truth; moments of such events count among those with "
+        "nothing new. Weights count in training and popularity; here every true item counts once"
+    )
+    return [("Event weights", told.replace(",", ", "), meaning)]
 
 
 def _champion(result: ReplayResult, subject: Subject) -> list[tuple[str, str, str]]:

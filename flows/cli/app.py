@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,113 +16,49 @@ import typer
 from typer.main import get_command_from_info, get_group_from_info
 from typer.models import CommandInfo, TyperInfo
 
-from flows.cli import (
-    approvals,
-    backfill,
-    backup,
-    demo,
-    deploy,
-    doctor,
-    erase,
-    experiment,
-    explain,
-    history,
-    ingest,
-    init,
-    lineage,
-    monitor,
-    plan,
-    promote,
-    prune,
-    quarantine,
-    recommend,
-    reconcile,
-    replay,
-    restore,
-    retrain,
-    rollback,
-    score,
-    serve,
-    status,
-    ui,
-    validate,
-    verdict,
-    verify,
-    worker,
-)
-from flows.cli.cycle_options import taking_request
 from flows.cli.deferred import Deferred, group_of
+from flows.cli.listing import COMMANDS, GROUPS, STAYING, TAKING_REQUEST
 from flows.cli.prepared import Prepared, Staying, be_verbose, is_verbose
 
 EXIT_CODES = """\
 Exit codes: 0 done, whatever the verdict; 1 refused, failed, or something differs (the message says what and how to
 fix it); 2 the command line cannot be read; 3 `monitor` found drift; 130 Ctrl-C; 143 told to end."""
 _MARKUP: Literal["markdown"] = "markdown"
-_OF_A_WINDOW = ("since", "as_of", "train_cutoff", "challenger")  # which the back-test says itself
-_TAKING_REQUEST: dict[Callable[..., None], tuple[str, ...]] = {
-    plan.plan: (),
-    retrain.retrain: (),
-    backfill.backfill: _OF_A_WINDOW,
-}
-_STAYING = (approvals.approvals, serve.serve, ui.ui, worker.worker)
-_COMMANDS: tuple[Callable[..., None], ...] = (
-    demo.demo,
-    init.init,
-    ingest.ingest,
-    validate.validate,
-    plan.plan,
-    retrain.retrain,
-    monitor.monitor,
-    replay.replay,
-    backfill.backfill,
-    promote.promote,
-    approvals.approvals,
-    rollback.rollback,
-    reconcile.reconcile,
-    history.history,
-    lineage.lineage,
-    explain.explain,
-    verify.verify,
-    recommend.recommend,
-    score.score,
-    serve.serve,
-    status.status,
-    verdict.verdict,
-    ui.ui,
-    deploy.deploy,
-    worker.worker,
-    doctor.doctor,
-    erase.erase,
-    backup.backup,
-    restore.restore,
-    prune.prune,
-)
-_GROUPS = {"quarantine": quarantine.app, "experiment": experiment.app}
 
 
-def _command(function: Callable[..., None]) -> Deferred:
+def _command(name: str, says: str) -> Deferred:
+    """The function of this name in the module of this name."""
+
     def make() -> Any:
-        takes = _TAKING_REQUEST.get(function)
-        callback = function if takes is None else taking_request(function, without=takes)
-        kind = Staying if function in _STAYING else Prepared
+        function = getattr(import_module(f"flows.cli.{name}"), name)
+        if name in TAKING_REQUEST:
+            from flows.cli.cycle_options import taking_request
+
+            function = taking_request(function, without=TAKING_REQUEST[name])
+        kind = Staying if name in STAYING else Prepared
         return get_command_from_info(
-            CommandInfo(cls=kind, callback=callback), pretty_exceptions_short=True, rich_markup_mode=_MARKUP
+            CommandInfo(cls=kind, callback=function), pretty_exceptions_short=True, rich_markup_mode=_MARKUP
         )
 
-    return Deferred(name=function.__name__, help=function.__doc__ or "", make=make)
+    return Deferred(name=name, help=says, make=make)
 
 
-def _group(name: str, of: typer.Typer) -> Deferred:
+def _group(name: str, says: str) -> Deferred:
+    """The commands under `app` in the module of this name."""
+
     def make() -> Any:
-        info = TyperInfo(of, name=name)
+        info = TyperInfo(import_module(f"flows.cli.{name}").app, name=name)
         return get_group_from_info(
             info, pretty_exceptions_short=True, rich_markup_mode=_MARKUP, suggest_commands=True
         )
 
-    return Deferred(name=name, help=str(of.info.help), make=make)
+    return Deferred(name=name, help=says, make=make)
 
 
-_ALL = (*map(_command, _COMMANDS), *(_group(name, of) for name, of in _GROUPS.items()))
+_ALL = (
+    *(_command(name, says) for name, says in COMMANDS.items()),
+    *(_group(name, says) for name, says in GROUPS.items()),
+)
 app = typer.Typer(
     name="recloop",
     cls=group_of(_ALL),
@@ -163,6 +98,8 @@ def main() -> None:
         from flows.local.console import error_message
 
         if is_verbose():
+            import traceback
+
             traceback.print_exc()
         error_message(error)
         sys.exit(1)

@@ -47,6 +47,23 @@ def say_vectors(vectors: SourceVectors | None, batch: Batch, known: Collection[s
         console.print(f"  - {remark}", markup=False)
 
 
+def say_event_types(events: pd.DataFrame, event_weights: str) -> None:
+    """Types with their counts, and their weights where any is said; silent of one type that nobody weighs."""
+    from components.event_weights import UNSAID, read_event_weights, told_types
+
+    weights, counts = read_event_weights(event_weights), events["event_type"].value_counts().to_dict()
+    if not weights and len(counts) < 2:
+        return
+    alike = "" if weights else "; they weigh alike, unless you say otherwise: --event-weight, or recloop.yaml"
+    console.print(f"event types: {told_types(counts, weights)}{alike}", markup=False)
+    if unknown := [name for name in weights if name not in counts]:
+        console.print(
+            f"  - no event is of type {', '.join(map(repr, unknown))}, which has a weight", markup=False
+        )
+    if counts and not any(weights.get(name, UNSAID) for name in counts):
+        console.print("  - all of them weigh 0: there would be nothing to train on", markup=False)
+
+
 def say_first_rows(events: pd.DataFrame, items: pd.DataFrame) -> None:
     """The first events and items as they were understood, a line each."""
     for what, frame in (("first events", events), ("first items", items)):

@@ -44,7 +44,7 @@ def backfill(
 
     arms = tuple(dict.fromkeys(challenger or ["mmgrec"]))
     asked = backfill_request(start=start, end=end, step=step, challengers=arms, cycle=request)
-    with running_servers(load_settings(), dimmed):
+    with running_servers(load_settings(), dimmed, loading="flows.backfill"):
         from flows.backfill import backfill as walk
 
         told = walk(asked)

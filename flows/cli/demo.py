@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.options import Preset
+from flows.cli.options import EventWeight, Preset, event_weights
 
 if TYPE_CHECKING:
     from flows.request import CycleRequest
@@ -31,6 +31,7 @@ def demo(
     small: Annotated[
         bool, typer.Option("--small", help="one quick cycle on a small synthetic world: a verdict in 90 s")
     ] = False,
+    event_weight: EventWeight = None,
 ) -> None:
     """Take real data through two retraining cycles and print the verdicts.
 
@@ -43,7 +44,7 @@ def demo(
     data, preset = ("synthetic-small", "quick") if small else (data, preset)
     settings = enter_demo(data)
     dimmed("reading the data")
-    requests = demo_requests(data, preset, settings)
+    requests = demo_requests(data, preset, settings, event_weights(event_weight))
     from flows.record import finished_cycle
     from flows.request import settle_cycle
 
@@ -57,7 +58,9 @@ def demo(
     _say_goodbye(settings)
 
 
-def demo_requests(data: str, preset: str, settings: Settings) -> tuple[CycleRequest, ...]:
+def demo_requests(
+    data: str, preset: str, settings: Settings, weights: str | None = None
+) -> tuple[CycleRequest, ...]:
     """The two cycles, cut by quantiles of the event times of the whole source; one of a small world."""
     from components.data.sources.arrival import moments_at
     from components.data.sources.opening import SMALL, open_source
@@ -68,11 +71,12 @@ def demo_requests(data: str, preset: str, settings: Settings) -> tuple[CycleRequ
     if source.terms:
         console.print(f"[dim]{source.terms}[/dim]\n")
     middle, late, end = moments_at(source.read(since=None, until=None).events, (0.5, 0.7, 1.0))
-    first = cycle_request(source=data, as_of=late, train_cutoff=middle, preset=preset)
+    first = cycle_request(source=data, as_of=late, train_cutoff=middle, preset=preset, event_weights=weights)
     since = None if data == SMALL else late
     last = cycle_request(
-        source=data, since=since, as_of=end, train_cutoff=late, preset=preset, poisoned_rows=POISONED_ROWS
-    )
+        source=data, since=since, as_of=end, train_cutoff=late, preset=preset, poisoned_rows=POISONED_ROWS,
+        event_weights=weights,
+    )  # fmt: skip
     return (last,) if data == SMALL else (first, last)
 
 
@@ -86,7 +90,7 @@ def _run_cycles(
     from flows.warehouse import refuse_if_retraining
 
     refuse_if_retraining()
-    with running_servers(settings, dimmed) as servers:
+    with running_servers(settings, dimmed, loading="flows.cycle") as servers:
         dimmed(f"servers ready after {servers.seconds:.0f} s, counted apart")
         from flows.cycle import retraining_cycle
 

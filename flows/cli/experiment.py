@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows.cli.options import moment_option
+from flows.cli.options import file_to_write, moment_option
 from flows.cli.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -117,7 +117,10 @@ def read(
 
 @app.command(cls=Prepared)
 def export(
-    to: Annotated[Path, typer.Option("--to", help="CSV or parquet file to write")],
+    to: Annotated[
+        Path,
+        typer.Option("--to", help="CSV or parquet file to write", parser=file_to_write, metavar="FILE"),
+    ],
     salt: Salt = None,
     challenger: Challenger = None,
     champion: Champion = None,

@@ -49,7 +49,7 @@ def ingest(
     received = settle_batch(request).read()  # a source that cannot be read is told before servers are started
     say_readings(received)
     say_vectors(request.opened_source().item_vectors(), received, queries.item_ids(warehouse()))
-    with running_servers(settings, dimmed, needed=("prefect",)):
+    with running_servers(settings, dimmed, needed=("prefect",), loading="flows.ingest"):
         from flows.ingest import ingest as flow
 
         try:

@@ -69,7 +69,13 @@ def _say_table(name: str, table: ProposedTable) -> None:
             f"  {SHORT_OF[column.field]} from {column.column!r}, such as {column.example}", markup=False
         )
     for word, value in table.said.items():
-        console.print(f"  {word} {value}, as the values look", markup=False)
+        why = "since the first line holds no names" if word == "header" else "as the values look"
+        console.print(f"  {word} {value}, {why}", markup=False)
+    if table.types:
+        console.print(
+            f"  event types {', '.join(table.types)}: they weigh alike unless you say `weights` in recloop.yaml",
+            markup=False,
+        )
     if table.left:
         console.print(f"  left: {', '.join(table.left)}", markup=False)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from flows.cli.options import Json
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -20,10 +23,11 @@ def lineage(
     user: Annotated[
         str | None, typer.Option("--user", "-u", help="with --item: as it was recommended to this user")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Walk back from a version, an item, or an item that a user was recommended, to batches and commit."""
     from flows.cli.registry import registry
-    from flows.local.console import console
+    from flows.local.console import console, say_json
     from flows.settings import load_settings
     from flows.warehouse import warehouse
 
@@ -42,7 +46,10 @@ def lineage(
             else:
                 bundle = versions.download_bundle(model_name, version, load_settings().artifacts)
                 found = lineage.lineage_of_item(warehouse(), item, open_bundle(bundle.path))
-    console.print(_tree(found))
+    if as_json:
+        say_json(asdict(found))
+    else:
+        console.print(_tree(found))
 
 
 def _tree(origin: Origin, within: Tree | None = None) -> Tree:

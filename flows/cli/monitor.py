@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.options import moment_option
+from flows.cli.options import Json, moment_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,22 +25,28 @@ def monitor(
     as_of: Annotated[
         datetime | None, moment_option("the moment that counts as now; default: after the last event")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Compare the latest events with the champion's training; exit code 3 says that something drifts."""
     from flows.cli.registry import registry
-    from flows.local.console import dimmed
+    from flows.local.console import dimmed, leave_stdout, say_json
     from flows.local.servers import running_servers
     from flows.settings import load_settings
 
+    if as_json:
+        leave_stdout()
     with registry() as model_name:  # without a champion no server is started
         from components.registry import versions
 
         versions.require_champion(model_name)
-    with running_servers(load_settings(), dimmed):
+    with running_servers(load_settings(), dimmed, loading="flows.monitoring"):
         from flows.monitoring import monitor as watch
 
         found = watch(since, as_of)
-    _tell(found)
+    if as_json:
+        say_json(found.result.to_dict() | {"page": found.page, "event": found.event})
+    else:
+        _tell(found)
     if found.result.status == "drift":
         raise typer.Exit(DRIFTS)
 

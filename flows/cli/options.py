@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -36,6 +37,20 @@ def duration(text: str) -> timedelta:
     return timedelta(**{unit: int(found[1])})
 
 
+def file_to_write(text: str) -> Path:
+    """A path that a file can be written to: what cannot be is told before the work, not after it."""
+    path = Path(text).expanduser()
+    if path.is_dir():
+        raise typer.BadParameter(f"{text!r} is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise typer.BadParameter(
+            f"there is no folder {path.parent}; make it, or name a file in one that is there"
+        )
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise typer.BadParameter(f"{text!r} may not be written by this user; name another file")
+    return path
+
+
 def gate_asked(profile: str) -> dict[str, Any]:
     """The fields of a request that `--profile` fills: the name of a shipped profile, or what a file says."""
     if profile in SHIPPED_PROFILES:
@@ -59,6 +74,11 @@ def mapping(map_: str, zone: str | None, encoding: str | None, delimiter: str | 
     words = {"zone": zone, "encoding": encoding, "delimiter": _DELIMITERS.get(delimiter or "", delimiter)}
     said = (f"{word}={value}" for word, value in words.items() if value)
     return ",".join(filter(None, (map_, *said)))
+
+
+def event_weights(said: list[str] | None) -> str | None:
+    """One line of all that `--event-weight` says; None leaves it to the settings and the source."""
+    return ",".join(said) if said else None
 
 
 _DELIMITERS = {",": "comma", "\t": "tab"}  # a comma parts the words of the line itself
@@ -114,6 +134,16 @@ ValueRange = Annotated[
         metavar="TYPE=LOW:HIGH",
         show_default="rating=0:10, RECLOOP_VALUE_RANGES",
         help="event types that need a value, and the span it lies in, separated by commas; none: any value",
+    ),
+]
+EventWeight = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--event-weight",
+        metavar="TYPE=WEIGHT",
+        show_default="as recloop.yaml says, RECLOOP_EVENT_WEIGHTS; else 1",
+        help="what an event of this type counts as a target and in popularity; 0: history alone, never a target nor "
+        "truth. Several times for several types; none: all alike",
     ),
 ]
 MaxMissingShare = Annotated[

@@ -36,6 +36,8 @@ def plan(
         f"train before {cycle.train_cutoff:%Y-%m-%d %H:%M}Z, replay until {cycle.as_of:%Y-%m-%d %H:%M}Z; "
         f"by the ledger, {against}"
     )
+    if weights := cycle.request.event_weights:
+        console.print(f"event weights: {weights}", markup=False)
     console.print(_table(told))
     for assumed in told.assumes:
         console.print(f"· assumed: {assumed}", markup=False)
@@ -51,6 +53,7 @@ def as_dict(told: CyclePlan) -> dict[str, Any]:
         "train_cutoff": told.cycle.train_cutoff.isoformat(),
         "as_of": told.cycle.as_of.isoformat(),
         "champion": told.champion,
+        "event_weights": told.cycle.request.event_weights,
         "stages": [
             asdict(stage) | {"past": asdict(told.past[stage.stage]) if stage.stage in told.past else None}
             for stage in told.stages

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows.cli.options import moment_option
+from flows.cli.options import file_to_write, moment_option
 from flows.cli.prepared import Prepared
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ def list_rows(
 
 @app.command(cls=Prepared)
 def export(
-    file: Annotated[Path, typer.Argument(help="a .csv or .jsonl file to write")],
+    file: Annotated[
+        Path, typer.Argument(help="a .csv or .jsonl file to write", parser=file_to_write, metavar="FILE")
+    ],
     code: Code = None,
     batch: BatchId = None,
     kind: Kind = None,

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.options import FilterSeen, Json, Mode, Profile, gate_asked, moment_option
+from flows.cli.options import (
+    EventWeight,
+    FilterSeen,
+    Json,
+    Mode,
+    Profile,
+    event_weights,
+    gate_asked,
+    moment_option,
+)
 
 if TYPE_CHECKING:
     from flows.logged_replay import ToldLog
@@ -36,6 +45,7 @@ def replay(
     profile: Profile = "small",
     mode: Mode = "rolling",
     filter_seen: FilterSeen = True,
+    event_weight: EventWeight = None,
     as_json: Json = False,
 ) -> None:
     """Replay two registered versions on one window, or a policy on a log; print the verdict, move nothing."""
@@ -59,7 +69,8 @@ def replay(
             "(--target-policy goes with the log)"
         )
     else:
-        _replay_versions(challenger, champion, start, end, profile, mode, filter_seen, as_json)
+        weights = event_weights(event_weight)
+        _replay_versions(challenger, champion, start, end, profile, mode, filter_seen, weights, as_json)
 
 
 def _replay_versions(
@@ -70,6 +81,7 @@ def _replay_versions(
     profile: Profile,
     mode: Mode,
     filter_seen: bool,
+    weights: str | None,
     as_json: bool,
 ) -> None:
     from flows.cli.arms_table import arms_table
@@ -86,10 +98,19 @@ def _replay_versions(
 
         versions.get_version(model_name, challenger)
         versions.get_version(model_name, champion) if champion else versions.require_champion(model_name)
-    with running_servers(load_settings(), dimmed):
+    with running_servers(load_settings(), dimmed, loading="flows.comparison"):
         from flows.comparison import compare_versions
 
-        told = compare_versions(challenger, champion, start, end, mode=mode, filter_seen=filter_seen, **asked)
+        told = compare_versions(
+            challenger,
+            champion,
+            start,
+            end,
+            mode=mode,
+            filter_seen=filter_seen,
+            event_weights=weights,
+            **asked,
+        )
     addresses = {"replay report": str(told.report), "MLflow run": told.mlflow}
     if as_json:
         measured, arms = told.evidence.measured, [asdict(arm) for arm in arm_figures(told.evidence)]
@@ -111,7 +132,7 @@ def _replay_logged(path: Path, target_policy: Path | None, profile: Profile, as_
 
     for log in logs_at(path):  # a row that is amiss is told before servers are started
         read_log(log, target_policy)
-    with running_servers(load_settings(), dimmed):
+    with running_servers(load_settings(), dimmed, loading="flows.logged_replay"):
         from flows.cli.logged_box import say_log
         from flows.logged_replay import logged_replay
 

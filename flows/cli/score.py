@@ -41,7 +41,7 @@ def score(
             versions.require_alias(model_name, alias)
         else:
             versions.get_version(model_name, version)
-    with running_servers(load_settings(), dimmed):
+    with running_servers(load_settings(), dimmed, loading="flows.recommend_batch"):
         from flows.recommend_batch import ScoringRequest, recommend_batch
 
         _say(recommend_batch(ScoringRequest(version=version, alias=alias, k=k, as_of=as_of)))

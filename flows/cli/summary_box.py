@@ -17,6 +17,7 @@ from flows.cli.arms_table import COLOURS, arms_table
 from flows.summary import CycleSummary
 
 _REASONS = 3  # that are shown; the report and `recloop verdict` hold them all
+_ADDRESSES = ("replay report", "Data Docs", "Prefect run", "MLflow run", "MLflow version")  # in this order
 
 
 def say_cycle(title: str, summary: CycleSummary) -> None:
@@ -43,8 +44,9 @@ def say_addresses(addresses: dict[str, str]) -> None:
     """Where to look, a line each: files as they are seen from here, and what only answers while servers run."""
     from flows.local.console import console, whole_line
 
-    served = {what: where for what, where in addresses.items() if "://" in where}
-    files = {what: where for what, where in addresses.items() if where and what not in served}
+    told = {what: where for what in (*_ADDRESSES, *addresses) if (where := addresses.get(what))}
+    served = {what: where for what, where in told.items() if "://" in where}
+    files = {what: where for what, where in told.items() if what not in served}
     for what, where in files.items():
         whole_line(f"{what:<15}{_short(where)}")
     if served:
@@ -85,7 +87,8 @@ def _champion_line(summary: CycleSummary) -> str:
 def _data_lines(summary: CycleSummary) -> list[str]:
     quarantine = f"{summary.quarantined} quarantined"
     if summary.quarantine_reasons:
-        named = (f"{reason} {count}" for reason, count in summary.quarantine_reasons.items())
+        most = sorted(summary.quarantine_reasons.items(), key=lambda told: (-told[1], told[0]))
+        named = (f"{reason} {count}" for reason, count in most)
         quarantine += f" ({', '.join(named)})"
     ids = "IDs reused" if summary.tokenizer_reused else "tokenizer fitted"
     refitted = summary.tokenizer_note if summary.tokenizer_note.startswith("refitted") else ""

@@ -9,6 +9,7 @@ from flows.cli.options import (
     AsOf,
     Delimiter,
     Encoding,
+    EventWeight,
     Map,
     MaxBadItemShare,
     MaxBadShare,
@@ -16,6 +17,7 @@ from flows.cli.options import (
     Source,
     ValueRange,
     Zone,
+    event_weights,
     mapping,
 )
 
@@ -31,22 +33,31 @@ def validate(
     max_bad_share: MaxBadShare = None,
     max_bad_item_share: MaxBadItemShare = None,
     value_range: ValueRange = None,
+    event_weight: EventWeight = None,
 ) -> None:
     """Check a batch against its contracts and land nothing."""
     from components.data import queries
     from components.data.contracts.batch_check import TooMuchBad, check_batch
     from components.data.contracts.telling import told_of_unknown
-    from flows.cli.arrival import say_first_rows, say_readings, say_reasons, say_vectors, say_what_is_left
+    from flows.cli.arrival import (
+        say_event_types,
+        say_first_rows,
+        say_readings,
+        say_reasons,
+        say_vectors,
+        say_what_is_left,
+    )
     from flows.local.console import console
-    from flows.request import batch_request, settle_batch
+    from flows.request import cycle_request, settle_batch
     from flows.settings import load_settings
     from flows.warehouse import warehouse
 
     said = mapping(map_, zone, encoding, delimiter)
-    request = batch_request(
+    request = cycle_request(
         source=source, mapping=said, since=since, as_of=as_of, max_bad_share=max_bad_share,
-        max_bad_item_share=max_bad_item_share, value_ranges=value_range,
+        max_bad_item_share=max_bad_item_share, value_ranges=value_range, event_weights=event_weights(event_weight),
     )  # fmt: skip
+    weights = request.opened_source().event_weights(request.event_weights)
     say_what_is_left(request)
     batch = settle_batch(request)
     received = batch.read()
@@ -72,6 +83,7 @@ def validate(
     say_reasons(dict(Counter(codes).most_common()))
     if unknown := told_of_unknown(checked.quarantined, {*known, *checked.items["item_id"]}):
         console.print(unknown, markup=False)
+    say_event_types(checked.events, weights)
     say_first_rows(checked.events, checked.items)
     console.print(f"Data Docs: {checked.data_docs}", markup=False, soft_wrap=True)
     with_map = f" --map {shlex.quote(said)}" if said else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,7 +35,12 @@ class _Spoken(Console):
         super().print(*objects, **how)
 
 
-console: Console = _Spoken(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+def _width() -> int | None:
+    """What `COLUMNS` says, or the terminal; rich asks both itself."""
+    return None if sys.stdout.isatty() or os.environ.get("COLUMNS") else _PIPED_WIDTH
+
+
+console: Console = _Spoken(highlight=False, width=_width())
 
 OnStep = Callable[[int, int, dict[str, float]], None]
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import psutil
@@ -63,8 +64,11 @@ def running_servers(
     on_progress: OnProgress | None = None,
     *,
     needed: Collection[str] = ("prefect", "mlflow"),
+    loading: str = "",
 ) -> Iterator[Servers]:
     """Let the servers that are needed answer inside the block; whoever leaves last stops them.
+
+    `loading` names a module to import while they start: a flow's takes seconds that would be waited anyway.
 
     Servers of the same `home` that already run are used. Call it from the main thread: there SIGTERM leaves
     the block in order too. A process that is killed counts as gone, and the servers stop without it.
@@ -79,7 +83,7 @@ def running_servers(
         with _lock(settings):
             use = sign_in(_users(settings))
             try:
-                keepers = _ensure_running(settings, needed, tell, begin)
+                keepers = _ensure_running(settings, needed, tell, begin, loading)
             except BaseException:
                 _leave(settings, use)
                 raise
@@ -122,7 +126,11 @@ def mlflow_address(settings: Settings) -> str | None:
 
 
 def _ensure_running(
-    settings: Settings, needed: Collection[str], tell: OnProgress, begin: float
+    settings: Settings,
+    needed: Collection[str],
+    tell: OnProgress,
+    begin: float,
+    loading: str,
 ) -> dict[str, subprocess.Popen[bytes]]:
     """Start what does not answer; the keeper of each. Under the lock, so two recloops never start the same server."""
     missing = [s for s in local_servers(settings) if s.name in needed and not _answers(s)]
@@ -132,6 +140,8 @@ def _ensure_running(
         _clear_away(server, settings)
     tell(f"starting {' and '.join(server.title for server in missing)}")
     keepers = {server.name: _start(server, settings) for server in missing}
+    if loading:
+        import_module(loading)
     for server in missing:
         _await(server, keepers[server.name])
         tell(f"{server.title} answers after {time.perf_counter() - begin:.0f} s")

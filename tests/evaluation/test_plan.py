@@ -131,3 +131,62 @@ def _naive(
                 asked[user] += 1
                 requests.append((user, history, truth))
     return requests
+
+
+def typed(rows: list[tuple[str, str, float, str]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Events before and after the cut, of the types that the rows say."""
+    told = [events([row[:3]]).assign(event_id=f"e{n}", event_type=row[3]) for n, row in enumerate(rows)]
+    before, after = ([e for e, row in zip(told, rows, strict=True) if (row[2] < 0) is is_before]
+                     for is_before in (True, False))  # fmt: skip
+    return pd.concat(before, ignore_index=True), pd.concat(after, ignore_index=True)
+
+
+VIEWED = [
+    ("a", "x", -9.0, "view"), ("a", "y", 5.0, "view"), ("a", "z", 6.0, "buy"), ("a", "y", 7.0, "buy"),
+    ("a", "w", 8.0, "view"), ("a", "v", 9.0, "view"), ("a", "v", 9.0, "buy"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("filter_seen", "bought_later"), [(True, []), (False, [("a", ["x", "y", "z"], {"y"})])]
+)
+def test_what_weighs_nothing_is_history_and_no_truth(filter_seen: bool, bought_later: list[object]):
+    """y was viewed before it is bought: a repeat. v is viewed and bought in one second: it counts once, as bought."""
+    train, window = typed(VIEWED)
+    items = items_of(train, window)
+    plan = plan_replay(
+        train,
+        window,
+        items,
+        cut=CUT,
+        end=END,
+        filter_seen=filter_seen,
+        event_weights={"view": 0.0, "buy": 3.0},
+    )
+    assert _requests(plan) == [
+        ("a", ["x", "y"], {"z"}), *bought_later, ("a", ["x", "y", "z", "y", "w"], {"v"}),
+    ]  # fmt: skip
+    assert plan.counts.repeats_removed == (1 if filter_seen else 0)
+    assert plan.counts.window_events == 6
+    assert plan.event_weights == "buy=3,view=0"
+
+
+def test_a_weight_above_0_leaves_the_truth_and_none_leaves_the_digest():
+    train, window = typed(VIEWED)
+    items = items_of(train, window)
+    plain, weighted, again = (
+        plan_replay(train, window, items, cut=CUT, end=END, event_weights=weights)
+        for weights in ({}, {"view": 0.2}, {"view": 1.0})
+    )
+    assert _requests(plain) == _requests(weighted)
+    without_types = [frame.drop(columns="event_type") for frame in (train, window)]
+    assert plan_replay(*without_types, items, cut=CUT, end=END).digest == plain.digest == again.digest
+    assert weighted.digest != plain.digest
+
+
+def test_a_window_of_context_alone_is_refused_with_the_types_that_it_has():
+    train, window = typed(VIEWED)
+    with pytest.raises(EmptyWindow, match=r"weighs 0: buy 3 \(weight 0\), view 3 \(weight 0\)"):
+        plan_replay(
+            train, window, items_of(train, window), cut=CUT, end=END, event_weights={"view": 0.0, "buy": 0.0}
+        )

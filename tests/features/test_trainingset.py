@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from components.artifact import ArtifactDamaged, ArtifactRef, verified
-from components.features.trainingset import load_training_set, publish_training_set
+from components.features.trainingset import keeps_types, load_training_set, publish_training_set
 from components.features.vectors import ItemVectors
 
 ROWS = pa.table(
@@ -58,3 +58,19 @@ def test_a_changed_byte_is_refused(tmp_path: Path):
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(ArtifactDamaged, match=r"sequences\.parquet"):
         load_training_set(ref)
+
+
+def test_event_types_are_kept_where_they_are_weighed_and_change_nothing_else(tmp_path: Path):
+    rows = ROWS.append_column("event_types", [[["view", "buy", "view"], []]])
+    plain = publish_training_set(tmp_path, rows=rows, vectors=VECTORS, parents={"feature_set": "f" * 64})
+    assert plain.digest == _publish(tmp_path).digest
+    kept = publish_training_set(
+        tmp_path, rows=rows, vectors=VECTORS, parents={"feature_set": "f" * 64}, with_types=True
+    )
+    loaded = load_training_set(kept)
+    assert loaded.type_lists == [[], ["view", "buy", "view"]]
+    assert loaded.weight_lists({"view": 0.2}) == [[], [0.2, 1.0, 0.2]]
+    assert loaded.weight_lists({}) is None
+    assert (keeps_types(plain), keeps_types(kept)) == (False, True)
+    with pytest.raises(ValueError, match="keeps no event types"):
+        load_training_set(plain).weight_lists({"view": 0.2})

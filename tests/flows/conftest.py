@@ -15,6 +15,7 @@ from components.data.sources.synthetic import write_synthetic
 from flows.local.process import read_record
 from flows.local.servers import running_servers
 from flows.settings import LOOPBACK, Settings
+from tests.flows.own_files import ASKED, SAID, write_own_files
 from tests.flows.worlds import WORLD, Home
 
 
@@ -74,6 +75,17 @@ def finished(estate: Estate, world: Path) -> Home:
     done = home.recloop(*home.demo)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return home
+
+
+@pytest.fixture(scope="session")
+def own_files(estate: Estate, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, str]:
+    """A cycle on a person's own files, and what the command said."""
+    data = write_own_files(tmp_path_factory.mktemp("data") / "own-files")
+    home = estate.home("own-files", data)
+    done = home.recloop("retrain", "--source", str(data), *ASKED, "--json", COLUMNS="300")
+    assert done.returncode in (0, 3), f"{done.stdout}\n{done.stderr}"
+    (home.settings.home / SAID).write_text(done.stdout)
+    return home, done.stdout + done.stderr
 
 
 def free_ports(num: int) -> list[int]:

@@ -23,9 +23,12 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components.artifact import verified
+from components.evaluation.typed_json import from_json
+from components.monitoring.result import MonitorResult
 from components.report.text import number
-from flows.cli.monitor import DRIFTS
+from flows.cli.monitor import DRIFTS, _tell
 from flows.drift_event import DRIFT_DETECTED
+from flows.monitoring import Monitored
 from flows.settings import Settings
 from flows.telling import resource_of
 from tests.browsing import CHROMIUM, FLAGS
@@ -135,7 +138,7 @@ def planted(finished: Home, tmp_path_factory: pytest.TempPathFactory) -> Planted
 
 @pytest.fixture(scope="module")
 def drifted(planted: Planted) -> Looked:
-    return look(planted.home)
+    return look(planted.home, "--json")
 
 
 def test_what_has_not_changed_is_in_order(undisturbed: Looked) -> None:
@@ -181,9 +184,21 @@ def test_planted_drift_is_found_by_every_measure_that_is_of_it(drifted: Looked) 
         "codes/collisions",
     )  # fmt: skip
     assert {name: statuses[name] for name in named} == dict.fromkeys(named, "drift")
-    last = " ".join(drifted.done.stdout.split()).rpartition("drift: ")[2]
+
+
+def test_a_script_and_a_person_are_told_the_same(drifted: Looked, capsys: pytest.CaptureFixture[str]) -> None:
+    """The script by the command itself, one object and nothing beside it, the exit code as ever."""
+    told, page = json.loads(drifted.done.stdout), drifted.home.settings.monitoring / "index.html"
+    assert told.pop("event")
+    assert told.pop("page") == str(page)
+    assert told == drifted.figures
+    result = from_json(MonitorResult, {name: told[name] for name in told if name != "status"})
+    _tell(Monitored(result=result, page=page, event=None))
+    last = " ".join(capsys.readouterr().out.split()).rpartition("drift: ")[2]
     listed, _, following = last.partition(". Next: ")
-    assert set(listed.split(", ")) == {name for name, status in statuses.items() if status == "drift"}
+    assert set(listed.split(", ")) == {
+        measure["name"] for measure in told["measures"] if measure["status"] == "drift"
+    }
     assert following.startswith("`recloop retrain")
 
 

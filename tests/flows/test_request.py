@@ -8,16 +8,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from components.data.batch import DataContractError
 from components.data.cycles import record_cycle
 from flows.request import (
     BadRequest,
     BatchRequest,
     CycleRequest,
     NothingNew,
+    SettledCycle,
     cycle_request,
     settle_batch,
     settle_cycle,
 )
+from flows.settings import SettingsError
 from flows.warehouse import warehouse
 
 LAST = datetime(2024, 3, 2, 15, tzinfo=UTC)
@@ -90,6 +93,40 @@ def test_the_same_request_is_the_same_cycle_however_it_was_left_open(shop: str) 
     said = settle_cycle(CycleRequest(source=shop, train_cutoff=cut, as_of=NOW))
     other = settle_cycle(CycleRequest(source=shop, train_cutoff=cut, as_of=NOW, seed=8))
     assert left_open.id == said.id != other.id
+
+
+def test_weights_are_part_of_a_request_once_they_differ_and_the_source_may_say_them(
+    shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked beats the settings, and these recloop.yaml; what means the same is the same cycle."""
+
+    def settled(weights: str | None = None) -> SettledCycle:
+        return settle_cycle(cycle_request(source=shop, event_weights=weights))
+
+    plain = settled()
+    assert "event_weights" not in plain.request.identity
+    assert settled("none").id == settled("interaction=1").id == plain.id
+    asked = settled("view=0.20,interaction=2")
+    assert asked.request.event_weights == "interaction=2,view=0.2"
+    assert settled(" interaction=2 , view=.2").id == asked.id != plain.id
+    (Path(shop) / "recloop.yaml").write_text("events: {weights: {interaction: 2, view: 0.2}}\n")
+    assert settled().id == asked.id
+    assert settled("none").request.weighs_types is False
+    assert settle_cycle(settled("none").request).id == settled("none").id  # settled once more, it is the same
+    monkeypatch.setenv("RECLOOP_EVENT_WEIGHTS", "view=3")
+    assert settled().request.event_weights == "view=3"
+    assert settled("view=4").request.event_weights == "view=4"
+
+
+def test_weights_that_cannot_be_meant_are_refused(shop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BadRequest, match=r"event_weights .*view=-1 is no weight"):
+        cycle_request(source=shop, event_weights="view=-1")
+    (Path(shop) / "recloop.yaml").write_text("events: {weights: {view: many}}\n")
+    with pytest.raises(DataContractError, match="view=many is no weight"):
+        settle_cycle(cycle_request(source=shop))
+    monkeypatch.setenv("RECLOOP_EVENT_WEIGHTS", "view")
+    with pytest.raises(SettingsError, match="RECLOOP_EVENT_WEIGHTS: 'view' is no weight of an event type"):
+        cycle_request(source=shop)
 
 
 def test_a_cut_behind_now_is_refused(shop: str) -> None:

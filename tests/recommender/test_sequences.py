@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from components.recommender.sequences import TrainingSequences, UnknownItem
+from components.recommender.sequences import NothingToTrainOn, TrainingSequences, UnknownItem
 
 
 def test_lists_become_columns():
@@ -37,3 +37,29 @@ def test_unknown_item_is_named():
 def test_broken_lists_are_refused(items, times, message):
     with pytest.raises(ValueError, match=message):
         TrainingSequences.from_lists(items, times)
+
+
+def test_weights_stand_beside_their_events_and_all_alike_are_none():
+    lists = [["b", "a"], [], ["c"]]
+    assert TrainingSequences.from_lists(lists, weights=[[0.5, 0], [], [2]]).weights.tolist() == [0.5, 0, 2]
+    assert TrainingSequences.from_lists(lists, weights=[[0.5, 0], [], [2]]).is_target.tolist() == [
+        True,
+        False,
+        True,
+    ]
+    assert TrainingSequences.from_lists(lists, weights=[[0.3, 0.3], [], [0.3]]).weights is None
+    assert TrainingSequences.from_lists(lists).is_target.all()
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "told"),
+    [
+        ([[1, 1], [], [1, 1]], ValueError, "differ in length"),
+        ([[1, -1], [], [1]], ValueError, "negative or no number"),
+        ([[1, float("nan")], [], [1]], ValueError, "negative or no number"),
+        ([[0, 0], [], [0]], NothingToTrainOn, "all 3 events before the cut weigh 0"),
+    ],
+)
+def test_weights_that_cannot_be_meant(weights, error, told):
+    with pytest.raises(error, match=told):
+        TrainingSequences.from_lists([["b", "a"], [], ["c"]], weights=weights)

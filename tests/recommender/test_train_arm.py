@@ -74,3 +74,24 @@ def test_the_catalogue_ascends():
 def test_an_event_outside_the_table_is_named():
     with pytest.raises(UnknownItem, match="item 'i000' is not among"):
         quick("sasrec", item_ids=ITEM_IDS[1:], codes=CODES[1:])
+
+
+@pytest.mark.parametrize("name", sorted({*ARMS} - {"mmgrec_paper"}))
+def test_what_weighs_next_to_nothing_is_read_and_hardly_aimed_at(name):
+    """Everybody takes an item of the first half, then its partner of the second, then the next of the first half.
+
+    So a partner follows each item of the first half. Where partners weigh a thousandth, an arm lists fewer of them.
+    """
+    torch.set_num_threads(1)
+    starts = np.random.default_rng(1).integers(0, 12, 120)
+    lists = [[ITEM_IDS[(s + at // 2) % 12 + 12 * (at % 2)] for at in range(12)] for s in starts]
+    times = [list(range(12))] * 120
+
+    def share_of_partners(weights: list[list[float]] | None) -> float:
+        arm = train_arm(
+            name, lists, times, ITEM_IDS, CODES, SIZES, weight_lists=weights, preset="quick", seed=0
+        )
+        asked = histories_of(ITEM_IDS, [[n] for n in range(12)])
+        return float((arm.recommend(asked, k=5).items >= 12).mean())
+
+    assert share_of_partners([[1.0, 0.001] * 6] * 120) < share_of_partners(None)

@@ -42,5 +42,12 @@ def test_what_differs_from_replay_to_replay(change, told: str):
     assert ("Champion compared" in text) is ("champion" not in change)
 
 
+def test_weights_of_event_types_stand_there_where_any_are_said():
+    result = judged()
+    told = replace(result, window=replace(result.window, event_weights="buy=3,view=0"))
+    assert "<dt>Event weights</dt><dd>buy=3, view=0<small>" in provenance(told, UNTOLD)
+    assert "Event weights" not in provenance(result, UNTOLD)
+
+
 def test_facts_are_escaped():
     assert facts_list([("<a>", "<b>", "")]) == ('<dl class="facts"><dt>&lt;a&gt;</dt><dd>&lt;b&gt;</dd></dl>')

@@ -101,7 +101,8 @@ def _types(column: pa.ChunkedArray, name: str, source: SourceMap) -> tuple[pd.Se
     """Types as they are told to be called; others in lower case, with _ for blanks."""
     texts, _ = without_missing_words(stripped(column.cast(pa.string()))[0])
     known = {
-        text: source.event_types.get(text, _plain(text)) for text in pc.unique(texts.drop_null()).to_pylist()
+        text: source.event_types.get(text, plain_type(text))
+        for text in pc.unique(texts.drop_null()).to_pylist()
     }
     changed = {text: ours for text, ours in known.items() if text != ours}
     told = []
@@ -114,7 +115,8 @@ def _types(column: pa.ChunkedArray, name: str, source: SourceMap) -> tuple[pd.Se
     return texts.to_pandas().astype(object).map(known, na_action="ignore"), told
 
 
-def _plain(text: str) -> str:
+def plain_type(text: str) -> str:
+    """An event type as it is called unless told otherwise: a short word in lower case."""
     return re.sub(r"[\s/]+", "_", text.strip().lower())[:200]
 
 

@@ -21,6 +21,7 @@ from components.data.sources.files.query import query_names, read_query
 from components.data.sources.files.reading import DELIMITED, file_names, read_file
 from components.data.sources.mapping import TableMap
 from components.data.sources.naming import proposed, spoken
+from components.data.sources.unnamed import holds_values
 
 MAP_FILE = "recloop.yaml"
 _SHOWN = 20
@@ -127,7 +128,7 @@ def refuse_lacking(root: Path, tables: Sequence[tuple[FoundTable, Sequence[str]]
         if not lacking:
             continue
         path, free = found.paths[0], [n for n in found.names if n not in found.taken.values()]
-        if found.table.form.header is None and any(map(_is_data, found.names)):
+        if found.table.form.header is None and holds_values(found.names):
             told.append(
                 f"{path}: has no header line; the first is {', '.join(map(repr, found.names[:6]))}. Write the columns' "
                 "names above it, or name them in order: --map header=user|item|time"
@@ -153,15 +154,6 @@ def refuse_lacking(root: Path, tables: Sequence[tuple[FoundTable, Sequence[str]]
 def _named(field: str, table: TableMap) -> str:
     names = table.columns.get(field, (field,))
     return f"Name it {' or '.join(map(repr, names))}."
-
-
-def _is_data(name: str) -> bool:
-    """A value rather than a name: a number, or a time."""
-    try:
-        float(name)
-    except ValueError:
-        return len(name) >= 8 and name[:4].isdigit() and name[4] == "-"
-    return name.casefold() not in {"nan", "inf", "infinity"}
 
 
 def _is_table(path: Path) -> bool:

@@ -6,6 +6,7 @@ events:
   columns: {user: visitorid, item: itemid, time: timestamp, type: event}
   unit: ms                     # zone, start, encoding, delimiter, header, quotes, event_type
   types: {addtocart: cart}     # event types by other names
+  weights: {view: 0.2}         # of event types, by the names that they then have; others weigh 1
 items:
   file: products.csv           # none: the items of the events; known: those of the warehouse
   columns: {item: itemid, title: name}
@@ -21,19 +22,30 @@ In place of `file`, `query: SELECT …` with `database: SHOP_URL` reads a table 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from components.data.batch import DataContractError
 from components.data.sources.map_text import WORDS
 from components.data.sources.naming import SHORT
+from components.event_weights import checked_weight
 
 _TABLES = ("events", "items", "vectors")
 _OF_TABLE = tuple(word for word in WORDS if word not in SHORT and word not in (*_TABLES, "layout", "missing"))
 
 
-def read_map_file(path: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """What it says, as `read_map_text` gives it, and event types by other names. Raises DataContractError."""
+@dataclass(frozen=True, kw_only=True)
+class MapFile:
+    """What a map file says: `told` as `read_map_text` gives it, and what fits into no line."""
+
+    told: dict[str, str] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)  # event types by other names: theirs → ours
+    weights: dict[str, float] = field(default_factory=dict)  # of event types, ours
+
+
+def read_map_file(path: Path) -> MapFile:
+    """What it says. Raises DataContractError."""
     import yaml
 
     try:
@@ -48,23 +60,37 @@ def read_map_file(path: Path) -> tuple[dict[str, str], dict[str, str]]:
         )
     told: dict[str, str] = {}
     types: dict[str, str] = {}
+    weights: dict[str, float] = {}
     for table in _TABLES:
         said = words.get(table) or {}
         if said in ("none", "known"):
             said = {"file": said}
-        _refuse_strangers(path, said, (*_OF_TABLE, "columns", "types"), table)
+        more = ("types", "weights") if table == "events" else ("types",)
+        _refuse_strangers(path, said, (*_OF_TABLE, "columns", *more), table)
         columns = said.get("columns") or {}
         _refuse_strangers(path, columns, tuple(SHORT), f"{table}: columns")
         told |= {
             f"{table}.{word}": _text(value)
             for word, value in (said | columns).items()
-            if word not in ("columns", "types")
+            if word not in ("columns", *more)
         }
         types |= {str(theirs): str(ours) for theirs, ours in (said.get("types") or {}).items()}
+        weights |= _weights(path, said.get("weights") or {})
     for word in ("layout", "missing"):
         if words.get(word):
             told[word] = _text(words[word])
-    return told, types
+    return MapFile(told=told, types=types, weights=weights)
+
+
+def _weights(path: Path, said: Any) -> dict[str, float]:
+    if not isinstance(said, Mapping):
+        raise DataContractError(
+            f"{path}: events: weights is no mapping of event types to numbers. Write weights: {{view: 0.2}}"
+        )
+    try:
+        return {str(name): checked_weight(str(name), weight) for name, weight in said.items()}
+    except ValueError as error:
+        raise DataContractError(f"{path}: events: weights: {error}") from error
 
 
 def _refuse_strangers(path: Path, words: Any, known: tuple[str, ...], where: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from components.data.sources.naming import SHORT_OF
 from components.data.sources.proposing import Proposal, ProposedTable, Question
+from components.data.sources.proposing_types import weights_to_fill_in
 
 Answers = Mapping[tuple[str, str], str]  # (table, word) → what a person said
 
@@ -47,6 +48,14 @@ def _table(name: str, table: ProposedTable, answers: Answers) -> list[str]:
         lines.append("  columns:")
         lines += [f"    {word}: {_quoted(column)}{example}" for word, (column, example) in columns.items()]
     lines += [f"  {word}: {_quoted(value)}" for word, value in words.items()]
+    if table.types:
+        lines.append(
+            "  # Several event types: each event is a target alike, unless this says what a type weighs"
+        )
+        lines.append(
+            "  # (its loss in training, its count in popularity; 0: history alone, never a target or truth):"
+        )
+        lines.append(f"  # {weights_to_fill_in(table.types)}")
     if table.left:
         lines.append(f"  # left: {_one_line(', '.join(table.left))}")
     return [*lines, ""]

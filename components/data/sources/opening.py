@@ -13,6 +13,7 @@ from components.data.batch import Batch
 from components.data.sources import folder, movielens, synthetic
 from components.data.sources.item_vectors import SourceVectors, read_item_vectors
 from components.data.sources.recognising import source_map
+from components.event_weights import NONE, event_weights_text
 
 MOVIELENS, SYNTHETIC, SMALL = "movielens", "synthetic", "synthetic-small"
 
@@ -35,6 +36,19 @@ class Source:
         if self.media_root is None:
             return movielens.read_movielens(self.home, since=since, until=until)
         return folder.read_folder(self.media_root, since=since, until=until, mapping=self.mapping)
+
+    def event_weights(self, asked: str = "") -> str:
+        """What event types weigh, as a line: what is asked, else what `recloop.yaml` beside the files says.
+
+        "" where all weigh alike; "none" only where it overrules the file. Raises DataContractError for a file that
+        cannot be read.
+        """
+        kept = ""
+        if asked in ("", NONE) and self.media_root is not None and self.media_root.is_dir():
+            kept = event_weights_text(source_map(self.media_root, self.mapping).event_weights)
+        if asked == NONE:
+            return NONE if kept else ""
+        return asked or kept
 
     def item_vectors(self) -> SourceVectors | None:
         """Vectors that the source brings of its items; None where it brings none, or its folder is gone.

@@ -9,7 +9,7 @@ from components.data.batch import DataContractError
 from components.data.sources import SourceUnavailable
 from components.data.sources.finding import MAP_FILE, find_columns, find_files
 from components.data.sources.layouts import LAYOUTS
-from components.data.sources.map_file import read_map_file
+from components.data.sources.map_file import MapFile, read_map_file
 from components.data.sources.map_text import read_map_text, with_told
 from components.data.sources.mapping import (
     OWN_NAMES,
@@ -23,16 +23,17 @@ from components.data.sources.mapping import (
 def source_map(root: Path, mapping: str) -> SourceMap:
     """The map of a folder, with what `--map` says above all. Raises DataContractError for words that mean nothing."""
     said = read_map_text(mapping)
-    kept, types = read_map_file(root / MAP_FILE) if (root / MAP_FILE).is_file() else ({}, {})
+    file = read_map_file(root / MAP_FILE) if (root / MAP_FILE).is_file() else MapFile()
+    kept = dict(file.told)
     name = said.pop("layout", None) or kept.pop("layout", None)
     found = _named(name) if name else OWN_NAMES if kept else recognised(root) or OWN_NAMES
-    if kept:
-        found = with_told(found, kept, told_by=MAP_FILE, types=types)
+    if kept or file.types:
+        found = with_told(found, kept, told_by=MAP_FILE, types=file.types)
     if said:
         found = with_told(found, said, told_by="--map")
     if found.told_by != OWN_NAMES.told_by:
         found = replace(found, remarks=(f"read as {found.told_by}", *found.remarks))
-    return found
+    return replace(found, event_weights=file.weights) if file.weights else found
 
 
 def _named(name: str) -> SourceMap:

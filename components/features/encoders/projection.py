@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float
-from sklearn.decomposition import TruncatedSVD
 
 from components.features.vectors import unit_rows
 
@@ -50,6 +49,8 @@ def fit_projection(counts: sp.csr_matrix, *, dim: int, seed: int) -> Projection:
     # few enough to keep as they are: nothing is lost, and new items need no SVD
     if num_tokens <= dim:
         return Projection(idf=idf, components=None)
+    from sklearn.decomposition import TruncatedSVD  # 2 s to import, and most commands fit nothing
+
     svd = TruncatedSVD(n_components=min(dim, num_items), random_state=seed)
     svd.fit(_weigh(counts, idf))
     components = np.ascontiguousarray(svd.components_.T, dtype=np.float32)

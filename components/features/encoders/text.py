@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.feature_extraction.text import CountVectorizer
 
 from components.artifact import digest_of
 from components.features.encoders.content import Content, Encoded, OnStep, text_content
@@ -92,7 +91,7 @@ class TfidfText:
         return text_content(item_texts(items))
 
     def encode(self, values: Sequence[str], on_step: OnStep | None = None) -> Encoded:
-        counts = CountVectorizer(vocabulary=list(self.vocabulary)).transform(values)
+        counts = _vectorizer(vocabulary=list(self.vocabulary)).transform(values)
         return Encoded(vectors=self.projection.apply(counts))
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -107,13 +106,13 @@ def fit_tfidf(items: pd.DataFrame, *, dim: int, max_words: int, seed: int) -> Tf
     texts = [text for text in item_texts(items) if text]
     if len(texts) < 2:
         return None
-    vectorizer = CountVectorizer(min_df=2, max_features=max_words, stop_words="english")
+    vectorizer = _vectorizer(min_df=2, max_features=max_words, stop_words="english")
     try:
         vectorizer.fit(texts)
     except ValueError:  # scikit-learn's word for an empty vocabulary
         return None
     vocabulary = tuple(sorted(vectorizer.vocabulary_))
-    counts = CountVectorizer(vocabulary=list(vocabulary)).transform(texts)
+    counts = _vectorizer(vocabulary=list(vocabulary)).transform(texts)
     return TfidfText(vocabulary=vocabulary, projection=fit_projection(counts, dim=dim, seed=seed))
 
 
@@ -129,6 +128,13 @@ def _clean(part: Any) -> str:
     if not isinstance(part, str):
         return ""
     return part[:MAX_CHARACTERS].replace("|", " ").encode("utf-8", "ignore").decode().strip()
+
+
+def _vectorizer(**told: Any) -> Any:
+    """scikit-learn's CountVectorizer: a second to import, and most commands read no text."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    return CountVectorizer(**told)
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,10 @@
 Source: Steck 2019, arXiv:1905.03375, equation 8: with P = (X'X + lambda I)^-1, B = I - P / diag(P). Memory grows
 with the square of the items (12,000 items: 0.6 GB, twice that while inverting), so it is for catalogues of that
 size. A history is a set here: order and time do not count.
+
+Where events have weights, X still says who had what, and what is predicted is Y, the largest weight of a user's events
+with an item: B minimises ||Y - XB||² + lambda ||B||² with a diagonal of zero, so B = P X'Y - P diag(diag(P X'Y) /
+diag(P)) (the same derivation; with Y = X it is the one above). It takes twice the memory.
 """
 
 from __future__ import annotations
@@ -57,10 +61,8 @@ def fit_ease(sequences: TrainingSequences, config: EASEConfig) -> EASEArm:
     column = np.full(sequences.num_items, -1)
     column[present] = np.arange(len(present))
     ones = np.ones(len(sequences.items), dtype=np.float32)
-    has = sp.csr_matrix(
-        (ones, (sequences.user_of_event(), column[sequences.items])),
-        shape=(sequences.num_users, len(present)),
-    )
+    shape = (sequences.num_users, len(present))
+    has = sp.csr_matrix((ones, (sequences.user_of_event(), column[sequences.items])), shape=shape)
     has.data[:] = 1  # an item counts once a user, however often
     gram = np.asarray((has.T @ has).todense(), dtype=np.float32, order="F")
     gram[np.diag_indices_from(gram)] += config.regularization
@@ -75,9 +77,35 @@ def fit_ease(sequences: TrainingSequences, config: EASEConfig) -> EASEArm:
     # the inverse fills one triangle; the diagonal stays out, since B's is zero
     lower = np.tril(inverse, -1)
     weights = lower + lower.T
-    # B = I - P / diag(P) off the diagonal: -P over the column's own entry
-    weights /= -np.diag(inverse)
+    if sequences.weights is None:
+        # B = I - P / diag(P) off the diagonal: -P over the column's own entry
+        weights /= -np.diag(inverse)
+    else:
+        np.fill_diagonal(weights, np.diag(inverse))
+        weights = _towards_weights(weights, has, _largest_weights(sequences, column, shape))
     return EASEArm(item_ids=sequences.item_ids[present], weights=np.ascontiguousarray(weights), config=config)
+
+
+def _largest_weights(
+    sequences: TrainingSequences, column: np.ndarray, shape: tuple[int, int]
+) -> sp.csr_matrix:
+    """Y: of each user and item the largest weight of their events."""
+    assert sequences.weights is not None
+    pair = sequences.user_of_event() * np.int64(shape[1]) + column[sequences.items]
+    pairs, place = np.unique(pair, return_inverse=True)
+    largest = np.zeros(len(pairs), dtype=np.float32)
+    np.maximum.at(largest, place, sequences.weights)
+    return sp.csr_matrix((largest, (pairs // shape[1], pairs % shape[1])), shape=shape)
+
+
+def _towards_weights(
+    inverse: Float[np.ndarray, "item item"], has: sp.csr_matrix, wanted: sp.csr_matrix
+) -> Float[np.ndarray, "item item"]:
+    """B = P X'Y - P diag(gamma); gamma makes the diagonal zero."""
+    found: np.ndarray = inverse @ np.asarray((has.T @ wanted).todense(), dtype=np.float32)
+    found -= inverse * (np.diag(found) / np.diag(inverse))
+    np.fill_diagonal(found, 0)
+    return found
 
 
 class EASEArm:

@@ -27,15 +27,23 @@ PopularityName = Literal["popularity", "recent_popularity"]
 SECONDS_PER_DAY = 86_400
 
 
-def fit_popularity(item_ids: np.ndarray) -> PopularityArm:
-    """Count all events. `item_ids` [event] str."""
-    return _counted(item_ids, "popularity", {})
+def fit_popularity(item_ids: np.ndarray, weights: Float[np.ndarray, "event"] | None = None) -> PopularityArm:
+    """Count all events, each by its weight where there are any. `item_ids` [event] str.
+
+    Items whose events all weigh 0 stay known, with a count of zero.
+    """
+    return _counted(item_ids, "popularity", {}, weights=weights)
 
 
 def fit_recent_popularity(
-    item_ids: np.ndarray, times: Int[np.ndarray, "event"], *, cutoff: int, days: float = 30
+    item_ids: np.ndarray,
+    times: Int[np.ndarray, "event"],
+    weights: Float[np.ndarray, "event"] | None = None,
+    *,
+    cutoff: int,
+    days: float = 30,
 ) -> PopularityArm:
-    """Count the events of the last `days` before `cutoff` (epoch seconds, exclusive).
+    """Count the events of the last `days` before `cutoff` (epoch seconds, exclusive), by weight as above.
 
     Items whose events are all older stay known, with a count of zero. Raises ValueError for an event at or
     after the cut-off.
@@ -45,14 +53,15 @@ def fit_recent_popularity(
             f"an event at {times.max()} is not before the cut-off {cutoff}: popularity would leak"
         )
     is_recent = times >= cutoff - days * SECONDS_PER_DAY
-    return _counted(item_ids, "recent_popularity", {"cutoff": int(cutoff), "days": days}, weights=is_recent)
+    counted = is_recent if weights is None else is_recent * weights
+    return _counted(item_ids, "recent_popularity", {"cutoff": int(cutoff), "days": days}, weights=counted)
 
 
 def _counted(
     item_ids: np.ndarray,
     name: PopularityName,
     config: dict[str, Any],
-    weights: Bool[np.ndarray, "event"] | None = None,
+    weights: Bool[np.ndarray, "event"] | Float[np.ndarray, "event"] | None = None,
 ) -> PopularityArm:
     known, place = np.unique(np.asarray(item_ids, dtype=object), return_inverse=True)
     counts = np.bincount(place, weights=weights, minlength=len(known))

@@ -18,25 +18,35 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from components.recommender.networks.weighted_mean import weighted_mean
+
 TARGETS_ON_CPU = 64  # 12,000 x 64 float32 scores are 3 MB
 
 
 def full_softmax_loss(
-    states: Float[Tensor, "T dim"], vectors: Float[Tensor, "C dim"], targets: Int[Tensor, "T"]
+    states: Float[Tensor, "T dim"],
+    vectors: Float[Tensor, "C dim"],
+    targets: Int[Tensor, "T"],
+    weights: Float[Tensor, "T"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean over targets of -log softmax(states @ vectors.T)[target].
+    """Mean over targets of -log softmax(states @ vectors.T)[target], weighted by `weights` where they are given.
 
     Holds: value and gradients equal F.cross_entropy's to rounding. Differentiable once.
     """
     if not torch.is_grad_enabled() or states.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
-        return F.cross_entropy((states @ vectors.T).float(), targets)
-    return _FullSoftmax.apply(states, vectors, targets)
+        scores = (states @ vectors.T).float()
+        if weights is None:
+            return F.cross_entropy(scores, targets)
+        return weighted_mean(F.cross_entropy(scores, targets, reduction="none"), weights)
+    parts = None if weights is None else weights / weights.sum()
+    return _FullSoftmax.apply(states, vectors, targets, parts)
 
 
 def sampled_softmax_loss(
     states: Float[Tensor, "T dim"],
     vectors: Float[Tensor, "C dim"],
     targets: Int[Tensor, "T"],
+    weights: Float[Tensor, "T"] | None = None,
     *,
     num_negatives: int,
 ) -> Float[Tensor, ""]:
@@ -50,12 +60,13 @@ def sampled_softmax_loss(
     against = states @ vectors[drawn].T + math.log((len(vectors) - 1) / num_negatives)
     # the target's own term comes from `wanted`, once and unscaled
     against = against.masked_fill(drawn == targets[:, None], -torch.inf)
-    return (torch.logaddexp(wanted, against.logsumexp(dim=1)) - wanted).mean()
+    return weighted_mean(torch.logaddexp(wanted, against.logsumexp(dim=1)) - wanted, weights)
 
 
 class _FullSoftmax(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, states: Tensor, vectors: Tensor, targets: Tensor) -> Tensor:
+    def forward(ctx: Any, states: Tensor, vectors: Tensor, targets: Tensor, parts: Tensor | None) -> Tensor:
+        """`parts` of the mean that each target is, summing to one; None: all the same."""
         count = len(targets)
         of_states, of_vectors = torch.empty_like(states), torch.zeros_like(vectors)
         loss = states.new_zeros(())
@@ -69,16 +80,23 @@ class _FullSoftmax(torch.autograd.Function):
             # the largest score comes off before exp, which would overflow from 89 on
             top = share.amax(dim=0, keepdim=True)
             total = share.sub_(top).exp_().sum(dim=0, keepdim=True)
-            loss += (total.log() + top - wanted).sum()
-            share.div_(total * count)
+            losses = total.log() + top - wanted
             # softmax minus one-hot; the mean over targets is already in both terms
-            share.scatter_add_(0, target, share.new_full((1, 1), -1 / count).expand_as(target))
+            if parts is None:
+                loss += losses.sum()
+                share.div_(total * count)
+                share.scatter_add_(0, target, share.new_full((1, 1), -1 / count).expand_as(target))
+            else:
+                part = parts[None, rows]
+                loss += (losses * part).sum()
+                share.mul_(part / total)
+                share.scatter_add_(0, target, -part)
             torch.mm(share.T, vectors, out=of_states[rows])
             of_vectors.addmm_(share, piece)
         ctx.save_for_backward(of_states, of_vectors)
-        return loss / count
+        return loss / count if parts is None else loss
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, None, None]:
         of_states, of_vectors = ctx.saved_tensors
-        return of_states.mul_(upstream[0]), of_vectors.mul_(upstream[0]), None  # differentiable once
+        return of_states.mul_(upstream[0]), of_vectors.mul_(upstream[0]), None, None  # differentiable once

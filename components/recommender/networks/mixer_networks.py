@@ -23,6 +23,7 @@ from components.recommender.networks.full_softmax import full_softmax_loss, samp
 from components.recommender.networks.item_embedding import ItemEmbedding
 from components.recommender.networks.mixer import Mixer
 from components.recommender.networks.tuple_head import TupleHead
+from components.recommender.networks.weighted_mean import weighted_mean
 
 
 class DenseNetwork(nn.Module):
@@ -55,12 +56,16 @@ class DenseNetwork(nn.Module):
         return self.mixer(vectors[items], times)
 
     def loss(
-        self, states: Float[Tensor, "T dim"], vectors: Float[Tensor, "item dim"], targets: Int[Tensor, "T"]
+        self,
+        states: Float[Tensor, "T dim"],
+        vectors: Float[Tensor, "item dim"],
+        targets: Int[Tensor, "T"],
+        weights: Float[Tensor, "T"] | None = None,
     ) -> Float[Tensor, ""]:
         softmax, place = vectors[self.trained], self.place[targets]
         if 0 < self.num_negatives < len(softmax):
-            return sampled_softmax_loss(states, softmax, place, num_negatives=self.num_negatives)
-        return full_softmax_loss(states, softmax, place)
+            return sampled_softmax_loss(states, softmax, place, weights, num_negatives=self.num_negatives)
+        return full_softmax_loss(states, softmax, place, weights)
 
     def log_scores(
         self, states: Float[Tensor, "N dim"], vectors: Float[Tensor, "item dim"]
@@ -111,17 +116,26 @@ class GenerativeNetwork(nn.Module):
         return self.dense.states(vectors, items, times)
 
     def loss(
-        self, states: Float[Tensor, "T dim"], vectors: Float[Tensor, "item dim"], targets: Int[Tensor, "T"]
+        self,
+        states: Float[Tensor, "T dim"],
+        vectors: Float[Tensor, "item dim"],
+        targets: Int[Tensor, "T"],
+        weights: Float[Tensor, "T"] | None = None,
     ) -> Float[Tensor, ""]:
         total = states.new_zeros(())
         if self.dense_weight:
-            total = total + self.dense_weight * self.dense.loss(states, vectors, targets)
+            total = total + self.dense_weight * self.dense.loss(states, vectors, targets, weights)
         if self.tuple_weight:
-            total = total + self.tuple_weight * self.tuple_loss(states, targets)
+            total = total + self.tuple_weight * self.tuple_loss(states, targets, weights)
         return total
 
-    def tuple_loss(self, states: Float[Tensor, "T dim"], targets: Int[Tensor, "T"]) -> Float[Tensor, ""]:
-        """Mean over targets of -log P(tuple | state): teacher forced, every level at once."""
+    def tuple_loss(
+        self,
+        states: Float[Tensor, "T dim"],
+        targets: Int[Tensor, "T"],
+        weights: Float[Tensor, "T"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """Mean over targets of -log P(tuple | state), weighted: teacher forced, every level at once."""
         total = states.new_zeros(())
         for depth, level in enumerate(self.trie.levels):
             if level.child.shape[1] == 1:
@@ -129,7 +143,11 @@ class GenerativeNetwork(nn.Module):
             node, slot = self.trie.node_of_item[targets, depth], self.trie.slot_of_item[targets, depth]
             hidden = self.head.state(states, depth) + self.head.prefix(level.prefix[node], depth)
             direct = self.head.direct(states, depth)
-            total = total + F.nll_loss(child_log_probs(self.head, level, depth, hidden, direct, node), slot)
+            log_probs = child_log_probs(self.head, level, depth, hidden, direct, node)
+            if weights is None:
+                total = total + F.nll_loss(log_probs, slot)
+            else:
+                total = total + weighted_mean(F.nll_loss(log_probs, slot, reduction="none"), weights)
         return total
 
     def log_scores(

@@ -65,6 +65,7 @@ def training_key(network: nn.Module, sequences: TrainingSequences, settings: obj
         content.update(repr((name, type(module).__name__, own)).encode())
     for buffer in network.buffers():
         content.update(buffer.cpu().numpy().tobytes())
-    for column in (sequences.items, sequences.times, sequences.offsets):
-        content.update(np.ascontiguousarray(column).tobytes())
+    for column in (sequences.items, sequences.times, sequences.offsets, sequences.weights):
+        if column is not None:
+            content.update(np.ascontiguousarray(column).tobytes())
     return content.hexdigest()[:16]

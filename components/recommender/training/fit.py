@@ -91,8 +91,9 @@ class _Training:
         self.max_length, self.compute, self.device = max_length, compute, compute.usable_device()
         self.rng = np.random.default_rng(seed)
         self.known = known_before(sequences, strict_time=config.strict_time)
-        self.is_held_out = held_out(sequences, config)
-        self.validation = validation_targets(sequences, self.is_held_out, config, self.rng)
+        is_held_out = held_out(sequences, config)
+        self.is_target = ~is_held_out & sequences.is_target
+        self.validation = validation_targets(sequences, is_held_out, config, self.rng)
         if config.start_length:
             dim = network.items.tables.shape[1]
             from components.recommender.training.spectral_start import spectral_vectors  # SciPy: not to serve
@@ -105,7 +106,7 @@ class _Training:
         self.progress = _Progress()
 
     def run_epoch(self, on_step: OnStep | None) -> None:
-        """Every event a target once; the network is evaluated after the last step, where that is due."""
+        """Every event of some weight a target once; the network is evaluated after the last step, where that is due."""
         epoch = self.progress.epoch
         batches = self._batches()
         num_steps = self.config.epochs * len(batches)
@@ -131,7 +132,7 @@ class _Training:
                 self.sequences,
                 windows,
                 known=self.known,
-                is_target=~self.is_held_out,
+                is_target=self.is_target,
                 batch_size=self.config.batch_size,
                 rng=self.rng,
             )
@@ -141,7 +142,7 @@ class _Training:
         with self.compute.autocast():
             vectors = self.network.items()  # once a step, for histories and targets alike
             states = self.read_states(vectors, batch.items, batch.times).flatten(0, 1)[batch.state_at]
-            return self.network.loss(states, vectors, batch.targets)
+            return self.network.loss(states, vectors, batch.targets, batch.weights)
 
     def _is_due(self, epoch: int) -> bool:
         """Whether an evaluation follows this epoch: every so many, and the last one whatever its number."""

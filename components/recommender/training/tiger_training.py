@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from components.compute import ON_CPU, Compute
@@ -23,6 +23,7 @@ from components.recommender.codes.trie import Trie
 from components.recommender.event_runs import pad_runs
 from components.recommender.networks.encoder_decoder import EncoderDecoder
 from components.recommender.networks.tuple_likelihood import Normalize, path_log_probs
+from components.recommender.networks.weighted_mean import weighted_mean
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.checkpoint import read_checkpoint, training_key, write_checkpoint
 from components.recommender.training.clipped_adamw import ClippedAdamW
@@ -57,9 +58,13 @@ class TargetBatch:
     length: Int[Tensor, "B"]
     targets: Int[Tensor, "B horizon"]  # where there is none, the last one again
     is_target: Bool[Tensor, "B horizon"]
+    weights: Float[Tensor, "B horizon"] | None = None  # of each target's loss; None: all alike
 
     def to(self, device: torch.device) -> TargetBatch:
-        return TargetBatch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+        moved: dict[str, Any] = {
+            name: None if part is None else part.to(device) for name, part in vars(self).items()
+        }
+        return TargetBatch(**moved)
 
 
 def target_batches(
@@ -67,9 +72,11 @@ def target_batches(
 ) -> Iterator[TargetBatch]:
     """One epoch: batches of histories of like length, in random order.
 
-    Holds: a history ends before its first target, in an earlier second with `strict_time`.
+    Holds: a history ends before its first target, in an earlier second with `strict_time`; the `horizon` are the next
+    events whatever they weigh, and those of weight 0 among them are no targets.
     """
     first = _drawn(sequences, config.histories_per_user, rng)
+    weights, may_be_target = sequences.weights, sequences.is_target
     known = known_before(sequences, strict_time=config.strict_time)[first]
     user = sequences.user_of_event()[first]
     begin = np.maximum(sequences.offsets[user], known - max_items)
@@ -83,11 +90,13 @@ def target_batches(
         items, _ = pad_runs(sequences.items, sequences.times, begin[chosen], known[chosen])
         event = first[chosen][:, None] + np.arange(config.horizon)
         ends = sequences.offsets[user[chosen] + 1][:, None]
+        is_target, event = event < ends, np.minimum(event, ends - 1)
         yield TargetBatch(
             items=torch.from_numpy(items),
             length=torch.from_numpy((known - begin)[chosen]),
-            targets=torch.from_numpy(sequences.items[np.minimum(event, ends - 1)].astype(np.int64)),
-            is_target=torch.from_numpy(event < ends),
+            targets=torch.from_numpy(sequences.items[event].astype(np.int64)),
+            is_target=torch.from_numpy(is_target & may_be_target[event]),
+            weights=None if weights is None else torch.from_numpy(weights[event]),
         )
 
 
@@ -173,7 +182,8 @@ class _Training:
             log_p = path_log_probs(
                 self.network, self.tokens, self.trie, self.encode(read), batch.targets, self.normalize
             )
-            return -log_p[batch.is_target].mean()
+            weights = None if batch.weights is None else batch.weights[batch.is_target]
+            return weighted_mean(-log_p[batch.is_target], weights)
 
     def state(self) -> dict[str, Any]:
         """All that the rest of the training depends on."""
@@ -196,8 +206,11 @@ class _Training:
 def _drawn(
     sequences: TrainingSequences, per_user: int, rng: np.random.Generator
 ) -> Int[np.ndarray, "target"]:
-    """At most `per_user` events of each user, without replacement."""
+    """At most `per_user` events of each user that may be targets, without replacement."""
     # users stay together, their events in random order: the first few are a draw without replacement
-    order = np.lexsort((rng.random(len(sequences.items)), sequences.user_of_event()))
+    drawn, may_be_target = rng.random(len(sequences.items)), sequences.is_target
+    drawn[~may_be_target] = 2.0  # behind all others
+    order = np.lexsort((drawn, sequences.user_of_event()))
     rank = np.arange(len(order)) - np.repeat(sequences.offsets[:-1], np.diff(sequences.offsets))
-    return order[rank < per_user]
+    found = order[rank < per_user]
+    return found[may_be_target[found]]

@@ -18,7 +18,7 @@ from components.recommender.training.training_config import TrainingConfig
 def held_out(sequences: TrainingSequences, config: TrainingConfig) -> Bool[np.ndarray, "event"]:
     """Which events are no training targets: the latest in time, or the last of each user with three or more.
 
-    Nothing is held out where that would leave nothing to train on.
+    Nothing is held out where that would leave no target to train on.
     """
     is_held_out = np.zeros(len(sequences.items), dtype=bool)
     if config.validation == "time" and len(sequences.items):
@@ -27,7 +27,7 @@ def held_out(sequences: TrainingSequences, config: TrainingConfig) -> Bool[np.nd
     elif config.validation == "last":
         is_long = np.diff(sequences.offsets) >= 3
         is_held_out[sequences.offsets[1:][is_long] - 1] = True
-    return is_held_out if not is_held_out.all() else np.zeros_like(is_held_out)
+    return is_held_out if (sequences.is_target & ~is_held_out).any() else np.zeros_like(is_held_out)
 
 
 def validation_targets(
@@ -36,13 +36,13 @@ def validation_targets(
     config: TrainingConfig,
     rng: np.random.Generator,
 ) -> Int[np.ndarray, "T"]:
-    """Held-out events to rank: items that training knows and the user did not have before."""
+    """Held-out events to rank: of some weight, items that training knows and the user did not have before."""
     # one number for user and item (64 bits: users times items outgrow 32)
     key = sequences.user_of_event() * np.int64(sequences.num_items) + sequences.items
     is_first = np.zeros(len(key), dtype=bool)
     is_first[np.unique(key, return_index=True)[1]] = True
     is_known = np.isin(sequences.items, np.unique(sequences.items[~is_held_out]))
-    found = np.flatnonzero(is_held_out & is_first & is_known)
+    found = np.flatnonzero(is_held_out & is_first & is_known & sequences.is_target)
     if len(found) > config.max_validation_targets:
         found = np.sort(rng.choice(found, config.max_validation_targets, replace=False))
     return found

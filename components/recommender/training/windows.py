@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from components.recommender.event_runs import flat_runs, pad_runs
@@ -32,9 +33,13 @@ class WindowBatch:
     times: Int[Tensor, "W P_minus_1"]  # epoch seconds; padding repeats the last
     state_at: Int[Tensor, "T"]  # row of the flattened [W * P] states that predicts the target
     targets: Int[Tensor, "T"]  # position in the vocabulary
+    weights: Float[Tensor, "T"] | None = None  # of each target's loss; None: all alike
 
     def to(self, device: torch.device) -> WindowBatch:
-        return WindowBatch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+        moved: dict[str, Any] = {
+            name: None if part is None else part.to(device) for name, part in vars(self).items()
+        }
+        return WindowBatch(**moved)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,4 +138,5 @@ def _batch(
         times=torch.from_numpy(times),
         state_at=torch.from_numpy(row[kept] * (items.shape[1] + 1) + state[kept]),
         targets=torch.from_numpy(sequences.items[event[kept]].astype(np.int64)),
+        weights=None if sequences.weights is None else torch.from_numpy(sequences.weights[event[kept]]),
     )

@@ -123,12 +123,61 @@ def test_a_file_beside_the_data_says_the_same_and_more(shop: Path) -> None:
         ("events: [", "is no YAML"),
         ("- a\n", "is no mapping of words"),
         (MAP + "open_questions: ['which zone?']\n", "open questions are left: which zone"),
+        (MAP.replace("types:", "weights: {view: -1}\n  types:"), "events: weights: view=-1 is no weight"),
+        (MAP.replace("types:", "weights: {view: .nan}\n  types:"), "events: weights: view=nan is no weight"),
+        (MAP.replace("types:", "weights: {view: yes}\n  types:"), "events: weights: view=True is no weight"),
+        (
+            MAP.replace("types:", "weights: [view]\n  types:"),
+            "weights is no mapping of event types to numbers",
+        ),
+        (MAP + "  weights: {view: 1}\n", "items has 'weights', which means nothing"),
     ],
 )
 def test_a_file_that_says_nothing_clear_is_refused(shop: Path, text: str, says: str) -> None:
     (shop / "recloop.yaml").write_text(text)
     with pytest.raises(DataContractError, match=says):
         read_folder(shop)
+
+
+def test_a_file_beside_the_data_says_what_event_types_weigh(shop: Path) -> None:
+    """By their names as they then are; what is asked beats it, and none overrules it."""
+    (shop / "recloop.yaml").write_text(MAP.replace("types:", "weights: {view: 0.2, cart: 1}\n  types:"))
+    source = open_source(str(shop), home=shop)
+    assert source.event_weights() == "view=0.2"
+    assert source.event_weights("cart=2") == "cart=2"
+    assert source.event_weights("none") == "none"
+    assert source.read(None, None).events["event_type"].tolist() == ["view", "cart"]
+    (shop / "recloop.yaml").write_text(MAP)
+    assert (source.event_weights(), source.event_weights("none")) == ("", "")
+    assert open_source("nowhere", home=shop).event_weights() == ""
+
+
+def test_names_of_types_and_weights_may_stand_alone_beside_a_layout_that_is_known(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text(
+        "user_id,item_id,timestamp,event_type\na,1,1704067200,Click\na,1,1704067201,Buy\n"
+    )
+    (tmp_path / "items.csv").write_text("item_id,title\n1,Hat\n")
+    (tmp_path / "recloop.yaml").write_text("events: {types: {Click: view}, weights: {view: 0}}\n")
+    source = open_source(str(tmp_path), home=tmp_path)
+    assert source.event_weights() == "view=0"
+    assert source.read(None, None).events["event_type"].tolist() == ["view", "buy"]
+
+
+def test_several_event_types_are_named_in_a_proposal_and_none_is_weighed_unasked(shop: Path) -> None:
+    proposal = propose(shop)
+    assert proposal.events.types == ("add_to_cart", "view")
+    text = map_file_text(proposal, {})
+    assert '  # weights: {"add_to_cart": 1, "view": 1}' in text
+    (shop / "recloop.yaml").write_text(text)
+    assert open_source(str(shop), home=shop).event_weights() == ""
+    weighed = text.replace(
+        '# weights: {"add_to_cart": 1, "view": 1}', 'weights: {"add_to_cart": 3, "view": 1}'
+    )
+    (shop / "recloop.yaml").write_text(weighed)
+    assert open_source(str(shop), home=shop).event_weights() == "add_to_cart=3"
+    (shop / "clicks.csv").write_text(CLICKS.replace("Add to cart", "view"))
+    (shop / "recloop.yaml").unlink()
+    assert propose(shop).events.types == ()
 
 
 def test_a_proposal_reads_the_folder_it_was_made_of(shop: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from flows.cli.options import gate_asked, moment
+from flows.cli.options import file_to_write, gate_asked, moment
 from flows.request import CycleRequest, cycle_request
 
 
@@ -54,3 +54,18 @@ def test_a_profile_that_is_none_is_refused_before_anything_starts(
         path.write_text(text)
     with pytest.raises(typer.BadParameter, match=told):
         gate_asked(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("", "is a folder"), ("no/rows.csv", "there is no folder"), ("kept.csv", "may not be written")],
+)
+def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, name: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kept.csv").write_text("")
+    # root may write anything, so the system's answer is given here
+    monkeypatch.setattr("flows.cli.options.os.access", lambda path, _: path.name != "kept.csv")
+    with pytest.raises(typer.BadParameter, match=told):
+        file_to_write(str(tmp_path / name))
+    assert file_to_write(str(tmp_path / "rows.csv")) == tmp_path / "rows.csv"

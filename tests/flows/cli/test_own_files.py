@@ -58,6 +58,29 @@ def test_init_writes_what_validate_reads_and_says(shop: Path) -> None:
     assert recloop("init", "--source", shop, "--force").exit_code == 0
 
 
+def test_event_types_are_told_with_counts_and_what_they_weigh(shop: Path) -> None:
+    """In the order of how many there are; a type that no event is of is said, and that nothing would be left."""
+    lines = (shop / "clicks.csv").read_text().splitlines(keepends=True)
+    text = "".join(line.replace("Add to cart", "View") if at % 4 else line for at, line in enumerate(lines))
+    (shop / "clicks.csv").write_text(text)
+    made = recloop("init", "--source", shop)
+    assert "event types add_to_cart, view: they weigh alike unless you say `weights`" in made.output
+    told = recloop("validate", "--source", shop)
+    assert "event types: view 30, add_to_cart 10; they weigh alike, unless you say otherwise" in told.output
+    told = recloop("validate", "--source", shop, "--event-weight", "view=0.2", "--event-weight", "buy=3")
+    assert "event types: view 30 (weight 0.2), add_to_cart 10 (weight 1)" in told.output
+    assert "no event is of type 'buy', which has a weight" in told.output
+    (shop / "recloop.yaml").write_text((shop / "recloop.yaml").read_text().replace("# weights:", "weights:"))
+    (shop / "recloop.yaml").write_text(
+        (shop / "recloop.yaml").read_text().replace('"add_to_cart": 1, "view": 1', "add_to_cart: 0, view: 0")
+    )
+    told = recloop("validate", "--source", shop)
+    assert "event types: view 30 (weight 0), add_to_cart 10 (weight 0)" in told.output
+    assert "all of them weigh 0: there would be nothing to train on" in told.output
+    refused = recloop("validate", "--source", shop, "--event-weight", "view=-1")
+    assert "view=-1 is no weight" in str(refused.exception)
+
+
 def test_init_finds_parts_items_by_their_ids_and_vectors(shop: Path) -> None:
     """Clicks of two days, items whose column of ids has a name that tells nothing, vectors beside them."""
     head, *rows = (shop / "clicks.csv").read_text().splitlines(keepends=True)

@@ -8,13 +8,17 @@ import pty
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 from tests.flows.cli.test_app import COMMANDS, ROOT
 from tests.flows.worlds import Home
 
-ENGINES = ("prefect", "mlflow", "torch", "feast", "great_expectations", "duckdb", "alembic", "pandas")
+ENGINES = (
+    "prefect", "mlflow", "torch", "feast", "great_expectations", "duckdb", "alembic", "pandas",
+    "scipy", "redis", "psycopg", "uvicorn", "gunicorn",  # which engines bring for what a command does not ask of them
+)  # fmt: skip
 SOMEBODY = "SELECT user_id FROM events ORDER BY user_id LIMIT 1"
 _MAIN = "import sys\nfrom flows.cli.app import main\n"
 
@@ -63,7 +67,7 @@ def test_a_list_loads_what_ranks_and_nothing_else(finished: Home) -> None:
     assert not {row["item_id"] for row in json.loads(told)["items"]} & set(items.split(","))
 
 
-@pytest.mark.parametrize("arguments", [("history",), ("verdict", "--last", "2"), ("doctor",)])
+@pytest.mark.parametrize("arguments", [("history",), ("verdict", "--last", "2"), ("lineage",), ("doctor",)])
 def test_a_script_reads_json(finished: Home, arguments: tuple[str, ...]) -> None:
     done = finished.recloop(*arguments, "--json", COLUMNS="40", FORCE_COLOR="1")
     told = json.loads(done.stdout)
@@ -75,9 +79,21 @@ def test_a_script_reads_json(finished: Home, arguments: tuple[str, ...]) -> None
         assert [cycle["verdict"] for cycle in told] == [
             verdict for (verdict,) in finished.rows("SELECT verdict FROM cycles ORDER BY as_of")
         ]
+    if arguments[0] == "lineage":
+        (champion,) = (version for action, version, _ in finished.ledger()[-1:])
+        assert (told["kind"], told["id"]) == ("version", f"models:/{finished.settings.model_name}/{champion}")
+        landed = {one["id"] for one in _all_of("batch", told)}
+        assert landed
+        assert landed <= {str(batch) for (batch,) in finished.rows("SELECT batch_id FROM batches")}
     if arguments[0] == "doctor":
         assert {"name", "ok", "detail", "fix"} == set(told[0])
         assert done.returncode == (0 if all(finding["ok"] for finding in told) else 1)
+
+
+def _all_of(kind: str, origin: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every origin of a kind in a tree of them."""
+    below = [one for part in origin["made_from"] for one in _all_of(kind, part)]
+    return [origin] * (origin["kind"] == kind) + below
 
 
 def _kind(action: str) -> str:

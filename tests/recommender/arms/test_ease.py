@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,3 +48,30 @@ def test_files_that_do_not_belong_together(tmp_path):
 def test_regularization_is_checked():
     with pytest.raises(ValueError, match="regularization is 0; it is above 0"):
         EASEConfig(regularization=0)
+
+
+def test_weighted_it_solves_the_constrained_least_squares_towards_the_weights():
+    """Column by column, by brute force: least squares over all other items' columns, ridge as rows below them.
+
+    Twelve steps around nine items: some are taken twice, at different weights.
+    """
+    plain = circling(25, 9, 12, seed=1)
+    drawn = np.random.default_rng(0).choice([0.0, 0.2, 1.0, 3.0], len(plain.items)).astype(np.float32)
+    sequences = replace(plain, weights=drawn)
+    arm = fit_ease(sequences, EASEConfig(regularization=2.0))
+    has, wanted = np.zeros((25, 9)), np.zeros((25, 9))
+    for user, item, weight in zip(sequences.user_of_event(), sequences.items, drawn, strict=True):
+        has[user, item], wanted[user, item] = 1, max(wanted[user, item], weight)
+    for item in range(9):
+        others = [one for one in range(9) if one != item]
+        rows = np.vstack([has[:, others], np.sqrt(2.0) * np.eye(8)])
+        solved = np.linalg.lstsq(rows, np.concatenate([wanted[:, item], np.zeros(8)]), rcond=None)[0]
+        np.testing.assert_allclose(arm.weights[others, item], solved, atol=1e-4)
+    assert not np.diag(arm.weights).any()
+
+
+def test_weights_of_1_solve_what_none_solve():
+    plain = circling(25, 9, 6, seed=1)
+    ones = replace(plain, weights=np.ones(len(plain.items), dtype=np.float32))
+    found, wanted = (fit_ease(one, EASEConfig()).weights for one in (ones, plain))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)

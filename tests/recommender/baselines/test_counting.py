@@ -31,3 +31,15 @@ def test_two_cycles_get_the_same_arms(tmp_path):
     ):
         if same is not None:
             np.testing.assert_array_equal(arm.recommend(asked, k=3).scores, same.recommend(asked, k=3).scores)
+
+
+def test_events_count_by_their_weight():
+    """a .2 x 3, b 1 + 1, c 0 + 0 of all time; of late b 2, and c, which only weighs nothing, stays known."""
+    weights = np.array([0.2, 0.2, 0.2, 1, 1, 0, 0])
+    arms = {arm.name: arm for arm in count_baselines(ITEMS, TIMES, weights, cutoff=41 * DAY)}
+    asked = histories_of(CATALOGUE, [[]])
+    ever = arms["popularity"].recommend(asked, k=3)
+    lately = arms["recent_popularity"].recommend(asked, k=3)
+    assert ever.items.tolist() == [[1, 2, 0]]
+    np.testing.assert_allclose(ever.scores, [[2, 0.6, 0]], rtol=1e-6)
+    assert (lately.items.tolist(), lately.scores.tolist()) == ([[1, 0, 2]], [[2, 0, 0]])

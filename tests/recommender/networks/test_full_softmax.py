@@ -29,6 +29,28 @@ def test_value_and_gradients_are_those_of_cross_entropy(targets, items, seed):
         torch.testing.assert_close(found, right, atol=1e-5, rtol=1e-4)
 
 
+@settings(max_examples=40, deadline=None)
+@given(targets=st.integers(2, 200), items=st.integers(2, 50), seed=st.integers(0, 999))
+def test_a_weighted_loss_is_the_weighted_mean_and_weight_2_is_the_target_twice(targets, items, seed):
+    """Weights 1, 2 and 3 by brute force: each target repeated as often; so value and both gradients."""
+    states, vectors, wanted = block(targets, items, seed)
+    weights = 1 + torch.arange(targets) % 3
+    often = torch.arange(targets).repeat_interleave(weights)
+    (3 * F.cross_entropy(states[often] @ vectors.T, wanted[often])).backward()
+    expected = states.grad, vectors.grad
+    each = F.cross_entropy(states @ vectors.T, wanted, reduction="none").detach()
+    states.grad = vectors.grad = None
+    loss = full_softmax_loss(states, vectors, wanted, weights.float())
+    (3 * loss).backward()
+    torch.testing.assert_close(loss.detach(), (weights * each).sum() / weights.sum())
+    for found, right in zip((states.grad, vectors.grad), expected, strict=True):
+        torch.testing.assert_close(found, right, atol=1e-5, rtol=1e-4)
+    scaled = full_softmax_loss(states, vectors, wanted, 0.2 * weights.float())
+    torch.testing.assert_close(scaled, loss)  # ratios alone matter
+    with torch.no_grad():  # the way without a gradient of our own, and a GPU's
+        torch.testing.assert_close(full_softmax_loss(states, vectors, wanted, weights.float()), loss)
+
+
 def test_worked_example():
     """Scores 0, 0 and ln 2: the last has 2/4, so the loss is ln 2; its score's gradient is 1/2 - 1."""
     vectors = torch.tensor([[0.0], [0.0], [1.0]]).log1p().requires_grad_()

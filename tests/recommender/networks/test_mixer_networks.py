@@ -72,3 +72,19 @@ def test_the_generative_loss_is_the_weighted_sum_of_both():
 def test_the_trie_goes_where_the_weights_go():
     _, both = networks(tuples(9, width=3, seed=0), [0, 2])
     assert both.to("meta").trie.items.device.type == "meta"
+
+
+def test_weight_2_counts_as_the_target_twice_in_dense_sampled_and_tuple_loss():
+    codes = tuples(9, width=3, seed=0)
+    for negatives in (0, 2):
+        dense, both = networks(codes, [0, 2, 5, 8])
+        dense.num_negatives = negatives
+        states, targets, vectors = random_states(3, 1), torch.tensor([5, 0, 8]), both.items()
+        often = torch.tensor([0, 1, 1, 2])
+        losses = []
+        for rows, weights in ((often, None), (torch.arange(3), torch.tensor([0.5, 1.0, 0.5]))):
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(3)  # the same negatives
+                losses.append(both.loss(states[rows], vectors, targets[rows], weights))
+        torch.testing.assert_close(losses[0], losses[1])
+        assert not torch.isclose(losses[0], both.loss(states, vectors, targets))

@@ -171,3 +171,13 @@ def test_config_is_checked():
         Compute(precision="fp8")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="one of them is positive"):
         MMGRecConfig(tuple_weight=0, dense_weight=0)
+
+
+def test_users_whose_events_all_weigh_nothing_make_no_step():
+    """Three of thirty users have targets, in two or three windows each: two epochs of as many batches of one window."""
+    weights = np.where(np.arange(len(CIRCLE.items)) < 36, 2.0, 0.0).astype(np.float32)
+    config = DenseConfig(mixer=replace(SMALL_MIXER, relation_dim=0), training=replace(SHORT, batch_size=1))
+    seen: list[Step] = []
+    train_sasrec(replace(CIRCLE, weights=weights), config, seed=0, on_step=seen.append)
+    assert 2 * 3 * 2 <= len(seen) <= 2 * 3 * 3
+    assert np.isfinite([step.loss for step in seen]).all()

@@ -42,6 +42,18 @@ def test_histories_end_before_their_targets(lists, strict, horizon, per_user, se
         wanted.remove(one)  # raises where a pair was not to be, or came too often
 
 
+def test_drawn_targets_weigh_something_and_carry_their_weights():
+    """Two of four events a user may be targets; a horizon of three looks past those that may not."""
+    sequences = TrainingSequences.from_lists([["a", "b", "c", "d"]] * 5, weights=[[0, 1, 0, 3]] * 5)
+    config = TigerTraining(horizon=3, histories_per_user=3, batch_size=4)
+    found = []
+    for batch in target_batches(sequences, config, max_items=4, rng=np.random.default_rng(0)):
+        assert batch.weights is not None
+        for targets, is_target, weights in zip(batch.targets, batch.is_target, batch.weights, strict=True):
+            found.append((tuple(targets[is_target].tolist()), tuple(weights[is_target].tolist())))
+    assert sorted(found) == [((1, 3), (1.0, 3.0))] * 5 + [((3,), (3.0,))] * 5
+
+
 def test_config_is_checked():
     with pytest.raises(ValueError, match="horizon must be at least 1"):
         TigerTraining(horizon=0)

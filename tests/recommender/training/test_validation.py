@@ -59,3 +59,20 @@ def test_ndcg_of_a_rank_by_hand():
         scores[seen] = -np.inf
         rank = 1 + int((scores > scores[wanted]).sum())
         assert ndcg == pytest.approx(1 / np.log2(1 + rank) if rank <= 10 else 0.0)
+
+
+def test_what_weighs_nothing_is_not_ranked_and_what_is_left_to_train_on_weighs_something():
+    lists, times = [["a", "b", "c"], ["b", "c", "a"]], [[1, 2, 30], [1, 2, 30]]
+    config = TrainingConfig(validation="time", validation_share=0.2)
+
+    def ranked(weights: list[list[float]]) -> tuple[list[bool], list[int]]:
+        made = TrainingSequences.from_lists(lists, times, weights=weights)
+        is_held_out = held_out(made, config)
+        return is_held_out.tolist(), validation_targets(
+            made, is_held_out, config, np.random.default_rng(0)
+        ).tolist()
+
+    latest = [False, False, True] * 2
+    assert ranked([[1, 1, 2], [1, 1, 1]]) == (latest, [2, 5])
+    assert ranked([[1, 1, 0], [1, 1, 1]]) == (latest, [5])
+    assert ranked([[0, 0, 1], [0, 0, 1]]) == ([False] * 6, [])  # held out, nothing would be left to learn

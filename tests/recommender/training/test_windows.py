@@ -105,3 +105,23 @@ def test_a_target_reads_only_earlier_seconds(lengths, seconds, seed):
             if not read:  # the start state is for users without any earlier event
                 first = distinct.offsets[owner[target]]
                 assert distinct.times[first] == distinct.times[target]
+
+
+def test_targets_carry_their_weights_and_events_of_weight_0_are_read_but_no_targets():
+    made = TrainingSequences.from_lists([["a", "b", "c", "b"], ["c", "a"]], weights=[[1, 0, 2, 0], [0, 3]])
+    batches = list(
+        window_batches(
+            made,
+            cut_windows(made, max_length=7, stride=7, rng=np.random.default_rng(0)),
+            known=known_before(made, strict_time=True),
+            is_target=made.is_target,
+            batch_size=1,
+            rng=np.random.default_rng(0),
+        )
+    )
+    found = [
+        (batch.targets.tolist(), batch.weights.tolist(), batch.items[0].tolist())
+        for batch in batches
+        if batch.weights is not None
+    ]
+    assert sorted(found) == [([0], [3.0], [2]), ([0, 2], [1.0, 2.0], [0, 1, 2])]

@@ -18,6 +18,7 @@ from components.data.batch import DataContractError
 from components.data.moments import to_micros
 from components.data.sources.columns.digits import judge_digits
 from components.data.sources.columns.words import stripped, without_missing_words
+from components.data.sources.columns.written import written_forms
 from components.data.timestamps import NAIVE, read_timestamps
 
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -66,6 +67,7 @@ def read_times(
             f"{name}: a day is taken to start at 00:00 UTC",
         )
     _refuse_digits(column, where, field, name)
+    _refuse_written(column, where)
     raw = column.to_pandas()
     if form.zone:
         return _in_zone(raw, form.zone), ()
@@ -130,6 +132,19 @@ def _refuse_digits(column: pa.ChunkedArray, where: str, field: str, name: str) -
     raise DataContractError(
         f"{where} looks like {told.looks_like}, not epoch seconds (first: {first}); {say}. Epoch seconds have nine or "
         "ten digits."
+    )
+
+
+def _refuse_written(column: pa.ChunkedArray, where: str) -> None:
+    """Times in a form that the first thousand tell, and that is not ISO 8601: what it is has to be said."""
+    if not pa.types.is_string(column.type):
+        return
+    texts = column.slice(0, 1000).drop_null().to_pylist()
+    if not (forms := written_forms(texts)):
+        return
+    raise DataContractError(
+        f"{where} holds times written as {' or '.join(forms)} (first: {texts[0]}). Say so in recloop.yaml, which "
+        f'`recloop init` writes, as unit: "{forms[0]}"{"" if "%z" in forms[0] else ", with their zone"}.'
     )
 
 

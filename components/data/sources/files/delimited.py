@@ -97,6 +97,14 @@ def read_delimited(
     return RawTable(path=path, table=table, remarks=remarks)
 
 
+def first_fields(path: Path, form: FileForm) -> list[str]:
+    """The fields of the first line, be they names or values; none of an empty file."""
+    delimiter, _ = _delimiter(path, form)
+    with open_lines(path, form.text_encoding) as lines:
+        parsed = _parsed(path, _Watched(lines, delimiter), quoted=form.quoted)
+        return next((fields for fields in parsed if any(field.strip() for field in fields)), [])
+
+
 def sample_delimited(path: Path, form: FileForm, *, num_rows: int) -> tuple[list[str], list[list[str]]]:
     """The columns' names and the first rows."""
     with _records(path, form) as (names, records, watched, _):

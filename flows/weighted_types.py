@@ -1,0 +1,54 @@
+"""Event types and what they weigh, held against the events that there are."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from components.artifact import ArtifactRef
+from components.data import snapshot
+from components.event_weights import UNSAID, read_event_weights, told_types
+from flows.local.console import warning_line
+from flows.request import BadRequest
+from flows.snapshots import Snapshots
+from flows.stages import say_in_prefect
+
+
+class NothingWeighted(BadRequest):
+    """Every event weighs 0: there is nothing to train on, or nothing to judge by."""
+
+
+def check_weights(snapshots: Snapshots, event_weights: str, *, filter_seen: bool) -> None:
+    """Warn of a type that no event is of, and of a filter that takes targets away that were met in passing.
+
+    Raises NothingWeighted where no event before the cut, or none of the window, has a weight above 0. Reads nothing
+    where no type is weighted.
+    """
+    weights = read_event_weights(event_weights)
+    if not weights:
+        return
+    trained, judged = _counts(snapshots.train), _counts(snapshots.window)
+    for where, found in (("before the cut", trained), ("in the replay window", judged)):
+        if not any(weights.get(name, UNSAID) for name in found):
+            raise NothingWeighted(
+                f"every event {where} weighs 0: {told_types(found, weights)}. Give a type that occurs there a weight "
+                "above 0, with --event-weight"
+            )
+    if unknown := [name for name in weights if name not in trained and name not in judged]:
+        _warn(
+            f"no event is of type {', '.join(map(repr, unknown))}, which has a weight. There are: "
+            f"{told_types(trained + judged, weights)}"
+        )
+    if filter_seen and (context := [name for name in trained if weights.get(name) == 0]):
+        _warn(
+            f"{', '.join(context)} weighs 0, and seen items are filtered: an item that a user first met so is neither "
+            "listed nor true later on. --keep-seen counts it"
+        )
+
+
+def _counts(ref: ArtifactRef) -> Counter[str]:
+    return Counter(snapshot.read_events(ref)["event_type"].value_counts().to_dict())
+
+
+def _warn(told: str) -> None:
+    warning_line(told)
+    say_in_prefect(told)
