@@ -9,6 +9,7 @@
 #   LOCKS=runtime postgres s3 login dev docs   what to install of infra/lock: these, and audit
 #   PYTHON=python3.11   the Python 3.11 to make .venv with
 #   ONLY=               the parts that `bench` runs, joined by commas; empty: the quick ones
+#   GROWTH=100000       events of the part `growth` of `bench`, sizes joined by commas; empty: 100,000 and 1,000,000
 #   SEEDS=1,2,3         of `bench`
 #   ARMS=               arms that the part `accuracy` of `bench` trains, joined by commas; empty: all
 #   DOCS=               folder that the table of `bench` is written to; empty: RESULTS, else .bench

@@ -18,8 +18,9 @@ from components.artifact import ArtifactRef
 from components.data import snapshot
 from components.data.contracts.vector_check import VectorLimits, check_item_vectors
 from components.features import encoding
+from components.features.coded_events import COLUMNS, CodedEvents, code_events
 from components.features.encoders.precomputed import MODALITY, refuse_another_model
-from components.features.featureset import load_feature_set, publish_feature_set
+from components.features.featureset import load_feature_set, publish_feature_set, read_sequences
 from components.features.graph import item_graph
 from components.features.sequences import training_spine, user_sequences
 from components.features.store import addresses, offline, online, opening, retrieval
@@ -158,7 +159,7 @@ def encode_items(
     )  # fmt: skip
 
     def work() -> EncodedItems:
-        items, events = snapshot.read_items(snapshots.train), snapshot.read_events(snapshots.train)
+        items, events = snapshot.read_items(snapshots.train), coded(snapshots.train)
         before = load_feature_set(encoders) if encoders else None
         if before is None:
             fitted = encoding.fit_encoders(content.beside(items), encoding.EncoderConfig(), root=content.root)
@@ -254,10 +255,8 @@ def store_features(run: str, snapshots: Snapshots, encoded: EncodedItems) -> Sta
         items = snapshot.read_items(snapshots.train).set_index("item_id")
         opened = opening.open_store(load_settings().feast_home)
         opening.apply_definitions(opened, feature_set=built.digest)
-        offline.write_user_sequences(opened.home, built.sequences)
-        as_of_now = user_sequences(
-            snapshot.read_events(snapshots.now), cutoff=snapshots.end, max_length=SEQUENCE_LENGTH
-        )
+        offline.write_user_sequences(opened.home, built.sequences())
+        as_of_now = user_sequences(coded(snapshots.now), cutoff=snapshots.end, max_length=SEQUENCE_LENGTH)
         offline.write_user_sequences(opened.home, as_of_now)
         offline.write_item_vectors(
             opened.home,
@@ -286,8 +285,7 @@ def refresh_features(run: str, known: ArtifactRef) -> StageResult[StoredFeatures
     def work() -> StoredFeatures:
         facts, opened = snapshot.snapshot_facts(known), opening.open_store(home)
         if not offline.holds_sequences(opened.home, cutoff=facts.end, num_events=facts.num_events):
-            events = snapshot.read_events(known)
-            rows = user_sequences(events, cutoff=facts.end, max_length=SEQUENCE_LENGTH)
+            rows = user_sequences(coded(known), cutoff=facts.end, max_length=SEQUENCE_LENGTH)
             offline.write_user_sequences(opened.home, rows)
             online.materialize(opened, end=facts.end)
         return StoredFeatures(users=facts.num_users, as_of=facts.end)
@@ -309,7 +307,8 @@ def read_training_rows(
 
     def work() -> TrainingRows:
         built = load_feature_set(encoded.feature_set)
-        spine = training_spine(built.sequences["user_id"].to_numpy(), snapshots.cut)
+        users = read_sequences(built.folder, ["user_id"])["user_id"].to_numpy()
+        spine = training_spine(users, snapshots.cut)
         with _tied_to(tracked):
             rows = retrieval.training_rows(
                 opening.open_store(load_settings().feast_home, ties_runs=True), spine
@@ -327,6 +326,11 @@ def read_training_rows(
         return TrainingRows(training_set=ref, num_users=len(rows), cut=snapshots.cut)
 
     return run_once(key, TrainingRows, work)
+
+
+def coded(ref: ArtifactRef) -> CodedEvents:
+    """A snapshot's events as codes, read day by day. Raises ArtifactDamaged."""
+    return code_events(snapshot.event_days(ref, columns=COLUMNS))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Any
 from components.artifact import ArtifactRef
 from components.data import origins, snapshot
 from components.data.erased_users import any_erased
+from components.features.coded_events import COLUMNS, code_events
 from components.features.featureset import load_feature_set, publish_feature_set
 from components.features.graph import item_graph
 from components.features.sequences import training_spine, user_sequences
@@ -145,7 +146,7 @@ def _feature_set_again(
 ) -> ArtifactRef:
     kept = load_feature_set(features)
     config: dict[str, Any] = {k: v for k, v in kept.manifest["config"].items() if k != "encoders"}
-    events = snapshot.read_events(taken)
+    events = code_events(snapshot.event_days(taken, columns=COLUMNS))
     return publish_feature_set(
         scratch / "artifacts",
         vectors=kept.vectors,
@@ -165,14 +166,15 @@ def _training_set_again(
     items = snapshot.read_items(taken).set_index("item_id")
     opened = opening.open_store(scratch / "feast")
     opening.apply_definitions(opened, feature_set=made.digest)
-    offline.write_user_sequences(opened.home, made.sequences)
+    sequences = made.sequences()
+    offline.write_user_sequences(opened.home, sequences)
     offline.write_item_vectors(
         opened.home,
         made.vectors,
         available_at=items.loc[made.vectors.item_ids, "available_at"].tolist(),
         known_at=cut,
     )
-    rows = retrieval.training_rows(opened, training_spine(made.sequences["user_id"].to_numpy(), cut))
+    rows = retrieval.training_rows(opened, training_spine(sequences["user_id"].to_numpy(), cut))
     vectors = retrieval.item_vector_rows(
         opened,
         made.vectors.item_ids,

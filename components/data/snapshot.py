@@ -10,6 +10,7 @@ snapshot's own moment, `known_by`, is not in it: late events, later descriptions
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,19 +24,13 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select
 from components.artifact import ArtifactRef, publish, verified
 from components.data import partitions
 from components.data.ingest import watermark
-from components.data.item_history import DESCRIPTION, descriptions_known_by
-from components.data.knowledge import known_by as known
 from components.data.moments import Clock, from_micros, to_micros, utc_now
 from components.data.schema import events, snapshots
+from components.data.snapshot_content import count_within, items_before
 from components.data.warehouse import reading, writing
 from components.faults import crash_point
 
 KIND, PARTITIONS = "snapshot", "partitions.json"
-_ITEMS = pa.schema(
-    {"item_id": pa.string()}
-    | {name: pa.string() for name in DESCRIPTION}
-    | {"available_at": partitions.MOMENT, "first_event_at": partitions.MOMENT}
-)
 
 
 class SnapshotEmpty(Exception):
@@ -131,11 +126,8 @@ def _write(
         hashes = partitions.written_before(connection, wanted, folder) if reuse else {}
         written = {s: partitions.write(connection, s, folder, known_at) for s in wanted if s not in hashes}
         hashes |= written
-        seen = partitions.within(from_at, until_at, known_at)
-        figures = select(func.count(events.c.user_id.distinct()), func.count(events.c.known_at)).where(*seen)
-        num_users, num_late = connection.execute(figures).one()
-        num_left_out = _num_left_out(connection, from_at, until_at, known_at)
-        item_table = _items_before(connection, until_at, known_at)
+        counted = count_within(connection, from_at, until_at, known_at)
+        item_table = items_before(connection, until_at, known_at)
         as_of_batch = watermark(connection)
     partitions.sync(folder, list(written.values()))
     partitions.copy(folder, [hashes[stretch] for stretch in wanted])
@@ -144,10 +136,10 @@ def _write(
         start=None if start is None else start.astimezone(UTC),
         end=end.astimezone(UTC),
         num_events=sum(stretch.num_rows for stretch in wanted),
-        num_users=num_users,
+        num_users=counted.users,
         num_items=item_table.num_rows,
         known_by=known_by.astimezone(UTC),
-        num_late=num_late,
+        num_late=counted.late,
     )
 
     def write(aside: Path) -> None:
@@ -157,22 +149,31 @@ def _write(
 
     ref = publish(root, KIND, write, parents={}, config=facts_as_config(facts))
     return _Written(
-        ref=ref, facts=facts, partitions=written, num_left_out=num_left_out, watermark=as_of_batch
+        ref=ref, facts=facts, partitions=written, num_left_out=counted.left_out, watermark=as_of_batch
     )
 
 
 def read_events(ref: ArtifactRef) -> pd.DataFrame:
     """event_id, user_id, item_id, event_type, timestamp (us, UTC), value.
 
-    Sorted by timestamp, user_id, item_id, event_id. Every byte is checked: raises ArtifactDamaged.
+    Sorted by timestamp, user_id, item_id, event_id. Every byte is checked: raises ArtifactDamaged. All events are
+    in memory, some 250 bytes each: whoever needs no frame of the whole takes `event_days`.
+    """
+    return pa.concat_tables(event_days(ref)).to_pandas()
+
+
+def event_days(ref: ArtifactRef, *, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """The same rows day by day, or these columns of them; only one day's file is held at a time.
+
+    With `columns`, ids and types come as dictionaries. Every byte is checked: raises ArtifactDamaged.
     """
     verified(ref.path)
     path = Path(ref.path)
     folder = path.parents[1] / "partitions"
     listed = json.loads((path / PARTITIONS).read_text())
     partitions.bring(folder, [part["sha256"] for part in listed])
-    tables = [partitions.read(folder, part["sha256"], snapshot=path) for part in listed]
-    return pa.concat_tables(tables).to_pandas()
+    for part in listed:
+        yield partitions.read(folder, part["sha256"], snapshot=path, columns=columns)
 
 
 def read_items(ref: ArtifactRef) -> pd.DataFrame:
@@ -220,37 +221,6 @@ def facts_as_config(facts: SnapshotFacts) -> dict[str, str | int | None]:
     if not facts.num_late:
         del config["num_late"]
     return config
-
-
-def _num_left_out(connection: Connection, from_at: int | None, until_at: int, known_at: int) -> int:
-    left_out = select(func.count()).where(events.c.occurred_at < until_at, events.c.known_at > known_at)
-    if from_at is not None:
-        left_out = left_out.where(events.c.occurred_at >= from_at)
-    return connection.execute(left_out).scalar_one()
-
-
-def _items_before(connection: Connection, until_at: int, known_at: int) -> pa.Table:
-    """The items there were before the cut, by id, as known by then."""
-    firsts = (
-        select(events.c.item_id, func.min(events.c.occurred_at))
-        .where(events.c.occurred_at < until_at, known(known_at))
-        .group_by(events.c.item_id)
-    )
-    first_event_at = {row[0]: row[1] for row in connection.execute(firsts)}
-    described = descriptions_known_by(connection, known_at)
-    rows = []
-    for item_id in sorted(first_event_at.keys() | described.keys()):
-        stated = described.get(item_id)
-        moments = (first_event_at.get(item_id), None if stated is None else stated["available_at"])
-        available_at = min((at for at in moments if at is not None), default=until_at)
-        if available_at < until_at:
-            texts = (
-                dict.fromkeys(DESCRIPTION) if stated is None else {name: stated[name] for name in DESCRIPTION}
-            )
-            times = {"available_at": available_at, "first_event_at": first_event_at.get(item_id)}
-            rows.append({"item_id": item_id} | texts | times)
-    columns = [pa.array([row[field.name] for row in rows], type=field.type) for field in _ITEMS]
-    return pa.Table.from_arrays(columns, schema=_ITEMS)
 
 
 def _why_empty(connection: Connection, start: datetime | None, end: datetime) -> str:

@@ -7,19 +7,18 @@ user sequences that training reads. Its digest is the feature set's id.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.artifact import ArtifactRef, publish, verified
 from components.features.encoding import Encoders, load_encoders, save_encoders
 from components.features.graph import InteractionGraph
-from components.features.sequences import sequence_frame, sequence_table
+from components.features.sequences import in_order
 from components.features.vectors import (
     ItemVectors,
     ModalityHealth,
@@ -28,19 +27,26 @@ from components.features.vectors import (
     save_vectors,
 )
 
-KIND = "feature_set"
+KIND, SEQUENCES = "feature_set", "sequences.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSet:
-    """A published feature set, read back. Rows of the graph's items are rows of the vectors."""
+    """A published feature set, read back. Rows of the graph's items are rows of the vectors.
+
+    In memory are vectors and graph: 16 bytes a pair of user and item, a name a user. Sequences are read when asked for.
+    """
 
     digest: str
     vectors: ItemVectors
     graph: InteractionGraph
     encoders: Encoders
-    sequences: pd.DataFrame  # as user_sequences gives them
     manifest: Mapping[str, Any]
+    folder: Path
+
+    def sequences(self) -> pa.Table:
+        """As `user_sequences` gives them."""
+        return read_sequences(self.folder)
 
 
 def publish_feature_set(
@@ -49,7 +55,7 @@ def publish_feature_set(
     vectors: ItemVectors,
     graph: InteractionGraph,
     encoders: Encoders,
-    sequences: pd.DataFrame,
+    sequences: pa.Table,
     parents: Mapping[str, str],
     config: Mapping[str, Any],
 ) -> ArtifactRef:
@@ -71,8 +77,7 @@ def publish_feature_set(
             folder / "graph.parquet",
             {"user_index": pa.array(graph.user_index), "item_index": pa.array(graph.item_index)},
         )
-        ordered = sequences.sort_values(["user_id", "event_timestamp"], kind="stable")
-        pq.write_table(sequence_table(ordered), folder / "sequences.parquet")
+        pq.write_table(in_order(sequences), folder / SEQUENCES)
         (folder / "notes.json").write_text(json.dumps(_notes(vectors, graph), indent=1, sort_keys=True))
 
     asked = {"encoders": dict(vectors.encoders), **config}
@@ -105,9 +110,14 @@ def load_feature_set(ref: ArtifactRef) -> FeatureSet:
             num_outside=notes["num_outside"],
         ),
         encoders=load_encoders(folder / "encoders"),
-        sequences=sequence_frame(pq.read_table(folder / "sequences.parquet")),
         manifest=manifest,
+        folder=folder,
     )
+
+
+def read_sequences(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """The sequences of a published feature set whose bytes were checked before, or some columns of them."""
+    return pq.read_table(folder / SEQUENCES, columns=columns)
 
 
 def _notes(vectors: ItemVectors, graph: InteractionGraph) -> dict[str, Any]:

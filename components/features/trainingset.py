@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float
 
@@ -21,19 +21,42 @@ from components.event_weights import UNSAID
 from components.features.vectors import ItemVectors, load_matrices, save_vectors
 
 KIND, TYPES = "training_set", "event_types"
+_SEQUENCES = pa.schema(
+    [("user_id", pa.string()), ("item_ids", pa.list_(pa.string())), ("times", pa.list_(pa.int64()))]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSet:
-    """Users in ascending order; their sequences oldest first; items in ascending order."""
+    """Users in ascending order; their sequences oldest first; items in ascending order.
+
+    Sequences stay columns, some 16 bytes an event and the item's name, until they are asked for as lists, whose every
+    value is an object of some 60 bytes.
+    """
 
     user_ids: np.ndarray  # [user] str objects
-    item_lists: list[list[str]]  # of each user
-    time_lists: list[list[int]]  # epoch seconds
+    sequences: (
+        pa.Table
+    )  # of each user: item_ids, times (epoch seconds), event_types where types are told apart
     item_ids: np.ndarray  # [item] str objects, of the vectors
     vectors: Mapping[str, Float[np.ndarray, "item dim"]]
     present: Mapping[str, Bool[np.ndarray, "item"]]
-    type_lists: list[list[str]] | None = None  # event types; None: a training that does not tell them apart
+
+    @property
+    def item_lists(self) -> list[list[str]]:
+        lists: list[list[str]] = self.sequences["item_ids"].to_pylist()
+        return lists
+
+    @property
+    def time_lists(self) -> list[list[int]]:
+        lists: list[list[int]] = self.sequences["times"].to_pylist()
+        return lists
+
+    @property
+    def type_lists(self) -> list[list[str]] | None:
+        """Event types; None: a training that does not tell them apart."""
+        kept = TYPES in self.sequences.column_names
+        return self.sequences[TYPES].to_pylist() if kept else None
 
     def weight_lists(self, weights: Mapping[str, float]) -> list[list[float]] | None:
         """What each event weighs as a target, by its type; None where no type weighs other than 1.
@@ -42,15 +65,15 @@ class TrainingSet:
         """
         if not weights:
             return None
-        if self.type_lists is None:
+        if (type_lists := self.type_lists) is None:
             raise ValueError(f"this training set keeps no event types, so {dict(weights)} cannot be applied")
-        return [[weights.get(name, UNSAID) for name in types] for types in self.type_lists]
+        return [[weights.get(name, UNSAID) for name in types] for types in type_lists]
 
 
 def publish_training_set(
     root: Path,
     *,
-    rows: pd.DataFrame,
+    rows: pa.Table,
     vectors: ItemVectors,
     parents: Mapping[str, str],
     with_types: bool = False,
@@ -59,20 +82,10 @@ def publish_training_set(
 
     `with_types` keeps the rows' event_types too; without them the bytes are what they were before types counted.
     """
-    ordered = rows.sort_values("user_id", kind="stable")
+    schema = _SEQUENCES.append(pa.field(TYPES, pa.list_(pa.string()))) if with_types else _SEQUENCES
 
     def write(folder: Path) -> None:
-        table = pa.table(
-            {
-                "user_id": pa.array(ordered["user_id"], pa.string()),
-                "item_ids": pa.array(ordered["item_ids"].tolist(), pa.list_(pa.string())),
-                "times": pa.array(ordered["times"].tolist(), pa.list_(pa.int64())),
-            }
-        )
-        if with_types:
-            types = pa.array(ordered["event_types"].tolist(), pa.list_(pa.string()))
-            table = table.append_column(TYPES, types)
-        pq.write_table(table, folder / "sequences.parquet")
+        pq.write_table(_by_user(rows.select(schema.names).cast(schema)), folder / "sequences.parquet")
         pq.write_table(
             pa.table({"item_id": pa.array(vectors.item_ids, pa.string())}), folder / "items.parquet"
         )
@@ -94,10 +107,14 @@ def load_training_set(ref: ArtifactRef) -> TrainingSet:
     vectors, present = load_matrices(folder / "vectors.safetensors")
     return TrainingSet(
         user_ids=sequences["user_id"].to_numpy(zero_copy_only=False),
-        item_lists=sequences["item_ids"].to_pylist(),
-        time_lists=sequences["times"].to_pylist(),
+        sequences=sequences.drop_columns("user_id"),
         item_ids=pq.read_table(folder / "items.parquet")["item_id"].to_numpy(zero_copy_only=False),
         vectors=vectors,
         present=present,
-        type_lists=sequences[TYPES].to_pylist() if TYPES in sequences.column_names else None,
     )
+
+
+def _by_user(rows: pa.Table) -> pa.Table:
+    users = rows["user_id"].combine_chunks()
+    ascend = len(users) < 2 or pc.all(pc.less(users[:-1], users[1:])).as_py()
+    return (rows if ascend else rows.sort_by("user_id")).combine_chunks()

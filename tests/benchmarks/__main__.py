@@ -151,6 +151,12 @@ def _batch_scoring(asked: Asked) -> list[Figures]:
     return [{"data": "made-up", **batch_scoring()}]
 
 
+def _growth(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.growth import growth
+
+    return [{"data": "made-up", **growth(asked.docs or results_folder())}]
+
+
 def _terminal(asked: Asked) -> list[Figures]:
     from tests.benchmarks.terminal import terminal
 
@@ -187,6 +193,7 @@ PARTS: dict[str, Callable[[Asked], list[Figures]]] = {
     "ranking_peers": _ranking_peers,
     "serving": _serving,
     "batch_scoring": _batch_scoring,
+    "growth": _growth,
     "terminal": _terminal,
     "level": _level,
     "intervals": _intervals,

@@ -81,7 +81,9 @@ def prepare(home: Path, num_items: int) -> None:
     materialize(store, end=now.to_pydatetime())
 
 
-def untrained_bundle(home: Path, num_items: int, codes: np.ndarray | None = None) -> Path:
+def untrained_bundle(
+    home: Path, num_items: int, codes: np.ndarray | None = None, item_ids: np.ndarray | None = None
+) -> Path:
     """The arm that ships, after one pass over a handful of users; by default no two items share a last code."""
     from components.recommender.arms.mmgrec import train_mmgrec
     from components.recommender.presets import default_mmgrec
@@ -89,7 +91,8 @@ def untrained_bundle(home: Path, num_items: int, codes: np.ndarray | None = None
     from components.registry.bundle import BundleFacts, build_bundle
 
     rng = np.random.default_rng(0)
-    item_ids = np.array([f"{item:06d}" for item in range(num_items)], dtype=object)
+    if item_ids is None:
+        item_ids = np.array([f"{item:06d}" for item in range(num_items)], dtype=object)
     if codes is None:
         columns = [np.arange(num_items) // 47 % 256, rng.integers(0, 256, num_items), np.arange(num_items)]
         codes = np.stack(columns, axis=1)

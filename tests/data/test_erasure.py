@@ -257,7 +257,7 @@ def test_what_was_rewritten_is_whole_and_what_pointed_to_it_is_led_there(copy: P
     )
     features_now = load_feature_set(encoders)
     assert features_now.graph.user_ids.tolist() == [OTHER, "third"]
-    assert features_now.sequences["user_id"].tolist() == [OTHER, "third"]
+    assert features_now.sequences()["user_id"].to_pylist() == [OTHER, "third"]
     edges = set(
         zip(features_now.graph.user_index.tolist(), features_now.graph.item_index.tolist(), strict=True)
     )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 
 def at(second: float) -> datetime:
@@ -33,3 +34,12 @@ def items(**columns: list[Any]) -> pd.DataFrame:
     names = ("title", "description", "categories", "attributes", "image_path", "audio_path")
     nothing = {name: [None] * length for name in names}
     return pd.DataFrame({"item_id": [str(i) for i in range(length)], **nothing, **columns})
+
+
+def in_frame(rows: pa.Table) -> pd.DataFrame:
+    """Rows of a retrieval as a frame, lists as lists, so that a test can write them out."""
+    lists = [field.name for field in rows.schema if pa.types.is_list(field.type)]
+    frame = rows.drop_columns(lists).to_pandas()
+    for name in lists:
+        frame[name] = pd.Series(rows[name].to_pylist(), dtype=object)
+    return frame[rows.column_names]

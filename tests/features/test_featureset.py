@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from components.artifact import ArtifactDamaged, ArtifactRef
@@ -55,7 +54,7 @@ def test_everything_comes_back(tmp_path: Path):
         (1, 1),
     ]
     assert (loaded.graph.num_items, loaded.graph.num_outside) == (3, 1)
-    pd.testing.assert_frame_equal(loaded.sequences, user_sequences(LOG, cutoff=at(9)))
+    assert loaded.sequences().equals(user_sequences(LOG, cutoff=at(9)))
     again = encode(loaded.encoders, FILMS, root=None)
     assert np.array_equal(again.vectors["text"], vectors.vectors["text"])
 

@@ -31,7 +31,7 @@ from components.evaluation.replay import ReplayResult, compare, evaluate, score_
 from components.evaluation.trial import ArmLists, Trial
 from components.features.encoding import EncoderConfig, encode_items
 from components.features.graph import item_graph
-from components.features.sequences import user_sequences
+from components.features.sequences import sequence_frame, user_sequences
 from components.recommender.arm import Arm, Histories
 from components.recommender.arms.dense_arm import DenseConfig
 from components.recommender.arms.mmgrec import MMGRecConfig, train_mmgrec
@@ -140,7 +140,7 @@ def publish_ids(root: Path, table: SemanticIds, tokenizer: ArtifactRef) -> Artif
 
 
 def sequences_of(events: pd.DataFrame, until: datetime, tokenized: Tokenized) -> TrainingSequences:
-    rows = user_sequences(events, cutoff=until)
+    rows = sequence_frame(user_sequences(events, cutoff=until))
     return TrainingSequences.from_lists(
         rows["item_ids"].tolist(), rows["times"].tolist(), item_ids=tokenized.table.item_ids
     )

@@ -16,7 +16,7 @@ from components.data import ingest, queries
 from components.data.contracts.batch_check import ContractConfig, check_batch
 from components.data.sources.folder import read_folder
 from components.data.warehouse import open_warehouse
-from components.features.sequences import user_sequences
+from components.features.sequences import sequence_frame, user_sequences
 from components.features.store.live import make_ready, user_states
 from components.features.store.opening import open_store
 from components.serving.intake import Intake
@@ -88,7 +88,7 @@ def test_events_in_any_order_are_one_sequence_and_are_ingested_as_that(world: Wo
     assert [list(state.sequence().item_ids) for state in states] == [["i02", "i01", "i03"]] * 6
     landed, log = ingested(world.home / "spool", world.home)
     assert (landed.received, landed.accepted, landed.duplicates) == (18, 18, 0)
-    offline = user_sequences(log.assign(event_id=range(len(log))), cutoff=NOW + HOUR)
+    offline = sequence_frame(user_sequences(log.assign(event_id=range(len(log))), cutoff=NOW + HOUR))
     for state, (_, row) in zip(states, offline.iterrows(), strict=True):
         found = state.sequence()
         assert [list(found.item_ids), list(found.event_types), list(found.times)] == [

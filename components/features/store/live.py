@@ -18,6 +18,7 @@ import pandas as pd
 from filelock import FileLock
 
 from components.features.sequences import DEFAULT_MAX_LENGTH
+from components.features.store import freshness
 from components.features.store.feast_unchecked import PushMode
 from components.features.store.live_merge import CutSequence, LiveEvent, merged, settled
 from components.features.store.opening import OpenStore, apply_definitions, open_store
@@ -41,7 +42,7 @@ class UserState:
 
     user_id: str
     cut: CutSequence
-    cut_us: int | None  # the cut's stamp
+    cut_us: int | None  # the stamp of the latest cut that the row speaks for
     live: tuple[LiveEvent, ...]
 
     @property
@@ -78,7 +79,8 @@ def user_states(store: OpenStore, user_ids: Sequence[str]) -> list[UserState]:
     states: list[UserState] = []
     for first in range(0, len(user_ids), KEYS_PER_READ):
         users = user_ids[first : first + KEYS_PER_READ]
-        answer = store.feast.get_online_features(service, [{"user_id": user} for user in users]).to_dict()
+        keys = [{"user_id": user} for user in (*users, freshness.KEY)]
+        answer, _ = freshness.split(store.feast.get_online_features(service, keys).to_dict())
         rows = zip(*(answer[name] for name in (*_CUT_FEATURES, *LIVE_FEATURES)), strict=True)
         states += [_state(user, row) for user, row in zip(users, rows, strict=True)]
     return states

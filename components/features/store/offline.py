@@ -23,14 +23,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.faults import crash_point
-from components.features.sequences import (
-    LIST_COLUMNS,
-    SEQUENCE_SCHEMA,
-    last_instant,
-    sequence_frame,
-    sequence_table,
-)
+from components.features.sequences import SEQUENCE_SCHEMA, in_order, last_instant
 from components.features.store import offline_tables
+from components.features.store.sequence_versions import latest_versions
 from components.features.store.vector_versions import latest_elsewhere, merge_vectors
 from components.features.vectors import MODALITIES, ItemVectors
 
@@ -90,7 +85,14 @@ def lay_out(home: Path) -> None:
 
 def latest_sequences(home: Path) -> Path | None:
     """The file of the newest cut: one row a user who had any event before it; None before the first."""
-    return max((_folder(home, USER_SEQUENCE)).glob("cut-*.parquet"), default=None)
+    cuts = cuts_of(home)
+    return cuts[-1][1] if cuts else None
+
+
+def cuts_of(home: Path) -> list[tuple[int, Path]]:
+    """The stamp (microseconds) and file of every cut, ascending."""
+    paths = sorted(_folder(home, USER_SEQUENCE).glob("cut-*.parquet"))
+    return sorted((int(path.stem.removeprefix("cut-")), path) for path in paths)
 
 
 def holds_sequences(home: Path, *, cutoff: datetime, num_events: int) -> bool:
@@ -102,20 +104,22 @@ def holds_sequences(home: Path, *, cutoff: datetime, num_events: int) -> bool:
     return cut > stamp or counted == num_events
 
 
-def write_user_sequences(home: Path, sequences: pd.DataFrame) -> None:
+def write_user_sequences(home: Path, sequences: pa.Table) -> None:
     """Add the rows of `user_sequences`: one row per user per cut, in the file of their cut.
 
     Writing again changes nothing. Of two versions of a user's row of one cut the one with the later
-    created_timestamp stays, then the one with more events, then the greater content.
+    created_timestamp stays, then the one with more events, then the greater content. In memory are the cut's rows,
+    twice where the cut was written before.
     """
-    for stamp, rows in sequences.groupby("event_timestamp", sort=True):
-        path = _folder(home, USER_SEQUENCE) / f"cut-{stamp.value // 1000:020d}.parquet"
-        table = _stored(rows)
+    for stamp in sorted(pc.unique(sequences["event_timestamp"].cast(pa.int64())).to_pylist()):
+        path = _folder(home, USER_SEQUENCE) / f"cut-{stamp:020d}.parquet"
+        of_cut = pc.equal(sequences["event_timestamp"].cast(pa.int64()), stamp)
+        table = _stored(sequences if pc.all(of_cut).as_py() else sequences.filter(of_cut))
         if path.exists():
             before = pq.read_table(path)
             if before.equals(table):
                 continue
-            table = _stored(_latest_sequences(pd.concat([sequence_frame(before), rows])))
+            table = _stored(latest_versions(before.select(SEQUENCE_SCHEMA.names), table))
         replace_file(path, table)
 
 
@@ -152,16 +156,10 @@ def write_item_vectors(
         replace_file(path, merge_vectors(stored, table, elsewhere))
 
 
-def _stored(rows: pd.DataFrame) -> pa.Table:
-    table = sequence_table(rows.sort_values("user_id"))
+def _stored(rows: pa.Table) -> pa.Table:
+    table = in_order(rows.select(SEQUENCE_SCHEMA.names).cast(SEQUENCE_SCHEMA))
     cut_us = pc.cast(table["event_timestamp"], pa.int64())
     return table.append_column(STORED_SEQUENCE.field("cut_us"), cut_us)
-
-
-def _latest_sequences(rows: pd.DataFrame) -> pd.DataFrame:
-    content = rows[LIST_COLUMNS].astype(str).agg("".join, axis=1)
-    order = ["created_timestamp", "num_events", "content"]
-    return rows.assign(content=content).sort_values(order).drop_duplicates("user_id", keep="last")
 
 
 def _rows_as_lists(matrix: np.ndarray) -> pa.Array:

@@ -12,10 +12,15 @@ import pandas as pd
 import pyarrow as pa
 
 from components.features.sequences import LIST_COLUMNS, last_instant
+from components.features.store import freshness
+from components.features.store.loading import first_needed, load_changes, tell_fresh
 from components.features.store.offline import USER_SEQUENCE
 from components.features.store.opening import OpenStore
 from components.features.store.retrieval import RECOMMENDER_SERVICE, moments
 
+RUNS_BY_PATH = (
+    "components/features/store/latest_engine.py"  # Feast imports it by the name in its configuration
+)
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _KEYS_PER_READ = 1000  # SQLite binds each key as a variable
 
@@ -33,12 +38,21 @@ def materialize(store: OpenStore, *, end: datetime, start: datetime = BEGINNING)
 
     An online write overwrites what is newer, and Feast remembers how far it has loaded. So an `end` before
     one already loaded is moved up to that: whatever the order of calls, each user's latest row is online.
+
+    Where all of an earlier cut is online, only the rows that differ from it are written, and how far the others are
+    known (see `freshness`): time grows with the users who did something, but for reading both cuts. Else every user of
+    the newest cut is written; earlier cuts are read for users that no later one holds.
     """
     feast = store.feast
     loaded = feast.registry.get_feature_view(USER_SEQUENCE, feast.project).materialization_intervals
     inside = max([last_instant(end), *(pd.Timestamp(until) for _, until in loaded)])
+    first = first_needed(store.home, start, inside)
     with redirect_stdout(io.StringIO()):  # Feast prints its own headings
-        feast.materialize(start, inside.to_pydatetime(), feature_views=[USER_SEQUENCE])
+        if first is None:
+            feast.materialize(start, inside.to_pydatetime(), feature_views=[USER_SEQUENCE])
+        elif not (start == BEGINNING and load_changes(store, first, inside)):
+            feast.materialize(first.moment, inside.to_pydatetime(), feature_views=[USER_SEQUENCE])
+            tell_fresh(store, first.newest)
     return Materialized(start=start, end=(inside + timedelta(microseconds=1)).to_pydatetime())
 
 
@@ -54,8 +68,8 @@ def online_sequences(
     service = store.feast.get_feature_service(RECOMMENDER_SERVICE)
     features: dict[str, list] = {name: [] for name in ("user_id", *LIST_COLUMNS, "num_events", "cut_us")}
     for first in range(0, len(user_ids), _KEYS_PER_READ):
-        keys = [{"user_id": user} for user in user_ids[first : first + _KEYS_PER_READ]]
-        answer = store.feast.get_online_features(service, keys).to_dict()
+        keys = [{"user_id": user} for user in (*user_ids[first : first + _KEYS_PER_READ], freshness.KEY)]
+        answer, _ = freshness.split(store.feast.get_online_features(service, keys).to_dict())
         for name, values in features.items():
             values += answer[name]
     frame = pd.DataFrame({"user_id": pd.Series(features["user_id"], dtype=object)})

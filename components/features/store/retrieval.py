@@ -22,6 +22,7 @@ from components.features.vectors import ItemVectors, modality_health
 RECOMMENDER_SERVICE = "recommender_v1"
 TOKENIZER_SERVICE = "tokenizer_v1"
 _ROW = "row_id"
+_MOMENT = pa.timestamp("us", tz="UTC")
 
 
 class PointInTimeBroken(Exception):
@@ -32,12 +33,13 @@ class EncoderMismatch(Exception):
     """The store's vectors are of another space than the caller asked for."""
 
 
-def training_rows(store: OpenStore, spine: pd.DataFrame) -> pd.DataFrame:
+def training_rows(store: OpenStore, spine: pd.DataFrame) -> pa.Table:
     """The sequence of every user of the spine as it was known at the row's moment.
 
     `spine`: user_id, event_timestamp (see `training_spine`), any further columns are ignored. Returned in
     the spine's order: user_id, event_timestamp, item_ids, event_types, times, num_events, cut_at. A user
-    without a row yet has empty lists, num_events 0 and cut_at NaT.
+    without a row yet has empty lists, num_events 0 and no cut_at. In memory are the rows as columns, and what Feast
+    joins them from: the rows of every cut that the store holds.
 
     Raises PointInTimeBroken if rows out differ from rows in, or a sequence holds an event that is later than
     its row's moment.
@@ -47,12 +49,17 @@ def training_rows(store: OpenStore, spine: pd.DataFrame) -> pd.DataFrame:
     frame = spine[["user_id", "event_timestamp"]].reset_index(drop=True)
     frame["event_timestamp"] = frame["event_timestamp"].dt.tz_convert("UTC").dt.as_unit("us")
     table = _joined(store, frame, RECOMMENDER_SERVICE, full_names=False)
-    for name in LIST_COLUMNS:
-        frame[name] = pd.Series([row or [] for row in table[name].to_pylist()], dtype=object)
-    frame["num_events"] = pc.fill_null(table["num_events"], 0).to_numpy()
-    frame["cut_at"] = moments(table["cut_us"])
-    _refuse_future(frame)
-    return frame
+    rows = pa.table(
+        {
+            "user_id": pa.array(frame["user_id"], pa.string()),
+            "event_timestamp": pa.array(frame["event_timestamp"], _MOMENT),
+            **{name: _without_nulls(table[name]) for name in LIST_COLUMNS},
+            "num_events": pc.fill_null(table["num_events"], 0),
+            "cut_at": table["cut_us"].cast(_MOMENT),
+        }
+    )
+    _refuse_future(rows)
+    return rows
 
 
 def item_vector_rows(
@@ -111,15 +118,28 @@ def _joined(store: OpenStore, spine: pd.DataFrame, service: str, *, full_names: 
     return table
 
 
-def _refuse_future(frame: pd.DataFrame) -> None:
-    latest = np.array([max(times, default=-(2**62)) for times in frame["times"]])
-    asked = frame["event_timestamp"].astype("int64").to_numpy() // 1_000_000
+def _without_nulls(lists: pa.ChunkedArray) -> pa.ListArray:
+    """The same lists, an empty one where there is none."""
+    rows = lists.combine_chunks()
+    ends = np.cumsum(pc.fill_null(rows.value_lengths(), 0).to_numpy(zero_copy_only=False), dtype=np.int64)
+    offsets = np.concatenate([[0], ends]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), rows.flatten())
+
+
+def _refuse_future(rows: pa.Table) -> None:
+    times = rows["times"].combine_chunks()
+    begins, ends = (times.offsets[part].to_numpy() for part in (slice(0, -1), slice(1, None)))
+    with_events = np.flatnonzero(ends > begins)
+    latest = np.full(len(rows), -(2**62))
+    if len(with_events):  # lists without events take no room between the others
+        latest[with_events] = np.maximum.reduceat(times.flatten().to_numpy(), begins[with_events])
+    asked = rows["event_timestamp"].cast(pa.int64()).to_numpy() // 1_000_000
     if (leaked := np.flatnonzero(latest > asked)).size:
-        first = frame.iloc[leaked[0]]
+        first = int(leaked[0])
         raise PointInTimeBroken(
-            f"{leaked.size} of {len(frame)} sequences hold an event later than their row's moment; first is "
-            f"user {first['user_id']} at {first['event_timestamp']}, with one of {max(first['times'])} s. "
-            "Remove the cut's file from the offline store and write it again from the snapshot."
+            f"{leaked.size} of {len(rows)} sequences hold an event later than their row's moment; first is "
+            f"user {rows['user_id'][first]} at {rows['event_timestamp'][first].as_py()}, with one of "
+            f"{latest[first]} s. Remove the cut's file from the offline store and write it again from the snapshot."
         )
 
 

@@ -13,7 +13,7 @@ from components.features.store.offline import write_user_sequences
 from components.features.store.online import materialize, online_sequences
 from components.features.store.opening import OpenStore
 from components.features.store.retrieval import training_rows
-from tests.features.rows import at, events
+from tests.features.rows import at, events, in_frame
 from tests.features.store.test_retrieval import ids
 
 USER = "user-to-erase-4711"
@@ -44,7 +44,7 @@ def test_nothing_of_the_user_is_left_offline_or_online(store: OpenStore):
     assert files_with(store.home, USER, but=other) == []
     online = online_sequences(store, [USER, "b", other], as_of=at(9), max_age=timedelta(days=1))
     assert online["known"].tolist() == [False, True, True]
-    rows = training_rows(store, training_spine(ids(USER, "b"), at(9)))
+    rows = in_frame(training_rows(store, training_spine(ids(USER, "b"), at(9))))
     assert rows["item_ids"].tolist() == [[], ["y"]]
 
 

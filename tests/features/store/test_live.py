@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.features.sequences import user_sequences
+from components.features.sequences import sequence_frame, user_sequences
 from components.features.store.erasure import count_user, erase_user
 from components.features.store.live import (
     EventConflict,
@@ -40,7 +40,7 @@ def live(row: pd.Series) -> LiveEvent:
 
 def offline(log: pd.DataFrame, cut: float = 100, max_length: int = 512) -> CutSequence:
     """What `user_sequences` makes of user a."""
-    rows = user_sequences(log[log["user_id"] == "a"], cutoff=at(cut), max_length=max_length)
+    rows = sequence_frame(user_sequences(log[log["user_id"] == "a"], cutoff=at(cut), max_length=max_length))
     return CutSequence(**rows.iloc[0][[*LISTS, "num_events"]].to_dict()) if len(rows) else CutSequence()
 
 

@@ -11,11 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.features.sequences import user_sequences
+from components.features.sequences import (
+    SEQUENCE_COLUMNS,
+    SEQUENCE_SCHEMA,
+    in_order,
+    sequence_frame,
+    user_sequences,
+)
 from components.features.store.offline import lay_out, write_item_vectors, write_user_sequences
+from components.features.store.sequence_versions import latest_versions
 from components.features.vectors import ItemVectors, modality_health
 from tests.features.rows import at, events
 
@@ -107,3 +115,42 @@ def test_a_kill_while_writing_leaves_the_old_rows_and_the_next_write_succeeds(tm
     assert [list(row) for row in stored(tmp_path, "user_sequence")["item_ids"]] == [["x"], ["y"]]
     write_user_sequences(tmp_path, user_sequences(LATE, cutoff=at(5), known_at=at(7)))
     assert [list(row) for row in stored(tmp_path, "user_sequence")["item_ids"]] == [["x"], ["w", "y"]]
+
+
+def former_choice(rows: pd.DataFrame) -> pd.DataFrame:
+    """As pandas chose before: later known, then longer, then the greater text of its lists."""
+    content = rows[["item_ids", "event_types", "times"]].astype(str).agg("".join, axis=1)
+    order = ["created_timestamp", "num_events", "content"]
+    kept = rows.assign(content=content).sort_values(order).drop_duplicates("user_id", keep="last")
+    return kept.drop(columns="content").sort_values("user_id").reset_index(drop=True)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_of_two_versions_the_same_rows_stay_as_by_a_sort_of_objects(seed: int):
+    """Users on one side or both; the same moment and length with other items, types or times; equal rows; no lists."""
+    rng = np.random.default_rng(seed)
+
+    def version() -> pd.DataFrame:
+        rows = []
+        for user in rng.permutation(12)[: rng.integers(0, 12)].tolist():
+            length = int(rng.integers(0, 3))
+            rows.append(
+                {
+                    "user_id": f"u{user}",
+                    "item_ids": [f"i{i}" for i in rng.integers(0, 2, length)],
+                    "event_types": [str(kind) for kind in rng.choice(["view", "buy"], length)],
+                    "times": rng.integers(9, 11, length).tolist(),
+                    "num_events": length + int(rng.integers(0, 2)),
+                    "event_timestamp": pd.Timestamp(at(20)),
+                    "created_timestamp": pd.Timestamp(at(int(rng.integers(30, 32)))),
+                }
+            )
+        return pd.DataFrame(rows, columns=SEQUENCE_COLUMNS)
+
+    stored, new = version(), version()
+    tables = [
+        pa.Table.from_pandas(one, schema=SEQUENCE_SCHEMA, preserve_index=False) for one in (stored, new)
+    ]
+    found = sequence_frame(in_order(latest_versions(*tables)))
+    expected = former_choice(pd.concat([sequence_frame(table) for table in tables]))
+    pd.testing.assert_frame_equal(found, expected[SEQUENCE_COLUMNS], check_dtype=False)

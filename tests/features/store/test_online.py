@@ -15,7 +15,7 @@ from components.features.store.offline import write_user_sequences
 from components.features.store.online import materialize, online_sequences
 from components.features.store.opening import OpenStore, apply_definitions, open_store
 from components.features.store.retrieval import training_rows
-from tests.features.rows import at, events
+from tests.features.rows import at, events, in_frame
 
 DAY = timedelta(days=1)
 LOG = events(("a", "x", 1), ("b", "y", 2), ("a", "y", 6), ("b", "x", 8), ("c", "z", 7))
@@ -37,7 +37,7 @@ def test_online_and_offline_agree_at_the_same_moment(store: OpenStore, capsys):
         write_user_sequences(store.home, user_sequences(log, cutoff=at(cut), max_length=40))
         materialize(store, end=at(cut))
     users = [*sorted(log["user_id"].unique(), reverse=True), "nobody"]
-    offline = training_rows(store, training_spine(np.array(users, dtype=object), at(80)))
+    offline = in_frame(training_rows(store, training_spine(np.array(users, dtype=object), at(80))))
     online = read(store, *users, second=80)
     pd.testing.assert_frame_equal(online[SAME], offline[SAME])
     assert online["user_id"].tolist() == users
@@ -115,3 +115,73 @@ def test_two_stores_in_one_process_do_not_mix(store: OpenStore, tmp_path: Path):
         materialize(one, end=at(9))
     assert read(store, "a")["known"].tolist() == [True]
     assert read(other, "a")["known"].tolist() == [False]
+
+
+def own_cuts(store: OpenStore, *users: str) -> list[int | None]:
+    """The stamps as they lie in the users' rows, whatever the row of freshness says."""
+    keys = [{"user_id": user} for user in users]
+    cuts: list[int | None] = store.feast.get_online_features(["user_sequence:cut_us"], keys).to_dict()[
+        "cut_us"
+    ]
+    return cuts
+
+
+def test_a_second_load_writes_only_who_changed_and_all_are_as_of_it(store: OpenStore):
+    """b did something between 5 and 9, c is new, a did nothing: a's row stays, and is known as far as the others'."""
+    log = events(("a", "x", 1), ("b", "y", 2), ("b", "x", 8), ("c", "z", 7))
+    for cut in (5, 9):
+        write_user_sequences(store.home, user_sequences(log, cutoff=at(cut)))
+        materialize(store, end=at(cut))
+    assert own_cuts(store, "a", "b", "c") == [4_999_999, 8_999_999, 8_999_999]
+    rows = read(store, "a", "b", "c", "nobody")
+    assert rows["item_ids"].tolist() == [["x"], ["y", "x"], ["z"], []]
+    assert rows["cut_at"].tolist()[:3] == [at(9) - timedelta(microseconds=1)] * 3
+    assert rows["known"].tolist() == [True, True, True, False]
+    materialize(store, end=at(9))  # once more: nothing is written
+    assert own_cuts(store, "a") == [4_999_999]
+
+
+def test_a_cut_that_was_written_again_is_loaded_whole(store: OpenStore):
+    """What is online is of a file that is gone: nothing is assumed of it."""
+    write_user_sequences(store.home, user_sequences(LOG, cutoff=at(5)))
+    materialize(store, end=at(5))
+    late = events(("a", "w", 0), ("a", "x", 1), ("b", "y", 2))
+    write_user_sequences(store.home, user_sequences(late, cutoff=at(5), known_at=at(6)))
+    write_user_sequences(store.home, user_sequences(late, cutoff=at(9)))
+    materialize(store, end=at(9))
+    assert own_cuts(store, "a", "b") == [8_999_999] * 2
+    assert read(store, "a")["item_ids"].tolist() == [["w", "x"]]
+
+
+def test_who_is_in_no_later_cut_is_not_taken_for_fresh(store: OpenStore):
+    """b is in the cut at 5 alone: online as of 5, whatever is loaded after it."""
+    write_user_sequences(store.home, user_sequences(LOG, cutoff=at(5)))
+    materialize(store, end=at(5))
+    for cut in (9, 12):
+        log = events(("a", "x", 1), ("a", "z", cut - 1))
+        write_user_sequences(store.home, user_sequences(log, cutoff=at(cut)))
+        materialize(store, end=at(cut))
+    rows = read(store, "a", "b", second=12)
+    assert rows["cut_at"].tolist() == [at(second) - timedelta(microseconds=1) for second in (12, 5)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_loads_one_after_the_other_leave_what_one_load_does(store: OpenStore, tmp_path: Path, seed: int):
+    """Four cuts of random events, one user with a third of them, against a store that is loaded once."""
+    rng = np.random.default_rng(seed)
+    log = events(
+        *(
+            ("big" if rng.random() < 0.3 else f"u{rng.integers(12)}", f"i{rng.integers(9)}", float(second))
+            for second in rng.integers(0, 40, 60)
+        )
+    )
+    once = open_store(tmp_path / "once")
+    apply_definitions(once, feature_set="f" * 12)
+    for cut in (10, 20, 30, 40):
+        rows = user_sequences(log, cutoff=at(cut), max_length=7)
+        write_user_sequences(store.home, rows)
+        materialize(store, end=at(cut))
+        write_user_sequences(once.home, rows)
+    materialize(once, end=at(40))
+    users = [*sorted(log["user_id"].unique()), "nobody"]
+    pd.testing.assert_frame_equal(read(store, *users, second=40), read(once, *users, second=40))

@@ -18,7 +18,7 @@ from components.features.store.retrieval import (
     item_vector_rows,
     training_rows,
 )
-from tests.features.rows import at, events
+from tests.features.rows import at, events, in_frame
 from tests.features.store.test_offline import vectors_of
 
 LOG = events(("a", "x", 1), ("b", "y", 2), ("a", "y", 6), ("b", "x", 8), ("c", "z", 7))
@@ -37,7 +37,7 @@ def test_each_cut_gets_its_own_row_and_no_spine_row_is_lost(offline: OpenStore):
         [training_spine(ids("c", "b", "nobody", "a"), at(5)), training_spine(ids("b", "c"), at(9))],
         ignore_index=True,
     )
-    rows = training_rows(offline, spine)
+    rows = in_frame(training_rows(offline, spine))
     assert rows["user_id"].tolist() == ["c", "b", "nobody", "a", "b", "c"]
     assert rows["event_timestamp"].tolist() == spine["event_timestamp"].tolist()
     assert rows["item_ids"].tolist() == [[], ["y"], [], ["x"], ["y", "x"], ["z"]]
@@ -50,14 +50,14 @@ def test_rows_of_any_age_stay(offline: OpenStore):
     """Forty years between the last cut and the spine, and a spine before every row: none is dropped."""
     write_user_sequences(offline.home, user_sequences(LONG_AGO, cutoff=at(-800_000_000)))
     spine = pd.concat([training_spine(ids("old"), at(c)) for c in (500_000_000, -900_000_000)])
-    rows = training_rows(offline, spine)
+    rows = in_frame(training_rows(offline, spine))
     assert rows["item_ids"].tolist() == [["x"], []]
 
 
 def test_a_moment_before_the_next_cut_sees_the_cut_before(offline: OpenStore):
     for cut in (5, 9):
         write_user_sequences(offline.home, user_sequences(LOG, cutoff=at(cut)))
-    rows = training_rows(offline, training_spine(ids("a"), at(9) - timedelta(microseconds=1)))
+    rows = in_frame(training_rows(offline, training_spine(ids("a"), at(9) - timedelta(microseconds=1))))
     assert rows["item_ids"].tolist() == [["x"]]
 
 
@@ -68,7 +68,7 @@ def test_a_late_event_appears_in_the_next_cut_and_never_in_the_last(offline: Ope
     write_user_sequences(offline.home, user_sequences(on_time, cutoff=at(5)))
     write_user_sequences(offline.home, user_sequences(late, cutoff=at(9)))
     spine = pd.concat([training_spine(ids("b"), at(5)), training_spine(ids("b"), at(9))])
-    assert training_rows(offline, spine)["item_ids"].tolist() == [["y"], ["y", "w"]]
+    assert in_frame(training_rows(offline, spine))["item_ids"].tolist() == [["y"], ["y", "w"]]
 
 
 def test_a_planted_future_event_is_refused(offline: OpenStore):
@@ -80,16 +80,16 @@ def test_a_planted_future_event_is_refused(offline: OpenStore):
     planted[1][-1] = 70
     column = table.schema.get_field_index("times")
     pq.write_table(table.set_column(column, table.schema.field("times"), [planted]), path)
-    assert training_rows(offline, training_spine(ids("a"), at(9)))["times"].tolist() == [[1, 6]]
+    assert in_frame(training_rows(offline, training_spine(ids("a"), at(9))))["times"].tolist() == [[1, 6]]
     with pytest.raises(PointInTimeBroken, match=r"1 of 2 sequences .* user b "):
-        training_rows(offline, training_spine(ids("a", "b"), at(9)))
+        in_frame(training_rows(offline, training_spine(ids("a", "b"), at(9))))
 
 
 @pytest.mark.parametrize("spine", [training_spine(ids(), at(5)), pd.DataFrame(
     {"user_id": ["a"], "event_timestamp": [pd.Timestamp("2000-01-01")]})])  # fmt: skip
 def test_an_empty_or_naive_spine_is_refused(offline: OpenStore, spine):
     with pytest.raises(ValueError, match=r"is empty|no time zone"):
-        training_rows(offline, spine)
+        in_frame(training_rows(offline, spine))
 
 
 def test_item_vectors_as_of_a_moment(offline: OpenStore):

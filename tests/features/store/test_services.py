@@ -29,7 +29,7 @@ from components.features.store.offline import write_user_sequences
 from components.features.store.online import materialize, online_sequences
 from components.features.store.opening import OpenStore, apply_definitions, open_store
 from components.features.store.retrieval import training_rows
-from tests.features.rows import at, events
+from tests.features.rows import at, events, in_frame
 from tests.features.store.test_retrieval import ids
 from tests.postgresql import Postgresql
 
@@ -104,10 +104,11 @@ def online(store: OpenStore, *users: str) -> list[list[str]]:
 def check(store: OpenStore) -> None:
     """What is read, what is dropped, and what is erased."""
     assert online(store, USER, "b", OTHER, "nobody") == [["x", "y"], ["y"], ["z"], []]
-    rows = training_rows(store, training_spine(ids(USER, "b"), at(9)))
+    rows = in_frame(training_rows(store, training_spine(ids(USER, "b"), at(9))))
     assert rows["item_ids"].tolist() == [["x", "y"], ["y"]]
     assert [
-        training_rows(store, training_spine(ids(USER), at(cut)))["num_events"][0] for cut in (3, 5, 9)
+        in_frame(training_rows(store, training_spine(ids(USER), at(cut))))["num_events"][0]
+        for cut in (3, 5, 9)
     ] == [0, 1, 2]
     assert (count_user(store, USER), count_user(store, "nobody")) == (6, 0)
     assert count_lists(store, {"r1", "r2"}) == 4
@@ -118,7 +119,10 @@ def check(store: OpenStore) -> None:
         erase_user(store, USER)
         assert (count_user(store, USER), count_user(store, OTHER)) == (0, others)
     assert online(store, USER, "b", OTHER) == [[], ["y"], ["z"]]
-    assert training_rows(store, training_spine(ids(USER, "b"), at(9)))["item_ids"].tolist() == [[], ["y"]]
+    assert in_frame(training_rows(store, training_spine(ids(USER, "b"), at(9))))["item_ids"].tolist() == [
+        [],
+        ["y"],
+    ]
     gone, there = pushed_lists(store, "r1", [USER, OTHER])
     assert gone is None
     assert there is not None
