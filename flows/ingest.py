@@ -13,7 +13,8 @@ from components.artifact import ArtifactRef, digest_of, publish, verified
 from components.data import ingest as landing
 from components.data import queries
 from components.data.batch import read_checked, write_checked
-from components.data.contracts.batch_check import TooMuchBad, batch_digest, check_batch
+from components.data.batch_digest import batch_digest
+from components.data.contracts.batch_check import TooMuchBad, check_batch
 from components.data.erased_users import without_erased_users
 from components.data.ingest import BatchResult
 from flows.outages import TRIED_AGAIN

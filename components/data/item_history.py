@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
 
 from components.data.batch import CheckedBatch
-from components.data.columns import micros, nullable
+from components.data.columns import micros, microseconds, nullable
 from components.data.knowledge import Knowledge
 from components.data.moments import to_micros
 from components.data.schema import events, item_versions, items
@@ -127,7 +127,7 @@ def _item_rows(connection: Connection, checked: CheckedBatch) -> list[dict[str, 
     if checked.as_of is not None:
         described_at = to_micros(checked.as_of)
     elif len(checked.events):
-        described_at = max(micros(checked.events["timestamp"]))
+        described_at = int(microseconds(checked.events["timestamp"]).max())
     else:
         described_at = connection.execute(select(func.max(events.c.occurred_at))).scalar() or 0
     columns = [

@@ -6,7 +6,6 @@ batch. Exact repeats of an event pass; the warehouse counts them.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from components.data.batch import (
     CheckedBatch,
     DataContractError,
 )
+from components.data.batch_digest import batch_digest
 from components.data.contracts.subject import Subject
 from components.data.contracts.telling import told_of_bad
 from components.data.contracts.typed import typed_events, typed_items
@@ -215,7 +215,8 @@ def _check_events(
 
 
 def _good(typed: pd.DataFrame, reasons: Reasons, columns: tuple[str, ...]) -> pd.DataFrame:
-    return typed.drop(index=list(reasons))[[*columns, "source_row"]].reset_index(drop=True)
+    told = typed[[*columns, "source_row"]]
+    return told.drop(index=list(reasons)).reset_index(drop=True) if reasons else told
 
 
 def _quarantine(kind: str, received: pd.DataFrame, reasons: Reasons) -> pd.DataFrame:
@@ -270,14 +271,3 @@ def _break_circuit(
                 shares=shares,
                 limits=limits,
             )
-
-
-def batch_digest(batch: Batch) -> str:
-    """SHA-256 over the rows as received, in their order."""
-    sha = hashlib.sha256(json.dumps([batch.source, list(batch.event_key)]).encode())
-    for frame, columns in ((batch.events, EVENT_COLUMNS), (batch.items, ITEM_COLUMNS)):
-        for name in (*columns, "source_row"):
-            values = [repr(value) for value in frame[name].tolist()]
-            sha.update(json.dumps([name, len(values)]).encode())
-            sha.update("".join(f"{len(value)}:{value}" for value in values).encode("utf-8", "surrogatepass"))
-    return sha.hexdigest()

@@ -17,15 +17,21 @@ from urllib.parse import unquote, urlparse
 
 import great_expectations as gx
 import pandas as pd
-from great_expectations.checkpoint import UpdateDataDocsAction
+from great_expectations.checkpoint import CheckpointResult, UpdateDataDocsAction
 from great_expectations.core.batch_definition import BatchDefinition
+from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
 from great_expectations.core.run_identifier import RunIdentifier
 from great_expectations.data_context import FileDataContext
 from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.data_context.types.resource_identifiers import (
+    ExpectationSuiteIdentifier,
+    ValidationResultIdentifier,
+)
 from great_expectations.expectations.expectation import Expectation
 
 from components.data.contracts.data_docs import keep_site
 from components.data.contracts.outcome import POSITION, meta_of
+from components.data.contracts.pieces import validated
 from components.data.contracts.subject import Subject
 
 _DATASOURCE = "recloop"
@@ -77,21 +83,14 @@ def validate(
             name=name,
             validation_definitions=[definition],
             actions=[UpdateDataDocsAction(name="data_docs")],
-            result_format={
-                "result_format": "COMPLETE",
-                "unexpected_index_column_names": [POSITION, *shown],
-                "return_unexpected_index_query": False,
-            },
+            result_format="COMPLETE",
         )
     )
     asked = frame[[name for name in frame.columns if name in {*shown, *_columns(expectations)}]]
-    outcome = checkpoint.run(
-        batch_parameters={"dataframe": asked.assign(**{POSITION: range(len(frame))})},
-        run_id=RunIdentifier(run_name=batch or name, run_time=datetime.now(UTC)),
-    )
-    [(identifier, result)] = outcome.run_results.items()
+    result = validated(definition.data, name, suite.expectations, asked, shown=shown)
     results: Any = result.results
     _refuse_what_did_not_run(name, results, len(expectations), len(frame))
+    identifier = _stored(context, checkpoint, result, run_name=batch or name)
     return Validated(
         reasons=_reasons(results),
         page=_page(context, identifier, gx_root),
@@ -120,6 +119,24 @@ def _forget_last(context: FileDataContext, name: str) -> None:
     for store in (context.checkpoint_store, context.validation_definition_store):
         if store.has_key(key := store.get_key(name=name, id=None)):
             store.remove_key(key)
+
+
+def _stored(
+    context: FileDataContext, checkpoint: gx.Checkpoint, result: ExpectationSuiteValidationResult, *, run_name: str
+) -> ValidationResultIdentifier:
+    """Keep the result as a run of the checkpoint, and let its actions make the pages of it."""
+    run = RunIdentifier(run_name=run_name, run_time=datetime.now(UTC))
+    result.meta |= {"checkpoint_id": checkpoint.id, "run_id": run, "validation_time": run.run_time}
+    identifier = ValidationResultIdentifier(
+        batch_identifier=result.batch_id,
+        expectation_suite_identifier=ExpectationSuiteIdentifier(name=result.suite_name),
+        run_id=run,
+    )
+    context.validation_results_store.store_validation_results(result, identifier)
+    made = CheckpointResult(run_id=run, run_results={identifier: result}, checkpoint_config=checkpoint)
+    for action in checkpoint.actions:
+        action.run(made)
+    return identifier
 
 
 def _telling(expectations: list[Expectation], subject: Subject) -> list[Expectation]:
