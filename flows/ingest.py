@@ -77,11 +77,11 @@ def check(run: str, batch: SettledBatch) -> StageResult[CheckedBatch]:
     settings = load_settings()
     received = batch.read()
     batch.request.opened_source().item_vectors()  # what cannot be read stops the batch before anything lands
-    known_items = queries.item_ids(warehouse())
+    known_items, digest = queries.item_ids(warehouse()), batch_digest(received)
     key = key_of(
         check, "check batch", run=run,
         facts={
-            "batch": batch_digest(received),
+            "batch": digest,
             "known_items": digest_of(sorted(known_items - set(received.items["item_id"]))),
             "as_of": batch.as_of.isoformat(),
             "since": batch.request.since.isoformat() if batch.request.since else None,
@@ -100,6 +100,7 @@ def check(run: str, batch: SettledBatch) -> StageResult[CheckedBatch]:
                 gx_root=settings.gx_root,
                 config=batch.request.contract,
                 since=batch.request.since,
+                digest=digest,
             )
         except TooMuchBad as breaker:
             landing.stop_batch(warehouse(), breaker.checked, str(breaker))

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.data.batch import EVENT_COLUMNS, ITEM_COLUMNS, Batch
-from components.data.spelled import pieces_of
+from components.data.spelled import pieces_of, utf8_of
 
 _PIECE = 1_000_000  # rows hashed at once
 _GONE = -1  # length of a text that is not there
@@ -67,19 +67,14 @@ def _texts_digest(column: pd.Series) -> bytes:
 def _as_bytes(column: pd.Series) -> Iterator[pa.Array]:
     """[row] binary, in pieces: UTF-8, half a character as it lies in memory."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        words = pa.array([_encoded(str(text)) for text in column.cat.categories], type=pa.binary())
+        words = utf8_of(list(map(str, column.cat.categories)))
         codes = column.cat.codes.to_numpy()
         pieces = pieces_of(len(codes), _PIECE)
         yield from (words.take(pa.array(codes[piece], mask=codes[piece] < 0)) for piece in pieces)
     elif column.dtype == object:
-        yield pa.array([None if text is None else _encoded(text) for text in column], type=pa.large_binary())
+        yield utf8_of(column.tolist())
     else:
-        held = pa.chunked_array(column.array.__arrow_array__())
-        yield from held.cast(pa.large_binary() if pa.types.is_large_string(held.type) else pa.binary()).chunks
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+        yield from pa.chunked_array(column.array.__arrow_array__()).cast(pa.large_binary()).chunks
 
 
 def _run_together(held: pa.Array) -> memoryview:
@@ -87,5 +82,5 @@ def _run_together(held: pa.Array) -> memoryview:
     _, offsets, data = held.buffers()
     if not len(held) or data is None:
         return memoryview(b"")
-    ends = np.frombuffer(offsets, dtype=np.int64 if pa.types.is_large_binary(held.type) else np.int32)
+    ends = np.frombuffer(offsets, dtype=np.int64)
     return memoryview(data)[ends[held.offset] : ends[held.offset + len(held)]]

@@ -6,15 +6,14 @@ indexes, which is cheap where rows come in the order of the primary key.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
-from sqlalchemy import ARRAY, Column, Connection, Text, any_, func, literal, select
+from sqlalchemy import Connection
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.exc import DBAPIError
 
@@ -31,18 +30,6 @@ def append_rows(connection: Connection, table: SqlTable, rows: pa.Table) -> None
     values = list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
     if values:
         connection.exec_driver_sql(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', values)
-
-
-def rows_of_ids(connection: Connection, key: Column[str], ids: Sequence[str], *more: Column[Any]) -> pa.Table:
-    """Rows (key, *more) whose key is among the ids, which hold no NUL, as texts in columns of these names."""
-    if connection.dialect.name == "postgresql":
-        among = key == any_(literal(list(ids), ARRAY(Text)))
-    else:
-        given = func.json_each(json.dumps(list(ids))).table_valued("value")
-        among = key.in_(select(given.c.value))
-    found = connection.execute(select(key, *more).where(among)).all()
-    columns = zip(*found, strict=True) if found else ((),) * (1 + len(more))
-    return pa.table({c.name: pa.array(values, pa.large_string()) for c, values in zip((key, *more), columns, strict=True)})
 
 
 @contextmanager

@@ -31,6 +31,11 @@ class Coded:
         """[row] bool: no text."""
         return self.codes < 0
 
+    @property
+    def counts(self) -> Int[np.ndarray, "text"]:
+        """How many rows say each text."""
+        return np.bincount(self.codes[self.codes >= 0], minlength=len(self.texts))
+
     def each(self, fact: Callable[[str], Any], *, absent: Any, dtype: Any) -> np.ndarray:
         """[row] what `fact` says of the row's text; asked once a distinct text."""
         told = np.empty(len(self.texts) + 1, dtype=dtype)

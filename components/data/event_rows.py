@@ -7,7 +7,7 @@ the table's own index grows at its end. Costs one sort of the ids and one SHA-25
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Float, Int, UInt8
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
-from components.data.bulk import append_rows, rows_of_ids, without_indexes
+from components.data.bulk import append_rows, without_indexes
 from components.data.coded import Coded, coded
 from components.data.columns import microseconds
 from components.data.knowledge import Knowledge
@@ -33,6 +33,7 @@ from components.data.spelled import (
     spelled_floats,
     spelled_texts,
 )
+from components.data.warehouse import rows_where
 
 CONFLICT = "conflicting_payload"
 _TEXTS = ("user_id", "item_id", "event_type")
@@ -105,7 +106,7 @@ def sort_events(connection: Connection, rows: EventRows) -> SortedEvents:
     for piece in pieces_of(len(order), _PIECE):
         at = order[piece]
         ids, digests = rows.ids(at), rows.payload_digests(at)
-        known = rows_of_ids(connection, events.c.event_id, ids.to_pylist(), events.c.payload_hash) if any_known else None
+        known = rows_where(connection, events.c.event_id, ids.to_pylist(), events.c.payload_hash) if any_known else ()
         is_fresh, contradicts, last = _judged(ids, digests, known, last)
         fresh.append(at[is_fresh])
         payloads.append(digests[is_fresh])
@@ -127,7 +128,7 @@ def write_events(connection: Connection, rows: EventRows, found: SortedEvents, b
 
 
 def _judged(
-    ids: pa.Array, digests: np.ndarray, known: pa.Table | None, last: tuple[str, bytes] | None
+    ids: pa.Array, digests: np.ndarray, known: Iterable[Row[Any]], last: tuple[str, bytes] | None
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, bytes]]:
     """[row] whether it is fresh, [row] whether it contradicts what its id stands for, and the last id with its payload.
 
@@ -140,11 +141,10 @@ def _judged(
     first = np.maximum.accumulate(np.where(opens, np.arange(len(ids)), -1))
     stands = np.where(first < 0, last[1] if last else b"", said[first])
     is_known = np.zeros(len(ids), dtype=bool)
-    if known is not None and known.num_rows:
-        place = pc.index_in(ids, value_set=known.column("event_id").combine_chunks())
+    if held := dict(map(tuple, known)):
+        place = pc.index_in(ids, value_set=pa.array(held, type=ids.type))
         is_known = place.is_valid().to_numpy(zero_copy_only=False)
-        payloads = np.array(known.column("payload_hash").to_pylist(), dtype=_HEX)
-        stands[is_known] = payloads[place.drop_null().to_numpy()]
+        stands[is_known] = np.array(list(held.values()), dtype=_HEX)[place.drop_null().to_numpy()]
     fresh = opens & ~is_known
     return fresh, ~fresh & (stands != said), (ids[-1].as_py(), bytes(stands[-1]))
 

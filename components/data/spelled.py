@@ -20,8 +20,21 @@ SHA256_BYTES = 32
 
 def spelled_texts(column: Coded) -> pa.Array:
     """Each distinct text of a column, with its length in characters; half a character is spelled too."""
-    texts = [f"{len(text)}:{text}".encode("utf-8", "surrogatepass") for text in column.texts]
-    return pa.array(texts, type=pa.binary())
+    try:
+        texts = pa.array(column.texts, type=pa.string())
+    except UnicodeEncodeError:
+        spelled = [f"{len(text)}:{text}".encode("utf-8", "surrogatepass") for text in column.texts]
+        return pa.array(spelled, type=pa.binary())
+    return joined([pc.cast(pc.utf8_length(texts), pa.string()), ":", texts])
+
+
+def utf8_of(texts: Sequence[str | None] | np.ndarray) -> pa.Array:
+    """[row] large_binary, null for None: UTF-8, half a character as Python's `surrogatepass` writes it."""
+    try:
+        return pa.array(texts, type=pa.large_string()).cast(pa.large_binary())
+    except UnicodeEncodeError:
+        held = [None if text is None else text.encode("utf-8", "surrogatepass") for text in texts]
+        return pa.array(held, type=pa.large_binary())
 
 
 def spelled_numbers(numbers: np.ndarray) -> pa.Array:

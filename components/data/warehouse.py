@@ -7,6 +7,7 @@ however long it waits. On PostgreSQL a transaction-long advisory lock takes the 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,16 +16,20 @@ from typing import Any
 
 from filelock import FileLock
 from sqlalchemy import (
+    ARRAY,
     URL,
     Column,
+    ColumnElement,
     Connection,
     Engine,
     Row,
+    any_,
     column,
     create_engine,
     event,
     func,
     inspect,
+    literal,
     make_url,
     select,
     table,
@@ -40,7 +45,7 @@ from sqlalchemy.exc import (
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _ALEMBIC = "alembic_version"  # its table
 _WRITER = "recloop_writer"
-_VALUES_A_QUERY = 10_000  # SQLite takes 32,766 variables
+_VALUES_A_QUERY = 10_000
 _CACHE_KIB = 64 * 1024  # SQLite's own 2 MB makes a landing of 100,000 events twice as slow
 _BUSY_SECONDS = 60.0  # a landing of a large batch holds the write lock for seconds
 
@@ -141,8 +146,19 @@ def rows_where(
 ) -> Iterator[Row[Any]]:
     """Rows (key, *more) whose key is among the values, however many these are."""
     for at in range(0, len(values), _VALUES_A_QUERY):
-        query = select(key, *more).where(key.in_(list(values[at : at + _VALUES_A_QUERY])))
-        yield from connection.execute(query)
+        some = list(values[at : at + _VALUES_A_QUERY])
+        yield from connection.execute(select(key, *more).where(_among(connection, key, some)))
+
+
+def _among(
+    connection: Connection, key: Column[Any], values: list[str] | list[int]
+) -> ColumnElement[bool]:
+    """The key is one of the values, which are sent as one: a variable each takes ten times as long."""
+    if connection.dialect.name == "postgresql":
+        return key == any_(literal(values, ARRAY(key.type)))
+    if any(isinstance(value, str) and "\0" in value for value in values):
+        return key.in_(values)  # JSON's \u0000 ends a text of SQLite
+    return key.in_(select(func.json_each(json.dumps(values)).table_valued("value").c.value))
 
 
 def _connect(address: URL) -> Engine:

@@ -25,6 +25,8 @@ from components.data.timestamps import read_timestamps
 NUMBER, NO_VALUE, NOT_A_NUMBER, INFINITE = "number", "none", "not a number", "infinite"
 _FORM_CODES = {form: np.int8(code) for code, form in enumerate((NUMBER, NO_VALUE, NOT_A_NUMBER, INFINITE))}
 
+_WORD = re.compile(r"[a-z][a-z0-9_.-]{0,63}\Z")
+
 PAYLOAD_COLUMNS = ("user_id", "item_id", "event_type", "timestamp", "value")
 TEXT_COLUMNS = ("title", "description", "categories", "attributes", "image_path", "audio_path")
 
@@ -74,6 +76,7 @@ def _facts(
         "event_id_length": lengths_of(given),
         "event_id_is_text": are_storable(given),
         "event_type_shown": renamed(columns.event_type, [_shown(t) for t in columns.event_type.texts]).column(),
+        "event_type_is_word": columns.event_type.each(_is_word, absent=True, dtype=bool),
         "item_is_known": columns.item_id.each(known_items.__contains__, absent=True, dtype=bool),
         "agrees_with_first": _agrees_with_first(ids, given, columns),
     }
@@ -139,6 +142,10 @@ def _are_storable(column: Coded) -> np.ndarray:
 def _texts(raw: pd.Series) -> pd.Series:
     raw = raw.astype(object)
     return raw.map(str, na_action="ignore").where(raw.notna(), None).astype(object)
+
+
+def _is_word(text: str) -> bool:
+    return _WORD.match(text) is not None
 
 
 def _shown(text: str) -> str:

@@ -69,7 +69,7 @@ def test_parquet_says_the_same_as_csv(folder, tmp_path_factory):
     )
     pd.DataFrame({"item": ["a"], "name": ["Alpha"]}).to_parquet(other / "items.parquet")
     events = read_folder(other).events
-    assert events["user_id"].where(events["user_id"].notna(), None).tolist() == ["7", None]
+    assert events["user_id"].astype(object).where(events["user_id"].notna(), None).tolist() == ["7", None]
     assert events["event_type"].unique().tolist() == ["interaction"]
 
 
