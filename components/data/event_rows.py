@@ -38,7 +38,7 @@ from components.data.warehouse import rows_where
 CONFLICT = "conflicting_payload"
 _TEXTS = ("user_id", "item_id", "event_type")
 _HEX = "S64"  # of a SHA-256
-_PIECE = 100_000  # rows looked up, spelled or inserted at once: some 60 MB as Python's tuples
+ROWS_AT_ONCE = 100_000  # rows looked up, spelled or inserted at once: some 60 MB as Python's tuples
 _MANY = 10_000  # fewer fresh rows than these leave a table's indexes alone
 
 
@@ -97,13 +97,13 @@ def event_rows(frame: pd.DataFrame, knowledge: Knowledge) -> EventRows:
     )
 
 
-def sort_events(connection: Connection, rows: EventRows) -> SortedEvents:
+def sort_events(connection: Connection, rows: EventRows, *, rows_at_once: int = ROWS_AT_ONCE) -> SortedEvents:
     """Tell the events that are not known yet from repeats, and from those that contradict a known one."""
     order = pc.sort_indices(rows.event_id).to_numpy().astype(np.int64)  # stable: the first of an id comes first
     any_known = connection.execute(select(events.c.event_id).limit(1)).first() is not None
     fresh, payloads, against = [order[:0]], [np.empty((0, SHA256_BYTES), dtype=np.uint8)], [order[:0]]
     last: tuple[str, bytes] | None = None
-    for piece in pieces_of(len(order), _PIECE):
+    for piece in pieces_of(len(order), rows_at_once):
         at = order[piece]
         ids, digests = rows.ids(at), rows.payload_digests(at)
         known = rows_where(connection, events.c.event_id, ids.to_pylist(), events.c.payload_hash) if any_known else ()
@@ -123,7 +123,7 @@ def sort_events(connection: Connection, rows: EventRows) -> SortedEvents:
 def write_events(connection: Connection, rows: EventRows, found: SortedEvents, batch_id: int) -> None:
     """Insert the fresh events under this batch. Where they outnumber the table, its indexes are made behind them."""
     with without_indexes(connection, events, when=_outnumber(connection, len(found.fresh))):
-        for piece in pieces_of(len(found.fresh), _PIECE):
+        for piece in pieces_of(len(found.fresh), ROWS_AT_ONCE):
             append_rows(connection, events, _table(rows, found.fresh[piece], found.payloads[piece], batch_id))
 
 

@@ -98,7 +98,8 @@ def open_warehouse(url: str) -> Engine:
 def writing(engine: Engine, what: str) -> Iterator[Connection]:
     """A transaction that excludes every other one that writes `what` (on SQLite: every other writer).
 
-    Commits at the end, rolls back on an exception. Raises WarehouseUnreachable if the connection is lost in it.
+    Commits at the end, rolls back on an exception. Raises WarehouseUnreachable if the connection is lost in it, or
+    the disk is full.
     """
     with _transaction(engine, {_WRITER: True}) as connection:
         if connection.dialect.name == "postgresql":
@@ -119,19 +120,31 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def _transaction(engine: Engine, options: dict[str, Any]) -> Iterator[Connection]:
-    """A server that goes away in the midst of it has rolled it back: say so, and how to go on."""
+    """A server that goes away in the midst of it, and a full disk, have rolled it back: say so, and how to go on."""
     try:
         with engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
     except DBAPIError as error:
+        shown = engine.url.render_as_string(hide_password=True)
+        if _is_full(error):
+            raise WarehouseUnreachable(
+                f"{shown}: {str(error.orig).strip()}. Nothing of what was being written is there. Free space where the "
+                "database lies (SQLite needs room for it twice, in its file and in the -wal file beside it), and run "
+                "the same command again"
+            ) from error
         if engine.dialect.name == "sqlite" or not _is_lost(error):
             raise
-        shown = engine.url.render_as_string(hide_password=True)
         raise WarehouseUnreachable(
             f"{shown}: {str(error.orig).strip()}. Check that the address is right and that the database runs, or "
             "name another RECLOOP_WAREHOUSE_URL. What was being written has been rolled back whole: run the same "
             "command again"
         ) from error
+
+
+def _is_full(error: DBAPIError) -> bool:
+    """The disk, or what the database may take of it."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_FULL or getattr(error.orig, "sqlstate", None) == "53100"
 
 
 def _is_lost(error: DBAPIError) -> bool:

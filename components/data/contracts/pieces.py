@@ -27,7 +27,13 @@ _SHOWN = 20  # values and rows of a part that Great Expectations calls partial
 
 
 def validated(
-    data: BatchDefinition, name: str, expectations: Sequence[Expectation], frame: pd.DataFrame, *, shown: Sequence[str]
+    data: BatchDefinition,
+    name: str,
+    expectations: Sequence[Expectation],
+    frame: pd.DataFrame,
+    *,
+    shown: Sequence[str],
+    rows_at_once: int,
 ) -> ExpectationSuiteValidationResult:
     """What Great Expectations found in all rows; memory grows with a piece and with the rows that break a rule."""
     form = {
@@ -36,16 +42,16 @@ def validated(
         "return_unexpected_index_query": False,
     }
     parts = []
-    for place, piece in _pieces(frame):
+    for place, piece in _pieces(frame, rows_at_once):
         batch = data.get_batch(batch_parameters={"dataframe": piece.assign(**{POSITION: place})})
         suite = gx.ExpectationSuite(name=name, expectations=_of_piece(expectations, len(frame) - len(piece)))
         parts.append(batch.validate(suite, result_format=form))
     return parts[0] if len(parts) == 1 else _whole(parts, len(frame) - len(place))
 
 
-def _pieces(frame: pd.DataFrame) -> Iterator[tuple[range, pd.DataFrame]]:
-    for start in range(0, len(frame), ROWS_AT_ONCE):
-        piece = frame.iloc[start : start + ROWS_AT_ONCE].reset_index(drop=True)
+def _pieces(frame: pd.DataFrame, rows_at_once: int) -> Iterator[tuple[range, pd.DataFrame]]:
+    for start in range(0, len(frame), rows_at_once):
+        piece = frame.iloc[start : start + rows_at_once].reset_index(drop=True)
         narrow = {name: "float64" for name in piece.columns if piece[name].dtype == "float32"}
         # Great Expectations compares float64 and int64 at once, and any other number row by row
         yield range(start, start + len(piece)), piece.astype(narrow)

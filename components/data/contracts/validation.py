@@ -31,7 +31,7 @@ from great_expectations.expectations.expectation import Expectation
 
 from components.data.contracts.data_docs import keep_site
 from components.data.contracts.outcome import POSITION, meta_of
-from components.data.contracts.pieces import validated
+from components.data.contracts.pieces import ROWS_AT_ONCE, validated
 from components.data.contracts.subject import Subject
 
 _DATASOURCE = "recloop"
@@ -55,10 +55,12 @@ def validate(
     subject: Subject,
     gx_root: Path,
     shown: tuple[str, ...],
+    rows_at_once: int = ROWS_AT_ONCE,
 ) -> Validated:
     """Run the expectations as suite, validation definition and checkpoint of the project at `gx_root`.
 
     These three are named for what the rows are, run and asset for the batch; `subject` is what the page says of it.
+    Rows are asked in pieces of `rows_at_once`, and told of as one; memory grows with a piece, time with the rows.
     `shown` are the columns that Data Docs may name a failing row by. Expectations without a reason are of the
     table as a whole, and tell whether the frame is the one that was handed over.
     Raises ValidationNotRun if one of these fails, or any expectation raised, was left out, or did not see
@@ -87,7 +89,7 @@ def validate(
         )
     )
     asked = frame[[name for name in frame.columns if name in {*shown, *_columns(expectations)}]]
-    result = validated(definition.data, name, suite.expectations, asked, shown=shown)
+    result = validated(definition.data, name, suite.expectations, asked, shown=shown, rows_at_once=rows_at_once)
     results: Any = result.results
     _refuse_what_did_not_run(name, results, len(expectations), len(frame))
     identifier = _stored(context, checkpoint, result, run_name=batch or name)
