@@ -41,7 +41,7 @@ def _column_digest(column: pd.Series) -> bytes:
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         kind, column = f"{column.dtype.unit} UTC", column.astype("int64")
     sha = hashlib.sha256(kind.encode())
-    sha.update(np.ascontiguousarray(column.to_numpy()).view(np.uint8))
+    sha.update(np.ascontiguousarray(column.to_numpy()).view(np.uint8).data)
     return sha.digest()
 
 

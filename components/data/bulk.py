@@ -17,7 +17,9 @@ from sqlalchemy import Connection
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.exc import DBAPIError
 
-_AS_CSV = pyarrow.csv.WriteOptions(include_header=False, quoting_style="all_valid")  # null: nothing; "": a text
+_AS_CSV = pyarrow.csv.WriteOptions(
+    include_header=False, quoting_style="all_valid"
+)  # null: nothing; "": a text
 
 
 def append_rows(connection: Connection, table: SqlTable, rows: pa.Table) -> None:
@@ -29,16 +31,21 @@ def append_rows(connection: Connection, table: SqlTable, rows: pa.Table) -> None
     marks = ", ".join("?" * rows.num_columns)
     values = list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
     if values:
-        connection.exec_driver_sql(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', values)
+        statement = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608 - names of our own schema
+        connection.exec_driver_sql(statement, values)
 
 
 @contextmanager
 def without_indexes(connection: Connection, table: SqlTable, *, when: bool) -> Iterator[None]:
-    """On SQLite, and only `when` told: secondary indexes are made anew behind the rows, by sorting, in this transaction.
+    """On SQLite, and only `when` told, secondary indexes are made behind the rows, by sorting, in this transaction.
 
     On PostgreSQL that would lock out readers, so indexes are kept up row by row.
     """
-    indexes = sorted(table.indexes, key=lambda index: str(index.name)) if when and connection.dialect.name == "sqlite" else []
+    indexes = (
+        sorted(table.indexes, key=lambda index: str(index.name))
+        if when and connection.dialect.name == "sqlite"
+        else []
+    )
     for index in indexes:
         index.drop(connection)
     yield

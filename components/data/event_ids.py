@@ -81,10 +81,23 @@ def fill_event_ids(
         return given
     number = np.zeros(len(lacks), dtype=np.int32)
     number[rows] = _numbered(columns, event_key, rows)
-    words = {name: spelled_texts(column) for name in event_key if isinstance(column := getattr(columns, name), Coded)}
+    words = {
+        name: spelled_texts(column)
+        for name in event_key
+        if isinstance(column := getattr(columns, name), Coded)
+    }
     return pa.chunked_array(
         [
-            _filled(given[piece.start : piece.stop], columns, words, source, event_key, number, piece, lacks[piece])
+            _filled(
+                given[piece.start : piece.stop],
+                columns,
+                words,
+                source,
+                event_key,
+                number,
+                piece,
+                lacks[piece],
+            )
             for piece in pieces_of(len(lacks), _PIECE)
         ],
         type=given.type,
@@ -97,7 +110,9 @@ def _numbered(columns: TypedColumns, event_key: tuple[str, ...], rows: np.ndarra
     rank = {name: place for place, name in enumerate(sorted(set(names)))}
     kinds = columns.event_type.each(rank.__getitem__, absent=rank[str(None)], dtype=np.int32)
     values = np.nan_to_num(columns.value)
-    alike = {"value": (columns.value + 0.0).view(np.int64)} if "value" in event_key else {}  # -0.0 and 0.0 are one
+    alike = (
+        {"value": (columns.value + 0.0).view(np.int64)} if "value" in event_key else {}
+    )  # -0.0 and 0.0 are one
     key = [alike[name] if name in alike else columns.numbers(name) for name in event_key]
     return occurrences([column[rows] for column in key], [kinds[rows], values[rows], ~columns.is_sound[rows]])
 

@@ -99,14 +99,20 @@ def event_rows(frame: pd.DataFrame, knowledge: Knowledge) -> EventRows:
 
 def sort_events(connection: Connection, rows: EventRows, *, rows_at_once: int = ROWS_AT_ONCE) -> SortedEvents:
     """Tell the events that are not known yet from repeats, and from those that contradict a known one."""
-    order = pc.sort_indices(rows.event_id).to_numpy().astype(np.int64)  # stable: the first of an id comes first
+    order = (
+        pc.sort_indices(rows.event_id).to_numpy().astype(np.int64)
+    )  # stable: the first of an id comes first
     any_known = connection.execute(select(events.c.event_id).limit(1)).first() is not None
     fresh, payloads, against = [order[:0]], [np.empty((0, SHA256_BYTES), dtype=np.uint8)], [order[:0]]
     last: tuple[str, bytes] | None = None
     for piece in pieces_of(len(order), rows_at_once):
         at = order[piece]
         ids, digests = rows.ids(at), rows.payload_digests(at)
-        known = rows_where(connection, events.c.event_id, ids.to_pylist(), events.c.payload_hash) if any_known else ()
+        known = (
+            rows_where(connection, events.c.event_id, ids.to_pylist(), events.c.payload_hash)
+            if any_known
+            else ()
+        )
         is_fresh, contradicts, last = _judged(ids, digests, known, last)
         fresh.append(at[is_fresh])
         payloads.append(digests[is_fresh])
@@ -162,7 +168,9 @@ def _conflict(rows: EventRows, place: int) -> dict[str, Any]:
 
 def _table(rows: EventRows, at: np.ndarray, payloads: np.ndarray, batch_id: int) -> pa.Table:
     value, is_late = rows.value[at], rows.is_late[at]
-    texts = {name: pa.array(column.texts[column.codes[at]], pa.string()) for name, column in rows.texts.items()}
+    texts = {
+        name: pa.array(column.texts[column.codes[at]], pa.string()) for name, column in rows.texts.items()
+    }
     return pa.table(
         {
             "event_id": rows.ids(at),

@@ -14,9 +14,7 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbourin
 _HALF = np.uint64(29)
 
 
-def occurrences(
-    key: Sequence[Int[np.ndarray, "row"]], order: Sequence[np.ndarray]
-) -> Int[np.ndarray, "row"]:
+def occurrences(key: Sequence[Int[np.ndarray, "row"]], order: Sequence[np.ndarray]) -> Int[np.ndarray, "row"]:
     """The number of each row among those that agree in all of `key`, from 0.
 
     They are counted by the last column of `order`, then the one before it and so on, then by their place.

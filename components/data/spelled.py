@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -62,7 +63,7 @@ def sha256_rows(rows: pa.Array) -> UInt8[np.ndarray, "row byte"]:
     _, offsets, data = rows.buffers()
     ends = np.frombuffer(offsets, dtype=np.int32)[rows.offset : rows.offset + len(rows) + 1].tolist()
     held, sha = memoryview(data) if data is not None else memoryview(b""), hashlib.sha256
-    found = b"".join([sha(held[a:b]).digest() for a, b in zip(ends, ends[1:], strict=False)])
+    found = b"".join([sha(held[a:b]).digest() for a, b in pairwise(ends)])
     return np.frombuffer(found, dtype=np.uint8).reshape(-1, SHA256_BYTES)
 
 

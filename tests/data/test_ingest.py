@@ -14,13 +14,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, Table, func, inspect, select
+from sqlalchemy import Engine, Table, func, select
 
-from components.data.event_rows import event_rows, sort_events
 from components.data.ingest import DatasetMismatch, batch_results, land_batch, stop_batch
-from components.data.knowledge import knowledge_of
 from components.data.schema import batches, events, items, quarantine
-from components.data.warehouse import WarehouseUnreachable, open_warehouse, reading
+from components.data.warehouse import open_warehouse, reading
 from tests.data.landing import NOON, bad, batch, event, item
 
 
@@ -197,43 +195,8 @@ def test_an_empty_batch_lands_as_nothing(engine: Engine):
     assert (result.received, result.items_received, result.batch_id) == (0, 0, 1)
 
 
-def test_a_disk_that_fills_while_a_batch_lands_leaves_nothing_of_it(engine: Engine):
-    """So many events that the empty table's indexes are made behind them; they are there again afterwards."""
-    arriving = batch(*(event(f"e{n}", user=f"u{n % 9}") for n in range(10_000)), items=(item("i1"),))
-
-    def keep_to(num_pages: int) -> None:
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"PRAGMA max_page_count={num_pages}")
-
-    before = inspect(engine).get_indexes("events")
-    keep_to(400)  # on the pool's one connection
-    with pytest.raises(WarehouseUnreachable, match="is full. Nothing of what was being written is there"):
-        land_batch(engine, arriving)
-    assert not any(rows(engine, table) for table in (events, items, quarantine, batches))
-    assert inspect(engine).get_indexes("events") == before
-    keep_to(1_000_000)
-    assert land_batch(engine, arriving).accepted == 10_000
-    assert inspect(engine).get_indexes("events") == before
-
-
-@pytest.mark.parametrize("num_known", [0, 7])
-def test_ids_that_repeat_across_pieces_are_judged_as_within_one(engine: Engine, num_known: int):
-    """Of each id three rows: the first stands (or what is known), the second repeats it, the third contradicts it."""
-    ids = [f"e{n:02d}" for n in range(20)]
-    land_batch(engine, batch(*(event(one) for one in ids[:num_known])))
-    arriving = batch(*(event(one, value=value) for value in (1.0, 1.0, 2.0) for one in ids))
-    with reading(engine) as connection:
-        told = event_rows(arriving.events, knowledge_of(connection, since=None, as_of=None))
-        for size in (4, 7, 60):
-            found = sort_events(connection, told, rows_at_once=size)
-            assert found.fresh.tolist() == list(range(num_known, 20))
-            assert [row["source_row"] for row in found.conflicts] == list(range(40, 60))
-            assert found.num_duplicates == 20 + num_known
-
-
 LAND = """
 import sys
-from components.data.event_rows import event_rows, sort_events
 from components.data.ingest import land_batch
 from components.data.warehouse import open_warehouse
 from tests.data.landing import bad, batch, event, item

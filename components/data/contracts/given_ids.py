@@ -22,7 +22,9 @@ def given_ids(raw: pd.Series) -> pa.ChunkedArray:
     gone = raw.isna().to_numpy(dtype=bool)
     if gone.all():
         return pa.chunked_array([pa.nulls(len(raw), pa.string())])
-    said = [None if lacks else str(text) for text, lacks in zip(raw.astype(object).tolist(), gone, strict=True)]
+    said = [
+        None if lacks else str(text) for text, lacks in zip(raw.astype(object).tolist(), gone, strict=True)
+    ]
     kept = [None if text is None or not text.strip() else text for text in said]
     try:
         return pa.chunked_array([pa.array(kept, type=pa.string())])

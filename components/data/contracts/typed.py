@@ -75,7 +75,9 @@ def _facts(
         "item_id_is_text": _are_storable(columns.item_id),
         "event_id_length": lengths_of(given),
         "event_id_is_text": are_storable(given),
-        "event_type_shown": renamed(columns.event_type, [_shown(t) for t in columns.event_type.texts]).column(),
+        "event_type_shown": renamed(
+            columns.event_type, [_shown(t) for t in columns.event_type.texts]
+        ).column(),
         "event_type_is_word": columns.event_type.each(_is_word, absent=True, dtype=bool),
         "item_is_known": columns.item_id.each(known_items.__contains__, absent=True, dtype=bool),
         "agrees_with_first": _agrees_with_first(ids, given, columns),

@@ -89,7 +89,9 @@ def validate(
         )
     )
     asked = frame[[name for name in frame.columns if name in {*shown, *_columns(expectations)}]]
-    result = validated(definition.data, name, suite.expectations, asked, shown=shown, rows_at_once=rows_at_once)
+    result = validated(
+        definition.data, name, suite.expectations, asked, shown=shown, rows_at_once=rows_at_once
+    )
     results: Any = result.results
     _refuse_what_did_not_run(name, results, len(expectations), len(frame))
     identifier = _stored(context, checkpoint, result, run_name=batch or name)
@@ -124,7 +126,11 @@ def _forget_last(context: FileDataContext, name: str) -> None:
 
 
 def _stored(
-    context: FileDataContext, checkpoint: gx.Checkpoint, result: ExpectationSuiteValidationResult, *, run_name: str
+    context: FileDataContext,
+    checkpoint: gx.Checkpoint,
+    result: ExpectationSuiteValidationResult,
+    *,
+    run_name: str,
 ) -> ValidationResultIdentifier:
     """Keep the result as a run of the checkpoint, and let its actions make the pages of it."""
     run = RunIdentifier(run_name=run_name, run_time=datetime.now(UTC))

@@ -71,7 +71,9 @@ def _of_parts(found: FoundTable, source: SourceMap) -> tuple[pd.DataFrame, list[
         remarks += counted
     else:
         told_type = table.event_type or ("rating" if "rating" in found.names else "interaction")
-        frame["event_type"] = pd.Categorical.from_codes(np.zeros(columns.num_rows, dtype=np.int8), [told_type])
+        frame["event_type"] = pd.Categorical.from_codes(
+            np.zeros(columns.num_rows, dtype=np.int8), [told_type]
+        )
     absent = pd.Categorical.from_codes(np.full(columns.num_rows, -1, dtype=np.int8), [])
     events = pd.DataFrame({"event_id": absent, "value": np.nan} | frame, columns=list(EVENT_COLUMNS))
     if repeats := _repeats(events):

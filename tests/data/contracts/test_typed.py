@@ -32,7 +32,7 @@ def test_values_and_the_form_they_stood_in():
 
 
 def test_of_ids_only_facts_are_asked():
-    """Blanks are no id, and of none only the length says so; a NUL or lone surrogate is no text; a number its digits."""
+    """Blanks are no id, and its length says so; a NUL or lone surrogate is no text; a number is its digits."""
     typed = _typed(*({"user_id": user} for user in ("u1", "  ", None, "a\x00", "a", "\ud800", 42)))
     assert typed["user_id_length"].fillna(0).tolist() == [2, 0, 0, 2, 1, 1, 2]
     assert typed["user_id_is_text"].tolist() == [True, True, True, False, True, False, True]

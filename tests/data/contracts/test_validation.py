@@ -44,7 +44,9 @@ def test_a_row_carries_the_reasons_of_all_it_breaks_in_order(gx_root):
 
 def test_pieces_tell_what_the_whole_tells(gx_root):
     """Of 10 rows, 2, 5 and 9 lack an a; 5 is above the limit of b, and 2 of 10 may be above that of c."""
-    frame = pd.DataFrame({"a": pd.Series(range(10), dtype="float32"), "b": 1, "c": [9, 9, *[0] * 8], "row": range(10)})
+    frame = pd.DataFrame(
+        {"a": pd.Series(range(10), dtype="float32"), "b": 1, "c": [9, 9, *[0] * 8], "row": range(10)}
+    )
     frame.loc[[2, 5, 9], "a"] = None
     frame.loc[5, "b"] = 7
     suite = [
@@ -54,7 +56,9 @@ def test_pieces_tell_what_the_whole_tells(gx_root):
         gxe.ExpectColumnValuesToBeBetween(column="c", max_value=5, mostly=0.8, meta={"reason": "too_many"}),
     ]
     found = [
-        validate(frame, suite, subject=Subject(rows="pieces"), gx_root=gx_root, shown=("row",), rows_at_once=size)
+        validate(
+            frame, suite, subject=Subject(rows="pieces"), gx_root=gx_root, shown=("row",), rows_at_once=size
+        )
         for size in (10, 4, 1)
     ]
     assert found[0].reasons == {2: ("absent",), 5: ("absent", "too_large"), 9: ("absent",)}

@@ -100,14 +100,18 @@ def test_what_lacks_is_named(folder, file, content, error, says):
 
 def test_a_bad_row_group_is_named_with_its_rows(tmp_path):
     """Of four row groups of 250 rows the third holds bytes that are no page."""
-    frame = pd.DataFrame({"user": [f"u{n}" for n in range(1000)], "item": "a", "ts": range(891388800, 891389800)})
+    frame = pd.DataFrame(
+        {"user": [f"u{n}" for n in range(1000)], "item": "a", "ts": range(891388800, 891389800)}
+    )
     frame.to_parquet(tmp_path / "events.parquet", row_group_size=250)
     pd.DataFrame({"item": ["a"], "name": ["Alpha"]}).to_parquet(tmp_path / "items.parquet")
     written = bytearray((tmp_path / "events.parquet").read_bytes())
     at = pq.read_metadata(tmp_path / "events.parquet").row_group(2).column(0).dictionary_page_offset
     written[at : at + 60] = bytes(60)
     (tmp_path / "events.parquet").write_bytes(written)
-    with pytest.raises(DataContractError, match=r"events.parquet: .*in row group 2 of 4, rows 500 to 749 .*again"):
+    with pytest.raises(
+        DataContractError, match=r"events.parquet: .*in row group 2 of 4, rows 500 to 749 .*again"
+    ):
         read_folder(tmp_path)
 
 

@@ -132,7 +132,7 @@ def _refuse_digits(column: pa.ChunkedArray, where: str, field: str, name: str) -
 
 
 def _some_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Evenly spread rows: a column that is no dates or milliseconds shows it in these, and the others stay unspelled."""
+    """Evenly spread rows: a column without dates or milliseconds shows it in these, and no other one is spelled."""
     step = -(-len(column) // _LOOKED_AT)
     return column if step <= 1 else column.take(pa.array(range(0, len(column), step)))
 

@@ -87,13 +87,17 @@ def _bad_row_group(opened: pq.ParquetFile, held: list[str]) -> str:
         try:
             opened.read_row_group(number, columns=held)
         except (pa.ArrowException, OSError):
-            return f" in row group {number} of {opened.metadata.num_row_groups}, rows {start:,} to {end - 1:,}"
+            return (
+                f" in row group {number} of {opened.metadata.num_row_groups}, rows {start:,} to {end - 1:,}"
+            )
         start = end
     return ""
 
 
 def _unreadable(part: Path, error: Exception, where: str = "") -> DataContractError:
-    return DataContractError(f"{part}: cannot be read as parquet{where} ({_first_line(error)}). Export it again.")
+    return DataContractError(
+        f"{part}: cannot be read as parquet{where} ({_first_line(error)}). Export it again."
+    )
 
 
 def _first_line(error: Exception) -> str:
