@@ -32,26 +32,32 @@ def validated(
     expectations: Sequence[Expectation],
     frame: pd.DataFrame,
     *,
+    columns: Sequence[str],
     shown: Sequence[str],
     rows_at_once: int,
 ) -> ExpectationSuiteValidationResult:
-    """What Great Expectations found in all rows; memory grows with a piece and with the rows that break a rule."""
+    """What Great Expectations found in all rows of these columns.
+
+    Memory grows with a piece and with the rows that break a rule.
+    """
     form = {
         "result_format": "COMPLETE",
         "unexpected_index_column_names": [POSITION, *shown],
         "return_unexpected_index_query": False,
     }
     parts = []
-    for place, piece in _pieces(frame, rows_at_once):
+    for place, piece in _pieces(frame, columns, rows_at_once):
         batch = data.get_batch(batch_parameters={"dataframe": piece.assign(**{POSITION: place})})
         suite = gx.ExpectationSuite(name=name, expectations=_of_piece(expectations, len(frame) - len(piece)))
         parts.append(batch.validate(suite, result_format=form))
     return parts[0] if len(parts) == 1 else _whole(parts, len(frame) - len(place))
 
 
-def _pieces(frame: pd.DataFrame, rows_at_once: int) -> Iterator[tuple[range, pd.DataFrame]]:
+def _pieces(
+    frame: pd.DataFrame, columns: Sequence[str], rows_at_once: int
+) -> Iterator[tuple[range, pd.DataFrame]]:
     for start in range(0, len(frame), rows_at_once):
-        piece = frame.iloc[start : start + rows_at_once].reset_index(drop=True)
+        piece = frame.iloc[start : start + rows_at_once][list(columns)].reset_index(drop=True)
         narrow = {name: "float64" for name in piece.columns if piece[name].dtype == "float32"}
         # Great Expectations compares float64 and int64 at once, and any other number row by row
         yield range(start, start + len(piece)), piece.astype(narrow)

@@ -88,9 +88,15 @@ def validate(
             result_format="COMPLETE",
         )
     )
-    asked = frame[[name for name in frame.columns if name in {*shown, *_columns(expectations)}]]
+    asked = [name for name in frame.columns if name in {*shown, *_columns(expectations)}]
     result = validated(
-        definition.data, name, suite.expectations, asked, shown=shown, rows_at_once=rows_at_once
+        definition.data,
+        name,
+        suite.expectations,
+        frame,
+        columns=asked,
+        shown=shown,
+        rows_at_once=rows_at_once,
     )
     results: Any = result.results
     _refuse_what_did_not_run(name, results, len(expectations), len(frame))

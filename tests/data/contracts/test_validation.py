@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from pathlib import Path
 
 import great_expectations.expectations as gxe
@@ -49,7 +50,7 @@ def test_pieces_tell_what_the_whole_tells(gx_root):
     )
     frame.loc[[2, 5, 9], "a"] = None
     frame.loc[5, "b"] = 7
-    suite = [
+    rules = [
         gxe.ExpectTableRowCountToEqual(value=10),
         gxe.ExpectColumnValuesToNotBeNull(column="a", meta={"reason": "absent"}),
         gxe.ExpectColumnValuesToBeBetween(column="b", max_value=5, meta={"reason": "too_large"}),
@@ -57,7 +58,12 @@ def test_pieces_tell_what_the_whole_tells(gx_root):
     ]
     found = [
         validate(
-            frame, suite, subject=Subject(rows="pieces"), gx_root=gx_root, shown=("row",), rows_at_once=size
+            frame,
+            deepcopy(rules),
+            subject=Subject(rows="pieces"),
+            gx_root=gx_root,
+            shown=("row",),
+            rows_at_once=size,
         )
         for size in (10, 4, 1)
     ]
@@ -66,4 +72,4 @@ def test_pieces_tell_what_the_whole_tells(gx_root):
     for one, page in zip(found[1:], pages[1:], strict=True):
         assert (one.reasons, page) == (found[0].reasons, pages[0])
     with pytest.raises(ValidationNotRun, match="was observed"):
-        validate(frame[1:], suite, subject=GUARDS, gx_root=gx_root, shown=(), rows_at_once=4)
+        validate(frame[1:], rules, subject=GUARDS, gx_root=gx_root, shown=(), rows_at_once=4)
