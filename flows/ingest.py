@@ -13,7 +13,8 @@ from components.artifact import ArtifactRef, digest_of, publish, verified
 from components.data import ingest as landing
 from components.data import queries
 from components.data.batch import read_checked, write_checked
-from components.data.contracts.batch_check import TooMuchBad, batch_digest, check_batch
+from components.data.batch_digest import batch_digest
+from components.data.contracts.batch_check import TooMuchBad, check_batch
 from components.data.erased_users import without_erased_users
 from components.data.ingest import BatchResult
 from flows.outages import TRIED_AGAIN
@@ -76,11 +77,11 @@ def check(run: str, batch: SettledBatch) -> StageResult[CheckedBatch]:
     settings = load_settings()
     received = batch.read()
     batch.request.opened_source().item_vectors()  # what cannot be read stops the batch before anything lands
-    known_items = queries.item_ids(warehouse())
+    known_items, digest = queries.item_ids(warehouse()), batch_digest(received)
     key = key_of(
         check, "check batch", run=run,
         facts={
-            "batch": batch_digest(received),
+            "batch": digest,
             "known_items": digest_of(sorted(known_items - set(received.items["item_id"]))),
             "as_of": batch.as_of.isoformat(),
             "since": batch.request.since.isoformat() if batch.request.since else None,
@@ -99,6 +100,7 @@ def check(run: str, batch: SettledBatch) -> StageResult[CheckedBatch]:
                 gx_root=settings.gx_root,
                 config=batch.request.contract,
                 since=batch.request.since,
+                digest=digest,
             )
         except TooMuchBad as breaker:
             landing.stop_batch(warehouse(), breaker.checked, str(breaker))

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from components.artifact import ArtifactRef, verified
 from components.data import cycles
-from components.data.contracts.batch_check import batch_digest
+from components.data.batch_digest import batch_digest
 from flows.item_content import content_of
 from flows.request import SettledCycle
 from flows.stage_code import StageCode, union

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 EVENT_COLUMNS = ("event_id", "user_id", "item_id", "event_type", "timestamp", "value")
 ITEM_COLUMNS = (
@@ -69,8 +71,9 @@ class CheckedBatch:
 
 
 def write_checked(checked: CheckedBatch, folder: Path) -> None:
-    """Write a checked batch as parquet tables and one JSON file."""
-    for name in _TABLES:
+    """Write a checked batch as parquet tables and one JSON file; memory grows with a piece of the events."""
+    _write_events(checked.events, folder / "events.parquet")
+    for name in _SMALL_TABLES:
         getattr(checked, name).to_parquet(folder / f"{name}.parquet", index=False)
     words: dict[str, Any] = {name: getattr(checked, name) for name in ("source", "digest", "data_docs")}
     words |= {"event_key": checked.event_key}
@@ -79,13 +82,40 @@ def write_checked(checked: CheckedBatch, folder: Path) -> None:
 
 
 def read_checked(folder: Path) -> CheckedBatch:
-    """The batch of `write_checked`."""
-    tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _TABLES}
+    """The batch of `write_checked`; of its events the texts are categoricals and the ids Arrow's text."""
+    tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _SMALL_TABLES}
+    tables["events"] = _read_events(folder / "events.parquet")
     words = json.loads((folder / "batch.json").read_text())
     words |= {name: datetime.fromisoformat(words[name]) for name in _MOMENTS if name in words}
     words["event_key"] = tuple(words.get("event_key", ()))
     return CheckedBatch(**words, **tables)
 
 
+def _write_events(events: pd.DataFrame, path: Path) -> None:
+    """Texts as texts and not as codes: a file's dictionary would keep a user of whom no row is left."""
+    schema = pa.schema({"event_id": pa.large_string()} | dict.fromkeys(_CODED, pa.string()) | _NUMBERS)
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, len(events), _ROWS_AT_ONCE):
+            piece = events.iloc[start : start + _ROWS_AT_ONCE]
+            columns = [pa.array(piece[name], from_pandas=True) for name in schema.names]
+            columns = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns]
+            told = [column.cast(kind) for column, kind in zip(columns, schema.types, strict=True)]
+            writer.write_table(pa.Table.from_arrays(told, schema=schema))
+
+
+def _read_events(path: Path) -> pd.DataFrame:
+    table = pq.read_table(path, read_dictionary=list(_CODED))
+    text = pd.StringDtype("pyarrow")
+    return table.to_pandas(
+        types_mapper={pa.string(): text, pa.large_string(): text}.get,
+        ignore_metadata=True,
+        split_blocks=True,
+        self_destruct=True,
+    )
+
+
 _MOMENTS = ("as_of", "since")
-_TABLES = ("events", "items", "quarantined")
+_SMALL_TABLES = ("items", "quarantined")
+_CODED = ("user_id", "item_id", "event_type")
+_NUMBERS = {"timestamp": pa.timestamp("us", "UTC"), "value": pa.float64(), "source_row": pa.int64()}
+_ROWS_AT_ONCE = 500_000

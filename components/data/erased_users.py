@@ -16,6 +16,7 @@ import pandas as pd
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from components.data.batch import QUARANTINE_COLUMNS, CheckedBatch
+from components.data.coded import coded
 from components.data.moments import Clock, to_micros, utc_now
 from components.data.schema import erasures
 from components.data.warehouse import reading, writing
@@ -81,9 +82,11 @@ def without_erased_users(engine: Engine, checked: CheckedBatch) -> CheckedBatch:
 
 def forget(connection: Connection, checked: CheckedBatch) -> CheckedBatch:
     """`without_erased_users`, inside a transaction."""
-    users = set(checked.events["user_id"])
+    if connection.execute(select(erasures.c.user_key).limit(1)).first() is None:
+        return checked
     refused_users = checked.quarantined["payload"].map(user_of_payload)
-    erased = _erased_among(connection, users | set(refused_users.dropna()))
+    users = coded(checked.events["user_id"]).texts
+    erased = _erased_among(connection, {*users, *refused_users.dropna()})
     if not erased:
         return checked
     of_erased = checked.events["user_id"].isin(erased)

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, upd
 from components.data.batch import QUARANTINE_COLUMNS, CheckedBatch
 from components.data.columns import nullable
 from components.data.erased_users import ERASED_USER, forget
-from components.data.event_rows import event_rows, sort_events
+from components.data.event_rows import event_rows, sort_events, write_events
 from components.data.item_history import merge_items, write_items
 from components.data.knowledge import Knowledge, knowledge_of
 from components.data.moments import Clock, to_micros, utc_now
@@ -86,7 +86,8 @@ def land_within(connection: Connection, checked: CheckedBatch, *, now: Clock = u
         return earlier
     checked = forget(connection, checked)
     knowledge = knowledge_of(connection, since=checked.since, as_of=checked.as_of)
-    found = sort_events(connection, event_rows(checked.events, knowledge))
+    rows = event_rows(checked.events, knowledge)
+    found = sort_events(connection, rows)
     refused = [*_quarantine_rows(checked.quarantined), *found.conflicts]
     merged = merge_items(connection, checked, knowledge)
     num_bad_items = sum(row["kind"] == "item" for row in refused)
@@ -98,7 +99,7 @@ def land_within(connection: Connection, checked: CheckedBatch, *, now: Clock = u
             accepted=len(found.fresh),
             quarantined=len(refused) - num_bad_items,
             duplicates=found.num_duplicates,
-            late=sum(row["known_at"] is not None for row in found.fresh),
+            late=int(rows.is_late[found.fresh].sum()),
             items_new=len(merged.new),
             items_updated=merged.num_updated,
             items_unchanged=len(checked.items) - len(merged.new) - merged.num_updated,
@@ -108,9 +109,8 @@ def land_within(connection: Connection, checked: CheckedBatch, *, now: Clock = u
         checked.event_key,
         now,
     )
-    this_batch = {"batch_id": result.batch_id}
-    _insert(connection, events, [row | this_batch for row in found.fresh])
-    _insert(connection, quarantine, [row | this_batch for row in refused])
+    write_events(connection, rows, found, result.batch_id)
+    _insert(connection, quarantine, [row | {"batch_id": result.batch_id} for row in refused])
     write_items(connection, merged, result.batch_id)
     _assert_nothing_lost(connection, result)
     return result

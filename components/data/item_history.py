@@ -11,10 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
+import pyarrow as pa
+from sqlalchemy import Boolean, Connection, RowMapping, Text, bindparam, func, select, update
+from sqlalchemy.types import TypeEngine
 
 from components.data.batch import CheckedBatch
-from components.data.columns import micros, nullable
+from components.data.bulk import append_rows
+from components.data.columns import micros, microseconds, nullable
 from components.data.knowledge import Knowledge
 from components.data.moments import to_micros
 from components.data.schema import events, item_versions, items
@@ -59,11 +62,11 @@ def merge_items(connection: Connection, checked: CheckedBatch, knowledge: Knowle
 
 def write_items(connection: Connection, merged: MergedItems, batch_id: int) -> None:
     """Put it into the tables under this batch."""
-    this_batch = {"batch_id": batch_id}
-    if merged.new:
-        connection.execute(insert(items), [row | this_batch for row in merged.new])
-    if merged.versions:
-        connection.execute(insert(item_versions), [row | this_batch for row in merged.versions])
+    for table, rows in ((items, merged.new), (item_versions, merged.versions)):
+        if rows:
+            columns = {name: [row[name] for row in rows] for name in rows[0]}
+            told = pa.table({name: _as_arrow(values, table.c[name].type) for name, values in columns.items()})
+            append_rows(connection, table, told.append_column("batch_id", pa.array([batch_id] * len(rows))))
     if merged.updates:  # executemany: the other keys of a row name the columns to set
         connection.execute(update(items).where(items.c.item_id == bindparam("known_id")), merged.updates)
 
@@ -92,6 +95,11 @@ def _known_by(versions: list[RowMapping], moment: int) -> list[RowMapping]:
     first, *later = sorted(versions, key=lambda v: (v["known_at"] is not None, v["known_at"], v["batch_id"]))
     known = [v for v in later if v["known_at"] is None or v["known_at"] <= moment]
     return [first, *known] if not first["is_late"] or first["known_at"] <= moment else known
+
+
+def _as_arrow(values: list[Any], kind: TypeEngine[Any]) -> pa.Array:
+    numbers = pa.bool_() if isinstance(kind, Boolean) else pa.int64()
+    return pa.array(values, pa.string() if isinstance(kind, Text) else numbers)
 
 
 def _merged(row: Mapping[str, Any], old: RowMapping) -> dict[str, Any]:
@@ -127,7 +135,7 @@ def _item_rows(connection: Connection, checked: CheckedBatch) -> list[dict[str, 
     if checked.as_of is not None:
         described_at = to_micros(checked.as_of)
     elif len(checked.events):
-        described_at = max(micros(checked.events["timestamp"]))
+        described_at = int(microseconds(checked.events["timestamp"]).max())
     else:
         described_at = connection.execute(select(func.max(events.c.occurred_at))).scalar() or 0
     columns = [

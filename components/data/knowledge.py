@@ -40,13 +40,13 @@ class Knowledge:
         if self.as_of is None:
             return None
         before_its_batch = self.since is not None and occurred_at < self.since
-        return self._late if before_its_batch or self.was_told(occurred_at) else None
+        return self.late if before_its_batch or self.was_told(occurred_at) else None
 
     def of_statement(self) -> int | None:
         """When what the batch states of its items is known; None: not told, so from the beginning."""
         if self.as_of is None:
             return None
-        return self._late if self.was_told(self.as_of - 1) else self.as_of
+        return self.late if self.was_told(self.as_of - 1) else self.as_of
 
     def was_told(self, at: int) -> bool:
         """Whether an earlier batch had told of this moment."""
@@ -54,7 +54,8 @@ class Knowledge:
         return place > 0 and at < self.told[place - 1][1]
 
     @property
-    def _late(self) -> int:
+    def late(self) -> int:
+        """From when on a late event of this batch is known."""
         assert self.as_of is not None
         return self.as_of if self.clock is None else max(self.as_of, self.clock + 1)
 

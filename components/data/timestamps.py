@@ -18,6 +18,8 @@ import numpy as np
 import pandas as pd
 
 MOMENT, NAIVE, MISSING, UNREADABLE = "moment", "naive", "missing", "unreadable"
+_FORMS = (MOMENT, NAIVE, MISSING, UNREADABLE)
+_CODE = {form: np.int8(code) for code, form in enumerate(_FORMS)}
 
 _EPOCH = re.compile(r"[0-9]{9,11}(\.[0-9]+)?")
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.,]+)?")
@@ -31,7 +33,7 @@ class Timestamps:
     """One row for each row read, under the same index."""
 
     moments: pd.Series  # datetime64[us, UTC]; NaT where the form is not "moment"
-    form: pd.Series  # moment | naive | missing | unreadable
+    form: pd.Series  # categorical: moment | naive | missing | unreadable
 
 
 def read_timestamps(raw: pd.Series, *, dated_back: bool = False) -> Timestamps:
@@ -43,24 +45,25 @@ def read_timestamps(raw: pd.Series, *, dated_back: bool = False) -> Timestamps:
     early = read.moments < _OLDEST
     if dated_back or not early.any():
         return read
-    return Timestamps(
-        moments=read.moments.where(~early), form=read.form.where(~early, UNREADABLE).astype(object)
-    )
+    return Timestamps(moments=read.moments.where(~early), form=read.form.where(~early, UNREADABLE))
 
 
 def _sorted(raw: pd.Series) -> Timestamps:
     if isinstance(raw.dtype, pd.DatetimeTZDtype):
         moments = raw.dt.tz_convert("UTC").dt.as_unit("us")
-        form = np.where(raw.notna(), MOMENT, MISSING)
+        form = np.where(raw.notna(), _CODE[MOMENT], _CODE[MISSING])
     elif pd.api.types.is_datetime64_any_dtype(raw):
         moments = _no_moments(raw)
-        form = np.where(raw.notna(), NAIVE, MISSING)
+        form = np.where(raw.notna(), _CODE[NAIVE], _CODE[MISSING])
     elif pd.api.types.is_numeric_dtype(raw) and not pd.api.types.is_bool_dtype(raw):
         moments = _from_epoch(raw)
-        form = np.where(raw.isna(), MISSING, np.where(moments.notna(), MOMENT, UNREADABLE))
+        readable = np.where(moments.notna(), _CODE[MOMENT], _CODE[UNREADABLE])
+        form = np.where(raw.isna(), _CODE[MISSING], readable)
     else:
-        moments, form = _read_objects(raw)
-    return Timestamps(moments=moments, form=pd.Series(form, index=raw.index, dtype=object))
+        moments, words = _read_objects(raw)
+        form = np.array([_CODE[word] for word in words], dtype=np.int8)
+    words_of = pd.Categorical.from_codes(form.astype(np.int8), categories=_FORMS)
+    return Timestamps(moments=moments, form=pd.Series(words_of, index=raw.index))
 
 
 def _from_epoch(seconds: pd.Series) -> pd.Series:

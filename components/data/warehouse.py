@@ -7,6 +7,7 @@ however long it waits. On PostgreSQL a transaction-long advisory lock takes the 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,16 +16,20 @@ from typing import Any
 
 from filelock import FileLock
 from sqlalchemy import (
+    ARRAY,
     URL,
     Column,
+    ColumnElement,
     Connection,
     Engine,
     Row,
+    any_,
     column,
     create_engine,
     event,
     func,
     inspect,
+    literal,
     make_url,
     select,
     table,
@@ -40,7 +45,7 @@ from sqlalchemy.exc import (
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _ALEMBIC = "alembic_version"  # its table
 _WRITER = "recloop_writer"
-_VALUES_A_QUERY = 10_000  # SQLite takes 32,766 variables
+_VALUES_A_QUERY = 10_000
 _CACHE_KIB = 64 * 1024  # SQLite's own 2 MB makes a landing of 100,000 events twice as slow
 _BUSY_SECONDS = 60.0  # a landing of a large batch holds the write lock for seconds
 
@@ -93,7 +98,8 @@ def open_warehouse(url: str) -> Engine:
 def writing(engine: Engine, what: str) -> Iterator[Connection]:
     """A transaction that excludes every other one that writes `what` (on SQLite: every other writer).
 
-    Commits at the end, rolls back on an exception. Raises WarehouseUnreachable if the connection is lost in it.
+    Commits at the end, rolls back on an exception. Raises WarehouseUnreachable if the connection is lost in it, or
+    the disk is full.
     """
     with _transaction(engine, {_WRITER: True}) as connection:
         if connection.dialect.name == "postgresql":
@@ -114,19 +120,31 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def _transaction(engine: Engine, options: dict[str, Any]) -> Iterator[Connection]:
-    """A server that goes away in the midst of it has rolled it back: say so, and how to go on."""
+    """A server that goes away in the midst of it, and a full disk, have rolled it back: say so, and how to go on."""
     try:
         with engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
     except DBAPIError as error:
+        shown = engine.url.render_as_string(hide_password=True)
+        if _is_full(error):
+            raise WarehouseUnreachable(
+                f"{shown}: {str(error.orig).strip()}. Nothing of what was being written is there. Free space where the "
+                "database lies (SQLite needs room for it twice, in its file and in the -wal file beside it), and run "
+                "the same command again"
+            ) from error
         if engine.dialect.name == "sqlite" or not _is_lost(error):
             raise
-        shown = engine.url.render_as_string(hide_password=True)
         raise WarehouseUnreachable(
             f"{shown}: {str(error.orig).strip()}. Check that the address is right and that the database runs, or "
             "name another RECLOOP_WAREHOUSE_URL. What was being written has been rolled back whole: run the same "
             "command again"
         ) from error
+
+
+def _is_full(error: DBAPIError) -> bool:
+    """The disk, or what the database may take of it."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_FULL or getattr(error.orig, "sqlstate", None) == "53100"
 
 
 def _is_lost(error: DBAPIError) -> bool:
@@ -141,8 +159,17 @@ def rows_where(
 ) -> Iterator[Row[Any]]:
     """Rows (key, *more) whose key is among the values, however many these are."""
     for at in range(0, len(values), _VALUES_A_QUERY):
-        query = select(key, *more).where(key.in_(list(values[at : at + _VALUES_A_QUERY])))
-        yield from connection.execute(query)
+        some = list(values[at : at + _VALUES_A_QUERY])
+        yield from connection.execute(select(key, *more).where(_among(connection, key, some)))
+
+
+def _among(connection: Connection, key: Column[Any], values: list[Any]) -> ColumnElement[bool]:
+    """The key is one of the values, which are sent as one: a variable each takes ten times as long."""
+    if connection.dialect.name == "postgresql":
+        return key == any_(literal(values, ARRAY(key.type)))
+    if any(isinstance(value, str) and "\0" in value for value in values):
+        return key.in_(values)  # JSON's \u0000 ends a text of SQLite
+    return key.in_(select(func.json_each(json.dumps(values)).table_valued("value").c.value))
 
 
 def _connect(address: URL) -> Engine:

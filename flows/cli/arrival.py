@@ -51,7 +51,8 @@ def say_event_types(events: pd.DataFrame, event_weights: str) -> None:
     """Types with their counts, and their weights where any is said; silent of one type that nobody weighs."""
     from components.event_weights import UNSAID, read_event_weights, told_types
 
-    weights, counts = read_event_weights(event_weights), events["event_type"].value_counts().to_dict()
+    weights = read_event_weights(event_weights)
+    counts = events["event_type"].astype(object).value_counts().to_dict()  # of types that are there
     if not weights and len(counts) < 2:
         return
     alike = "" if weights else "; they weigh alike, unless you say otherwise: --event-weight, or recloop.yaml"

@@ -72,8 +72,8 @@ def read_catalogue(folder: Path, cache: Path) -> Catalogue:
     row = pd.Index(vectors.item_ids)
     events = pd.DataFrame(
         {
-            "user": batch.events["user_id"],
-            "item": row.get_indexer(pd.Index(batch.events["item_id"])),
+            "user": batch.events["user_id"].astype(object),
+            "item": row.get_indexer(pd.Index(batch.events["item_id"].astype(object))),
             "time": read_timestamps(batch.events["timestamp"]).moments,
         }
     )

@@ -30,7 +30,7 @@ def frame_of(values, event_ids=None) -> pd.DataFrame:
 
 def ids(values, event_ids=None) -> list[str | None]:
     typed = typed_events(frame_of(values, event_ids), source="s", event_key=KEY, known_items={"x", "y"})
-    return typed["event_id"].tolist()
+    return typed["event_id"].astype(object).where(typed["event_id"].notna(), None).tolist()
 
 
 def named(values) -> list[tuple]:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from components.artifact import ArtifactDamaged, ArtifactRef, publish
-from components.data.contracts.batch_check import batch_digest
+from components.data.batch_digest import batch_digest
 from flows.record import CarriedIds, carried_into, finished_cycle, keep_cycle
 from flows.request import CycleRequest, SettledCycle, settle_cycle
 from flows.stage_code import StageCode, code_of

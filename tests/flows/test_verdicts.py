@@ -98,7 +98,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = write_synthetic(SyntheticConfig(), tmp_path_factory.mktemp("source") / "synthetic")
     batch = read_folder(folder)
     moments = read_timestamps(batch.events["timestamp"]).moments
-    events = batch.events.assign(
+    events = batch.events.astype({"user_id": object, "item_id": object, "event_type": object}).assign(
         timestamp=moments, event_id=[f"e{row:06d}" for row in batch.events["source_row"]]
     )
     items = batch.items.assign(available_at=read_timestamps(batch.items["available_at"]).moments)

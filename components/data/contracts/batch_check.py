@@ -6,7 +6,6 @@ batch. Exact repeats of an event pass; the warehouse counts them.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from components.data.batch import (
     CheckedBatch,
     DataContractError,
 )
+from components.data.batch_digest import batch_digest
 from components.data.contracts.subject import Subject
 from components.data.contracts.telling import told_of_bad
 from components.data.contracts.typed import typed_events, typed_items
@@ -77,8 +77,9 @@ def check_batch(
     gx_root: Path,
     config: ContractConfig,
     since: datetime | None = None,
+    digest: str = "",
 ) -> CheckedBatch:
-    """Sort the rows of a batch into good (typed, with event ids) and quarantined.
+    """Sort the rows of a batch into good (typed, with event ids) and quarantined. `digest` is the batch's, if known.
 
     Holds: good + quarantined == received, for events and for items. A timestamp equal to `as_of` is not yet
     in the future. The batch tells of [since, as_of); an earlier event in it is late (see `knowledge`).
@@ -87,8 +88,9 @@ def check_batch(
     """
     _refuse_misshapen(batch, config)
     checked = sort_rows(
-        batch, as_of=as_of, known_items=known_items, gx_root=gx_root, config=config, since=since, limited=True
-    )
+        batch, as_of=as_of, known_items=known_items, gx_root=gx_root, config=config, since=since, limited=True,
+        digest=digest,
+    )  # fmt: skip
     _break_circuit(batch, checked, known_items, config)
     return checked
 
@@ -103,13 +105,14 @@ def sort_rows(
     since: datetime | None = None,
     limited: bool = False,
     called: str = "",
+    digest: str = "",
 ) -> CheckedBatch:
     """`check_batch` without its limits on the batch as a whole: for rows that a person has picked.
 
     `called` names them in Data Docs, in place of the source and `as_of`; `limited` says there that limits apply.
     """
     as_of = from_micros(to_micros(as_of))
-    digest, name = batch_digest(batch), called or f"{batch.source} until {as_of:%Y-%m-%d %H:%M}Z"
+    digest, name = digest or batch_digest(batch), called or f"{batch.source} until {as_of:%Y-%m-%d %H:%M}Z"
     of_items = Subject(
         rows="items", batch=name, digest=digest, limit=config.max_bad_item_share if limited else 1.0
     )
@@ -215,7 +218,8 @@ def _check_events(
 
 
 def _good(typed: pd.DataFrame, reasons: Reasons, columns: tuple[str, ...]) -> pd.DataFrame:
-    return typed.drop(index=list(reasons))[[*columns, "source_row"]].reset_index(drop=True)
+    told = typed[[*columns, "source_row"]]
+    return told.drop(index=list(reasons)).reset_index(drop=True) if reasons else told
 
 
 def _quarantine(kind: str, received: pd.DataFrame, reasons: Reasons) -> pd.DataFrame:
@@ -270,14 +274,3 @@ def _break_circuit(
                 shares=shares,
                 limits=limits,
             )
-
-
-def batch_digest(batch: Batch) -> str:
-    """SHA-256 over the rows as received, in their order."""
-    sha = hashlib.sha256(json.dumps([batch.source, list(batch.event_key)]).encode())
-    for frame, columns in ((batch.events, EVENT_COLUMNS), (batch.items, ITEM_COLUMNS)):
-        for name in (*columns, "source_row"):
-            values = [repr(value) for value in frame[name].tolist()]
-            sha.update(json.dumps([name, len(values)]).encode())
-            sha.update("".join(f"{len(value)}:{value}" for value in values).encode("utf-8", "surrogatepass"))
-    return sha.hexdigest()

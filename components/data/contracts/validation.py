@@ -17,15 +17,21 @@ from urllib.parse import unquote, urlparse
 
 import great_expectations as gx
 import pandas as pd
-from great_expectations.checkpoint import UpdateDataDocsAction
+from great_expectations.checkpoint import CheckpointResult, UpdateDataDocsAction
 from great_expectations.core.batch_definition import BatchDefinition
+from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
 from great_expectations.core.run_identifier import RunIdentifier
 from great_expectations.data_context import FileDataContext
 from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.data_context.types.resource_identifiers import (
+    ExpectationSuiteIdentifier,
+    ValidationResultIdentifier,
+)
 from great_expectations.expectations.expectation import Expectation
 
 from components.data.contracts.data_docs import keep_site
 from components.data.contracts.outcome import POSITION, meta_of
+from components.data.contracts.pieces import ROWS_AT_ONCE, validated
 from components.data.contracts.subject import Subject
 
 _DATASOURCE = "recloop"
@@ -49,10 +55,12 @@ def validate(
     subject: Subject,
     gx_root: Path,
     shown: tuple[str, ...],
+    rows_at_once: int = ROWS_AT_ONCE,
 ) -> Validated:
     """Run the expectations as suite, validation definition and checkpoint of the project at `gx_root`.
 
     These three are named for what the rows are, run and asset for the batch; `subject` is what the page says of it.
+    Rows are asked in pieces of `rows_at_once`, and told of as one; memory grows with a piece, time with the rows.
     `shown` are the columns that Data Docs may name a failing row by. Expectations without a reason are of the
     table as a whole, and tell whether the frame is the one that was handed over.
     Raises ValidationNotRun if one of these fails, or any expectation raised, was left out, or did not see
@@ -77,21 +85,22 @@ def validate(
             name=name,
             validation_definitions=[definition],
             actions=[UpdateDataDocsAction(name="data_docs")],
-            result_format={
-                "result_format": "COMPLETE",
-                "unexpected_index_column_names": [POSITION, *shown],
-                "return_unexpected_index_query": False,
-            },
+            result_format="COMPLETE",
         )
     )
-    asked = frame[[name for name in frame.columns if name in {*shown, *_columns(expectations)}]]
-    outcome = checkpoint.run(
-        batch_parameters={"dataframe": asked.assign(**{POSITION: range(len(frame))})},
-        run_id=RunIdentifier(run_name=batch or name, run_time=datetime.now(UTC)),
+    asked = [name for name in frame.columns if name in {*shown, *_columns(expectations)}]
+    result = validated(
+        definition.data,
+        name,
+        suite.expectations,
+        frame,
+        columns=asked,
+        shown=shown,
+        rows_at_once=rows_at_once,
     )
-    [(identifier, result)] = outcome.run_results.items()
     results: Any = result.results
     _refuse_what_did_not_run(name, results, len(expectations), len(frame))
+    identifier = _stored(context, checkpoint, result, run_name=batch or name)
     return Validated(
         reasons=_reasons(results),
         page=_page(context, identifier, gx_root),
@@ -120,6 +129,28 @@ def _forget_last(context: FileDataContext, name: str) -> None:
     for store in (context.checkpoint_store, context.validation_definition_store):
         if store.has_key(key := store.get_key(name=name, id=None)):
             store.remove_key(key)
+
+
+def _stored(
+    context: FileDataContext,
+    checkpoint: gx.Checkpoint,
+    result: ExpectationSuiteValidationResult,
+    *,
+    run_name: str,
+) -> ValidationResultIdentifier:
+    """Keep the result as a run of the checkpoint, and let its actions make the pages of it."""
+    run = RunIdentifier(run_name=run_name, run_time=datetime.now(UTC))
+    result.meta |= {"checkpoint_id": checkpoint.id, "run_id": run, "validation_time": run.run_time}
+    identifier = ValidationResultIdentifier(
+        batch_identifier=result.batch_id,
+        expectation_suite_identifier=ExpectationSuiteIdentifier(name=result.suite_name),
+        run_id=run,
+    )
+    context.validation_results_store.store_validation_results(result, identifier)
+    made = CheckpointResult(run_id=run, run_results={identifier: result}, checkpoint_config=checkpoint)
+    for action in checkpoint.actions:
+        action.run(made)
+    return identifier
 
 
 def _telling(expectations: list[Expectation], subject: Subject) -> list[Expectation]:

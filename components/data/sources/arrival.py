@@ -70,4 +70,4 @@ def _between(
         chosen |= read.form != MOMENT
     if until is not None:
         chosen &= (read.moments < from_micros(to_micros(until))) | (read.form != MOMENT)
-    return frame[chosen].reset_index(drop=True)
+    return frame if chosen.all() else frame[chosen].reset_index(drop=True)

@@ -6,13 +6,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from components.data.batch import EVENT_COLUMNS, DataContractError, Reading
+from components.data.coded import of_arrow, renamed
+from components.data.same_rows import repeated
 from components.data.sources.choices import chosen_rows
-from components.data.sources.columns.ids import read_ids
+from components.data.sources.columns.ids import read_event_ids, read_ids
 from components.data.sources.columns.times import read_times
 from components.data.sources.columns.words import shown, stripped, without_missing_words
 from components.data.sources.files.parts import joined, label_of, names_of
@@ -43,12 +45,15 @@ def _of_parts(found: FoundTable, source: SourceMap) -> tuple[pd.DataFrame, list[
     if table.choices is not None:
         columns = chosen_rows(columns, taken["item_id"], table.choices)
     frame: dict[str, Any] = {}
-    for field in ("event_id", "user_id", "item_id"):
+    if "event_id" in taken:
+        raw, name = columns.column(taken["event_id"]), taken["event_id"]
+        frame["event_id"], told = read_event_ids(raw, name=name, path=path, missing=source.missing)
+        remarks += told
+    for field in ("user_id", "item_id"):
         if field in taken:
-            read = read_ids(
-                columns.column(taken[field]), name=taken[field], path=path, missing=source.missing
-            )
-            frame[field], remarks = read.ids, [*remarks, *read.remarks]
+            raw, name = columns.column(taken[field]), taken[field]
+            read = read_ids(raw, name=name, path=path, missing=source.missing)
+            frame[field], remarks = read.coded.column(), [*remarks, *read.remarks]
     frame["timestamp"], told = read_times(
         columns.column(taken["timestamp"]),
         name=taken["timestamp"],
@@ -65,8 +70,12 @@ def _of_parts(found: FoundTable, source: SourceMap) -> tuple[pd.DataFrame, list[
         )
         remarks += counted
     else:
-        frame["event_type"] = table.event_type or ("rating" if "rating" in found.names else "interaction")
-    events = pd.DataFrame(frame, columns=list(EVENT_COLUMNS))
+        told_type = table.event_type or ("rating" if "rating" in found.names else "interaction")
+        frame["event_type"] = pd.Categorical.from_codes(
+            np.zeros(columns.num_rows, dtype=np.int8), [told_type]
+        )
+    absent = pd.Categorical.from_codes(np.full(columns.num_rows, -1, dtype=np.int8), [])
+    events = pd.DataFrame({"event_id": absent, "value": np.nan} | frame, columns=list(EVENT_COLUMNS))
     if repeats := _repeats(events):
         remarks.append(f"{repeats:,} rows repeat another one exactly; each counts as an event of its own")
     return events, remarks
@@ -99,20 +108,18 @@ def _values(column: pa.ChunkedArray, name: str, path: Path) -> pd.Series:
 
 def _types(column: pa.ChunkedArray, name: str, source: SourceMap) -> tuple[pd.Series, list[str]]:
     """Types as they are told to be called; others in lower case, with _ for blanks."""
-    texts, _ = without_missing_words(stripped(column.cast(pa.string()))[0])
-    known = {
-        text: source.event_types.get(text, plain_type(text))
-        for text in pc.unique(texts.drop_null()).to_pylist()
-    }
+    held = of_arrow(column.cast(pa.string()))
+    clean, _ = without_missing_words(stripped(pa.array(held.texts, type=pa.string()))[0])
+    theirs = renamed(held, clean.to_pylist())
+    known = {text: source.event_types.get(text, plain_type(text)) for text in theirs.texts}
     changed = {text: ours for text, ours in known.items() if text != ours}
     told = []
     if changed:
         pairs = ", ".join(f"{text!r} is {ours!r}" for text, ours in list(changed.items())[:8])
         told.append(f"{name}: event types are written as short words in lower case: {pairs}")
-    counts = {p["values"]: p["counts"] for p in pc.value_counts(texts.drop_null()).to_pylist()}
-    if 1 < len(counts) <= 20:
-        told.append(f"{name}: {shown(counts)}")
-    return texts.to_pandas().astype(object).map(known, na_action="ignore"), told
+    if 1 < len(theirs.texts) <= 20:
+        told.append(f"{name}: {shown(dict(zip(theirs.texts, theirs.counts.tolist(), strict=True)))}")
+    return renamed(theirs, list(known.values())).column(), told
 
 
 def plain_type(text: str) -> str:
@@ -124,7 +131,20 @@ def _repeats(events: pd.DataFrame) -> int:
     """Rows that say what an earlier one says, where no event id tells repeats apart."""
     if events["event_id"].notna().any():
         return 0
+    columns = [name for name in events.columns if name != "event_id"]
+    alike = repeated([_as_numbers(events[name]) for name in columns])
     try:
-        return int(events.duplicated().sum())
+        return int(events[columns].iloc[alike].duplicated().sum())
     except TypeError:  # a value that cannot be compared; the contracts will say
         return 0
+
+
+def _as_numbers(column: pd.Series) -> np.ndarray:
+    """[row] int64 that is equal where values are; of Python's objects, which would cost a step each, nothing."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.codes.to_numpy()
+    if isinstance(column.dtype, pd.DatetimeTZDtype) or column.dtype.kind in "iuM":
+        return column.astype("int64").to_numpy()
+    if column.dtype.kind == "f":
+        return (column.to_numpy(dtype=np.float64) + 0.0).view(np.int64)
+    return np.zeros(len(column), dtype=np.int64)

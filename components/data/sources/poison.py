@@ -38,10 +38,12 @@ def poisoned(batch: Batch, *, seed: int, count: int, as_of: datetime) -> Batch:
 
     With a count of 0, or nothing readable, it is the batch itself.
     """
+    if not count:
+        return batch
     times = read_timestamps(batch.events["timestamp"])
     # a row whose own time cannot be read would be quarantined for that, whatever is planted in it
     readable = np.flatnonzero((times.moments <= from_micros(to_micros(as_of))).to_numpy())
-    if not len(readable) or not count:
+    if not len(readable):
         return batch
     victims = np.random.default_rng(seed).choice(readable, size=count)
     kinds = list(KINDS)

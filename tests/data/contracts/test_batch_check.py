@@ -13,7 +13,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from components.data.batch import EVENT_COLUMNS, Batch, DataContractError
-from components.data.contracts.batch_check import ContractConfig, TooMuchBad, batch_digest, check_batch
+from components.data.batch_digest import batch_digest
+from components.data.contracts.batch_check import ContractConfig, TooMuchBad, check_batch
 from components.data.contracts.validation import data_docs_index
 from components.data.sources.poison import KINDS, poisoned
 from tests.data.contracts.rows import SOUND, batch_of, events_of, items_of

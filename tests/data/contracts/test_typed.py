@@ -32,10 +32,10 @@ def test_values_and_the_form_they_stood_in():
 
 
 def test_of_ids_only_facts_are_asked():
-    """Blanks are no id; a NUL or lone surrogate is no text; a number is its digits."""
+    """Blanks are no id, and its length says so; a NUL or lone surrogate is no text; a number is its digits."""
     typed = _typed(*({"user_id": user} for user in ("u1", "  ", None, "a\x00", "a", "\ud800", 42)))
     assert typed["user_id_length"].fillna(0).tolist() == [2, 0, 0, 2, 1, 1, 2]
-    assert typed["user_id_is_text"].tolist() == [True, None, None, False, True, False, True]
+    assert typed["user_id_is_text"].tolist() == [True, True, True, False, True, False, True]
     assert typed["user_id"].tolist()[-1] == "42"
 
 
@@ -43,8 +43,8 @@ def test_an_event_type_is_shown_without_markup_and_cut():
     typed = _typed(
         {"event_type": "<b>&'\""}, {"event_type": "x" * 99}, {"event_type": "\ud800é"}, {"event_type": None}
     )
-    assert typed["event_type_shown"].tolist() == [
-        "\\x3cb\\x3e\\x26\\x27\\x22", "x" * 80, "\\ud800\\xe9", None,
+    assert typed["event_type_shown"].astype(object).fillna("").tolist() == [
+        "\\x3cb\\x3e\\x26\\x27\\x22", "x" * 80, "\\ud800\\xe9", "",
     ]  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from copy import deepcopy
 from pathlib import Path
 
 import great_expectations.expectations as gxe
@@ -39,3 +41,35 @@ def test_a_row_carries_the_reasons_of_all_it_breaks_in_order(gx_root):
     assert found.reasons == {1: ("absent", "too_large"), 2: ("too_large",)}
     assert Path(found.page).is_file()
     assert data_docs_index(gx_root).is_file()
+
+
+def test_pieces_tell_what_the_whole_tells(gx_root):
+    """Of 10 rows, 2, 5 and 9 lack an a; 5 is above the limit of b, and 2 of 10 may be above that of c."""
+    frame = pd.DataFrame(
+        {"a": pd.Series(range(10), dtype="float32"), "b": 1, "c": [9, 9, *[0] * 8], "row": range(10)}
+    )
+    frame.loc[[2, 5, 9], "a"] = None
+    frame.loc[5, "b"] = 7
+    rules = [
+        gxe.ExpectTableRowCountToEqual(value=10),
+        gxe.ExpectColumnValuesToNotBeNull(column="a", meta={"reason": "absent"}),
+        gxe.ExpectColumnValuesToBeBetween(column="b", max_value=5, meta={"reason": "too_large"}),
+        gxe.ExpectColumnValuesToBeBetween(column="c", max_value=5, mostly=0.8, meta={"reason": "too_many"}),
+    ]
+    found = [
+        validate(
+            frame,
+            deepcopy(rules),
+            subject=Subject(rows="pieces"),
+            gx_root=gx_root,
+            shown=("row",),
+            rows_at_once=size,
+        )
+        for size in (10, 4, 1)
+    ]
+    assert found[0].reasons == {2: ("absent",), 5: ("absent", "too_large"), 9: ("absent",)}
+    pages = [re.sub(r"checked [^,]*Z", "", Path(one.page).read_text()) for one in found]
+    for one, page in zip(found[1:], pages[1:], strict=True):
+        assert (one.reasons, page) == (found[0].reasons, pages[0])
+    with pytest.raises(ValidationNotRun, match="was observed"):
+        validate(frame[1:], rules, subject=GUARDS, gx_root=gx_root, shown=(), rows_at_once=4)

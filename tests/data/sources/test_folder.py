@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from components.data.batch import EVENT_COLUMNS, ITEM_COLUMNS, DataContractError
@@ -69,7 +70,7 @@ def test_parquet_says_the_same_as_csv(folder, tmp_path_factory):
     )
     pd.DataFrame({"item": ["a"], "name": ["Alpha"]}).to_parquet(other / "items.parquet")
     events = read_folder(other).events
-    assert events["user_id"].where(events["user_id"].notna(), None).tolist() == ["7", None]
+    assert events["user_id"].astype(object).where(events["user_id"].notna(), None).tolist() == ["7", None]
     assert events["event_type"].unique().tolist() == ["interaction"]
 
 
@@ -95,6 +96,23 @@ def test_what_lacks_is_named(folder, file, content, error, says):
         (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(error, match=says):
         read_folder(folder)
+
+
+def test_a_bad_row_group_is_named_with_its_rows(tmp_path):
+    """Of four row groups of 250 rows the third holds bytes that are no page."""
+    frame = pd.DataFrame(
+        {"user": [f"u{n}" for n in range(1000)], "item": "a", "ts": range(891388800, 891389800)}
+    )
+    frame.to_parquet(tmp_path / "events.parquet", row_group_size=250)
+    pd.DataFrame({"item": ["a"], "name": ["Alpha"]}).to_parquet(tmp_path / "items.parquet")
+    written = bytearray((tmp_path / "events.parquet").read_bytes())
+    at = pq.read_metadata(tmp_path / "events.parquet").row_group(2).column(0).dictionary_page_offset
+    written[at : at + 60] = bytes(60)
+    (tmp_path / "events.parquet").write_bytes(written)
+    with pytest.raises(
+        DataContractError, match=r"events.parquet: .*in row group 2 of 4, rows 500 to 749 .*again"
+    ):
+        read_folder(tmp_path)
 
 
 def test_a_damaged_parquet_file_is_named(folder):

@@ -63,7 +63,7 @@ UUIDS = [uuid.UUID(int=n + 2**100) for n in IDS]
 )  # fmt: skip
 def test_ids_are_what_they_were(tmp_path: Path, column, found) -> None:
     ids = read_folder(folder_of(tmp_path, {"user_id": column})).events["user_id"]
-    assert ids.where(ids.notna(), None).tolist() == found
+    assert ids.astype(object).where(ids.notna(), None).tolist() == found
 
 
 @pytest.mark.parametrize(

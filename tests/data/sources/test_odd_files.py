@@ -199,3 +199,9 @@ def test_a_long_stray_quote_ends_soon(folder: Path) -> None:
     text = HEADER + '1,10,1704067200,"' + "".join(f"{n},x\n" for n in range(200_000))
     with pytest.raises(DataContractError, match="quote opens in line 2"):
         read_events(folder, text)
+
+
+def test_a_line_without_end_is_refused_by_its_number(folder):
+    """Read no further than 16 million characters, however long it is."""
+    with pytest.raises(DataContractError, match=r"events.csv: line 3 has more than 16,000,000 characters"):
+        read_events(folder, HEADER + ROWS[0] + "u" * 16_000_001)

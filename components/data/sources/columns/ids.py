@@ -12,75 +12,124 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.data.batch import DataContractError
+from components.data.coded import Coded, of_arrow, renamed
 from components.data.near_ids import look_alikes
-from components.data.sources.columns.words import doubtful_words, shown, stripped, without_missing_words
+from components.data.sources.columns.words import (
+    Texts,
+    doubtful_words,
+    num_chosen,
+    shown,
+    stripped,
+    without_missing_words,
+)
 
+_COMPARED = 1_000_000  # event ids in one column beyond which nobody looks for those that look alike
 _EXACT_TO = {"halffloat": 2**11, "float": 2**24, "double": 2**53}  # whole numbers from here on share a float
 
 
 @dataclass(frozen=True, kw_only=True)
 class IdColumn:
-    ids: pd.Series  # str, None where there is none
+    coded: Coded
     remarks: tuple[str, ...]  # what was changed, with counts; what looks odd
+
+    @property
+    def ids(self) -> pd.Series:
+        """[row] object: str, None where there is none."""
+        return pd.Series(self.coded.objects(), dtype=object)
 
 
 def read_ids(column: pa.ChunkedArray, *, name: str, path: Path, missing: tuple[str, ...] = ()) -> IdColumn:
     """The ids of a column of any type; `missing` are further words for none.
 
-    Raises DataContractError for a column whose ids are not what they were.
+    Costs its distinct ids, and a code a row. Raises DataContractError for a column whose ids are not what they were.
     """
+    texts, remarks = _texts_of(column, name, where := f"{path}: column {name!r}")
+    held = of_arrow(texts)
+    clean, more = _clean(pa.array(held.texts, type=pa.string()), held.counts, name, missing, where)
+    return IdColumn(coded=renamed(held, clean.to_pylist()), remarks=(*remarks, *more))
+
+
+def read_event_ids(
+    column: pa.ChunkedArray, *, name: str, path: Path, missing: tuple[str, ...] = ()
+) -> tuple[pd.Series, tuple[str, ...]]:
+    """`read_ids` of ids that stand once each, as Arrow's text, with the remarks."""
+    texts, remarks = _texts_of(column, name, where := f"{path}: column {name!r}")
+    clean, more = _clean(texts.cast(pa.string()), None, name, missing, where)
+    return pd.Series(pd.StringDtype("pyarrow").__from_arrow__(clean)), (*remarks, *more)
+
+
+def _texts_of(column: pa.ChunkedArray, name: str, where: str) -> tuple[pa.ChunkedArray, list[str]]:
+    """Strings, or a dictionary of strings."""
     kind = column.type
-    remarks: list[str] = []
-    where = f"{path}: column {name!r}"
     if pa.types.is_floating(kind):
-        column, remarks = _of_floats(column, where, name)
-    elif pa.types.is_decimal(kind):
-        column = _of_decimals(column)
-    elif pa.types.is_integer(kind) or pa.types.is_null(kind):
-        column = column.cast(pa.string())
-    elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        column, remarks = _of_bytes(column, where, name)
-    elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        return _of_floats(column, where, name)
+    if pa.types.is_decimal(kind):
+        return _of_decimals(column), []
+    if pa.types.is_integer(kind):
+        return _of_integers(column), []
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return _of_bytes(column, where, name)
+    if not (pa.types.is_null(kind) or _is_text(kind)):
         raise DataContractError(
             f"{where} is of type {kind}, which holds no ids. Export ids as text or integers."
         )
-    else:
-        _refuse_scientific(column.cast(pa.string()), where)
-    texts, more = _clean(column.cast(pa.string()), name, missing)
-    return IdColumn(ids=texts.to_pandas().astype(object), remarks=(*remarks, *more))
+    return column.cast(pa.string()), []
 
 
-def _clean(texts: pa.ChunkedArray, name: str, missing: tuple[str, ...]) -> tuple[pa.ChunkedArray, list[str]]:
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _clean(
+    said: Texts, counts: np.ndarray | None, name: str, missing: tuple[str, ...], where: str
+) -> tuple[Texts, list[str]]:
+    """What is left of each text; `counts` says how many rows it stands in, where texts are distinct ones."""
+    _refuse_scientific(said, counts, where)
     remarks = []
-    texts, num_stripped = stripped(texts)
+    texts, num_stripped = stripped(said, counts)
     if num_stripped:
         remarks.append(f"{name}: blanks around {num_stripped:,} ids were removed")
-    texts, words = without_missing_words(texts, missing)
+    texts, words = without_missing_words(texts, missing, counts)
     if words:
         remarks.append(
             f"{name}: {sum(words.values()):,} ids say that there is none ({shown(words)}) and count as missing"
         )
-    if doubtful := doubtful_words(texts):
+    if doubtful := doubtful_words(texts, counts):
         remarks.append(f"{name}: taken as ids, though they may mean that there is none: {shown(doubtful)}")
-    distinct = [text for text in pc.unique(texts).to_pylist() if text is not None]
-    if alike := look_alikes(distinct):
-        first = " and ".join(map(repr, alike[0][:3]))
-        remarks.append(
-            f"{name}: {sum(map(len, alike)):,} of {len(distinct):,} ids differ only in leading zeros, case, "
-            "accents or a "
-            f"trailing .0 and are kept apart, such as {first}. If they are one, export the column as text everywhere"
-        )
+    if counts is not None or len(texts) <= _COMPARED:
+        remarks += _told_of_look_alikes(texts, name)
     return texts, remarks
 
 
-def _refuse_scientific(texts: pa.ChunkedArray, where: str) -> None:
+def _told_of_look_alikes(texts: Texts, name: str) -> list[str]:
+    distinct = [text for text in pc.unique(texts).to_pylist() if text is not None]
+    alike = look_alikes(distinct)
+    if not alike:
+        return []
+    first = " and ".join(map(repr, alike[0][:3]))
+    return [
+        f"{name}: {sum(map(len, alike)):,} of {len(distinct):,} ids differ only in leading zeros, case, "
+        "accents or a "
+        f"trailing .0 and are kept apart, such as {first}. If they are one, export the column as text everywhere"
+    ]
+
+
+def _refuse_scientific(texts: Texts, counts: np.ndarray | None, where: str) -> None:
     """`7.65612E+16`: a spreadsheet has rounded a long id."""
-    rounded = texts.filter(pc.match_substring_regex(texts, r"^[0-9](\.[0-9]+)?[eE]\+[0-9]{1,3}$"))
+    is_rounded = pc.match_substring_regex(texts, r"^[0-9](\.[0-9]+)?[eE]\+[0-9]{1,3}$")
+    rounded = texts.filter(is_rounded)
     if len(rounded):
         raise DataContractError(
-            f"{where} holds {len(rounded):,} numbers in scientific notation, such as {rounded[0].as_py()}, in "
-            "which several ids become one. Export the column as text."
+            f"{where} holds {num_chosen(is_rounded, counts):,} numbers in scientific notation, such as "
+            f"{rounded[0].as_py()}, in which several ids become one. Export the column as text."
         )
+
+
+def _of_integers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Each distinct number is written once."""
+    held = column.dictionary_encode().unify_dictionaries()
+    parts = [pa.DictionaryArray.from_arrays(c.indices, c.dictionary.cast(pa.string())) for c in held.chunks]
+    return pa.chunked_array(parts, type=pa.dictionary(pa.int32(), pa.string()))
 
 
 def _of_floats(column: pa.ChunkedArray, where: str, name: str) -> tuple[pa.ChunkedArray, list[str]]:

@@ -63,7 +63,7 @@ def _part(root: Path, part: Path, wanted: Collection[str]) -> pa.Table:
     try:
         table = opened.read(columns=held) if held else pa.table({})
     except (pa.ArrowException, OSError) as error:
-        raise _unreadable(part, error) from error
+        raise _unreadable(part, error, _bad_row_group(opened, held)) from error
     columns = {name: _decoded(table.column(name)) for name in held}
     num_rows = opened.metadata.num_rows
     for name in wanted:
@@ -79,8 +79,25 @@ def _opened(part: Path) -> pq.ParquetFile:
         raise _unreadable(part, error) from error
 
 
-def _unreadable(part: Path, error: Exception) -> DataContractError:
-    return DataContractError(f"{part}: cannot be read as parquet ({_first_line(error)}). Export it again.")
+def _bad_row_group(opened: pq.ParquetFile, held: list[str]) -> str:
+    """The first row group that cannot be read, with its rows; "" if each can."""
+    start = 0
+    for number in range(opened.metadata.num_row_groups):
+        end = start + opened.metadata.row_group(number).num_rows
+        try:
+            opened.read_row_group(number, columns=held)
+        except (pa.ArrowException, OSError):
+            return (
+                f" in row group {number} of {opened.metadata.num_row_groups}, rows {start:,} to {end - 1:,}"
+            )
+        start = end
+    return ""
+
+
+def _unreadable(part: Path, error: Exception, where: str = "") -> DataContractError:
+    return DataContractError(
+        f"{part}: cannot be read as parquet{where} ({_first_line(error)}). Export it again."
+    )
 
 
 def _first_line(error: Exception) -> str:
