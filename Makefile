@@ -1,7 +1,7 @@
 # Every target stands alone: on a machine with Python 3.11 and nothing else it makes .venv, installs what infra/lock
 # holds, every file against its hash, and runs. Settings, on the command line or in the environment:
 #
-#   DATA=movielens      what `demo` reads: movielens, synthetic, small (a minute), or a folder of events and items;
+#   DATA=movielens      what `demo` reads: movielens, synthetic, small (two minutes), or a folder of events and items;
 #                       `bench`, which reads ml100k, beauty, films and sequence files too, only if it is said
 #   TORCH_INDEX=        index for torch alone, e.g. one that holds CPU builds; empty: pip's own index
 #   TORCH_LOCK=         hashes of torch; empty: none are asked for, as an index with other builds than PyPI's and PyTorch's
@@ -52,7 +52,7 @@ help: ## this list
 demo: $(INSTALLED) ## the whole loop on real data, two cycles, ending in a verdict
 	$(BIN)/recloop demo $(if $(filter-out small,$(DATA)),--data "$(DATA)",--small)
 	@echo
-	@echo "make ui opens what this left. make demo DATA=small takes a minute, DATA=path/to/folder reads your own data."
+	@echo "make ui opens what this left. make demo DATA=small takes two minutes, DATA=path/to/folder reads your own data."
 
 test: $(INSTALLED) ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)

@@ -17,7 +17,7 @@ from components.data.sources.mapping import ITEM_NAMES
 from components.data.sources.matching import MatchedColumn, matched_column
 from components.data.sources.naming import SHORT_OF, proposed
 from components.data.sources.proposing_tables import Sampled, example_of, more_rows, tables_in
-from components.data.sources.proposing_times import like_times, of_time
+from components.data.sources.proposing_times import like_times, of_time, of_written_time
 from components.data.sources.proposing_types import types_in
 from components.data.sources.proposing_vectors import vector_columns
 from components.data.sources.recognising import recognised
@@ -158,10 +158,14 @@ def _items(
     )
     columns = fitting[best]
     questions = [] if "title" in columns else [_which(best, "items", "title", tables[best])]
+    said: dict[str, str] = {}
+    if "available_at" in columns:
+        said, asked = of_written_time(best, columns["available_at"], tables[best].rows)
+        questions += [Question(table="items", word=word, text=text) for word, text in asked.items()]
     why = f"it has columns for {_listed(list(columns))}"
     if best in matched:
         why = f"{why}, and {matched[best].told}"
-    return _table(best, tables[best], columns, {}, why), questions
+    return _table(best, tables[best], columns, said, why), questions
 
 
 def _matched(

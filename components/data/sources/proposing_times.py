@@ -29,14 +29,9 @@ def of_time(file: str, name: str, table: pa.Table) -> tuple[dict[str, str], dict
     column = table.column(name)
     if pa.types.is_nested(column.type):
         return {}, {}
-    example = example_of(column)
-    zone = {"zone": f"{file}: in which time zone are times such as {example} (UTC, Europe/Berlin)?"}
-    if forms := _forms(column):
-        asked = {} if "%z" in forms[0] else zone
-        if len(forms) == 1:
-            return {"unit": forms[0]}, asked
-        which = f"{file}: in which form are times such as {example}: {' or '.join(forms)}?"
-        return {}, {"unit": which} | asked
+    if any(written := of_written_time(file, name, table)):
+        return written
+    zone = _zone_of(file, column)
     told = None if pa.types.is_temporal(column.type) else judge_digits(column.cast(pa.string()))
     if told is None:
         naive = (read_timestamps(column.to_pandas()).form == NAIVE).any()
@@ -49,6 +44,24 @@ def of_time(file: str, name: str, table: pa.Table) -> tuple[dict[str, str], dict
         )
         return {"unit": "s"}, {"start": start}
     return ({"unit": told.unit} if told.unit else {}), {}
+
+
+def of_written_time(file: str, name: str, table: pa.Table) -> tuple[dict[str, str], dict[str, str]]:
+    """`of_time` of times that are in a form of their own; nothing of others."""
+    column = table.column(name)
+    if not (forms := _forms(column)):
+        return {}, {}
+    asked = {} if "%z" in forms[0] else _zone_of(file, column)
+    if len(forms) == 1:
+        return {"unit": forms[0]}, asked
+    which = f"{file}: in which form are times such as {example_of(column)}: {' or '.join(forms)}?"
+    return {}, {"unit": which} | asked
+
+
+def _zone_of(file: str, column: pa.ChunkedArray) -> dict[str, str]:
+    return {
+        "zone": f"{file}: in which time zone are times such as {example_of(column)} (UTC, Europe/Berlin)?"
+    }
 
 
 def _forms(column: pa.ChunkedArray) -> tuple[str, ...]:

@@ -120,3 +120,17 @@ def test_written_times_that_nobody_has_named_are_refused_with_their_form(tmp_pat
     (tmp_path / "items.csv").write_text("item_id,title\ni1,Thing\n")
     with pytest.raises(DataContractError, match=r"written as %a %b .*unit: \"%a %b"):
         open_source(str(tmp_path), home=tmp_path).read(since=None, until=None)
+
+
+def test_init_proposes_the_form_of_the_items_dates_too(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text(
+        "user,item,time\nu1,i1,2024-03-01T00:00:00Z\nu2,i2,2024-03-02T00:00:00Z\n"
+    )
+    (tmp_path / "goods.csv").write_text("item,title,release_date\ni1,One,13.12.2020\ni2,Two,01.02.2021\n")
+    proposal = propose(tmp_path)
+    assert proposal.items.said == {"unit": "%d.%m.%Y"}
+    assert [(q.table, q.word) for q in proposal.questions] == [("items", "zone")]
+    (tmp_path / "recloop.yaml").write_text(map_file_text(proposal, {("items", "zone"): "Europe/Berlin"}))
+    items = open_source(str(tmp_path), home=tmp_path).read(since=None, until=None).items
+    known = read_timestamps(items["available_at"]).moments.tolist()
+    assert known == [datetime(2020, 12, 12, 23, tzinfo=UTC), datetime(2021, 1, 31, 23, tzinfo=UTC)]
