@@ -53,6 +53,7 @@ from flows.cli import (
 )
 from flows.cli.cycle_options import taking_request
 from flows.cli.deferred import Deferred, group_of
+from flows.cli.disk_refusal import disk_refusal
 from flows.cli.prepared import Prepared, Staying, be_verbose, is_verbose
 
 EXIT_CODES = """\
@@ -158,13 +159,14 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        if not _is_known(error):
+        told = error if _is_known(error) else disk_refusal(error)
+        if told is None:
             raise
         from flows.local.console import error_message
 
         if is_verbose():
             traceback.print_exc()
-        error_message(error)
+        error_message(told)
         sys.exit(1)
 
 
