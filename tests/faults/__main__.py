@@ -21,8 +21,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # children are forked: no pool of
 # engines tell nobody what they do
 os.environ |= {"GX_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
 
-from tests.faults.fault import strike_all  # noqa: E402
-from tests.faults.page import as_json, page  # noqa: E402
+from tests.faults.fault import strike_all
+from tests.faults.page import as_json, page
 
 KINDS = ("kills", "disk", "corruption", "inputs", "races")
 
@@ -30,7 +30,7 @@ KINDS = ("kills", "disk", "corruption", "inputs", "races")
 def main() -> int:
     asked = _asked()
     if "disk" in asked.only:
-        from tests.faults.refusing import under_it
+        from tests.faults.refusing import remove_library, under_it
 
         under_it()  # begins this process anew, once
     tallies = []
@@ -41,6 +41,8 @@ def main() -> int:
             faults = module.faults(scratch, short=asked.short, seed=asked.seed)
             tallies.append(strike_all(kind, faults, tell=lambda line: print(line, flush=True)))
             print(f"{kind}: {tallies[-1].fired} of {tallies[-1].armed}", file=sys.stderr, flush=True)
+    if "disk" in asked.only:
+        remove_library()
     print(page(tallies, with_points="kills" in asked.only))
     print(as_json(tallies))
     return 0 if all(tally.is_good for tally in tallies) else 1
@@ -49,7 +51,9 @@ def main() -> int:
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__.split("\n")[0])
     parser.add_argument("--short", action="store_true", help="the half that the tests run, in a minute")
-    parser.add_argument("--only", default=",".join(KINDS), help=f"kinds, joined by commas: {', '.join(KINDS)}")
+    parser.add_argument(
+        "--only", default=",".join(KINDS), help=f"kinds, joined by commas: {', '.join(KINDS)}"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of bytes, strings and orders (default: 0)")
     asked = parser.parse_args()
     asked.only = [kind for kind in asked.only.split(",") if kind]

@@ -87,14 +87,20 @@ def _refusal(reader: Callable[[], object], path: Path) -> str:
     try:
         reader()
     except ArtifactDamaged as error:
-        return "" if path.name in str(error) or path.parent.name in str(error) else f"refused without a name: {error}"
+        return (
+            ""
+            if path.name in str(error) or path.parent.name in str(error)
+            else f"refused without a name: {error}"
+        )
     except Exception as error:
         return f"{reader} failed with {type(error).__name__}: {error}"
     return f"{reader} read it"
 
 
 def _fault(target: Target, name: str, strike: Callable[[], Outcome]) -> Fault:
-    return Fault(kind=KIND, name=name, where=target.name, holds="ArtifactDamaged, with the file's name", strike=strike)
+    return Fault(
+        kind=KIND, name=name, where=target.name, holds="ArtifactDamaged, with the file's name", strike=strike
+    )
 
 
 def _targets(scratch: Path, short: bool) -> Iterator[Target]:
@@ -105,7 +111,9 @@ def _targets(scratch: Path, short: bool) -> Iterator[Target]:
         shutil.rmtree(scratch)
     scratch.mkdir(parents=True)
     snapshot, partitions = made.snapshot(scratch)
-    yield _whole("snapshot", snapshot, *(partial(read, snapshot) for read in (read_events, read_items, snapshot_facts)))
+    yield _whole(
+        "snapshot", snapshot, *(partial(read, snapshot) for read in (read_events, read_items, snapshot_facts))
+    )
     yield Target(
         name="partitions", files=tuple(partitions), readers=(partial(read_events, snapshot),), folder=None
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ class Tally:
     fired: int = 0
     violated: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0  # of the children too
     trouble: list[str] = field(default_factory=list)
 
     @property
@@ -44,7 +46,7 @@ class Tally:
 
 def strike_all(kind: str, faults: Iterable[Fault], tell: Callable[[str], None]) -> Tally:
     """Strike one after the other; what the harness itself stumbles over counts as a violation."""
-    tally, begun = Tally(kind=kind), time.monotonic()
+    tally, begun, cpu = Tally(kind=kind), time.monotonic(), _cpu_seconds()
     for fault in faults:
         tally.armed += 1
         try:
@@ -57,5 +59,9 @@ def strike_all(kind: str, faults: Iterable[Fault], tell: Callable[[str], None]) 
         for violation in found:
             tally.trouble.append(f"{kind} / {fault.where} / {fault.name}: {violation}")
             tell(tally.trouble[-1])
-    tally.seconds = time.monotonic() - begun
+    tally.seconds, tally.cpu_seconds = time.monotonic() - begun, _cpu_seconds() - cpu
     return tally
+
+
+def _cpu_seconds() -> float:
+    return sum(os.times()[:4])

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from tests.faults.child import done
 
 _OF_A_CLOCK = {
     "landed_at", "taken_at", "finished_at", "begun_at", "resolved_at", "acquired_at", "expires_at", "at",
-    "created_at", "recorded_at", "written_at", "scored_at", "data_docs", "seconds", "owner", "user_key", "salt", "fence",
+    "created_at", "recorded_at", "written_at", "scored_at", "data_docs",
+    "seconds", "owner", "user_key", "salt", "fence",
 }  # fmt: skip
 Work = Callable[[Path], object]
 
@@ -52,23 +53,29 @@ class Stage:
         return self.home
 
 
-def rows_of(home: Path) -> dict[str, list[str]]:
-    """Table -> its rows, sorted, without the home's path; nothing where there is no warehouse."""
+def rows_of(home: Path, *, without: Collection[str] = ()) -> dict[str, list[str]]:
+    """Table -> its rows, sorted, without the home's path and these columns; nothing where there is no warehouse."""
     database = home / "warehouse.db"
     if not database.exists():
         return {}
     connection = sqlite3.connect(database)
     try:
-        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return {name: _rows(connection, name, home) for name in names if not name.startswith("sqlite_")}
+        names = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+        return {
+            name: _rows(connection, name, home, _OF_A_CLOCK | set(without))
+            for name in names
+            if not name.startswith("sqlite_")
+        }
     finally:
         connection.close()
 
 
-def _rows(connection: sqlite3.Connection, table: str, home: Path) -> list[str]:
+def _rows(connection: sqlite3.Connection, table: str, home: Path, without: set[str]) -> list[str]:
     found = connection.execute(f'SELECT * FROM "{table}"')
     names = [column[0] for column in found.description]
-    rows = [{k: v for k, v in zip(names, row, strict=True) if k not in _OF_A_CLOCK} for row in found]
+    rows = [{k: v for k, v in zip(names, row, strict=True) if k not in without} for row in found]
     return sorted(json.dumps(row, sort_keys=True, default=str).replace(str(home), "") for row in rows)
 
 
@@ -98,7 +105,9 @@ def difference(one: Path, other: dict[str, object]) -> str:
     for part in ("rows", "files"):
         ours, theirs = found[part], other[part]
         assert isinstance(theirs, dict)
-        told += [f"{part} of {name}" for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)]
+        told += [
+            f"{part} of {name}" for name in sorted({*ours, *theirs}) if ours.get(name) != theirs.get(name)
+        ]
     return ", ".join(told)
 
 

@@ -43,7 +43,9 @@ def strikes(folder: Path) -> Iterator[tuple[str, str, Callable[[], Outcome]]]:
         ("promote, smoke test", _two_bundles, _promote_tested, ("promote:before-smoke", "smoke:after-tag")),
     )
     for name, prepare, work, points in calls:
-        stage = Stage(folder=folder / name.replace(" ", "-").replace(",", ""), prepare=partial(_configured, prepare))
+        stage = Stage(
+            folder=folder / name.replace(" ", "-").replace(",", ""), prepare=partial(_configured, prepare)
+        )
         home = stage.set()
         undisturbed = done(partial(_configured, work, home), last=partial(_seen, home))
         for point in points:
@@ -83,7 +85,10 @@ def _seen(home: Path) -> dict[str, Any]:
 
     engine = warehouse_of(home)
     found = versions(MODEL)
-    tags = [{k: v for k, v in sorted(one.tags.items()) if k in ("recloop.bundle", "recloop.verdict")} for one in found]
+    tags = [
+        {k: v for k, v in sorted(one.tags.items()) if k in ("recloop.bundle", "recloop.verdict")}
+        for one in found
+    ]
     entries = [[e.action, e.previous_version, e.version, e.verdict] for e in promotions(engine, MODEL)]
     drift = drift_of_alias(engine, MODEL).state if found else ""
     numbers = [one.version for one in found]

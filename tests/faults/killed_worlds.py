@@ -63,7 +63,11 @@ def published(home: Path) -> None:
 def journalled(home: Path) -> None:
     engine = warehouse_of(home)
     ref = publish(
-        home / "artifacts", "lists", lambda at: (at / "one.txt").write_text("1") and None, parents={}, config={}
+        home / "artifacts",
+        "lists",
+        lambda at: (at / "one.txt").write_text("1") and None,
+        parents={},
+        config={},
     )
     journal.record(engine, key="k", stage="s", output=Gave(ref=ref), seconds=0, peak_mb=0, run="r")
 

@@ -68,7 +68,9 @@ def _strike(
 
 
 def _fault(where: str, point: str, strike: Callable[[], Outcome]) -> Fault:
-    return Fault(kind=KIND, name=point, where=where, holds="run again, the state is that of no kill", strike=strike)
+    return Fault(
+        kind=KIND, name=point, where=where, holds="run again, the state is that of no kill", strike=strike
+    )
 
 
 def _worlds() -> list[World]:

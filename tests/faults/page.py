@@ -10,10 +10,13 @@ from tests.faults.fault import Tally
 
 
 def page(tallies: Sequence[Tally], *, with_points: bool) -> str:
-    lines = ["", "| kind | armed | fired | violated | seconds |", "| --- | ---: | ---: | ---: | ---: |"]
-    lines += [
-        f"| {one.kind} | {one.armed} | {one.fired} | {one.violated} | {one.seconds:.0f} |" for one in tallies
-    ]
+    lines = ["", "| kind | armed | fired | violated | seconds | CPU s |"]
+    lines += ["| --- | ---: | ---: | ---: | ---: | ---: |"]
+    for one in tallies:
+        figures = (
+            f"{one.armed:,} | {one.fired:,} | {one.violated:,} | {one.seconds:.0f} | {one.cpu_seconds:.0f}"
+        )
+        lines.append(f"| {one.kind} | {figures} |")
     if with_points:
         lines += ["", *_points(crash_points())]
     return "\n".join(lines) + "\n"

@@ -1,6 +1,7 @@
 """Calls of the operating system that are refused in a child: see refusing.c.
 
-The library has to be loaded before libc, so the run begins itself anew under LD_PRELOAD; it needs Linux and a C compiler.
+The library has to be loaded before libc, so the run begins itself anew under LD_PRELOAD. It needs Linux and a C
+compiler.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def under_it() -> None:
     if os.environ.get(_LIBRARY):
         return
     if not is_possible():
-        sys.exit("faults: the kind disk needs Linux and a C compiler. Install gcc, or leave it out: ONLY=kills,…")
+        sys.exit(
+            "faults: the kind disk needs Linux and a C compiler. Install gcc, or leave it out: ONLY=kills,…"
+        )
     folder = tempfile.mkdtemp(prefix="recloop-refusing-")
     library = f"{folder}/refusing.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, str(_SOURCE), "-ldl"], check=True)

@@ -31,12 +31,23 @@ def spoken_of(root: Path) -> list[datetime]:
     ("name", "line"),
     [
         ("ratings.csv", lambda n, at: f"u{n % 3},i{n % 5},{n % 4 + 1}.0,{at.timestamp():.0f}"),  # Amazon 2018
-        ("checkins.txt", lambda n, at: f"u{n % 3}\ti{n % 5}\t{at:%Y-%m-%dT%H:%M:%SZ}\t30.2\t-97.7"),  # Gowalla
-        ("NYC.txt", lambda n, at: f"u{n % 3}\ti{n % 5}\tCafé\t-240\t{at:%a %b %d %H:%M:%S +0000 %Y}"),  # Foursquare
-        ("clicks.dat", lambda n, at: f"u{n % 3},i{n % 5},{at:%Y-%m-%dT%H:%M:%S}.277Z,0,0"),  # a "name" stands twice
+        (
+            "checkins.txt",
+            lambda n, at: f"u{n % 3}\ti{n % 5}\t{at:%Y-%m-%dT%H:%M:%SZ}\t30.2\t-97.7",
+        ),  # Gowalla
+        (
+            "NYC.txt",
+            lambda n, at: f"u{n % 3}\ti{n % 5}\tCafé\t-240\t{at:%a %b %d %H:%M:%S +0000 %Y}",
+        ),  # Foursquare
+        (
+            "clicks.dat",
+            lambda n, at: f"u{n % 3},i{n % 5},{at:%Y-%m-%dT%H:%M:%S}.277Z,0,0",
+        ),  # a "name" stands twice
     ],
 )
-def test_a_file_without_header_is_proposed_by_place_and_keeps_its_first_line(tmp_path: Path, name, line) -> None:
+def test_a_file_without_header_is_proposed_by_place_and_keeps_its_first_line(
+    tmp_path: Path, name, line
+) -> None:
     lines = [line(n, at) for n, at in enumerate(MOMENTS)]
     (tmp_path / name).write_text("\n".join(lines) + "\n")
     proposal = propose(tmp_path)
@@ -52,7 +63,10 @@ def test_a_column_of_nothing_but_deeds_is_the_type(tmp_path: Path) -> None:
     lines = [f"u{n % 3},i{n % 5},{n % 7},{kinds[n % 4]},{at.timestamp():.0f}" for n, at in enumerate(MOMENTS)]
     (tmp_path / "UserBehavior.csv").write_text("\n".join(lines))
     proposal = propose(tmp_path)
-    assert {c.field: c.column for c in proposal.events.columns} == {"timestamp": "column5", "event_type": "column4"}
+    assert {c.field: c.column for c in proposal.events.columns} == {
+        "timestamp": "column5",
+        "event_type": "column4",
+    }
     (tmp_path / "recloop.yaml").write_text(map_file_text(proposal, WHO))
     batch = open_source(str(tmp_path), home=tmp_path).read(since=None, until=None)
     assert batch.events["event_type"].value_counts().to_dict() == {"pv": 8, "buy": 8, "cart": 7, "fav": 7}
