@@ -53,7 +53,6 @@ from flows.cli import (
 )
 from flows.cli.cycle_options import taking_request
 from flows.cli.deferred import Deferred, group_of
-from flows.cli.disk_refusal import disk_refusal
 from flows.cli.prepared import Prepared, Staying, be_verbose, is_verbose
 
 EXIT_CODES = """\
@@ -159,6 +158,8 @@ def main() -> None:
     try:
         app()
     except Exception as error:
+        from flows.cli.disk_refusal import disk_refusal
+
         told = error if _is_known(error) else disk_refusal(error)
         if told is None:
             raise

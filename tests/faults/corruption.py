@@ -18,7 +18,7 @@ from tests.faults.fault import Fault, Outcome
 
 KIND = "corruption"
 _FLIPS, _CUTS = 7, 4  # of each file
-_FLIPS_SHORT, _CUTS_SHORT = 2, 1
+_FLIPS_SHORT, _CUTS_SHORT = 2, 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from tests.faults.fault import Fault, Outcome
 KIND = "inputs"
 OF_EVENTS = ("event_id", "user_id", "item_id", "event_type", "timestamp", "value")
 OF_ITEMS = ("item_id", "title", "description", "categories", "attributes", "image_path")
-_SHORT = (("event", "user_id"), ("item", "title"))
+_SHORT = (("event", "user_id"),)
 _AS_OF = 24.0 * 60  # hours: after every event
 
 

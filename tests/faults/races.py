@@ -26,8 +26,8 @@ _fork = multiprocessing.get_context("fork")
 
 
 def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
-    writers, batches = (4, 12) if short else (8, 200)
-    rounds = 20 if short else 200
+    writers, batches = (3, 8) if short else (8, 200)
+    rounds = 10 if short else 200
     races: list[tuple[str, str, str, Callable[[], Outcome]]] = [
         (f"{writers} writers × {batches} overlapping batches", "land_batch", "the events of one writer alone",
          partial(_writers, scratch / "writers", writers, batches, seed)),

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.faults.fault import Fault, Outcome, strike_all
 from tests.faults.page import as_json
 from tests.faults.refusing import is_possible
@@ -15,6 +17,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 KINDS = ["kills", *(["disk"] if is_possible() else []), "corruption", "inputs", "races"]
 
 
+@pytest.mark.timeout(1800)  # a minute of CPU, on a machine that other work may share
 def test_whatever_strikes_in_a_minute_leaves_no_harm():
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults", "--short", "--only", ",".join(KINDS)],
