@@ -8,7 +8,8 @@
 #                       CPU ones needs
 #   LOCKS=runtime postgres s3 login dev docs   what to install of infra/lock: these, and audit
 #   PYTHON=python3.11   the Python 3.11 to make .venv with
-#   ONLY=               the parts that `bench` runs, joined by commas; empty: the quick ones
+#   ONLY=               the parts that `bench` runs, joined by commas; empty: the quick ones. Of `faults`: its kinds,
+#                       kills, disk, corruption, inputs, races; empty: all
 #   GROWTH=100000       events of the part `growth` of `bench`, sizes joined by commas; empty: 100,000 and 1,000,000
 #   SEEDS=1,2,3         of `bench`
 #   ARMS=               arms that the part `accuracy` of `bench` trains, joined by commas; empty: all
@@ -42,7 +43,7 @@ TERMINAL := $(shell test -t 2 && echo yes)
 QUIET = $(if $(TERMINAL),,--quiet)
 UV = $(if $(INDEX),UV_DEFAULT_INDEX="$(INDEX)") VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/python -m uv pip
 
-.PHONY: help demo test check docs ui bench install lock clean
+.PHONY: help demo test faults check docs ui bench install lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +57,9 @@ demo: $(INSTALLED) ## the whole loop on real data, two cycles, ending in a verdi
 
 test: $(INSTALLED) ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+faults: $(INSTALLED) ## kills, a refusing disk, corruption, nasty inputs, races: what must hold, struck one by one
+	$(BIN)/python -m tests.faults $(if $(ONLY),--only "$(ONLY)")
 
 check: $(INSTALLED) ## lint, format, types, layer contracts, workflows, containers
 	$(BIN)/ruff check .

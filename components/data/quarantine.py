@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,8 +86,21 @@ def export_quarantine(rows: Sequence[QuarantinedRow], path: Path, *, format: Exp
     """Write rows with their ids, reasons and received values, to be repaired and released; returns how many.
 
     CSV: a cell that a spreadsheet would take for a formula is given a leading ', which release takes off
-    again. JSON lines keep numbers and nulls as they were.
+    again. JSON lines keep numbers and nulls as they were. The file is there whole or not at all, and a file that
+    was there before stays until then.
     """
+    if path.exists() and not path.is_file():  # a pipe, /dev/stdout
+        return _write_rows(rows, path, format)
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        _write_rows(rows, aside, format)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return len(rows)
+
+
+def _write_rows(rows: Sequence[QuarantinedRow], path: Path, format: ExportFormat) -> int:
     if format == "jsonl":
         with path.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(_flat(row)) + "\n" for row in rows)

@@ -93,7 +93,10 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        if not _is_known(error):
+        from flows.cli.disk_refusal import disk_refusal
+
+        told = error if _is_known(error) else disk_refusal(error)
+        if told is None:
             raise
         from flows.local.console import error_message
 
@@ -101,7 +104,7 @@ def main() -> None:
             import traceback
 
             traceback.print_exc()
-        error_message(error)
+        error_message(told)
         sys.exit(1)
 
 

@@ -1,0 +1,56 @@
+"""The short half of `make faults`: as the command runs it, and that the harness can fail."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.fault import Fault, Outcome, strike_all
+from tests.faults.page import as_json
+from tests.faults.refusing import is_possible
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+KINDS = ["kills", *(["disk"] if is_possible() else []), "corruption", "inputs", "races"]
+
+
+@pytest.mark.timeout(1800)  # a minute of CPU, on a machine that other work may share
+def test_whatever_strikes_in_a_minute_leaves_no_harm():
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.faults", "--short", "--only", ",".join(KINDS)],
+        cwd=CHECKOUT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert list(told["by kind"]) == KINDS
+    assert told["armed"] == told["fired"] > 400
+    assert told["violated"] == 0
+
+
+def fault(outcome: Outcome) -> Fault:
+    return Fault(kind="k", name="n", where="w", holds="h", strike=lambda: outcome)
+
+
+def test_what_never_fired_and_what_did_harm_fail_and_are_told():
+    said: list[str] = []
+    struck = [
+        fault(Outcome(fired=True)),
+        fault(Outcome(fired=False)),
+        fault(Outcome(fired=True, violations=("lost",))),
+    ]
+    tally = strike_all("k", struck, said.append)
+    assert (tally.armed, tally.fired, tally.violated, tally.is_good) == (3, 2, 1, False)
+    assert said == ["k / w / n: armed, and never fired", "k / w / n: lost"]
+    assert json.loads(as_json([tally]))["by kind"] == {"k": {"armed": 3, "fired": 2, "violated": 1}}
+
+
+def test_a_harness_that_breaks_down_and_one_without_faults_fail():
+    def breaks() -> Outcome:
+        raise KeyError("x")
+
+    broken = Fault(kind="k", name="n", where="w", holds="h", strike=breaks)
+    assert not strike_all("k", [broken], lambda line: None).is_good
+    assert not strike_all("k", [], lambda line: None).is_good
