@@ -29,7 +29,8 @@ def demo(
     ] = "movielens",
     preset: Preset = "default",
     small: Annotated[
-        bool, typer.Option("--small", help="one quick cycle on a small synthetic world: a verdict in two minutes")
+        bool,
+        typer.Option("--small", help="one quick cycle on a small synthetic world: a verdict in two minutes"),
     ] = False,
     event_weight: EventWeight = None,
 ) -> None:
