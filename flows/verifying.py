@@ -21,6 +21,7 @@ from components.features.featureset import load_feature_set, publish_feature_set
 from components.features.graph import item_graph
 from components.features.sequences import training_spine, user_sequences
 from components.features.store import offline, opening, retrieval
+from components.features.store.addresses import on_files
 from components.features.trainingset import keeps_types, publish_training_set
 from components.registry.bundle import Bundle, build_bundle
 from components.registry.lineage import claims_of
@@ -82,7 +83,8 @@ def made_again(chain: Chain, scratch: Path) -> Iterator[Finding]:
         )  # fmt: skip
         if chain.training_set is not None and (rows := chain.training_set.original) is not None:
             train_end, types = datetime.fromisoformat(facts.train_end), keeps_types(rows)
-            again = _training_set_again(built, taken, train_end, scratch, with_types=types)
+            with on_files():  # production's registry keeps its definitions
+                again = _training_set_again(built, taken, train_end, scratch, with_types=types)
             yield compared(
                 _again("training set"), rows.digest, again.digest, note="other rows came out of Feast",
                 note_if_same="through a feature store of its own",

@@ -93,8 +93,8 @@ def user_sequences(
     offsets = pa.array(np.concatenate([[0], np.cumsum(kept)]).astype(np.int32))
     columns = {
         "user_id": users,
-        "item_ids": _lists(offsets, coded.item_names.take(pa.array(coded.item[order]))),
-        "event_types": _lists(offsets, coded.kind_names.take(pa.array(coded.kind[order]))),
+        "item_ids": _lists(offsets, _taken(coded.item_names, coded.item[order])),
+        "event_types": _lists(offsets, _taken(coded.kind_names, coded.kind[order])),
         "times": _lists(offsets, pa.array(coded.micros[order] // 1_000_000)),
         "num_events": pa.array(count),
         "event_timestamp": pa.repeat(pa.scalar(stamp, _COLUMNS.field("event_timestamp").type), len(count)),
@@ -103,6 +103,17 @@ def user_sequences(
         ),
     }
     return pa.table(columns, schema=SEQUENCE_SCHEMA)
+
+
+def _taken(names: pa.StringArray, codes: np.ndarray) -> pa.StringArray:
+    """The name of each code. Raises ValueError beyond 2 GiB of text, where Arrow's own offsets wrap around unsaid."""
+    size = pc.binary_length(names).to_numpy(zero_copy_only=False)[codes].sum(dtype=np.int64)
+    if size >= 2**31:
+        raise ValueError(
+            f"the names of {len(codes):,} events in the sequences are {size:,} bytes, and one column holds "
+            f"{2**31 - 1:,}. Give items shorter ids"
+        )
+    return names.take(pa.array(codes))
 
 
 def _by_user(coded: CodedEvents, until: int) -> tuple[np.ndarray, np.ndarray, pa.StringArray]:

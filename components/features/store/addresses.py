@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
@@ -26,6 +27,18 @@ LOCAL = "local"
 
 class StoreAddressWrong(Exception):
     """A variable names no store that Feast could open; says which, never the address itself."""
+
+
+@contextmanager
+def on_files() -> Iterator[None]:
+    """Stores opened in the block are files of their own, whatever services this process is told of."""
+    before = {name: os.environ.get(name) for name in (REGISTRY, OFFLINE, ONLINE)}
+    os.environ.update(dict.fromkeys(before, LOCAL))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def names_services(environ: Mapping[str, str] = os.environ) -> bool:

@@ -45,6 +45,7 @@ class Needed:
 
     moment: datetime
     newest: Cut
+    sha256: str  # of the newest cut's file, taken before its rows are read
 
     @property
     def is_newest_alone(self) -> bool:
@@ -63,17 +64,19 @@ def first_needed(home: Path, start: datetime, inside: pd.Timestamp) -> Needed | 
         others = users.filter(pc.invert(pc.is_in(users, value_set=seen)))
         if len(others):
             oldest, seen = cut.stamp, pa.concat_arrays([seen, others])
-    return Needed(moment=_EPOCH + timedelta(microseconds=oldest), newest=cuts[-1])
+    moment, newest = _EPOCH + timedelta(microseconds=oldest), cuts[-1]
+    return Needed(moment=moment, newest=newest, sha256=sha256_file(newest.path))
 
 
-def load_changes(store: OpenStore, needed: Needed, inside: pd.Timestamp) -> bool:
-    """Write what has changed since the cut that is online; False, and nothing done, where that is not known."""
-    fresh = _online_now(store)
+def load_changes(store: OpenStore, needed: Needed, inside: pd.Timestamp, *, fresh: Freshness | None) -> bool:
+    """Write what has changed since the cut that is online, as `fresh` tells; False, and nothing done, where it does not."""
     if fresh is None or not needed.is_newest_alone or fresh.until > needed.newest.stamp:
         return False
     before = next((path for at, path in cuts_of(store.home) if at == fresh.until), None)
     if before is None or sha256_file(before) != fresh.file:
         return False
+    if pq.read_schema(before).names != pq.read_schema(needed.newest.path).names:
+        return False  # a column that is new is missing online for everybody
     if needed.newest.stamp == fresh.until:
         return True
     rows = changed(pq.read_table(before, columns=list(_COMPARED)), pq.read_table(needed.newest.path))
@@ -81,7 +84,7 @@ def load_changes(store: OpenStore, needed: Needed, inside: pd.Timestamp) -> bool
         return False
     for begin in range(0, len(rows), _ROWS_A_WRITE):
         store.feast.write_to_online_store(USER_SEQUENCE, rows.slice(begin, _ROWS_A_WRITE).to_pandas())
-    tell_fresh(store, needed.newest, since=fresh.since)
+    tell_fresh(store, needed, since=fresh.since, was=fresh)
     view = store.feast.registry.get_feature_view(USER_SEQUENCE, store.feast.project)
     since = _EPOCH + timedelta(microseconds=fresh.until)
     store.feast.registry.apply_materialization(view, store.feast.project, since, inside.to_pydatetime())
@@ -106,13 +109,22 @@ def changed(before: pa.Table, now: pa.Table) -> pa.Table | None:
     return now.filter(pa.array(differs))
 
 
-def tell_fresh(store: OpenStore, cut: Cut, *, since: int | None = None) -> None:
-    """Say that all of a cut is online: row by row, or for rows of the cut `since` on."""
-    told = Freshness(since=cut.stamp if since is None else since, until=cut.stamp, file=sha256_file(cut.path))
+def tell_fresh(store: OpenStore, needed: Needed, *, since: int | None = None, was: Freshness | None) -> None:
+    """Say that all of the newest cut is online: row by row, or for rows of the cut `since` on.
+
+    Where somebody else has told another cut meanwhile, on another machine, rows of both may lie there: then no file
+    is named, and the next load is whole.
+    """
+    stamp = needed.newest.stamp
+    alone = online_now(store) == was
+    told = Freshness(
+        since=stamp if since is None else since, until=stamp, file=needed.sha256 if alone else ""
+    )
     store.feast.write_to_online_store(USER_SEQUENCE, freshness.row_of(told))
 
 
-def _online_now(store: OpenStore) -> Freshness | None:
+def online_now(store: OpenStore) -> Freshness | None:
+    """What the row of `freshness` tells; None before the first load."""
     service = store.feast.get_feature_service(RECOMMENDER_SERVICE)
     answer = store.feast.get_online_features(service, [{"user_id": freshness.KEY}]).to_dict()
     return freshness.split(answer)[1]

@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pyarrow as pa
+from filelock import FileLock
 
 from components.features.sequences import LIST_COLUMNS, last_instant
 from components.features.store import freshness
-from components.features.store.loading import first_needed, load_changes, tell_fresh
+from components.features.store.loading import first_needed, load_changes, online_now, tell_fresh
 from components.features.store.offline import USER_SEQUENCE
 from components.features.store.opening import OpenStore
 from components.features.store.retrieval import RECOMMENDER_SERVICE, moments
@@ -43,16 +44,22 @@ def materialize(store: OpenStore, *, end: datetime, start: datetime = BEGINNING)
     known (see `freshness`): time grows with the users who did something, but for reading both cuts. Else every user of
     the newest cut is written; earlier cuts are read for users that no later one holds.
     """
-    feast = store.feast
+    with FileLock(store.home / "materialize.lock"):  # training and scoring may both be at it
+        return _materialize(store, start, end)
+
+
+def _materialize(store: OpenStore, start: datetime, end: datetime) -> Materialized:
+    feast, fresh = store.feast, online_now(store)
     loaded = feast.registry.get_feature_view(USER_SEQUENCE, feast.project).materialization_intervals
-    inside = max([last_instant(end), *(pd.Timestamp(until) for _, until in loaded)])
+    told = [pd.Timestamp(fresh.until, unit="us", tz="UTC")] if fresh else []
+    inside = max([last_instant(end), *(pd.Timestamp(until) for _, until in loaded), *told])
     first = first_needed(store.home, start, inside)
     with redirect_stdout(io.StringIO()):  # Feast prints its own headings
         if first is None:
             feast.materialize(start, inside.to_pydatetime(), feature_views=[USER_SEQUENCE])
-        elif not (start == BEGINNING and load_changes(store, first, inside)):
+        elif not (start == BEGINNING and load_changes(store, first, inside, fresh=fresh)):
             feast.materialize(first.moment, inside.to_pydatetime(), feature_views=[USER_SEQUENCE])
-            tell_fresh(store, first.newest)
+            tell_fresh(store, first, was=fresh)
     return Materialized(start=start, end=(inside + timedelta(microseconds=1)).to_pydatetime())
 
 

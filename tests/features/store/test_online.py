@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
-from components.features.sequences import training_spine, user_sequences
-from components.features.store.offline import write_user_sequences
-from components.features.store.online import materialize, online_sequences
+from components.features.sequences import last_instant, training_spine, user_sequences
+from components.features.store.loading import first_needed, online_now, tell_fresh
+from components.features.store.offline import USER_SEQUENCE, write_user_sequences
+from components.features.store.online import BEGINNING, materialize, online_sequences
 from components.features.store.opening import OpenStore, apply_definitions, open_store
 from components.features.store.retrieval import training_rows
 from tests.features.rows import at, events, in_frame
@@ -185,3 +187,29 @@ def test_loads_one_after_the_other_leave_what_one_load_does(store: OpenStore, tm
     materialize(once, end=at(40))
     users = [*sorted(log["user_id"].unique()), "nobody"]
     pd.testing.assert_frame_equal(read(store, *users, second=40), read(once, *users, second=40))
+
+
+def test_what_another_machine_told_meanwhile_makes_the_next_load_whole(store: OpenStore):
+    """It loads the cut of 9 while ours of 5 is under way, and ours writes its rows over it last."""
+    write_user_sequences(store.home, user_sequences(LOG, cutoff=at(5)))
+    materialize(store, end=at(5))
+    ours = first_needed(store.home, BEGINNING, last_instant(at(5)))
+    assert ours is not None
+    was = online_now(store)
+    write_user_sequences(store.home, user_sequences(LOG, cutoff=at(9)))
+    materialize(store, end=at(9))
+    store.feast.write_to_online_store(USER_SEQUENCE, pq.read_table(ours.newest.path).to_pandas())
+    tell_fresh(store, ours, was=was)
+    materialize(store, end=at(9))
+    assert read(store, "a", "b", "c")["item_ids"].tolist() == [["x", "y"], ["y", "x"], ["z"]]
+
+
+def test_a_lost_registry_does_not_bring_the_past_back(store: OpenStore):
+    for cut in (5, 9):
+        write_user_sequences(store.home, user_sequences(LOG, cutoff=at(cut)))
+    materialize(store, end=at(9))
+    (store.home / "registry.db").unlink()
+    anew = open_store(store.home)
+    apply_definitions(anew, feature_set="feature-set-1")
+    assert materialize(anew, end=at(5)).end == at(9)
+    assert read(anew, "b")["item_ids"].tolist() == [["y", "x"]]
