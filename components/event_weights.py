@@ -50,7 +50,11 @@ def checked_weight(event_type: str, said: object) -> float:
             f"{event_type}={said} is no weight: write a number from 0 on, such as {event_type}=0.2; 0 keeps "
             "such events in the history, and trains and judges on none of them"
         )
-    return weight
+    if "," in event_type:
+        raise ValueError(
+            f"{event_type!r} has a comma, which parts one weight from the next: give the type another name"
+        )
+    return weight + 0.0  # -0 is 0
 
 
 def event_weights_text(weights: Mapping[str, float]) -> str:

@@ -46,7 +46,11 @@ def check_weights(snapshots: Snapshots, event_weights: str, *, filter_seen: bool
 
 
 def _counts(ref: ArtifactRef) -> Counter[str]:
-    return Counter(snapshot.read_events(ref)["event_type"].value_counts().to_dict())
+    counts: Counter[str] = Counter()
+    for day in snapshot.event_days(ref, columns=["event_type"]):
+        told = day["event_type"].value_counts().to_pylist()
+        counts.update({each["values"]: each["counts"] for each in told})
+    return counts
 
 
 def _warn(told: str) -> None:

@@ -97,10 +97,16 @@ def _write_events(events: pd.DataFrame, path: Path) -> None:
     with pq.ParquetWriter(path, schema) as writer:
         for start in range(0, len(events), _ROWS_AT_ONCE):
             piece = events.iloc[start : start + _ROWS_AT_ONCE]
-            columns = [pa.array(piece[name], from_pandas=True) for name in schema.names]
+            columns = [_array(piece[name]) for name in schema.names]
             columns = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns]
             told = [column.cast(kind) for column, kind in zip(columns, schema.types, strict=True)]
             writer.write_table(pa.Table.from_arrays(told, schema=schema))
+
+
+def _array(column: pd.Series) -> pa.Array | pa.ChunkedArray:
+    if isinstance(column.dtype, pd.CategoricalDtype):  # what only rows say that are not here may be no UTF-8
+        column = column.cat.remove_unused_categories()
+    return pa.array(column, from_pandas=True)
 
 
 def _read_events(path: Path) -> pd.DataFrame:

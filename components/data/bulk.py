@@ -26,7 +26,7 @@ def append_rows(connection: Connection, table: SqlTable, rows: pa.Table) -> None
     """Insert rows whose columns are called as the table's. Texts hold no NUL."""
     names = ", ".join(f'"{name}"' for name in rows.column_names)
     if connection.dialect.name == "postgresql":
-        _copy(connection, f'COPY "{table.name}" ({names}) FROM STDIN (FORMAT csv)', rows)
+        _copy(connection, f"COPY \"{table.name}\" ({names}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')", rows)
         return
     marks = ", ".join("?" * rows.num_columns)
     values = list(zip(*(column.to_pylist() for column in rows.columns), strict=True))

@@ -52,16 +52,16 @@ def spelled_floats(values: np.ndarray, *, absent: str) -> pa.Array:
 
 
 def joined(parts: Sequence[pa.Array | str]) -> pa.Array:
-    """[row] binary: the parts one after the other; a text stands in every row."""
-    columns = [pa.scalar(part.encode(), pa.binary()) if isinstance(part, str) else part.cast(pa.binary())
-               for part in parts]  # fmt: skip
-    return pc.binary_join_element_wise(*columns, pa.scalar(b"", pa.binary()))
+    """[row] large_binary: the parts one after the other; a text stands in every row."""
+    wide = pa.large_binary()
+    columns = [pa.scalar(part.encode(), wide) if isinstance(part, str) else part.cast(wide) for part in parts]
+    return pc.binary_join_element_wise(*columns, pa.scalar(b"", wide))
 
 
 def sha256_rows(rows: pa.Array) -> UInt8[np.ndarray, "row byte"]:
-    """SHA-256 of each row of a binary column without nulls."""
+    """SHA-256 of each row of a large_binary column without nulls."""
     _, offsets, data = rows.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int32)[rows.offset : rows.offset + len(rows) + 1].tolist()
+    ends = np.frombuffer(offsets, dtype=np.int64)[rows.offset : rows.offset + len(rows) + 1].tolist()
     held, sha = memoryview(data) if data is not None else memoryview(b""), hashlib.sha256
     found = b"".join([sha(held[a:b]).digest() for a, b in pairwise(ends)])
     return np.frombuffer(found, dtype=np.uint8).reshape(-1, SHA256_BYTES)

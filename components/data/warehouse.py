@@ -129,8 +129,9 @@ def _transaction(engine: Engine, options: dict[str, Any]) -> Iterator[Connection
         if _is_full(error):
             raise WarehouseUnreachable(
                 f"{shown}: {str(error.orig).strip()}. Nothing of what was being written is there. Free space where the "
-                "database lies (SQLite needs room for it twice, in its file and in the -wal file beside it), and run "
-                "the same command again"
+                "database lies (SQLite needs room for it twice, in its file and in the -wal file beside it) and in the "
+                "folder of temporary files where it sorts indexes (SQLITE_TMPDIR, else /var/tmp), and run the same "
+                "command again"
             ) from error
         if engine.dialect.name == "sqlite" or not _is_lost(error):
             raise

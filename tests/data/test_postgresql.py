@@ -188,3 +188,17 @@ def test_an_expired_lease_goes_to_the_next(engine: Engine):
             assert second.fence == first.fence + 1
         with pytest.raises(lease.LeaseLost):
             first.ensure_held()
+
+
+def test_texts_land_as_they_are_whatever_the_client_speaks(url: str, monkeypatch: pytest.MonkeyPatch):
+    """psycopg takes the encoding of the database, or this variable; rows are copied in UTF-8."""
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    opened = open_warehouse(url)
+    land_batch(opened, batch(event("e1", user="Ümlaut"), event("e2", user='"a\\.b",\nc')))
+    monkeypatch.undo()
+    plain = open_warehouse(url)
+    with reading(plain) as connection:
+        users = set(connection.execute(select(events.c.user_id)).scalars())
+    assert users == {"Ümlaut", '"a\\.b",\nc'}
+    for engine in (opened, plain):
+        engine.dispose()

@@ -75,7 +75,9 @@ def _of_parts(found: FoundTable, source: SourceMap) -> tuple[pd.DataFrame, list[
             np.zeros(columns.num_rows, dtype=np.int8), [told_type]
         )
     absent = pd.Categorical.from_codes(np.full(columns.num_rows, -1, dtype=np.int8), [])
-    events = pd.DataFrame({"event_id": absent, "value": np.nan} | frame, columns=list(EVENT_COLUMNS))
+    events = pd.DataFrame(
+        {"event_id": absent, "value": np.full(columns.num_rows, np.nan)} | frame, columns=list(EVENT_COLUMNS)
+    )
     if repeats := _repeats(events):
         remarks.append(f"{repeats:,} rows repeat another one exactly; each counts as an event of its own")
     return events, remarks

@@ -49,6 +49,12 @@ def proposed(fields: Sequence[str], names: Collection[str]) -> dict[str, str]:
     return found
 
 
+def num_known(names: Collection[str]) -> int:
+    """How many of the names are ones that columns have elsewhere, to the letter."""
+    words = {word for told in _ELSEWHERE.values() for word in told.split()}
+    return sum(_plain(name) in words for name in names)
+
+
 def spoken(columns: Mapping[str, str]) -> str:
     """As `--map` takes it: user=visitorid,item=itemid."""
     return ",".join(f"{SHORT_OF[field]}={name}" for field, name in columns.items())

@@ -96,9 +96,10 @@ def propose(root: Path) -> Proposal:
 
 
 def _events(tables: Mapping[str, Sampled]) -> tuple[ProposedTable, list[Question]]:
-    found = {name: _named(_KEYS, sample) for name, sample in tables.items()}
-    best = max(found, key=lambda name: (len(found[name]), tables[name].rows.num_rows, name))
-    rivals = [name for name in found if len(found[name]) == len(found[best]) and name != best]
+    keys = {name: _num_keys(sample) for name, sample in tables.items()}
+    best = max(keys, key=lambda name: (keys[name], tables[name].rows.num_rows, name))
+    unnamed = tables[best].form.header is not None
+    rivals = [name for name in keys if name != best and (unnamed or keys[name] == keys[best])]
     questions = []
     sample, table = tables[best], tables[best].rows
     columns = _named((*_KEYS, *_MORE), sample)
@@ -109,7 +110,7 @@ def _events(tables: Mapping[str, Sampled]) -> tuple[ProposedTable, list[Question
     for field in _KEYS:
         if field not in columns:
             questions.append(_which(best, "events", field, sample, without=columns.values()))
-    if rivals and len(found[best]) < len(_KEYS):
+    if rivals and keys[best] < len(_KEYS):
         questions.append(
             Question(
                 table="events",
@@ -121,10 +122,17 @@ def _events(tables: Mapping[str, Sampled]) -> tuple[ProposedTable, list[Question
     if "timestamp" in columns:
         said, asked = of_time(best, columns["timestamp"], table)
         questions += [Question(table="events", word=word, text=text) for word, text in asked.items()]
-    keys = [field for field in _KEYS if field in columns]
-    why = f"it has columns for {_listed(keys)}" if keys else "nothing else may be"
+    there = [field for field in _KEYS if field in columns]
+    why = f"it has columns for {_listed(there)}" if there else "nothing else may be"
     types = types_in(table.column(columns["event_type"])) if "event_type" in columns else ()
     return replace(_table(best, sample, columns, said, why), types=types), questions
+
+
+def _num_keys(sample: Sampled) -> int:
+    """Of user, item and time: those that a column is called like, or two where values of an unnamed one are times."""
+    if sample.form.header:
+        return 2 if like_times(sample.rows, without=()) else 0
+    return len(_named(_KEYS, sample))
 
 
 def _named(fields: Sequence[str], sample: Sampled) -> dict[str, str]:

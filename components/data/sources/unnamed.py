@@ -9,11 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.data.batch import DataContractError
+from components.data.sources.columns.written import written_forms
 from components.data.sources.files.delimited import first_fields
 from components.data.sources.files.form import FileForm
 from components.data.sources.files.opened import bare_suffix
 from components.data.sources.files.reading import DELIMITED
+from components.data.sources.naming import num_known
 
+_NAMES_ENOUGH = (
+    2  # beside a column called `2022`, two known names tell a header; one may be an item called "News"
+)
 _EVENTS = frozenset({  # what a column of nothing else tells: what was done
     "pv", "view", "click", "clicks", "buy", "cart", "carts", "fav", "purchase", "order", "orders", "like", "addtocart",
     "transaction", "play", "impression", "share", "add", "checkout",
@@ -28,7 +33,7 @@ def form_by_look(path: Path) -> FileForm:
         fields = first_fields(path, FileForm())
     except DataContractError:  # whoever reads it says what is amiss
         return FileForm()
-    if not holds_values(fields):
+    if not holds_values(fields) or num_known(fields) >= _NAMES_ENOUGH:
         return FileForm()
     return FileForm(header=tuple(f"column{place}" for place, _ in enumerate(fields, start=1)))
 
@@ -47,5 +52,5 @@ def _is_value(text: str) -> bool:
     try:
         float(text)
     except ValueError:
-        return len(text) >= 8 and text[:4].isdigit() and text[4] == "-"
+        return (len(text) >= 8 and text[:4].isdigit() and text[4] == "-") or bool(written_forms([text]))
     return text.casefold() not in {"nan", "inf", "infinity"}

@@ -69,7 +69,7 @@ def first_needed(home: Path, start: datetime, inside: pd.Timestamp) -> Needed | 
 
 
 def load_changes(store: OpenStore, needed: Needed, inside: pd.Timestamp, *, fresh: Freshness | None) -> bool:
-    """Write what has changed since the cut that is online, as `fresh` tells; False, and nothing done, where it does not."""
+    """Write what has changed since the cut that `fresh` tells of; False, and nothing done, where that is not known."""
     if fresh is None or not needed.is_newest_alone or fresh.until > needed.newest.stamp:
         return False
     before = next((path for at, path in cuts_of(store.home) if at == fresh.until), None)

@@ -13,6 +13,7 @@ from components.data.sources.columns.written import written_forms
 from components.data.sources.map_writing import map_file_text
 from components.data.sources.opening import open_source
 from components.data.sources.proposing import propose
+from components.data.sources.unnamed import form_by_look
 from components.data.timestamps import read_timestamps
 
 FIRST = datetime(2011, 3, 13, 7, 6, 40, tzinfo=UTC)
@@ -134,3 +135,39 @@ def test_init_proposes_the_form_of_the_items_dates_too(tmp_path: Path) -> None:
     items = open_source(str(tmp_path), home=tmp_path).read(since=None, until=None).items
     known = read_timestamps(items["available_at"]).moments.tolist()
     assert known == [datetime(2020, 12, 12, 23, tzinfo=UTC), datetime(2021, 1, 31, 23, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize("header", ["customer,sku,when,2", "0,customer,sku,when", "sku,name,2022,2023"])
+def test_a_header_with_a_column_called_like_a_number_is_one(tmp_path: Path, header: str) -> None:
+    assert form_of(tmp_path, f"{header}\na,b,c,d\n") is None
+
+
+@pytest.mark.parametrize("line", ["1,News,1995-01-01", "u1,i1,05/06/2024 10:00", "anna,item-a,3.0"])
+def test_a_line_of_values_is_none(tmp_path: Path, line: str) -> None:
+    assert form_of(tmp_path, f"{line}\n{line}\n") is not None
+
+
+def form_of(folder: Path, text: str) -> tuple[str, ...] | None:
+    (folder / "table.csv").write_text(text)
+    return form_by_look(folder / "table.csv").header
+
+
+def test_an_unnamed_log_beside_a_named_file_of_items_is_the_events(tmp_path: Path) -> None:
+    lines = [f"u{n % 3},i{n % 5},{at.timestamp():.0f}" for n, at in enumerate(MOMENTS)]
+    (tmp_path / "UserBehavior.csv").write_text("\n".join(lines))
+    (tmp_path / "products.csv").write_text("item_id,title\n" + "\n".join(f"i{n},Thing {n}" for n in range(5)))
+    proposal = propose(tmp_path)
+    assert (proposal.events.file, proposal.items.file) == ("UserBehavior.csv", "products.csv")
+    assert [q.word for q in proposal.questions] == ["user", "item", "file"]
+
+
+def test_a_few_odd_times_in_a_column_are_the_matter_of_their_rows(tmp_path: Path) -> None:
+    rows = [f"i{n},Thing {n},{'01/02/2024' if n == 7 else ''}" for n in range(60)]
+    (tmp_path / "items.csv").write_text("item_id,title,available_at\n" + "\n".join(rows) + "\n")
+    odd = ["u1,i1,view,01/02/2024 10:00"] * 100
+    good = [f"u1,i{n % 60},view,{1_700_000_000 + n}" for n in range(4000)]
+    (tmp_path / "events.csv").write_text(
+        "user_id,item_id,event_type,timestamp\n" + "\n".join(odd + good) + "\n"
+    )
+    batch = open_source(str(tmp_path), home=tmp_path).read(since=None, until=None)
+    assert (len(batch.events), len(batch.items)) == (4100, 60)

@@ -134,11 +134,12 @@ def _refuse_digits(column: pa.ChunkedArray, where: str, field: str, name: str) -
 
 
 def _refuse_written(column: pa.ChunkedArray, where: str) -> None:
-    """Times in a form that the first thousand tell, and that is not ISO 8601: what it is has to be said."""
+    """Times in a form of their own, as most of the column is: what it is has to be said. A few are a row's matter."""
     if not pa.types.is_string(column.type):
         return
-    texts = column.slice(0, 1000).drop_null().to_pylist()
-    if not (forms := written_forms(texts)):
+    some = _some_of(column, 1000)
+    texts = some.drop_null().to_pylist()
+    if len(texts) * 2 <= len(some) or not (forms := written_forms(texts)):
         return
     raise DataContractError(
         f"{where} holds times written as {' or '.join(forms)} (first: {texts[0]}). Say so in recloop.yaml, which "
@@ -146,9 +147,9 @@ def _refuse_written(column: pa.ChunkedArray, where: str) -> None:
     )
 
 
-def _some_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _some_of(column: pa.ChunkedArray, most: int = _LOOKED_AT) -> pa.ChunkedArray:
     """Evenly spread rows: a column without dates or milliseconds shows it in these, and no other one is spelled."""
-    step = -(-len(column) // _LOOKED_AT)
+    step = -(-len(column) // most)
     return column if step <= 1 else column.take(pa.array(range(0, len(column), step)))
 
 
