@@ -1,4 +1,4 @@
-"""Events as codes: a user, an item and a type are places in lists of distinct names, 21 bytes an event.
+"""Events as codes: a user, an item and a type are places in lists of distinct names, 20 bytes an event.
 
 Day tables are read one after the other and only their codes stay, so memory grows with the number of events by those
 bytes, and with users and items by their names, once. Shapes: event = rows in order of time.
