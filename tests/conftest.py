@@ -13,6 +13,9 @@ import pytest
 from tests import shape_checks
 from tests.postgresql import Postgresql, PostgresqlMissing, running_postgresql
 
+# pytest-xdist tells its workers a width, and commands would break their lines by it
+os.environ.pop("COLUMNS", None)
+
 shape_checks.install()  # before anything of components is imported
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
