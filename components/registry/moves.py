@@ -146,6 +146,7 @@ def adopt(engine: Engine, model_name: str, drift: Drift, *, actor: str) -> Promo
         evidence={"adopted": True} | ({"bundle": target.bundle_digest} if target else {}),
     )
     crash_point("adopt:after-ledger")
+    _no_longer_challenger(model_name, target)
     carry(model_name, entry)
     return PromotionResult(
         moved=False, champion=drift.alias, previous=drift.ledger, reason=drift.reason, ledger_id=entry
@@ -180,7 +181,11 @@ def _follow(model_name: str, target: RegisteredVersion | None, entry: int) -> No
     else:
         client.set_registered_model_alias(model_name, CHAMPION, target.version)
     crash_point("promotion:after-alias")
-    if target is not None and aliases(model_name).get(CHALLENGER) == target.version:
-        client.delete_registered_model_alias(model_name, CHALLENGER)
-        crash_point("promotion:after-challenger")
+    _no_longer_challenger(model_name, target)
     carry(model_name, entry)
+
+
+def _no_longer_challenger(model_name: str, champion: RegisteredVersion | None) -> None:
+    if champion is not None and aliases(model_name).get(CHALLENGER) == champion.version:
+        MlflowClient().delete_registered_model_alias(model_name, CHALLENGER)
+        crash_point("promotion:after-challenger")

@@ -28,7 +28,6 @@ POINTS = (
     "rollback:after-ledger",
     "adopt:after-ledger",
     "promote:before-smoke",
-    "smoke:after-tag",
 )
 
 
@@ -40,7 +39,7 @@ def strikes(folder: Path) -> Iterator[tuple[str, str, Callable[[], Outcome]]]:
         ("promote", _two_versions, _promote, _PROMOTE),
         ("roll back", _promoted, _roll_back, ("rollback:after-ledger", "promotion:after-alias")),
         ("reconcile", _moved_by_hand, _adopt, ("adopt:after-ledger",)),
-        ("promote, smoke test", _two_bundles, _promote_tested, ("promote:before-smoke", "smoke:after-tag")),
+        ("promote, smoke test", _two_bundles, _promote_tested, ("promote:before-smoke",)),
     )
     for name, prepare, work, points in calls:
         stage = Stage(

@@ -52,10 +52,12 @@ def test_it_is_told_and_nothing_is_written(warehouse: Engine, moved: str):
 
 
 def test_adopted_it_is_the_ledgers_newest_entry(warehouse: Engine, moved: str):
+    MlflowClient().set_registered_model_alias(moved, "challenger", "3")
     result = reconcile(warehouse, moved, "adopt", actor="ada")
     assert (result.moved, result.champion, result.previous) == (False, "3", "2")
     entry = promotions(warehouse, moved)[-1]
     assert (entry.actor, entry.version, entry.previous_version) == ("ada", "3", "2")
+    assert aliases(moved) == {"champion": "3"}  # what is champion is no longer challenger
     assert drift_of_alias(warehouse, moved).state == "agree"
     assert reconcile(warehouse, moved, "adopt").ledger_id is None
     assert rollback(warehouse, model_name=moved, actor="ada", reason="after all").champion == "2"
