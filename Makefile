@@ -43,6 +43,10 @@ TERMINAL := $(shell test -t 2 && echo yes)
 QUIET = $(if $(TERMINAL),,--quiet)
 UV = $(if $(INDEX),UV_DEFAULT_INDEX="$(INDEX)") VIRTUAL_ENV="$(abspath $(VENV))" $(BIN)/python -m uv pip
 
+# Python may keep what it has compiled in the .venv made here, whatever the environment says of elsewhere: without it each
+# of a test's hundred processes compiles its libraries again, for 1 to 10 CPU seconds
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test faults check docs ui bench install lock clean
 
 help: ## this list

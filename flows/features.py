@@ -287,9 +287,8 @@ def refresh_features(run: str, known: ArtifactRef) -> StageResult[StoredFeatures
         if not offline.holds_sequences(opened.home, cutoff=facts.end, num_events=facts.num_events):
             rows = user_sequences(coded(known), cutoff=facts.end, max_length=SEQUENCE_LENGTH)
             offline.write_user_sequences(opened.home, rows)
-        online.materialize(
-            opened, end=facts.end
-        )  # a load that failed after the file was written is made up for
+        # where the file is there already: a load that failed after it was written is made up for
+        online.materialize(opened, end=facts.end)
         return StoredFeatures(users=facts.num_users, as_of=facts.end)
 
     return run_once(key, StoredFeatures, work)

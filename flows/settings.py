@@ -96,9 +96,7 @@ class Settings(MonitorSettings, NotifySettings):
     max_bad_share: float = Field(default=0.05, ge=0, le=1)
     max_bad_item_share: float = Field(default=0.05, ge=0, le=1)
     value_ranges: str = Field(default="rating=0:10", min_length=1)
-    event_weights: str = (
-        ""  # how much events of a type count, view=0.2; empty: as recloop.yaml says, else alike
-    )
+    event_weights: str = ""  # what types of events weigh, view=0.2; empty: as recloop.yaml says, else alike
 
     device: Literal["cpu", "cuda"] = "cpu"  # what tokenizers and recommenders are trained on
     precision: Literal["fp32", "bf16"] = "fp32"  # of their matrix products

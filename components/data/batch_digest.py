@@ -33,9 +33,8 @@ def batch_digest(batch: Batch) -> str:
 
 
 def _column_digest(column: pd.Series) -> bytes:
-    column = (
-        column.infer_objects()
-    )  # what pandas made of a larger table that this was cut from is no difference
+    # what pandas made of a larger table that this was cut from is no difference
+    column = column.infer_objects()
     if isinstance(column.dtype, pd.CategoricalDtype | pd.StringDtype):
         return _texts_digest(column)
     if column.dtype == object:

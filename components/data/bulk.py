@@ -17,9 +17,8 @@ from sqlalchemy import Connection
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.exc import DBAPIError
 
-_AS_CSV = pyarrow.csv.WriteOptions(
-    include_header=False, quoting_style="all_valid"
-)  # null: nothing; "": a text
+# null: nothing; "": a text
+_AS_CSV = pyarrow.csv.WriteOptions(include_header=False, quoting_style="all_valid")
 
 
 def append_rows(connection: Connection, table: SqlTable, rows: pa.Table) -> None:

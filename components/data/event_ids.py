@@ -110,9 +110,8 @@ def _numbered(columns: TypedColumns, event_key: tuple[str, ...], rows: np.ndarra
     rank = {name: place for place, name in enumerate(sorted(set(names)))}
     kinds = columns.event_type.each(rank.__getitem__, absent=rank[str(None)], dtype=np.int32)
     values = np.nan_to_num(columns.value)
-    alike = (
-        {"value": (columns.value + 0.0).view(np.int64)} if "value" in event_key else {}
-    )  # -0.0 and 0.0 are one
+    # -0.0 and 0.0 are one
+    alike = {"value": (columns.value + 0.0).view(np.int64)} if "value" in event_key else {}
     key = [alike[name] if name in alike else columns.numbers(name) for name in event_key]
     return occurrences([column[rows] for column in key], [kinds[rows], values[rows], ~columns.is_sound[rows]])
 

@@ -35,9 +35,8 @@ class TrainingSet:
     """
 
     user_ids: np.ndarray  # [user] str objects
-    sequences: (
-        pa.Table
-    )  # of each user: item_ids, times (epoch seconds), event_types where types are told apart
+    # of each user: item_ids, times (epoch seconds); event_types where they are told apart
+    sequences: pa.Table
     item_ids: np.ndarray  # [item] str objects, of the vectors
     vectors: Mapping[str, Float[np.ndarray, "item dim"]]
     present: Mapping[str, Bool[np.ndarray, "item"]]

@@ -17,10 +17,12 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from components.serving.line_file import LineFile
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EVENT_COLUMNS = ("event_id", "user_id", "item_id", "event_type", "timestamp", "value")
 _MAP_FILE, _ITEMS_ARE_KNOWN = "recloop.yaml", "items: known\n"
@@ -95,6 +97,8 @@ class EventSpool:
 
 def read_spooled(folder: Path) -> pd.DataFrame:
     """EVENT_COLUMNS of every day under `folder`, `timestamp` in UTC; a line that a crash cut short is passed over."""
+    import pandas as pd  # whoever asks only for users has no need of it
+
     rows: list[list[str]] = []
     for path in sorted(folder.glob("*/events.csv")):
         with path.open(encoding="utf-8", newline="") as file:

@@ -30,7 +30,7 @@ def demo(
     preset: Preset = "default",
     small: Annotated[
         bool,
-        typer.Option("--small", help="one quick cycle on a small synthetic world: a verdict in two minutes"),
+        typer.Option("--small", help="one quick cycle on a small synthetic world: a verdict in 90 s"),
     ] = False,
     event_weight: EventWeight = None,
 ) -> None:

@@ -7,8 +7,6 @@ the version, score everybody into parquet, publish it, write the warehouse, push
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -16,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tests.benchmarks.surroundings import CHECKOUT, single_thread
+from tests.benchmarks.measured_process import figures_of, prepare_in
 
 NUM_ITEMS, EVENTS_EACH = 12_000, 20
 SIZES = (8_000, 24_000)  # users
@@ -30,33 +28,16 @@ def batch_scoring(sizes: tuple[int, ...] = SIZES, num_items: int = NUM_ITEMS) ->
             home = Path(folder) / str(users)
             home.mkdir()
             _prepare(home, num_items, users)
-            done = subprocess.run(
-                [sys.executable, "-m", "tests.benchmarks.batch_scoring_process", str(home)],
-                cwd=CHECKOUT,
-                env=single_thread(),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                raise RuntimeError(f"scoring {users} users failed: {done.stderr[-2000:]}")
-            told = json.loads(done.stdout.splitlines()[-1])
+            command = [sys.executable, "-m", "tests.benchmarks.batch_scoring_process", str(home)]
+            told = figures_of(command, called=f"scoring {users} users")
             found |= {f"users_{users}_{name}": value for name, value in told.items()}
     return found
 
 
 def _prepare(home: Path, num_items: int, num_users: int) -> None:
     """In a process of its own, so that what it holds is in nobody's peak."""
-    code = (
-        "import sys; from pathlib import Path; from tests.benchmarks.batch_scoring import prepare; "
-        "prepare(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code, str(home), str(num_items), str(num_users)],
-        cwd=CHECKOUT,
-        env=single_thread(),
-        check=True,
-    )
+    imports = "from tests.benchmarks.batch_scoring import prepare"
+    prepare_in(home, imports, "prepare(home, *sizes)", num_items, num_users)
 
 
 def prepare(home: Path, num_items: int, num_users: int) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.benchmarks.measured_process import figures_of, prepare_in
 from tests.benchmarks.peers import interpreter, what_is_missing
-from tests.benchmarks.surroundings import CHECKOUT, single_thread
 
 SIZES = (100_000, 1_000_000)
 OURS = (
@@ -118,25 +117,9 @@ def run_stage(stage: str, home: Path) -> Figures:
     if stage == RECTOOLS:
         script = Path(__file__).with_name("growth_peer.py")
         command = [str(interpreter(stage)), str(script), str(home / "source" / "events.parquet")]
-    done = subprocess.run(
-        command,
-        cwd=CHECKOUT,
-        env=single_thread(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"stage {stage} failed: {done.stderr[-3000:]}")
-    told: Figures = json.loads(done.stdout.splitlines()[-1])
-    return told
+    return figures_of(command, called=f"stage {stage}")
 
 
 def _python(call: str, home: Path, size: int) -> None:
-    code = (
-        "import sys; from pathlib import Path; from tests.benchmarks.growth_source import fill, write_source; "
-        f"home, size = Path(sys.argv[1]), int(sys.argv[2]); {call}"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code, str(home), str(size)], cwd=CHECKOUT, env=single_thread(), check=True
-    )
+    imports = "from tests.benchmarks.growth_source import fill, write_source"
+    prepare_in(home, imports, f"[size] = sizes; {call}", size)

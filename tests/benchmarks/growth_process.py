@@ -12,7 +12,8 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -202,16 +203,13 @@ def training_set(home: Path) -> Work:
 
 def scoring(home: Path) -> Work:
     """Everybody's list by an untrained model of the default arm: parquet, warehouse, online store."""
-    from components.data.recommendations import publish_run, write_lists
-    from components.data.served_runs import ScoringRun
     from components.data.warehouse import open_warehouse
-    from components.features.store.lists import make_lists_ready, push_lists
-    from components.features.store.offline import latest_sequences
+    from components.features.store.lists import make_lists_ready
     from components.features.store.opening import open_store
     from components.registry.versions import require_champion
-    from components.serving.batch import BatchRun, read_parts, score_everybody
-    from components.serving.histories import UserHistories
+    from components.serving.batch import BatchRun
     from components.serving.loaded import load_version
+    from tests.benchmarks.batch_scoring_process import score_and_serve
     from tests.benchmarks.growth_champion import register_champion
 
     register_champion(home, num_items(json.loads((home / "size.json").read_text())))
@@ -224,22 +222,9 @@ def scoring(home: Path) -> Work:
             run="growth", model_version="1", bundle=version.digest, feature_set="f" * 64, k=10,
             exclude_seen=version.excludes_seen, users_at_once=4096,
         )  # fmt: skip
-        source = UserHistories(store=store, cut=latest_sequences(store.home))
-        ref, figures = score_everybody(
-            version, source, run, home / "artifacts", now=lambda: datetime.now(UTC), parents={}
-        )
-        named = ScoringRun(run=run.run, model_version="1", bundle=run.bundle, feature_set=run.feature_set)
-        marks = [time.process_time()]
-        for part in read_parts(ref):
-            write_lists(engine, named, part)
-        marks.append(time.process_time())
-        for part in read_parts(ref):
-            push_lists(store, run.run, part)
-        publish_run(engine, run.run)
-        marks.append(time.process_time())
-        return {
-            "rows": figures.num_users, "warehouse_cpu_s": marks[1] - marks[0], "online_cpu_s": marks[2] - marks[1]
-        }  # fmt: skip
+        num_users, marks = score_and_serve(version, run, store, engine, home)
+        of_warehouse, online = (b - a for a, b in pairwise(marks[1:]))
+        return {"rows": num_users, "warehouse_cpu_s": of_warehouse, "online_cpu_s": online}
 
     return work
 

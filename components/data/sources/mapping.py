@@ -112,9 +112,7 @@ class SourceMap:
     time: TimeForm = field(default_factory=TimeForm)
     available: TimeForm = field(default_factory=TimeForm)  # of available_at
     event_types: Mapping[str, str] = field(default_factory=dict)  # theirs → ours, for those to be renamed
-    event_weights: Mapping[str, float] = field(
-        default_factory=dict
-    )  # of ours; see `components.event_weights`
+    event_weights: Mapping[str, float] = field(default_factory=dict)  # of our types
     items_known: bool = False  # no table of items: the warehouse knows those that the events speak of
     items_of_events: bool = False  # items that have events and no row are items too
     missing: tuple[str, ...] = ()  # further words that stand for nothing

@@ -19,9 +19,8 @@ from components.features.store.offline import USER_SEQUENCE
 from components.features.store.opening import OpenStore
 from components.features.store.retrieval import RECOMMENDER_SERVICE, moments
 
-RUNS_BY_PATH = (
-    "components/features/store/latest_engine.py"  # Feast imports it by the name in its configuration
-)
+# Feast imports it by the name in its configuration
+RUNS_BY_PATH = "components/features/store/latest_engine.py"
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _KEYS_PER_READ = 1000  # SQLite binds each key as a variable
 

@@ -19,7 +19,9 @@ ENGINES = (
     "prefect", "mlflow", "torch", "feast", "great_expectations", "duckdb", "alembic", "pandas",
     "scipy", "redis", "psycopg", "uvicorn", "gunicorn",  # which engines bring for what a command does not ask of them
 )  # fmt: skip
-SOMEBODY = "SELECT user_id FROM events ORDER BY user_id LIMIT 1"
+# others post events of the busiest user to this home, and roll it back and forth
+SOMEBODY = "SELECT user_id FROM events GROUP BY user_id ORDER BY count(*), user_id LIMIT 1"
+_ACTIONS = {"promoted": "promote", "forced": "promote", "rolled back": "rollback"}  # as the ledger calls them
 _MAIN = "import sys\nfrom flows.cli.app import main\n"
 
 
@@ -72,8 +74,8 @@ def test_a_script_reads_json(finished: Home, arguments: tuple[str, ...]) -> None
     done = finished.recloop(*arguments, "--json", COLUMNS="40", FORCE_COLOR="1")
     told = json.loads(done.stdout)
     if arguments[0] == "history":
-        assert [(row["kind"], row["version"]) for row in told] == [
-            (_kind(action), version) for action, version, _ in finished.ledger()
+        assert [(_ACTIONS[row["kind"]], row["version"]) for row in told] == [
+            (action, version) for action, version, _ in finished.ledger()
         ]
     if arguments[0] == "verdict":
         assert [cycle["verdict"] for cycle in told] == [
@@ -94,10 +96,6 @@ def _all_of(kind: str, origin: dict[str, Any]) -> list[dict[str, Any]]:
     """Every origin of a kind in a tree of them."""
     below = [one for part in origin["made_from"] for one in _all_of(kind, part)]
     return [origin] * (origin["kind"] == kind) + below
-
-
-def _kind(action: str) -> str:
-    return {"promote": "promoted", "rollback": "rolled back"}[action]
 
 
 def on_a_terminal(home: Home, *arguments: str, **settings: str) -> str:
