@@ -6,7 +6,7 @@
 #   TORCH_INDEX=        index for torch alone, e.g. one that holds CPU builds; empty: pip's own index
 #   TORCH_LOCK=         hashes of torch; empty: none are asked for, as an index with other builds than PyPI's and PyTorch's
 #                       CPU ones needs
-#   LOCKS=runtime postgres s3 login dev docs   what to install of infra/lock: these, and audit
+#   LOCKS=runtime postgres s3 login ray dev docs   what to install of infra/lock: these, and audit
 #   PYTHON=python3.11   the Python 3.11 to make .venv with
 #   ONLY=               the parts that `bench` runs, joined by commas; empty: the quick ones. Of `faults`: its kinds,
 #                       kills, disk, corruption, inputs, races; empty: all
@@ -24,7 +24,7 @@ SHELL := /bin/bash
 DATA ?= movielens
 TORCH_INDEX ?=
 TORCH_LOCK ?= infra/lock/torch.lock
-LOCKS ?= runtime postgres s3 login dev docs
+LOCKS ?= runtime postgres s3 login ray dev docs
 PYTEST_ARGS ?=
 ONLY ?=
 SEEDS ?=
@@ -95,7 +95,7 @@ lock: | $(BIN)/python ## infra/lock anew, from infra/constraints.txt and pyproje
 	@$(BIN)/python -m pip install --quiet --no-deps $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") "$(PINNED_TORCH)"
 	@$(BIN)/python -m pip install --quiet --no-deps "$$(grep '^uv==' infra/constraints.txt)"
 	@echo "locking 2/3: everything that pyproject.toml asks for, under the constraints"
-	@$(UV) install --quiet -c infra/constraints.txt -e '.[postgres,s3,login,dev,docs,audit]'
+	@$(UV) install --quiet -c infra/constraints.txt -e '.[postgres,s3,login,ray,dev,docs,audit]'
 	@$(UV) check --quiet
 	@echo "locking 3/3: hashes"
 	@$(if $(INDEX),UV_DEFAULT_INDEX="$(INDEX)") $(BIN)/python infra/making_lock.py

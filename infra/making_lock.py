@@ -5,6 +5,7 @@ is read from the metadata of what is installed; the hashes come from the index t
 that the index has files for.
 
     runtime.lock    what recloop imports, but torch
+    postgres, s3, login, ray: what each of these extras adds
     dev.lock        what [dev] adds, for tests and checks
     docs.lock       what [docs] adds, for the site
     audit.lock      what [audit] adds, for the security workflow

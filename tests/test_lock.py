@@ -17,6 +17,7 @@ GROUPS = (
     "postgres",
     "s3",
     "login",
+    "ray",
     "dev",
     "docs",
     "audit",
