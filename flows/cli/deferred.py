@@ -21,7 +21,7 @@ class Deferred:
     @property
     def shown(self) -> TyperCommand:
         """Without options: enough to be listed."""
-        return TyperCommand(self.name, help=inspect.cleandoc(self.help), rich_markup_mode="markdown")
+        return TyperCommand(self.name, help=inspect.cleandoc(self.help), rich_markup_mode=None)
 
 
 class DeferredCommands(MutableMapping[str, Any]):
@@ -66,6 +66,11 @@ def group_of(deferred: tuple[Deferred, ...]) -> type[TyperGroup]:
 
         def list_commands(self, ctx: Any) -> list[str]:
             return list(self.commands)
+
+        def format_commands(self, ctx: Any, formatter: Any) -> None:
+            """All of what each says, over as many lines as it takes."""
+            with formatter.section("Commands"):
+                formatter.write_dl([(name, self.commands[name].help) for name in self.list_commands(ctx)])
 
         def format_help(self, ctx: Any, formatter: Any) -> None:
             made = self.commands
