@@ -102,9 +102,10 @@ class _Walked:
 
 
 def _said(cycle: CycleRequest) -> dict[str, Any]:
-    """The request, without the weights of event types where it says none: it came before there were any."""
+    """The request, without event weights and tuned settings where it says none: it came before there were any."""
     said = cycle.model_dump(mode="json")
-    return said if cycle.event_weights else {name: v for name, v in said.items() if name != "event_weights"}
+    unsaid = {name for name in ("event_weights", "tuned") if not said[name]}
+    return {name: value for name, value in said.items() if name not in unsaid}
 
 
 def backfill_request(**fields: Any) -> BackfillRequest:

@@ -103,7 +103,7 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
         arm: linked(
             train_arm(
                 run, cast(ArmName, arm), prepared.rows.output, identified.output, request.preset, request.seed,
-                tracked, request.event_weights,
+                tracked, request.event_weights, request.settings_of(arm), request.tuned_digest(arm),
             )
         )
         for arm in arms

@@ -125,6 +125,7 @@ def subject_of(
     """What the report says beyond its evidence: data set, champion's version, why the tokenizer is what it is."""
     return Subject(
         data=Path(request.source).name,
+        challenger=f"by tuned preset {request.tuned['digest'][:12]}" if request.tuned else "",
         champion=opened.champion.told if opened.champion else "",
         ids=tokenizer_note(request.tokenizer, opened, health.output if health else None),
     )

@@ -206,12 +206,16 @@ def _ask_arm(
     """The trained arm; of one that is to be trained, all but what the training gives."""
     request = cycle.request
     done = ask(
-        train_arm, cycle.id, arm, rows, ids, request.preset, request.seed, _NO_RUN, request.event_weights
-    )
+        train_arm, cycle.id, arm, rows, ids, request.preset, request.seed, _NO_RUN, request.event_weights,
+        request.settings_of(arm), request.tuned_digest(arm),
+    )  # fmt: skip
     if done.reused:
         return done.output
     reads_ids = arm in SEMANTIC_ID_ARMS
-    return TrainedArm(name=arm, arm=cast(Any, done.output), reads_ids=reads_ids, code=done.code.digest)
+    return TrainedArm(
+        name=arm, arm=cast(Any, done.output), reads_ids=reads_ids, code=done.code.digest,
+        tuned=request.tuned_digest(arm),
+    )  # fmt: skip
 
 
 def _ask_replay(

@@ -12,7 +12,7 @@ from prefect import task
 from components.artifact import ArtifactRef, publish, verified
 from components.evaluation.cold import ColdPass
 from components.evaluation.contenders import Contender
-from components.recommender.arm import Arm, takes_ids
+from components.recommender.arm import Arm, OnRanked, takes_ids
 from components.tokenizer.id_table import read_id_table
 from flows.local.console import progress_bar
 from flows.replay_window import ReplayWindow, histories_of, load_contender
@@ -46,7 +46,8 @@ def rank(run: str, window: ReplayWindow, contender: Contender) -> StageResult[Ra
 
     def work() -> RankedLists:
         arm = load_contender(contender)
-        lists = {LISTS: _lists(window, contender, arm)}
+        with progress_bar(f"rank {contender.name}", total=len(window.plan())) as bar:
+            lists = {LISTS: lists_of(window, arm, lambda done, total: bar(done, total, {}))}
         if window.cold_ids is not None and (cold := window.cold()):
             lists[COLD_LISTS] = _cold_lists(window, cold, window.cold_ids, contender, arm)
         ref = publish(
@@ -67,16 +68,16 @@ def read_lists(ref: ArtifactRef, name: str = LISTS) -> np.ndarray:
     return np.load(Path(ref.path) / name, allow_pickle=False)
 
 
-def _lists(window: ReplayWindow, contender: Contender, arm: Arm) -> np.ndarray:
+def lists_of(window: ReplayWindow, arm: Arm, on_step: OnRanked) -> np.ndarray:
+    """[R k] positions in the plan's catalogue: what a replay asks of every arm alike."""
     plan = window.plan()
-    with progress_bar(f"rank {contender.name}", total=len(plan)) as bar:
-        return arm.recommend(
-            histories_of(plan, slice(None)),
-            k=window.profile.list_length,
-            candidates=plan.candidates,
-            exclude_seen=plan.filter_seen,
-            on_step=lambda done, total: bar(done, total, {}),
-        ).items
+    return arm.recommend(
+        histories_of(plan, slice(None)),
+        k=window.profile.list_length,
+        candidates=plan.candidates,
+        exclude_seen=plan.filter_seen,
+        on_step=on_step,
+    ).items
 
 
 def _cold_lists(

@@ -82,6 +82,7 @@ def register(
                 "recloop.window": evidence.data_digest,
                 "recloop.commit": commit_now(),
                 "recloop.filter_seen": str(evidence.plan.filter_seen).lower(),  # how lists of it are served
+                **({"recloop.tuned_preset": bundled.tuned} if bundled.tuned else {}),
             },
             reports=[Path(report.path) / "report.html", folder / "evidence.json", folder / "arms.csv"],
             judgement=_judgement(evidence, replayed.page),

@@ -35,6 +35,8 @@ from components.evaluation.gate import GateProfile
 from components.evaluation.profile_file import SHIPPED, profile_of
 from components.event_weights import NONE, event_weights_text, read_event_weights
 from components.recommender.arm import ArmName
+from components.recommender.search_space import Settings
+from components.recommender.tuned_preset import TunedPresetRefused, carried_preset
 from flows.settings import load_settings
 from flows.warehouse import warehouse
 
@@ -129,7 +131,7 @@ class BatchRequest(BaseModel):
 
 ProfileName = Literal["small", "production", "sequential"]  # of the gate
 _FORM = (  # in the order in which a person asks; what is inherited would stand first
-    "source", "challenger", "profile", "preset", "tokenizer", "mode", "filter_seen", "train_cutoff", "since",
+    "source", "challenger", "profile", "preset", "tuned", "tokenizer", "mode", "filter_seen", "train_cutoff", "since",
     "as_of", "seed", "mapping", "gate", "max_bad_share", "max_bad_item_share", "value_ranges",
     "event_weights", "max_missing_share", "max_zero_share", "max_duplicate_share", "min_norm", "max_norm",
     "min_present", "poisoned_rows",
@@ -142,7 +144,7 @@ def _as_a_form(schema: dict[str, Any]) -> None:
 
 
 _LATER = {"gate": None, "mapping": "", "max_bad_item_share": 0.05, "value_ranges": "rating=0:10",
-          "event_weights": ""}  # fmt: skip
+          "event_weights": "", "tuned": None}  # fmt: skip
 
 
 class CycleRequest(BatchRequest):
@@ -184,6 +186,10 @@ class CycleRequest(BatchRequest):
     preset: Literal["default", "quick"] = Field(
         "default", description="quick: for tests, minutes become seconds"
     )
+    tuned: dict[str, Any] | None = Field(
+        default=None,
+        description="settings of the challenger in place of the preset's own: what stands in a file of `recloop tune`",
+    )
     tokenizer: Literal["auto", "reuse", "refit"] = Field(
         default="auto",
         description="auto: refit when its health on new items falls; reuse keeps every ID that exists, always",
@@ -217,6 +223,32 @@ class CycleRequest(BatchRequest):
     def weighs_types(self) -> bool:
         """Whether event types count differently; a training that tells them apart keeps them in its rows."""
         return bool(read_event_weights(self.event_weights))
+
+    def settings_of(self, arm: str) -> Settings:
+        """What a tuned preset sets of this arm; nothing of another than the one it was tuned for."""
+        return self.tuned["settings"] if self.tuned and self.tuned["arm"] == arm else {}
+
+    def tuned_digest(self, arm: str) -> str:
+        """Of the file whose settings this arm is trained with; "" for a shipped preset."""
+        return str(self.tuned["digest"]) if self.tuned and self.tuned["arm"] == arm else ""
+
+    @field_validator("tuned", mode="before")
+    @classmethod
+    def _is_a_tuned_preset(cls, told: Any) -> Any:
+        """Of a whole file, what decides the training; raises ValueError in the words of the preset."""
+        try:
+            return None if told is None else carried_preset(told)
+        except TunedPresetRefused as error:
+            raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _tuned_from_this_preset(self) -> CycleRequest:
+        if self.tuned and self.tuned["preset"] != self.preset:
+            raise ValueError(
+                f"the settings in tuned were searched from preset {self.tuned['preset']}, and preset is {self.preset}: "
+                f"ask for preset {self.tuned['preset']}"
+            )
+        return self
 
     @field_validator("event_weights")
     @classmethod
@@ -316,12 +348,22 @@ def settle_cycle(request: CycleRequest) -> SettledCycle:
 
     Raises NothingNew if nothing has arrived since the last cycle, BadRequest if the cut is not before "now".
     """
+    refuse_other_arm(request)
     as_of = settle_batch(request).as_of
     cut = request.train_cutoff or _next_cut(request, as_of)
     weights = request.opened_source().event_weights(request.event_weights)
     filled = {"as_of": as_of, "train_cutoff": cut, "event_weights": weights}
     settled = cycle_request(**request.model_dump() | filled)
     return SettledCycle(asked=request, request=settled, as_of=as_of, train_cutoff=cut)
+
+
+def refuse_other_arm(request: CycleRequest, file: str = "the tuned preset") -> None:
+    """Raise BadRequest for settings that were tuned for another arm than the challenger."""
+    if request.tuned and request.tuned["arm"] != request.challenger:
+        raise BadRequest(
+            f"{file}: arm is {request.tuned['arm']!r}, and the challenger is {request.challenger}. Pass "
+            f"--challenger {request.tuned['arm']}, or --preset {request.preset}"
+        )
 
 
 def batch_request(**fields: Any) -> BatchRequest:

@@ -150,7 +150,7 @@ def _arm_again(chain: Chain, scratch: Path) -> Finding:
             table.item_ids if table else data.item_ids, table.codes if table else None,
             table_sizes_of(ids) if ids is not None else None,
             weight_lists=data.weight_lists(read_event_weights(config.get("event_weights", ""))),
-            preset=config["preset"], seed=config["seed"], compute=_compute(),
+            preset=config["preset"], settings=config.get("settings"), seed=config["seed"], compute=_compute(),
             on_step=lambda step: bar(step.step, step.num_steps, {"loss": step.loss}),
         )  # fmt: skip
     again = publish(scratch / "artifacts", "arm", trained.save, parents=manifest["parents"], config=config)

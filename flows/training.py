@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 
@@ -20,7 +21,7 @@ from components.event_weights import read_event_weights, weights_of
 from components.features.trainingset import load_training_set
 from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
 from components.recommender.baselines.counting import count_baselines
-from components.recommender.train_arm import PresetName
+from components.recommender.search_space import PresetName, Settings
 from components.recommender.train_arm import train_arm as train
 from components.recommender.training.step import Step
 from components.registry import bundle, tracking
@@ -39,6 +40,7 @@ class TrainedArm:
     arm: ArtifactRef
     reads_ids: bool  # whether it ranks items by their semantic IDs
     code: str  # digest of the code that trained it
+    tuned: str = ""  # digest of the tuned preset that it was trained with; "" for a shipped one
     told: str = ""  # how the training went
 
     @property
@@ -60,6 +62,7 @@ class CountedArms:
 @dataclass(frozen=True, kw_only=True)
 class BundledChallenger:
     bundle: ArtifactRef
+    tuned: str = ""  # digest of the tuned preset behind its arm
     told: str = ""  # what is in it
 
     @property
@@ -70,12 +73,14 @@ class BundledChallenger:
 @task(task_run_name="train-{arm}")
 def train_arm(
     run: str, arm: ArmName, rows: TrainingRows, ids: IdentifiedItems, preset: PresetName, seed: int,
-    curve_run: tracking.TrackingRun, event_weights: str = "",
+    curve_run: tracking.TrackingRun, event_weights: str = "", settings_asked: Settings | None = None,
+    tuned: str = "",
 ) -> StageResult[TrainedArm]:  # fmt: skip
     """Train one arm on the training rows; its loss is drawn in MLflow while it learns.
 
     An arm without codes reads the training rows alone, and no ID table. A training that was cut off goes on
-    after the last epoch it finished. `event_weights` say how much events of a type count as targets.
+    after the last epoch it finished. `event_weights` say how much events of a type count as targets;
+    `settings_asked` stand in place of the preset's own, and `tuned` is the digest of the file that they come from.
     """
     settings = load_settings()
     reads_ids = arm in SEMANTIC_ID_ARMS
@@ -85,7 +90,7 @@ def train_arm(
         reads={"training_set": rows.training_set, "ids": ids.ids if reads_ids else None},
         facts={
             "preset": preset, "seed": seed, "threads": settings.threads, **vars(compute),
-            **_weighted(event_weights),
+            **_weighted(event_weights), **_tuned(settings_asked, tuned),
         },
     )  # fmt: skip
 
@@ -106,13 +111,18 @@ def train_arm(
                 table_sizes_of(ids.ids) if table else None,
                 weight_lists=data.weight_lists(read_event_weights(event_weights)),
                 preset=preset,
+                settings=settings_asked,
                 seed=seed,
                 compute=compute,
                 on_step=on_step,
                 checkpoint=checkpoint(),
             )
-        ref = _publish_arm(trained, key.parents, preset, seed, event_weights)
-        return TrainedArm(name=arm, arm=ref, reads_ids=reads_ids, code=key.code.digest, told=_told(steps))
+        ref = _publish_arm(
+            trained, key.parents, preset, seed, _weighted(event_weights) | _tuned(settings_asked, tuned)
+        )
+        return TrainedArm(
+            name=arm, arm=ref, reads_ids=reads_ids, code=key.code.digest, tuned=tuned, told=_told(steps)
+        )
 
     done = run_once(key, TrainedArm, work, computes=True)
     checkpoint().unlink(missing_ok=True)
@@ -135,7 +145,8 @@ def count_popularity(run: str, snapshots: Snapshots, event_weights: str = "") ->
             weights_of(events["event_type"].to_numpy(dtype=object), weights) if weights else None,
             cutoff=int(snapshots.cut.timestamp()),
         )
-        arms = {arm.name: _publish_arm(arm, key.parents, "default", 0, event_weights) for arm in counted}
+        weighted = _weighted(event_weights)
+        arms = {arm.name: _publish_arm(arm, key.parents, "default", 0, weighted) for arm in counted}
         return CountedArms(arms=arms)
 
     return run_once(key, CountedArms, work)
@@ -176,7 +187,9 @@ def bundle_challenger(
         )
         with_ids = " with tokenizer and semantic IDs" if table else ""
         size = sum(path.stat().st_size for path in Path(ref.path).rglob("*") if path.is_file())
-        return BundledChallenger(bundle=ref, told=f"{arm.name}{with_ids}, {size / 1e6:.1f} MB")
+        return BundledChallenger(
+            bundle=ref, tuned=arm.tuned, told=f"{arm.name}{with_ids}, {size / 1e6:.1f} MB"
+        )
 
     return run_once(key, BundledChallenger, work)
 
@@ -216,10 +229,15 @@ def _weighted(event_weights: str) -> dict[str, str]:
     return {"event_weights": event_weights} if read_event_weights(event_weights) else {}
 
 
+def _tuned(settings: Settings | None, digest: str) -> dict[str, Any]:
+    """The same of a tuned preset: nothing where a shipped one stays as it is."""
+    return {"settings": dict(settings), "tuned": digest} if settings else {}
+
+
 def _publish_arm(
-    arm: Arm, parents: Mapping[str, str], preset: str, seed: int, event_weights: str
+    arm: Arm, parents: Mapping[str, str], preset: str, seed: int, beside: Mapping[str, Any]
 ) -> ArtifactRef:
-    config = {"name": arm.name, "preset": preset, "seed": seed, **_weighted(event_weights)}
+    config = {"name": arm.name, "preset": preset, "seed": seed, **beside}
     return publish(load_settings().artifacts, "arm", arm.save, parents=parents, config=config)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Int
@@ -17,16 +16,19 @@ from jaxtyping import Int
 from components.compute import ON_CPU, Compute
 from components.recommender import presets
 from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
-from components.recommender.arms.ease import fit_ease
+from components.recommender.arm_config import ArmConfig, config_of
+from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.ease import EASEConfig, fit_ease
 from components.recommender.arms.hstu import train_hstu
-from components.recommender.arms.mmgrec import train_mmgrec
+from components.recommender.arms.mmgrec import MMGRecConfig, train_mmgrec
 from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
-from components.recommender.arms.tiger import train_tiger
+from components.recommender.arms.tiger import TigerConfig, train_tiger
+from components.recommender.search_space import PresetName, Settings
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.step import OnStep
 
-PresetName = Literal["default", "quick"]
+__all__ = ["PresetName", "catalogue_of", "train_arm"]
 
 
 def catalogue_of(item_ids: np.ndarray) -> np.ndarray:
@@ -47,6 +49,7 @@ def train_arm(
     *,
     weight_lists: Sequence[Sequence[float]] | None = None,
     preset: PresetName = "default",
+    settings: Settings | None = None,
     seed: int,
     compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
@@ -59,7 +62,8 @@ def train_arm(
     `table_sizes` are the tokenizer's, one a level. Arms outside SEMANTIC_ID_ARMS read `catalogue_of(item_ids)` alone:
     `codes` and `table_sizes` may be None for them, and are not looked at. EASE, solved in seconds, has no seed, no
     steps, no device and no checkpoint; `mmgrec_paper` has one preset. `weight_lists` say how much each event counts
-    as a target (see `components.event_weights`); None: all alike.
+    as a target (see `components.event_weights`); None: all alike. `settings` stand in place of the preset's own (see
+    `search_space`).
 
     Raises ValueError where an arm that reads codes has none, UnknownItem for an event outside `item_ids`,
     NothingToTrainOn where every event weighs 0, and what the arm's own training raises.
@@ -69,11 +73,12 @@ def train_arm(
         item_lists, time_lists, item_ids=catalogue_of(item_ids), weights=weight_lists
     )
     how = _How(seed=seed, compute=compute, on_step=on_step, checkpoint=checkpoint)
+    config = config_of(arm, preset, presets.density_of(sequences), settings or {})
     if arm not in SEMANTIC_ID_ARMS:
-        return _train_on_catalogue(arm, sequences, preset, how)
+        return _train_on_catalogue(arm, sequences, config, how)
     if codes is None or table_sizes is None:
         raise ValueError(f"{arm} reads semantic IDs: pass the ID table's codes and table_sizes")
-    return _train_on_codes(arm, sequences, codes[order], table_sizes, preset, how)
+    return _train_on_codes(arm, sequences, codes[order], table_sizes, config, how)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,34 +96,25 @@ def _train_on_codes(
     sequences: TrainingSequences,
     codes: Int[np.ndarray, "item level"],
     sizes: Sequence[int],
-    preset: PresetName,
+    config: ArmConfig,
     how: _How,
 ) -> Arm:
-    is_quick, density = preset == "quick", presets.density_of(sequences)
-    match arm:
-        case "mmgrec":
-            generative = presets.quick_mmgrec() if is_quick else presets.default_mmgrec(density)
-            return train_mmgrec(sequences, codes, generative, num_codes=sizes, **vars(how))
-        case "mmgrec_paper":
-            return train_mmgrec(sequences, codes, presets.paper_mmgrec(), num_codes=sizes, **vars(how))
-        case "tiger":
-            flat = presets.quick_tiger() if is_quick else presets.default_tiger()
-            return train_tiger(sequences, codes, flat, num_codes=sizes, **vars(how))
-        case "semantic_sasrec":
-            control = presets.quick_sasrec() if is_quick else presets.default_semantic_sasrec(density)
-            return train_semantic_sasrec(sequences, codes, control, num_codes=sizes, **vars(how))
+    match config:
+        case MMGRecConfig():
+            return train_mmgrec(sequences, codes, config, num_codes=sizes, **vars(how))
+        case TigerConfig():
+            return train_tiger(sequences, codes, config, num_codes=sizes, **vars(how))
+        case DenseConfig():
+            return train_semantic_sasrec(sequences, codes, config, num_codes=sizes, **vars(how))
     raise AssertionError(f"{arm} stands in SEMANTIC_ID_ARMS, and has no case here")
 
 
-def _train_on_catalogue(arm: ArmName, sequences: TrainingSequences, preset: PresetName, how: _How) -> Arm:
-    is_quick, density = preset == "quick", presets.density_of(sequences)
-    match arm:
-        case "sasrec":
-            dense = presets.quick_sasrec() if is_quick else presets.default_sasrec(density)
-            return train_sasrec(sequences, dense, **vars(how))
-        case "hstu":
-            gated = presets.quick_hstu() if is_quick else presets.default_hstu(density)
-            return train_hstu(sequences, gated, **vars(how))
-        case "ease":
-            return fit_ease(sequences, presets.default_ease())
+def _train_on_catalogue(arm: ArmName, sequences: TrainingSequences, config: ArmConfig, how: _How) -> Arm:
+    match config:
+        case DenseConfig() if arm == "sasrec":
+            return train_sasrec(sequences, config, **vars(how))
+        case DenseConfig() if arm == "hstu":
+            return train_hstu(sequences, config, **vars(how))
+        case EASEConfig():
+            return fit_ease(sequences, config)
     raise AssertionError(f"{arm} is an ArmName, and has no case here")

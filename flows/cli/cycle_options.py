@@ -27,7 +27,7 @@ from flows.cli.options import (
     MinNorm,
     MinPresent,
     Mode,
-    Preset,
+    PresetOrFile,
     Profile,
     Since,
     Source,
@@ -37,6 +37,7 @@ from flows.cli.options import (
     gate_asked,
     mapping,
     moment_option,
+    preset_asked,
 )
 
 if TYPE_CHECKING:
@@ -56,12 +57,21 @@ def taking_request(command: Callable[..., None], *, without: Collection[str] = (
     @wraps(command)
     def with_options(**given: Any) -> None:
         asked = _request(**{name: given[name] for name in options})
+        if "challenger" in options:  # elsewhere the command says itself which arms it trains
+            _refuse_other_arm(asked, given["preset"])
         command(**{_REQUEST: asked, **{name: given[name] for name in own}})
 
     parameters = {**options, **own}
     with_options.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
     with_options.__annotations__ = {name: p.annotation for name, p in parameters.items()}
     return with_options
+
+
+def _refuse_other_arm(asked: CycleRequest, preset: str) -> None:
+    if asked.tuned:
+        from flows.request import refuse_other_arm
+
+        refuse_other_arm(asked, preset)
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -91,7 +101,7 @@ def _request(
     profile: Profile = "small",
     mode: Mode = "rolling",
     filter_seen: FilterSeen = True,
-    preset: Preset = "default",
+    preset: PresetOrFile = "default",
     refit_tokenizer: Annotated[
         bool | None,
         typer.Option(
@@ -123,7 +133,7 @@ def _request(
         **gate_asked(profile),
         mode=mode,
         filter_seen=filter_seen,
-        preset=preset,
+        **preset_asked(preset),
         tokenizer={None: "auto", True: "refit", False: "reuse"}[refit_tokenizer],
         max_bad_share=max_bad_share,
         max_bad_item_share=max_bad_item_share,

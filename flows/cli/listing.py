@@ -30,6 +30,10 @@ COMMANDS = {
         "Retrain over past windows in a home apart, and sum them up. Moves no champion, spends "
         "no alpha of production."
     ),
+    "tune": (
+        "Search over an arm's settings on the window before the cut, and write the best as a "
+        "preset for `retrain`."
+    ),
     "promote": "Move `champion` to a version whose verdict is PROMOTE, or that a reviewer approved.",
     "approvals": (
         "Act on approvals in MLflow's UI (tag `validation_status: approved`), by webhook and "
@@ -82,8 +86,10 @@ GROUPS = {
 }
 STAYING = ("approvals", "serve", "ui", "worker")  # end when they are told to
 _OF_A_WINDOW = ("since", "as_of", "train_cutoff", "challenger")  # which the back-test says itself
+_OF_A_STUDY = ("challenger", "refit_tokenizer")  # tunes one arm, by a tokenizer of its own
 TAKING_REQUEST: dict[str, tuple[str, ...]] = {
     "plan": (),
     "retrain": (),
     "backfill": _OF_A_WINDOW,
+    "tune": _OF_A_STUDY,
 }  # but for these

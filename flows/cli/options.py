@@ -69,6 +69,24 @@ def gate_asked(profile: str) -> dict[str, Any]:
         raise typer.BadParameter(str(error)) from error
 
 
+def preset_asked(preset: str) -> dict[str, Any]:
+    """The fields of a request that `--preset` fills: the name of a shipped one, or what a tuned preset says."""
+    if preset in SHIPPED_PRESETS:
+        return {"preset": preset}
+    path = Path(preset)
+    if not path.is_file():
+        raise typer.BadParameter(
+            f"{preset!r} is none of {', '.join(SHIPPED_PRESETS)}, and no file of that name is there"
+        )
+    from components.recommender.tuned_preset import TunedPresetRefused, read_tuned_preset
+
+    try:
+        tuned = read_tuned_preset(path)
+    except TunedPresetRefused as error:
+        raise typer.BadParameter(str(error)) from error
+    return {"preset": tuned["preset"], "tuned": tuned}
+
+
 def mapping(map_: str, zone: str | None, encoding: str | None, delimiter: str | None) -> str:
     """One line of all that is said of a source's files."""
     words = {"zone": zone, "encoding": encoding, "delimiter": _DELIMITERS.get(delimiter or "", delimiter)}
@@ -83,6 +101,7 @@ def event_weights(said: list[str] | None) -> str | None:
 
 _DELIMITERS = {",": "comma", "\t": "tab"}  # a comma parts the words of the line itself
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts")]
+SHIPPED_PRESETS = ("default", "quick")
 SHIPPED_PROFILES = ("small", "production", "sequential")
 Source = Annotated[
     str, typer.Option("--source", "-s", help="movielens, synthetic, or a folder of events and items")
@@ -180,4 +199,12 @@ FilterSeen = Annotated[
 ]
 Preset = Annotated[
     Literal["default", "quick"], typer.Option(help="model size: default, or quick (small, for a first look)")
+]
+PresetOrFile = Annotated[
+    str,
+    typer.Option(
+        "--preset",
+        metavar="default|quick|FILE",
+        help="model size: default, quick (small, for a first look), or the settings in a file of `recloop tune`",
+    ),
 ]

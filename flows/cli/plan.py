@@ -38,6 +38,8 @@ def plan(
     )
     if weights := cycle.request.event_weights:
         console.print(f"event weights: {weights}", markup=False)
+    if tuned := cycle.request.tuned:
+        console.print(f"{tuned['arm']} by tuned preset {tuned['digest'][:12]}", markup=False)
     console.print(_table(told))
     for assumed in told.assumes:
         console.print(f"· assumed: {assumed}", markup=False)
@@ -54,6 +56,7 @@ def as_dict(told: CyclePlan) -> dict[str, Any]:
         "as_of": told.cycle.as_of.isoformat(),
         "champion": told.champion,
         "event_weights": told.cycle.request.event_weights,
+        "tuned": told.cycle.request.tuned,
         "stages": [
             asdict(stage) | {"past": asdict(told.past[stage.stage]) if stage.stage in told.past else None}
             for stage in told.stages

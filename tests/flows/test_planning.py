@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from components.artifact import digest_of
 from flows.asking import Asking, Undecided, Unknown
 from flows.cli.demo import POISONED_ROWS
 from flows.cli.plan import _total, as_dict
@@ -97,10 +98,12 @@ def test_no_server_is_asked(finished: Home) -> None:
 
 
 def test_exactly_what_is_planned_runs(beside: tuple[Home, dict[str, str]], finished: Home) -> None:
-    """Another challenger on the same window: data, features, IDs and the other arms are there."""
+    """Another challenger, by a tuned preset, on the same window: data, features, IDs and the other arms are there."""
     home, settings = beside
-    asked = last_cycle(finished) | {"challenger": "ease"}
+    tuned = {"arm": "ease", "preset": "quick", "settings": {"regularization": 99.0}}
+    asked = last_cycle(finished) | {"challenger": "ease", "tuned": tuned}
     told = planned(home, asked, **settings)
+    assert told["tuned"] == tuned | {"digest": digest_of(tuned)}
     subprocess.run(
         [sys.executable, "-c", RETRAIN, cycle_request(**asked).model_dump_json()],
         cwd=ROOT, env=home.environ | settings, check=True, capture_output=True, timeout=400,
@@ -115,6 +118,23 @@ def test_exactly_what_is_planned_runs(beside: tuple[Home, dict[str, str]], finis
     assert depends["bundle"] == ["train ease"]
     assert depends["judge"] == ["rank ease", "bundle"]
     assert set(lots(planned(home, asked, **settings)).values()) == {"reused"}
+    shipped = lots(planned(home, asked | {"tuned": None}, **settings))
+    assert shipped["train ease"] == "runs"
+    check_that_the_version_names(home, digest_of(tuned))
+
+
+def check_that_the_version_names(home: Home, digest: str) -> None:
+    """Tag, card and report, and the config that it was trained with."""
+    (version,) = home.mlflow.search_model_versions(f"name = '{home.settings.model_name}'")
+    assert version.tags["recloop.tuned_preset"] == digest
+    assert f"`{digest[:12]}`" in version.description
+    (report,) = home.settings.reports.glob("*.html")
+    assert f"by tuned preset {digest[:12]}" in report.read_text()
+    ((output,),) = home.rows("SELECT output FROM stage_journal WHERE stage = 'train ease'")
+    trained = Path(json.loads(output)["arm"]["path"])
+    config = json.loads((trained / "manifest.json").read_text())["config"]
+    assert (config["settings"], config["tuned"]) == ({"regularization": 99.0}, digest)
+    assert json.loads((trained / "arm.json").read_text())["config"]["regularization"] == 99.0
 
 
 def test_what_it_would_cost_is_of_earlier_runs_and_what_nobody_knows_is_said(

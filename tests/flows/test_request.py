@@ -134,3 +134,31 @@ def test_a_cut_behind_now_is_refused(shop: str) -> None:
         settle_cycle(CycleRequest(source=shop, train_cutoff=NOW + timedelta(days=1)))
     with pytest.raises(BadRequest, match="challenger"):
         cycle_request(source=shop, challenger="bert")
+
+
+# --- a tuned preset --------------------------------------------------------------------------------------
+
+TUNED = {"arm": "sasrec", "preset": "quick", "settings": {"training.epochs": 2}, "trials": [1, 2]}
+
+
+def test_a_tuned_preset_makes_another_cycle_and_none_leaves_it_as_it_was() -> None:
+    plain = CycleRequest(challenger="sasrec", preset="quick")
+    tuned = cycle_request(challenger="sasrec", preset="quick", tuned=TUNED)
+    assert "tuned" not in plain.identity
+    assert tuned.identity == plain.identity | {"tuned": tuned.tuned}
+    assert (tuned.settings_of("sasrec"), tuned.settings_of("mmgrec")) == (TUNED["settings"], {})
+    assert CycleRequest.model_validate_json(tuned.model_dump_json()) == tuned
+    assert (plain.settings_of("sasrec"), plain.tuned_digest("sasrec")) == ({}, "")
+
+
+def test_a_tuned_preset_of_another_arm_or_base_is_refused(shop: str) -> None:
+    with pytest.raises(
+        BadRequest, match=r"arm is 'sasrec', and the challenger is mmgrec. Pass --challenger sasrec"
+    ):
+        settle_cycle(CycleRequest(source=shop, preset="quick", tuned=TUNED))
+    with pytest.raises(BadRequest, match="ask for preset quick"):
+        cycle_request(challenger="sasrec", tuned=TUNED)
+    with pytest.raises(BadRequest, match="epochs is 900"):
+        cycle_request(
+            challenger="sasrec", preset="quick", tuned=TUNED | {"settings": {"training.epochs": 900}}
+        )

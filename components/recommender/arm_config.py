@@ -1,0 +1,88 @@
+"""The config that an arm is trained with: its shipped preset for these data, with settings in place of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+from components.recommender import presets
+from components.recommender.arm import Arm, ArmName
+from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.ease import EASEConfig
+from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig
+from components.recommender.arms.tiger import TigerArm, TigerConfig
+from components.recommender.search_space import PresetName, Setting, Settings
+from components.recommender.sequences import TrainingSequences
+
+ArmConfig = MMGRecConfig | TigerConfig | DenseConfig | EASEConfig
+C = TypeVar("C")
+
+
+def config_of(arm: ArmName, preset: PresetName, density: presets.Density, settings: Settings) -> ArmConfig:
+    """The shipped preset, or the quick one for tests, with these settings. Raises ValueError as the configs do."""
+    return with_settings(_shipped(arm, preset, density), settings)
+
+
+def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmConfig:
+    is_quick = preset == "quick"
+    match arm:
+        case "mmgrec":
+            return presets.quick_mmgrec() if is_quick else presets.default_mmgrec(density)
+        case "mmgrec_paper":
+            return presets.paper_mmgrec()
+        case "tiger":
+            return presets.quick_tiger() if is_quick else presets.default_tiger()
+        case "semantic_sasrec":
+            return presets.quick_sasrec() if is_quick else presets.default_semantic_sasrec(density)
+        case "sasrec":
+            return presets.quick_sasrec() if is_quick else presets.default_sasrec(density)
+        case "hstu":
+            return presets.quick_hstu() if is_quick else presets.default_hstu(density)
+        case "ease":
+            return presets.default_ease()
+    raise AssertionError(f"{arm} is an ArmName, and has no case here")
+
+
+def with_settings(config: C, settings: Settings) -> C:
+    """The config with these values at their places. Raises KeyError for a place that there is not."""
+    for name, value in settings.items():
+        config = _replaced(config, name.split("."), value)
+    return config
+
+
+def _replaced(config: Any, path: list[str], value: Setting) -> Any:
+    name, *deeper = path
+    if name not in {field.name for field in fields(config)}:
+        raise KeyError(f"{type(config).__name__} has no field {name}")
+    inner = getattr(config, name)
+    return replace(config, **{name: _replaced(inner, deeper, value) if deeper else value})
+
+
+def value_at(config: object, name: str) -> Any:
+    """What the config says at a place such as "training.epochs"."""
+    for part in name.split("."):
+        assert is_dataclass(config)
+        config = getattr(config, part)
+    return config
+
+
+def decoded_with(arm: Arm, settings: Settings) -> Arm:
+    """The same weights, decoded with these settings; those of a config that are no decoder's are refused by it."""
+    if not settings:
+        return arm
+    if not isinstance(arm, MMGRecArm | TigerArm):
+        raise ValueError(
+            f"{arm.name} has no decoder, so {', '.join(settings)} cannot be set after its training"
+        )
+    decode: Any = arm.config.decode
+    return arm.decoding(decode, **settings)
+
+
+def shipped_settings(
+    arm: ArmName, preset: PresetName, names: Iterable[str], item_lists: Sequence[Sequence[str]]
+) -> dict[str, Setting]:
+    """What the arm's shipped preset says of these settings, for a training on these histories."""
+    density = presets.density_of(TrainingSequences.from_lists(item_lists))
+    config = config_of(arm, preset, density, {})
+    return {name: value_at(config, name) for name in names}

@@ -1,0 +1,1 @@
+"""Search over the settings of an arm: the only room of Optuna."""
