@@ -7,9 +7,9 @@ catalogue alone (`catalogue_of`): a caller that names such a training by what it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -17,16 +17,18 @@ from jaxtyping import Int
 from components.compute import ON_CPU, Compute
 from components.recommender import presets
 from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
+from components.recommender.arms.dense_arm import DenseConfig
 from components.recommender.arms.ease import fit_ease
 from components.recommender.arms.hstu import train_hstu
-from components.recommender.arms.mmgrec import train_mmgrec
+from components.recommender.arms.mmgrec import MMGRecConfig, train_mmgrec
 from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
-from components.recommender.arms.tiger import train_tiger
+from components.recommender.arms.tiger import TigerConfig, train_tiger
+from components.recommender.carried_weights import CannotBeginThere
+from components.recommender.preset_config import NetworkConfig, PresetName, config_of
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.step import OnStep
-
-PresetName = Literal["default", "quick"]
+from components.recommender.warm_start import unfit, warmed
 
 
 def catalogue_of(item_ids: np.ndarray) -> np.ndarray:
@@ -51,6 +53,7 @@ def train_arm(
     compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
+    begin: Arm | None = None,
 ) -> Arm:
     """Train the arm on a training set and an ID table, with its shipped preset or the quick one, for tests.
 
@@ -59,16 +62,18 @@ def train_arm(
     `table_sizes` are the tokenizer's, one a level. Arms outside SEMANTIC_ID_ARMS read `catalogue_of(item_ids)` alone:
     `codes` and `table_sizes` may be None for them, and are not looked at. EASE, solved in seconds, has no seed, no
     steps, no device and no checkpoint; `mmgrec_paper` has one preset. `weight_lists` say how much each event counts
-    as a target (see `components.event_weights`); None: all alike.
+    as a target (see `components.event_weights`); None: all alike. `begin` is an arm of this name and shape at whose
+    weights the training begins: a share of the preset's epochs and learning rate then suffices (see `warm_start`).
 
     Raises ValueError where an arm that reads codes has none, UnknownItem for an event outside `item_ids`,
-    NothingToTrainOn where every event weighs 0, and what the arm's own training raises.
+    NothingToTrainOn where every event weighs 0, CannotBeginThere where `begin` does not fit, and what the arm's own
+    training raises.
     """
     order = np.argsort(item_ids, kind="stable")
     sequences = TrainingSequences.from_lists(
         item_lists, time_lists, item_ids=catalogue_of(item_ids), weights=weight_lists
     )
-    how = _How(seed=seed, compute=compute, on_step=on_step, checkpoint=checkpoint)
+    how = _How(seed=seed, compute=compute, on_step=on_step, checkpoint=checkpoint, begin=begin)
     if arm not in SEMANTIC_ID_ARMS:
         return _train_on_catalogue(arm, sequences, preset, how)
     if codes is None or table_sizes is None:
@@ -84,6 +89,7 @@ class _How:
     compute: Compute
     on_step: OnStep | None
     checkpoint: Path | None
+    begin: Any  # None, or an arm of the same name
 
 
 def _train_on_codes(
@@ -94,31 +100,31 @@ def _train_on_codes(
     preset: PresetName,
     how: _How,
 ) -> Arm:
-    is_quick, density = preset == "quick", presets.density_of(sequences)
-    match arm:
-        case "mmgrec":
-            generative = presets.quick_mmgrec() if is_quick else presets.default_mmgrec(density)
-            return train_mmgrec(sequences, codes, generative, num_codes=sizes, **vars(how))
-        case "mmgrec_paper":
-            return train_mmgrec(sequences, codes, presets.paper_mmgrec(), num_codes=sizes, **vars(how))
-        case "tiger":
-            flat = presets.quick_tiger() if is_quick else presets.default_tiger()
-            return train_tiger(sequences, codes, flat, num_codes=sizes, **vars(how))
-        case "semantic_sasrec":
-            control = presets.quick_sasrec() if is_quick else presets.default_semantic_sasrec(density)
-            return train_semantic_sasrec(sequences, codes, control, num_codes=sizes, **vars(how))
-    raise AssertionError(f"{arm} stands in SEMANTIC_ID_ARMS, and has no case here")
+    config = _config(arm, sequences, preset, how)
+    match config:
+        case MMGRecConfig():
+            return train_mmgrec(sequences, codes, config, num_codes=sizes, **vars(how))
+        case TigerConfig():
+            return train_tiger(sequences, codes, config, num_codes=sizes, **vars(how))
+        case DenseConfig():
+            return train_semantic_sasrec(sequences, codes, config, num_codes=sizes, **vars(how))
 
 
 def _train_on_catalogue(arm: ArmName, sequences: TrainingSequences, preset: PresetName, how: _How) -> Arm:
-    is_quick, density = preset == "quick", presets.density_of(sequences)
-    match arm:
-        case "sasrec":
-            dense = presets.quick_sasrec() if is_quick else presets.default_sasrec(density)
-            return train_sasrec(sequences, dense, **vars(how))
-        case "hstu":
-            gated = presets.quick_hstu() if is_quick else presets.default_hstu(density)
-            return train_hstu(sequences, gated, **vars(how))
-        case "ease":
-            return fit_ease(sequences, presets.default_ease())
-    raise AssertionError(f"{arm} is an ArmName, and has no case here")
+    if arm == "ease":
+        return fit_ease(sequences, presets.default_ease())
+    config = _config(arm, sequences, preset, how)
+    assert isinstance(config, DenseConfig)
+    return (train_hstu if arm == "hstu" else train_sasrec)(sequences, config, **vars(how))
+
+
+def _config(arm: ArmName, sequences: TrainingSequences, preset: PresetName, how: _How) -> NetworkConfig:
+    """The preset's; of a training that begins at weights, shortened, if they fit it."""
+    config = config_of(arm, preset, presets.density_of(sequences))
+    if how.begin is None:
+        return config
+    if misfit := unfit(asdict(how.begin.config), config):
+        raise CannotBeginThere(
+            f"{arm} cannot begin at the weights given: {misfit}. Train without --warm-start"
+        )
+    return warmed(config)
