@@ -102,9 +102,10 @@ class _Walked:
 
 
 def _said(cycle: CycleRequest) -> dict[str, Any]:
-    """The request, without the weights of event types where it says none: it came before there were any."""
+    """The request, without weights of event types and warm start where it says none: it came before there were any."""
     said = cycle.model_dump(mode="json")
-    return said if cycle.event_weights else {name: v for name, v in said.items() if name != "event_weights"}
+    unsaid = {"event_weights": "", "warm_start": False}
+    return {name: value for name, value in said.items() if (name, value) not in unsaid.items()}
 
 
 def backfill_request(**fields: Any) -> BackfillRequest:

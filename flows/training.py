@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from prefect import task
@@ -20,10 +20,12 @@ from components.event_weights import read_event_weights, weights_of
 from components.features.trainingset import load_training_set
 from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
 from components.recommender.baselines.counting import count_baselines
-from components.recommender.train_arm import PresetName
+from components.recommender.loading import load_arm
+from components.recommender.preset_config import PresetName
 from components.recommender.train_arm import train_arm as train
 from components.recommender.training.step import Step
 from components.registry import bundle, tracking
+from components.registry.warm_start import WarmStart
 from components.tokenizer.id_table import read_id_table, table_sizes_of
 from flows.features import EncodedItems, TrainingRows
 from flows.local.console import progress_bar
@@ -31,6 +33,7 @@ from flows.semantic_ids import IdentifiedItems
 from flows.settings import load_settings
 from flows.snapshots import Snapshots
 from flows.stages import StageResult, key_of, run_once
+from flows.warm_start import arm_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,19 +73,20 @@ class BundledChallenger:
 @task(task_run_name="train-{arm}")
 def train_arm(
     run: str, arm: ArmName, rows: TrainingRows, ids: IdentifiedItems, preset: PresetName, seed: int,
-    curve_run: tracking.TrackingRun, event_weights: str = "",
+    curve_run: tracking.TrackingRun, event_weights: str = "", start: ArtifactRef | None = None,
 ) -> StageResult[TrainedArm]:  # fmt: skip
     """Train one arm on the training rows; its loss is drawn in MLflow while it learns.
 
     An arm without codes reads the training rows alone, and no ID table. A training that was cut off goes on
-    after the last epoch it finished. `event_weights` say how much events of a type count as targets.
+    after the last epoch it finished. `event_weights` say how much events of a type count as targets. `start` is the
+    bundle at whose arm's weights training begins; None: at none.
     """
     settings = load_settings()
     reads_ids = arm in SEMANTIC_ID_ARMS
     compute = Compute(device=settings.device, precision=settings.precision, compile=settings.compile)
     key = key_of(
         train_arm, f"train {arm}", run=run,
-        reads={"training_set": rows.training_set, "ids": ids.ids if reads_ids else None},
+        reads={"training_set": rows.training_set, "ids": ids.ids if reads_ids else None, "start": start},
         facts={
             "preset": preset, "seed": seed, "threads": settings.threads, **vars(compute),
             **_weighted(event_weights),
@@ -110,9 +114,11 @@ def train_arm(
                 compute=compute,
                 on_step=on_step,
                 checkpoint=checkpoint(),
+                begin=None if start is None else load_arm(arm_folder(start)),
             )
         ref = _publish_arm(trained, key.parents, preset, seed, event_weights)
-        return TrainedArm(name=arm, arm=ref, reads_ids=reads_ids, code=key.code.digest, told=_told(steps))
+        told = ("warm start, " if start else "") + _told(steps)
+        return TrainedArm(name=arm, arm=ref, reads_ids=reads_ids, code=key.code.digest, told=told)
 
     done = run_once(key, TrainedArm, work, computes=True)
     checkpoint().unlink(missing_ok=True)
@@ -143,8 +149,9 @@ def count_popularity(run: str, snapshots: Snapshots, event_weights: str = "") ->
 
 @task(task_run_name="bundle-challenger")
 def bundle_challenger(
-    run: str, snapshots: Snapshots, encoded: EncodedItems, ids: IdentifiedItems, arm: TrainedArm, seed: int
-) -> StageResult[BundledChallenger]:
+    run: str, snapshots: Snapshots, encoded: EncodedItems, ids: IdentifiedItems, arm: TrainedArm, seed: int,
+    warm: WarmStart | None = None,
+) -> StageResult[BundledChallenger]:  # fmt: skip
     """Arm, tokenizer, ID table and titles as one artifact: what is replayed, registered and served."""
     tokenizer, table = (ids.tokenizer, ids.ids) if arm.reads_ids else (None, None)
     key = key_of(
@@ -153,7 +160,10 @@ def bundle_challenger(
             "arm": arm.arm, "tokenizer": tokenizer, "ids": table,
             "snapshot": snapshots.train, "feature_set": encoded.feature_set,
         },
-        facts={"challenger": arm.name, "seed": seed, "code": arm.code},
+        facts={
+            "challenger": arm.name, "seed": seed, "code": arm.code,
+            **({"warm_start": asdict(warm)} if warm else {}),
+        },
     )  # fmt: skip
 
     def work() -> BundledChallenger:
@@ -166,6 +176,7 @@ def bundle_challenger(
             id_table=table.digest if table else None,
             seed=seed,
             code=arm.code,
+            warm_start=warm,
         )
         ref = bundle.build_bundle(
             load_settings().artifacts,

@@ -32,6 +32,7 @@ from flows.cli.options import (
     Since,
     Source,
     ValueRange,
+    WarmStart,
     Zone,
     event_weights,
     gate_asked,
@@ -92,6 +93,7 @@ def _request(
     mode: Mode = "rolling",
     filter_seen: FilterSeen = True,
     preset: Preset = "default",
+    warm_start: WarmStart = None,
     refit_tokenizer: Annotated[
         bool | None,
         typer.Option(
@@ -124,6 +126,7 @@ def _request(
         mode=mode,
         filter_seen=filter_seen,
         preset=preset,
+        warm_start=warm_start,
         tokenizer={None: "auto", True: "refit", False: "reuse"}[refit_tokenizer],
         max_bad_share=max_bad_share,
         max_bad_item_share=max_bad_item_share,

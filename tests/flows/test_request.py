@@ -134,3 +134,16 @@ def test_a_cut_behind_now_is_refused(shop: str) -> None:
         settle_cycle(CycleRequest(source=shop, train_cutoff=NOW + timedelta(days=1)))
     with pytest.raises(BadRequest, match="challenger"):
         cycle_request(source=shop, challenger="bert")
+
+
+def test_a_warm_start_is_part_of_a_request_once_it_is_asked_for(
+    shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the request or by the settings; a request of either kind beats these."""
+    cold = settle_cycle(cycle_request(source=shop, warm_start=None))
+    warm = settle_cycle(cycle_request(source=shop, warm_start=True))
+    assert "warm_start" not in cold.request.identity
+    assert (warm.request.warm_start, warm.id != cold.id) == (True, True)
+    monkeypatch.setenv("RECLOOP_WARM_START", "true")
+    assert settle_cycle(CycleRequest(source=shop)).id == warm.id
+    assert settle_cycle(cycle_request(source=shop, warm_start=False)).id == cold.id
