@@ -12,7 +12,7 @@
 #                       kills, disk, corruption, inputs, races; empty: all
 #   GROWTH=100000       events of the part `growth` of `bench`, sizes joined by commas; empty: 100,000 and 1,000,000
 #   SEEDS=1,2,3         of `bench`
-#   ARMS=               arms that the part `accuracy` of `bench` trains, joined by commas; empty: all
+#   ARMS=               arms that the parts `accuracy` and `warm` of `bench` train, joined by commas; empty: all, and two
 #   DOCS=               folder that the table of `bench` is written to; empty: RESULTS, else .bench
 #   PYTEST_ARGS=        more arguments for pytest, e.g. PYTEST_ARGS="tests/data -x"
 

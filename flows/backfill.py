@@ -102,9 +102,9 @@ class _Walked:
 
 
 def _said(cycle: CycleRequest) -> dict[str, Any]:
-    """The request, without event weights and tuned settings where it says none: it came before there were any."""
+    """The request, without what it says nothing of: event weights, tuned settings and warm start came later."""
     said = cycle.model_dump(mode="json")
-    unsaid = {name for name in ("event_weights", "tuned") if not said[name]}
+    unsaid = {name for name in ("event_weights", "tuned", "warm_start") if not said[name]}
     return {name: value for name, value in said.items() if name not in unsaid}
 
 

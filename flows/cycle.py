@@ -13,7 +13,7 @@ from prefect import flow, task
 
 from components.artifact import ArtifactRef
 from components.data.artifact_erasure import drop_superseded
-from components.evaluation.contenders import CHAMPION, arms_to_train
+from components.evaluation.contenders import CHAMPION, Incumbent, arms_to_train
 from components.recommender.arm import ArmName
 from components.registry.tracking import TrackingRun
 from flows.cycle_parts import (
@@ -22,6 +22,7 @@ from flows.cycle_parts import (
     asks_for_health,
     contenders_of,
     opened_with,
+    start_of,
     subject_of,
     summarise,
     window_of,
@@ -48,6 +49,7 @@ from flows.tracked_cycle import conclude, track_artifacts, track_snapshots, trac
 from flows.training import bundle_challenger, count_popularity, train_arm
 from flows.verdict_event import emit_verdict
 from flows.warehouse import warehouse
+from flows.warm_start import Beginning, beginning_of, choose_start
 from flows.weighted_types import check_weights
 
 
@@ -98,12 +100,15 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     cold = linked(
         identify_cold(run, request.source, snapshots.output, identified.output.carried, request.mapping)
     )
+    begun = _begin(cycle, champion, identified.output)
+    beginning = begun.output if begun else None
     arms = arms_to_train(request.challenger, champion, cycle.train_cutoff)
     trained = {
         arm: linked(
             train_arm(
                 run, cast(ArmName, arm), prepared.rows.output, identified.output, request.preset, request.seed,
                 tracked, request.event_weights, request.settings_of(arm), request.tuned_digest(arm),
+                start_of(beginning, arm, request),
             )
         )
         for arm in arms
@@ -112,7 +117,7 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     counted = linked(count_popularity(run, snapshots.output, request.event_weights))
     bundled = linked(bundle_challenger(
         run, snapshots.output, prepared.encoded.output, identified.output, fitted[request.challenger],
-        request.seed,
+        request.seed, beginning.warm if beginning else None,
     ))  # fmt: skip
     replayed = replay(
         run,
@@ -121,20 +126,32 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
         request.challenger,
         CHAMPION if champion else None,
         request.source,
-        subject_of(request, opened.output, health),
+        subject_of(request, opened.output, health, beginning),
     )
     made = {
         "features": prepared.encoded.output.feature_set, "tokenizer": identified.output.tokenizer,
         "ids": identified.output.ids, "replay": replayed.judged.output.replay,
     } | {f"train.{arm}": done.arm for arm, done in fitted.items()}  # fmt: skip
     track_artifacts(tracked, made)
-    registered = register(run, tracked, bundled.output, replayed)
+    registered = register(run, tracked, bundled.output, replayed, beginning.told if beginning else "")
     promoted = promote(run, registered.output, replayed, champion.version if champion else None)
     return CycleParts(
         checked=checked, landed=landed, opened=opened, snapshots=snapshots, health=health, prepared=prepared,
-        identified=identified, cold=cold, trained=tuple(trained.values()), counted=counted, bundled=bundled,
-        replayed=replayed, registered=registered, promoted=promoted,
+        identified=identified, cold=cold, begun=begun, trained=tuple(trained.values()), counted=counted,
+        bundled=bundled, replayed=replayed, registered=registered, promoted=promoted,
     )  # fmt: skip
+
+
+def _begin(
+    cycle: SettledCycle, champion: Incumbent | None, ids: IdentifiedItems
+) -> StageResult[Beginning] | None:
+    """Where training begins; None where no warm start was asked for. One that cannot be is said aloud."""
+    if not cycle.request.warm_start:
+        return None
+    begun = linked(choose_start(cycle.id, beginning_of(cycle, champion, ids.tokenizer)))
+    if begun.output.warm is None:
+        warning_line(begun.output.told)
+    return begun
 
 
 def _check_tokenizer(

@@ -27,6 +27,7 @@ from flows.stages import StageResult
 from flows.summary import CycleSummary, arm_figures, stage_figures
 from flows.tokenizer_health import TokenizerHealth
 from flows.training import BundledChallenger, CountedArms, TrainedArm
+from flows.warm_start import Beginning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ class CycleParts:
     prepared: Features
     identified: StageResult[IdentifiedItems]
     cold: StageResult[ColdIds]
+    begun: StageResult[Beginning] | None  # where training begins, if a warm start was asked for
     trained: tuple[StageResult[TrainedArm], ...]
     counted: StageResult[CountedArms]
     bundled: StageResult[BundledChallenger]
@@ -71,7 +73,8 @@ class CycleParts:
         return (
             self.checked, self.landed, self.opened, self.snapshots,
             *([self.health] if self.health else []), *self.prepared.stages, self.identified, self.cold,
-            *self.trained, self.counted, self.bundled, *self.replayed.stages, self.registered, self.promoted,
+            *([self.begun] if self.begun else []), *self.trained, self.counted, self.bundled,
+            *self.replayed.stages, self.registered, self.promoted,
         )  # fmt: skip
 
 
@@ -120,15 +123,22 @@ def contenders_of(
 
 
 def subject_of(
-    request: CycleRequest, opened: OpenedCycle, health: StageResult[TokenizerHealth] | None
-) -> Subject:
-    """What the report says beyond its evidence: data set, champion's version, why the tokenizer is what it is."""
+    request: CycleRequest, opened: OpenedCycle, health: StageResult[TokenizerHealth] | None,
+    beginning: Beginning | None,
+) -> Subject:  # fmt: skip
+    """What the report says beyond its evidence: data set, champion's version, why tokenizer and weights are theirs."""
     return Subject(
         data=Path(request.source).name,
         challenger=f"by tuned preset {request.tuned['digest'][:12]}" if request.tuned else "",
         champion=opened.champion.told if opened.champion else "",
         ids=tokenizer_note(request.tokenizer, opened, health.output if health else None),
+        start=beginning.told if beginning else "",
     )
+
+
+def start_of(beginning: Beginning | None, arm: str, request: CycleRequest) -> ArtifactRef | None:
+    """The bundle at whose weights this arm begins; the champion's holds the challenger alone."""
+    return beginning.champion if beginning and arm == request.challenger else None
 
 
 def tokenizer_note(asked: str, opened: OpenedCycle, health: TokenizerHealth | None) -> str:
@@ -176,6 +186,7 @@ def summarise(
         tokenizer_note=tokenizer_note(
             cycle.request.tokenizer, parts.opened.output, parts.health.output if parts.health else None
         ),
+        start_note=parts.begun.output.told if parts.begun else "",
         arms=tuple(arm_figures(evidence)),
         stages=stage_figures(parts.stages),
         seconds=seconds,

@@ -31,6 +31,7 @@ from flows.cycle_parts import (
     asks_for_health,
     contenders_of,
     opened_with,
+    start_of,
     subject_of,
     window_of,
 )
@@ -58,6 +59,7 @@ from flows.stages import StageResult
 from flows.tokenizer_health import TokenizerHealth, check_tokenizer
 from flows.training import CountedArms, TrainedArm, bundle_challenger, count_popularity, train_arm
 from flows.warehouse import warehouse
+from flows.warm_start import Beginning, beginning_of, choose_start
 from flows.window_alpha import foreseen_attempt
 
 _NO_RUN = cast(Any, None)  # a stage that is asked never comes to what it would log to MLflow
@@ -122,20 +124,23 @@ def _ask_all(cycle: SettledCycle, champion: Incumbent | None, ask: Asking) -> tu
     prepared = _ask_features(cycle, snapshots, carried, ask)
     identified = _ask_ids(cycle, snapshots, prepared, carried, opened, ask)
     cold = ask(identify_cold, run, request.source, snapshots, identified.carried, request.mapping).output
+    beginning = _ask_start(cycle, opened.champion, identified, ask)
     arms = arms_to_train(request.challenger, opened.champion, cycle.train_cutoff)
     trained = {
-        arm: _ask_arm(cycle, cast(ArmName, arm), prepared.rows.output, identified, ask) for arm in arms
+        arm: _ask_arm(cycle, cast(ArmName, arm), prepared.rows.output, identified, beginning, ask)
+        for arm in arms
     }
     counted = _counted(ask(count_popularity, run, snapshots, request.event_weights))
     bundled = ask(
         bundle_challenger, run, snapshots, prepared.encoded.output, identified, trained[request.challenger],
-        request.seed,
+        request.seed, None if beginning is None or isinstance(beginning.warm, Unknown) else beginning.warm,
     ).output  # fmt: skip
     contenders = contenders_of(cycle, trained, counted, bundled, opened.champion, identified)
     window = _window(cycle, snapshots, identified, cold, opened.champion)
-    subject = subject_of(request, opened, health)
+    subject = subject_of(request, opened, health, beginning)
     replayed = _ask_replay(cycle, window, contenders, opened.champion, subject, ask)
-    registered = ask(register, run, _NO_RUN, bundled, replayed).output
+    start = beginning.told if beginning is not None else ""
+    registered = ask(register, run, _NO_RUN, bundled, replayed, start).output
     ask(promote, run, registered, replayed, opened.champion.version if opened.champion else None)
     return assumes
 
@@ -200,14 +205,30 @@ def _ask_ids(
     )  # fmt: skip
 
 
+def _ask_start(
+    cycle: SettledCycle, champion: Incumbent | None, ids: IdentifiedItems, ask: Asking
+) -> Beginning | None:
+    """Where training begins; what hangs on a champion or a tokenizer that is not here is told by nobody yet."""
+    if not cycle.request.warm_start:
+        return None
+    try:
+        beginning = beginning_of(cycle, champion, ids.tokenizer)
+    except Undecided as undecided:
+        unknown: Any = Unknown(undecided.stage)
+        beginning = Beginning(told=unknown, champion=unknown, warm=unknown)
+    ask(choose_start, cycle.id, beginning)
+    return beginning
+
+
 def _ask_arm(
-    cycle: SettledCycle, arm: ArmName, rows: TrainingRows, ids: IdentifiedItems, ask: Asking
-) -> TrainedArm:
+    cycle: SettledCycle, arm: ArmName, rows: TrainingRows, ids: IdentifiedItems, beginning: Beginning | None,
+    ask: Asking,
+) -> TrainedArm:  # fmt: skip
     """The trained arm; of one that is to be trained, all but what the training gives."""
     request = cycle.request
     done = ask(
         train_arm, cycle.id, arm, rows, ids, request.preset, request.seed, _NO_RUN, request.event_weights,
-        request.settings_of(arm), request.tuned_digest(arm),
+        request.settings_of(arm), request.tuned_digest(arm), start_of(beginning, arm, request),
     )  # fmt: skip
     if done.reused:
         return done.output

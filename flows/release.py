@@ -57,15 +57,18 @@ class Promoted:
 
 @task(task_run_name="register-version", **TRIED_AGAIN)
 def register(
-    run: str, tracked: tracking.TrackingRun, bundled: BundledChallenger, replayed: Replayed
+    run: str, tracked: tracking.TrackingRun, bundled: BundledChallenger, replayed: Replayed, start: str = ""
 ) -> StageResult[RegisteredChallenger]:
-    """Log and register the bundle that was replayed, once, tagged with every id and the verdict."""
+    """Log and register the bundle that was replayed, once, tagged with every id and the verdict.
+
+    `start` says where training began; "": no warm start was asked for.
+    """
     settings = load_settings()
     judged, report = replayed.judged.output, replayed.rendered.output.report
     key = key_of(
         register, "register", run=run,
         reads={"bundle": bundled.bundle, "replay": judged.replay},
-        facts={"registry": _registry()},
+        facts={"registry": _registry(), **({} if isinstance(start, str) and not start else {"start": start})},
     )  # fmt: skip
 
     def work() -> RegisteredChallenger:
@@ -83,6 +86,7 @@ def register(
                 "recloop.commit": commit_now(),
                 "recloop.filter_seen": str(evidence.plan.filter_seen).lower(),  # how lists of it are served
                 **({"recloop.tuned_preset": bundled.tuned} if bundled.tuned else {}),
+                **({"recloop.start": start} if start else {}),
             },
             reports=[Path(report.path) / "report.html", folder / "evidence.json", folder / "arms.csv"],
             judgement=_judgement(evidence, replayed.page),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 
@@ -51,7 +52,7 @@ def render(
         "draw report",
         run=run,
         reads={"replay": judged.replay},
-        facts={"source": source, "subject": asdict(subject)},
+        facts={"source": source, "subject": _said(subject)},
     )
 
     def work() -> RenderedReport:
@@ -81,6 +82,14 @@ def render(
         return RenderedReport(report=ref, told=told)
 
     return run_once(key, RenderedReport, work, computes=True)
+
+
+def _said(subject: Subject) -> dict[str, Any]:
+    """What a key says of it: nothing of a start where no warm start was asked for, as before there was any."""
+    said = asdict(subject)
+    if isinstance(subject.start, str) and not subject.start:
+        said.pop("start")
+    return said
 
 
 def _write(folder: Path, page: str) -> None:

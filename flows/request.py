@@ -131,8 +131,8 @@ class BatchRequest(BaseModel):
 
 ProfileName = Literal["small", "production", "sequential"]  # of the gate
 _FORM = (  # in the order in which a person asks; what is inherited would stand first
-    "source", "challenger", "profile", "preset", "tuned", "tokenizer", "mode", "filter_seen", "train_cutoff", "since",
-    "as_of", "seed", "mapping", "gate", "max_bad_share", "max_bad_item_share", "value_ranges",
+    "source", "challenger", "profile", "preset", "tuned", "warm_start", "tokenizer", "mode", "filter_seen",
+    "train_cutoff", "since", "as_of", "seed", "mapping", "gate", "max_bad_share", "max_bad_item_share", "value_ranges",
     "event_weights", "max_missing_share", "max_zero_share", "max_duplicate_share", "min_norm", "max_norm",
     "min_present", "poisoned_rows",
 )  # fmt: skip
@@ -144,7 +144,7 @@ def _as_a_form(schema: dict[str, Any]) -> None:
 
 
 _LATER = {"gate": None, "mapping": "", "max_bad_item_share": 0.05, "value_ranges": "rating=0:10",
-          "event_weights": "", "tuned": None}  # fmt: skip
+          "event_weights": "", "tuned": None, "warm_start": False}  # fmt: skip
 
 
 class CycleRequest(BatchRequest):
@@ -189,6 +189,11 @@ class CycleRequest(BatchRequest):
     tuned: dict[str, Any] | None = Field(
         default=None,
         description="settings of the challenger in place of the preset's own: what stands in a file of `recloop tune`",
+    )
+    warm_start: bool = Field(
+        default_factory=lambda: load_settings().warm_start,
+        description="begin training at the champion's weights, for at most .3 of the epochs; where that cannot be, a "
+        "cold training, and why",
     )
     tokenizer: Literal["auto", "reuse", "refit"] = Field(
         default="auto",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from components.data import snapshot
 from components.event_weights import read_event_weights
 from components.features.featureset import load_feature_set
 from components.features.trainingset import TrainingSet, load_training_set
-from components.recommender.arm import Arm, Histories
+from components.recommender.arm import Arm, ArmName, Histories
 from components.recommender.loading import load_arm
 from components.recommender.train_arm import train_arm
 from components.registry.verification import Finding, Stored, missing, stored
@@ -34,6 +35,7 @@ from flows.local.console import progress_bar
 from flows.settings import load_settings
 from flows.version_chain import Chain
 from flows.warehouse import warehouse
+from flows.warm_start import arm_folder
 
 PLACES = 10  # of the lists that are compared
 MOST_USERS = 500
@@ -134,8 +136,9 @@ def _arm_again(chain: Chain, scratch: Path) -> Finding:
         return missing(stage, chain.bundle.digest, why)
     recorded = chain.arm.finding.recorded
     if unfit := _unfit(
-        stage, recorded, chain.arm, chain.training_set, *([chain.id_table] if chain.id_table else [])
-    ):
+        stage, recorded, chain.arm, chain.training_set,
+        *(part for part in (chain.id_table, chain.start) if part is not None),
+    ):  # fmt: skip
         return unfit
     assert chain.arm.artifact is not None
     assert chain.training_set is not None
@@ -144,14 +147,17 @@ def _arm_again(chain: Chain, scratch: Path) -> Finding:
     config, data = manifest["config"], load_training_set(chain.training_set.artifact)
     ids = chain.id_table.artifact if chain.id_table is not None else None
     table = read_id_table(ids) if ids is not None else None
-    with progress_bar(f"train {config['name']}") as bar:
+    start = chain.start.artifact if chain.start is not None else None
+    name = cast(ArmName, chain.bundle.facts.arm)  # the arm's own manifest calls mmgrec_paper mmgrec
+    with progress_bar(f"train {name}") as bar:
         trained = train_arm(
-            config["name"], data.item_lists, data.time_lists,
+            name, data.item_lists, data.time_lists,
             table.item_ids if table else data.item_ids, table.codes if table else None,
             table_sizes_of(ids) if ids is not None else None,
             weight_lists=data.weight_lists(read_event_weights(config.get("event_weights", ""))),
             preset=config["preset"], settings=config.get("settings"), seed=config["seed"], compute=_compute(),
             on_step=lambda step: bar(step.step, step.num_steps, {"loss": step.loss}),
+            begin=load_arm(arm_folder(start)) if start is not None else None,
         )  # fmt: skip
     again = publish(scratch / "artifacts", "arm", trained.save, parents=manifest["parents"], config=config)
     if again.digest == recorded:

@@ -102,6 +102,7 @@ class Settings(MonitorSettings, NotifySettings):
     precision: Literal["fp32", "bf16"] = "fp32"  # of their matrix products
     compile: bool = False  # torch.compile; pays on a GPU
 
+    warm_start: bool = False  # whether a retraining begins at the champion's weights, where it can
     source: str = "movielens"  # what the deployments read
     preset: Literal["default", "quick"] = "default"
     profile: Literal["small", "production"] = "small"  # their gate

@@ -75,6 +75,7 @@ class CycleSummary:
     tokenizer_note: str = ""  # why the tokenizer is the one before, or a new one
     mapping: str = ""  # of the source, as `--map` says it
     event_weights: str = ""  # of event types, where they do not weigh alike
+    start_note: str = ""  # where training began, if a warm start was asked for
 
     @property
     def challenger(self) -> ArmFigure:

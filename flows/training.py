@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ from components.event_weights import read_event_weights, weights_of
 from components.features.trainingset import load_training_set
 from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
 from components.recommender.baselines.counting import count_baselines
+from components.recommender.loading import load_arm
 from components.recommender.search_space import PresetName, Settings
 from components.recommender.train_arm import train_arm as train
 from components.recommender.training.step import Step
 from components.registry import bundle, tracking
+from components.registry.warm_start import WarmStart
 from components.tokenizer.id_table import read_id_table, table_sizes_of
 from flows.features import EncodedItems, TrainingRows
 from flows.local.console import progress_bar
@@ -32,6 +34,7 @@ from flows.semantic_ids import IdentifiedItems
 from flows.settings import load_settings
 from flows.snapshots import Snapshots
 from flows.stages import StageResult, key_of, run_once
+from flows.warm_start import arm_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,20 +77,21 @@ class BundledChallenger:
 def train_arm(
     run: str, arm: ArmName, rows: TrainingRows, ids: IdentifiedItems, preset: PresetName, seed: int,
     curve_run: tracking.TrackingRun, event_weights: str = "", settings_asked: Settings | None = None,
-    tuned: str = "",
+    tuned: str = "", start: ArtifactRef | None = None,
 ) -> StageResult[TrainedArm]:  # fmt: skip
     """Train one arm on the training rows; its loss is drawn in MLflow while it learns.
 
     An arm without codes reads the training rows alone, and no ID table. A training that was cut off goes on
     after the last epoch it finished. `event_weights` say how much events of a type count as targets;
     `settings_asked` stand in place of the preset's own, and `tuned` is the digest of the file that they come from.
+    `start` is the bundle at whose arm's weights training begins; None: at none.
     """
     settings = load_settings()
     reads_ids = arm in SEMANTIC_ID_ARMS
     compute = Compute(device=settings.device, precision=settings.precision, compile=settings.compile)
     key = key_of(
         train_arm, f"train {arm}", run=run,
-        reads={"training_set": rows.training_set, "ids": ids.ids if reads_ids else None},
+        reads={"training_set": rows.training_set, "ids": ids.ids if reads_ids else None, "start": start},
         facts={
             "preset": preset, "seed": seed, "threads": settings.threads, **vars(compute),
             **_weighted(event_weights), **_tuned(settings_asked, tuned),
@@ -116,12 +120,14 @@ def train_arm(
                 compute=compute,
                 on_step=on_step,
                 checkpoint=checkpoint(),
+                begin=None if start is None else load_arm(arm_folder(start)),
             )
         ref = _publish_arm(
             trained, key.parents, preset, seed, _weighted(event_weights) | _tuned(settings_asked, tuned)
         )
+        told = ("warm start, " if start else "") + _told(steps)
         return TrainedArm(
-            name=arm, arm=ref, reads_ids=reads_ids, code=key.code.digest, tuned=tuned, told=_told(steps)
+            name=arm, arm=ref, reads_ids=reads_ids, code=key.code.digest, tuned=tuned, told=told
         )
 
     done = run_once(key, TrainedArm, work, computes=True)
@@ -154,8 +160,9 @@ def count_popularity(run: str, snapshots: Snapshots, event_weights: str = "") ->
 
 @task(task_run_name="bundle-challenger")
 def bundle_challenger(
-    run: str, snapshots: Snapshots, encoded: EncodedItems, ids: IdentifiedItems, arm: TrainedArm, seed: int
-) -> StageResult[BundledChallenger]:
+    run: str, snapshots: Snapshots, encoded: EncodedItems, ids: IdentifiedItems, arm: TrainedArm, seed: int,
+    warm: WarmStart | None = None,
+) -> StageResult[BundledChallenger]:  # fmt: skip
     """Arm, tokenizer, ID table and titles as one artifact: what is replayed, registered and served."""
     tokenizer, table = (ids.tokenizer, ids.ids) if arm.reads_ids else (None, None)
     key = key_of(
@@ -164,7 +171,10 @@ def bundle_challenger(
             "arm": arm.arm, "tokenizer": tokenizer, "ids": table,
             "snapshot": snapshots.train, "feature_set": encoded.feature_set,
         },
-        facts={"challenger": arm.name, "seed": seed, "code": arm.code},
+        facts={
+            "challenger": arm.name, "seed": seed, "code": arm.code,
+            **({"warm_start": asdict(warm)} if warm else {}),
+        },
     )  # fmt: skip
 
     def work() -> BundledChallenger:
@@ -177,6 +187,7 @@ def bundle_challenger(
             id_table=table.digest if table else None,
             seed=seed,
             code=arm.code,
+            warm_start=warm,
         )
         ref = bundle.build_bundle(
             load_settings().artifacts,

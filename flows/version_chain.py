@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from components.artifact import ArtifactDamaged, verified
+from components.artifact import ArtifactDamaged, ArtifactRef, verified
 from components.data.artifact_erasure import successor_of
 from components.registry import versions
 from components.registry.bundle import ARM, Bundle, open_bundle
+from components.registry.registered import NoSuchVersion
 from components.registry.tracking import TrackingUnreachable
 from components.registry.verification import Finding, Manifest, Stored, compared, find_stored, stored
+from components.registry.warm_start import WarmStart
 from flows.settings import load_settings
 from flows.warehouse import warehouse
 
@@ -33,11 +35,13 @@ class Chain:
     id_table: Stored | None
     arm: Stored | None  # None: no artifact of this arm is left; the bundle holds its files
     training_set: Stored | None
+    start: Stored | None  # the bundle at whose weights its training began; None for a cold training
 
     @property
     def parts(self) -> tuple[Stored, ...]:
         every = (
-            self.snapshot, self.feature_set, self.training_set, self.tokenizer, self.id_table, self.arm,
+            self.snapshot, self.feature_set, self.training_set, self.tokenizer, self.id_table, self.start,
+            self.arm,
         )  # fmt: skip
         return tuple(part for part in every if part is not None)
 
@@ -70,7 +74,30 @@ def chain_of(version: str, scratch: Path) -> Chain:
         id_table=stored(engine, root, "id_table", facts.id_table) if facts.id_table else None,
         arm=stored(engine, root, "arm", arm["digest"]) if arm else None,
         training_set=stored(engine, root, "training_set", training_set) if training_set else None,
+        start=_start_of(facts.warm_start, scratch) if facts.warm_start else None,
     )
+
+
+def _start_of(warm: WarmStart, scratch: Path) -> Stored:
+    """The bundle at whose weights training began: here, or in the registry under the version's number."""
+    settings = load_settings()
+    kept, stage = (
+        stored(warehouse(), settings.artifacts, "bundle", warm.bundle),
+        f"start, version {warm.version}",
+    )
+    if kept.artifact is None:
+        folder = scratch / "start"
+        folder.mkdir(parents=True)
+        try:
+            uri = versions.get_version(settings.model_name, warm.version).uri
+            path = versions.fetch_bundle(uri, warm.bundle, folder)
+        except (ArtifactDamaged, TrackingUnreachable, NoSuchVersion) as error:
+            return replace(
+                kept, finding=replace(kept.finding, stage=stage, note=f"{kept.finding.note}; {error}")
+            )
+        ref = ArtifactRef(kind="bundle", digest=warm.bundle, path=str(path))
+        return Stored(finding=compared(stage, warm.bundle, warm.bundle), artifact=ref)
+    return replace(kept, finding=replace(kept.finding, stage=stage))
 
 
 def _bundles(version: str, scratch: Path) -> Iterator[tuple[Finding, Bundle | None]]:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from tests.benchmarks.__main__ import fault_of
 from tests.benchmarks.accuracy import UnknownArm, run_arms
 from tests.benchmarks.arms import ARMS
 from tests.benchmarks.cold_items import content_scores, split_cold
-from tests.benchmarks.datasets import open_dataset
+from tests.benchmarks.datasets import Dataset, open_dataset
 from tests.benchmarks.leave_one_out import LeaveOneOut, TooShort, from_lists, hit_rate, ndcg, places
 from tests.benchmarks.results import ArmRun, is_done, read_runs, write_part, write_run
 from tests.benchmarks.semantic_codes import Codes, random_codes, training_edges
@@ -29,6 +30,7 @@ from tests.benchmarks.standing import UsersDiffer, best, comparisons, rows_of
 from tests.benchmarks.surroundings import shared_folder
 from tests.benchmarks.table import BEGIN, END, MarkersMissing, between_markers, write_table
 from tests.benchmarks.targets import targets
+from tests.benchmarks.warm import Chain, compared
 
 # --- the protocol --------------------------------------------------------------------------------------
 
@@ -53,6 +55,20 @@ def test_last_is_test_and_the_one_before_is_validation() -> None:
         for a, b in zip(histories.start, histories.end, strict=True)
     ]
     assert seen == [["a", "b", "c"], ["c", "a"]]
+
+
+def test_warm_starts_are_cut_by_time_and_asked_after_it() -> None:
+    """220 events, two a second: three tenths in eleven windows are six each. Step 10 trains on all but the last six."""
+    items = [f"i{number % 7}" for number in range(110)]
+    events = from_lists("two", ["ann", "bob"], [items, items], [range(110), range(110)])
+    data = Dataset(events=events, catalogue=pd.DataFrame({"item_id": events.item_ids}))
+    chain = Chain(data, "sasrec", 1)
+    assert [len(chain.before(step).items) for step in (0, 1, 10)] == [154, 160, 214]
+    users = chain.ndcg(fit_popularity(events.item_ids[chain.before(10).items]), 10)
+    assert users.shape == (2,)
+    found = compared(np.array([0.5, 0.3]), np.array([0.4, 0.2]))
+    assert found["warm_minus_cold"]["ndcg"] == pytest.approx(0.1)
+    assert (found["users"], found["cold"]["ndcg"]) == (2, pytest.approx(0.3))
 
 
 def test_fil_leaves_out_what_was_seen_and_unf_does_not() -> None:

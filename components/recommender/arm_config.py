@@ -15,13 +15,19 @@ from components.recommender.arms.tiger import TigerArm, TigerConfig
 from components.recommender.search_space import PresetName, Setting, Settings
 from components.recommender.sequences import TrainingSequences
 
-ArmConfig = MMGRecConfig | TigerConfig | DenseConfig | EASEConfig
+NetworkConfig = MMGRecConfig | TigerConfig | DenseConfig
+ArmConfig = NetworkConfig | EASEConfig
 C = TypeVar("C")
 
 
-def config_of(arm: ArmName, preset: PresetName, density: presets.Density, settings: Settings) -> ArmConfig:
+def config_of(
+    arm: ArmName,
+    preset: PresetName,
+    density: presets.Density = "dense",
+    settings: Settings | None = None,
+) -> ArmConfig:
     """The shipped preset, or the quick one for tests, with these settings. Raises ValueError as the configs do."""
-    return with_settings(_shipped(arm, preset, density), settings)
+    return with_settings(_shipped(arm, preset, density), settings or {})
 
 
 def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmConfig:

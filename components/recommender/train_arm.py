@@ -7,8 +7,9 @@ catalogue alone (`catalogue_of`): a caller that names such a training by what it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -24,11 +25,11 @@ from components.recommender.arms.mmgrec import MMGRecConfig, train_mmgrec
 from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import TigerConfig, train_tiger
+from components.recommender.carried_weights import CannotBeginThere
 from components.recommender.search_space import PresetName, Settings
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.step import OnStep
-
-__all__ = ["PresetName", "catalogue_of", "train_arm"]
+from components.recommender.warm_start import unfit, warmed
 
 
 def catalogue_of(item_ids: np.ndarray) -> np.ndarray:
@@ -54,6 +55,7 @@ def train_arm(
     compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
+    begin: Arm | None = None,
 ) -> Arm:
     """Train the arm on a training set and an ID table, with its shipped preset or the quick one, for tests.
 
@@ -63,17 +65,21 @@ def train_arm(
     `codes` and `table_sizes` may be None for them, and are not looked at. EASE, solved in seconds, has no seed, no
     steps, no device and no checkpoint; `mmgrec_paper` has one preset. `weight_lists` say how much each event counts
     as a target (see `components.event_weights`); None: all alike. `settings` stand in place of the preset's own (see
-    `search_space`).
+    `search_space`). `begin` is an arm of this name and shape at whose weights the training begins: a share of the
+    preset's epochs then suffices (see `warm_start`).
 
     Raises ValueError where an arm that reads codes has none, UnknownItem for an event outside `item_ids`,
-    NothingToTrainOn where every event weighs 0, and what the arm's own training raises.
+    NothingToTrainOn where every event weighs 0, CannotBeginThere where `begin` does not fit, and what the arm's own
+    training raises.
     """
     order = np.argsort(item_ids, kind="stable")
     sequences = TrainingSequences.from_lists(
         item_lists, time_lists, item_ids=catalogue_of(item_ids), weights=weight_lists
     )
-    how = _How(seed=seed, compute=compute, on_step=on_step, checkpoint=checkpoint)
-    config = config_of(arm, preset, presets.density_of(sequences), settings or {})
+    how = _How(seed=seed, compute=compute, on_step=on_step, checkpoint=checkpoint, begin=begin)
+    config = config_of(arm, preset, presets.density_of(sequences), settings)
+    if begin is not None:
+        config = _begun(arm, config, begin)
     if arm not in SEMANTIC_ID_ARMS:
         return _train_on_catalogue(arm, sequences, config, how)
     if codes is None or table_sizes is None:
@@ -89,6 +95,7 @@ class _How:
     compute: Compute
     on_step: OnStep | None
     checkpoint: Path | None
+    begin: Any  # None, or an arm of the same name
 
 
 def _train_on_codes(
@@ -118,3 +125,14 @@ def _train_on_catalogue(arm: ArmName, sequences: TrainingSequences, config: ArmC
         case EASEConfig():
             return fit_ease(sequences, config)
     raise AssertionError(f"{arm} is an ArmName, and has no case here")
+
+
+def _begun(arm: ArmName, config: ArmConfig, begin: Any) -> ArmConfig:
+    """The config of a training that begins at weights: shortened, if they fit it. EASE has none to begin at."""
+    if isinstance(config, EASEConfig):
+        return config
+    if misfit := unfit(asdict(begin.config), config):
+        raise CannotBeginThere(
+            f"{arm} cannot begin at the weights given: {misfit}. Train without --warm-start"
+        )
+    return warmed(config)

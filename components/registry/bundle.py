@@ -14,16 +14,18 @@ A file of any other kind is refused: pickled code in a bundle would run when it 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.artifact import MANIFEST, ArtifactDamaged, ArtifactRef, publish, verified
+from components.registry.warm_start import WarmStart
 
 KIND = "bundle"
 ARM, TOKENIZER, ITEMS, FACTS = "arm", "tokenizer", "items.parquet", "bundle.json"
@@ -50,6 +52,7 @@ class BundleFacts:
     id_table: str | None
     seed: int
     code: str  # digest over the sources and the pinned versions
+    warm_start: WarmStart | None = None  # None: training began at no weights
 
     def __post_init__(self) -> None:
         moment = datetime.fromisoformat(self.train_end)
@@ -59,6 +62,15 @@ class BundleFacts:
             )
         if (self.tokenizer is None) != (self.id_table is None):
             raise ValueError("tokenizer and id_table are given together or not at all")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values; of a cold training, what it was before there were others."""
+        return {name: value for name, value in asdict(self).items() if name != "warm_start" or value}
+
+    @classmethod
+    def from_dict(cls, said: Mapping[str, Any]) -> BundleFacts:
+        begun = said.get("warm_start")
+        return cls(**{**said, "warm_start": WarmStart(**begun) if begun else None})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,12 +142,12 @@ def build_bundle(
             (folder / TOKENIZER).mkdir()
             write_tokenizer(folder / TOKENIZER)
         pq.write_table(pa.Table.from_pandas(table, schema=_ITEM_SCHEMA, preserve_index=False), folder / ITEMS)
-        (folder / FACTS).write_text(json.dumps(asdict(facts), indent=1, sort_keys=True))
+        (folder / FACTS).write_text(json.dumps(facts.to_dict(), indent=1, sort_keys=True))
         _refuse_mismatch(folder, facts)
 
     roles = ("snapshot", "feature_set", "tokenizer", "id_table")
     parents = {role: digest for role in roles if (digest := getattr(facts, role)) is not None}
-    return publish(root, KIND, write, parents=parents, config=asdict(facts))
+    return publish(root, KIND, write, parents=parents, config=facts.to_dict())
 
 
 def open_bundle(path: Path | str) -> Bundle:
@@ -147,7 +159,7 @@ def open_bundle(path: Path | str) -> Bundle:
     manifest = verified(folder)
     if manifest["kind"] != KIND:
         raise BundleMismatch(f"{folder}: an artifact of kind {manifest['kind']!r}, not a bundle")
-    facts = BundleFacts(**manifest["config"])
+    facts = BundleFacts.from_dict(manifest["config"])
     _refuse_mismatch(folder, facts)
     return Bundle(path=folder, digest=manifest["digest"], facts=facts)
 

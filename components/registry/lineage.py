@@ -18,7 +18,7 @@ from components.data.origins import (
     listed_item,
 )
 from components.registry.bundle import Bundle
-from components.registry.versions import RegisteredVersion, get_version
+from components.registry.versions import RegisteredVersion, find_version, get_version
 
 if TYPE_CHECKING:
     from components.data.warehouse import Engine
@@ -35,6 +35,8 @@ CLAIMS = (
     "seed",
     "code",
     "commit",
+    "warm_start",
+    "warm_start_version",
 )
 
 
@@ -72,7 +74,7 @@ def lineage(model_name: str, version: str, engine: Engine | None = None) -> Orig
     features = origin("feature_set", origin("snapshot", *map(_batch, landed)))
     table = origin("id_table", origin("tokenizer"))
     code = origin("code", _commit(tags))
-    bundle = origin("bundle", origin("arm"), features, table, origin("seed"), code)
+    bundle = origin("bundle", origin("arm", _start(registered)), features, table, origin("seed"), code)
     run = Origin(kind="run", id=registered.run_id)
     parts = tuple(part for part in (bundle, origin("verdict"), run) if part is not None)
     return Origin(kind="version", id=registered.uri, made_from=parts)
@@ -143,6 +145,25 @@ def broken_claims(claims: Mapping[str, str], found: Mapping[str, str]) -> list[B
 def _claims(registered: RegisteredVersion) -> dict[str, str]:
     tags = registered.tags
     return {kind: tags[f"recloop.{kind}"] for kind in CLAIMS if f"recloop.{kind}" in tags}
+
+
+def _start(registered: RegisteredVersion) -> Origin | None:
+    """The bundle at whose weights a version's training began, and where that one began; None for a cold training."""
+    if (bundle := registered.tags.get("recloop.warm_start")) is None:
+        return None
+    version = registered.tags.get("recloop.warm_start_version", "")
+    before = find_version(registered.name, version)
+    if before is None or before.bundle_digest != bundle:
+        return Origin(
+            kind="warm_start", id=bundle, note=f"of version {version}, which is no longer registered"
+        )
+    further = _start(before) if int(version) < int(registered.version) else None
+    return Origin(
+        kind="warm_start",
+        id=bundle,
+        made_from=(further,) if further else (),
+        note=f"the weights of version {version}",
+    )
 
 
 def _commit(tags: Mapping[str, str]) -> Origin | None:

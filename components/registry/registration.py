@@ -137,6 +137,8 @@ def _ids(bundle: Bundle) -> dict[str, str]:
         "recloop.id_table": facts.id_table,
         "recloop.seed": str(facts.seed),
         "recloop.code": facts.code,
+        "recloop.warm_start": facts.warm_start.bundle if facts.warm_start else None,
+        "recloop.warm_start_version": facts.warm_start.version if facts.warm_start else None,
     }
     return {name: value for name, value in ids.items() if value is not None}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,8 +93,10 @@ def stored(engine: Engine, root: Path, kind: str, digest: str) -> Stored:
 
 def checked_claims(claims: Mapping[str, str], bundle: Bundle) -> Iterator[Finding]:
     """The version's tags against the facts that its bundle, whose bytes are checked, carries itself."""
-    facts = {kind: str(value) for kind, value in asdict(bundle.facts).items() if value is not None}
+    facts = {kind: str(value) for kind, value in bundle.facts.to_dict().items() if value is not None}
     found = facts | {"bundle": bundle.digest}
+    if (begun := bundle.facts.warm_start) is not None:
+        found |= {"warm_start": begun.bundle, "warm_start_version": begun.version}
     broken = broken_claims(claims, found)
     for claim in broken:
         yield Finding(

@@ -47,6 +47,7 @@ def provenance(result: ReplayResult, subject: Subject) -> Markup:
             *_weights(result),
             *_champion(result, subject),
             *([("Tokenizer", subject.ids, "")] if subject.ids else []),
+            *_start(subject),
             *_attempt(result),
             ("Detectable effect", number(found), "by this profile on this window"),
             (
@@ -84,6 +85,17 @@ def _champion(result: ReplayResult, subject: Subject) -> list[tuple[str, str, st
         return []
     named = f"{subject.champion}; {result.compared}" if subject.champion else result.compared
     return [("Champion compared", named, "what stood for it")]
+
+
+def _start(subject: Subject) -> list[tuple[str, str, str]]:
+    """Where a warm start was asked for: what became of it."""
+    if not subject.start:
+        return []
+    meaning = (
+        "a warm start was asked for: the challenger alone begins at the champion's weights, where it can; it then "
+        "takes fewer epochs, and carries on whatever those weights hold"
+    )
+    return [("Training", subject.start, meaning)]
 
 
 def _attempt(result: ReplayResult) -> list[tuple[str, str, str]]:

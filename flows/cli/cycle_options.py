@@ -32,6 +32,7 @@ from flows.cli.options import (
     Since,
     Source,
     ValueRange,
+    WarmStart,
     Zone,
     event_weights,
     gate_asked,
@@ -102,6 +103,7 @@ def _request(
     mode: Mode = "rolling",
     filter_seen: FilterSeen = True,
     preset: PresetOrFile = "default",
+    warm_start: WarmStart = None,
     refit_tokenizer: Annotated[
         bool | None,
         typer.Option(
@@ -134,6 +136,7 @@ def _request(
         mode=mode,
         filter_seen=filter_seen,
         **preset_asked(preset),
+        warm_start=warm_start,
         tokenizer={None: "auto", True: "refit", False: "reuse"}[refit_tokenizer],
         max_bad_share=max_bad_share,
         max_bad_item_share=max_bad_item_share,

@@ -197,6 +197,15 @@ FilterSeen = Annotated[
         help="keep where people take things again: what a user has had then counts, in lists and in truth",
     ),
 ]
+WarmStart = Annotated[
+    bool | None,
+    typer.Option(
+        "--warm-start/--cold-start",
+        show_default="--cold-start, RECLOOP_WARM_START",
+        help="begin training at the champion's weights, for at most .3 of the epochs; where that cannot be, it is "
+        "said why",
+    ),
+]
 Preset = Annotated[
     Literal["default", "quick"], typer.Option(help="model size: default, or quick (small, for a first look)")
 ]

@@ -97,6 +97,7 @@ def _data_lines(summary: CycleSummary) -> list[str]:
         f"{quarantine}",
         f"training  {summary.train_events:,} events before {summary.train_cutoff[:16]}Z; {ids}, {summary.new_ids} new",
         f"tokenizer {refitted}",
+        *([f"start     {summary.start_note}"] if summary.start_note else []),
         f"replay    {summary.window_users:,} users, {summary.window_requests:,} lists, until {summary.as_of[:16]}Z",
         f"cost      {_cost(summary)}",
     ]

@@ -70,6 +70,13 @@ def _cold_items(asked: Asked) -> list[Figures]:
     return _each(asked.data or ("films", "beauty"), lambda data: cold_items(data, asked.seeds[0]))
 
 
+def _warm(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.warm import ARMS, warm
+
+    arms: Any = asked.arms or ARMS
+    return _each(asked.data or ("ml100k",), lambda data: warm(data, arms, asked.seeds[0]))
+
+
 def _throughput(asked: Asked) -> list[Figures]:
     from tests.benchmarks.accuracy import named
     from tests.benchmarks.throughput import throughput
@@ -203,6 +210,7 @@ PARTS: dict[str, Callable[[Asked], list[Figures]]] = {
     "top_ten": _top_ten,
     "throughput": _throughput,
     "cold_items": _cold_items,
+    "warm": _warm,
     "peers": _peers,
     "accuracy": _accuracy,
     "verdict": _verdict,
@@ -280,7 +288,7 @@ def main() -> int:
     parser.add_argument("part", nargs="?", default="", help=", ".join((*PARTS, *MODULES)))
     parser.add_argument("--only", default="", help="the same, for several: parts joined by commas")
     parser.add_argument("--data", default="", help="ml100k, beauty, films, synthetic, a folder or a file")
-    parser.add_argument("--arms", default="", help="of accuracy")
+    parser.add_argument("--arms", default="", help="of accuracy and warm")
     parser.add_argument("--peers", default="", help="of peers")
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--docs", default="", help="folder that the table is written to; else RESULTS")

@@ -154,8 +154,9 @@ def test_windows_fill_whole_steps_and_a_later_end_goes_on_in_the_same_home() -> 
         asked.model_copy(update={"start": END - STEP}),
         asked.model_copy(update={"step": STEP * 2}),
         asked.model_copy(update={"cycle": QUICK.model_copy(update={"mode": "batch"})}),
+        asked.model_copy(update={"cycle": QUICK.model_copy(update={"warm_start": True})}),
     )
-    assert len({other.home_of("ease") for other in (asked, *others)} | {asked.home_of("sasrec")}) == 5
+    assert len({other.home_of("ease") for other in (asked, *others)} | {asked.home_of("sasrec")}) == 6
 
 
 @pytest.mark.parametrize(

@@ -162,3 +162,19 @@ def test_a_tuned_preset_of_another_arm_or_base_is_refused(shop: str) -> None:
         cycle_request(
             challenger="sasrec", preset="quick", tuned=TUNED | {"settings": {"training.epochs": 900}}
         )
+
+
+# --- a warm start ----------------------------------------------------------------------------------------
+
+
+def test_a_warm_start_is_part_of_a_request_once_it_is_asked_for(
+    shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the request or by the settings; a request of either kind beats these."""
+    cold = settle_cycle(cycle_request(source=shop, warm_start=None))
+    warm = settle_cycle(cycle_request(source=shop, warm_start=True))
+    assert "warm_start" not in cold.request.identity
+    assert (warm.request.warm_start, warm.id != cold.id) == (True, True)
+    monkeypatch.setenv("RECLOOP_WARM_START", "true")
+    assert settle_cycle(CycleRequest(source=shop)).id == warm.id
+    assert settle_cycle(cycle_request(source=shop, warm_start=False)).id == cold.id

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from components.compute import ON_CPU, Compute
 from components.recommender.arm import Histories, OnRanked, Ranked
+from components.recommender.carried_weights import carried_over
 from components.recommender.codes.vocabulary import Vocabulary, extended
 from components.recommender.decoding.requests import (
     CandidateItems,
@@ -59,8 +60,12 @@ def train_dense(
     compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
+    begin: DenseArm | None = None,
 ) -> DenseArm:
-    """Train on the items that occur. Raises TrainingDiverged when the loss is no number."""
+    """Train on the items that occur, from the weights of `begin` if there is one.
+
+    Raises TrainingDiverged when the loss is no number, CannotBeginThere where `begin` does not fit.
+    """
     with seeded(seed):
         network = _network(vocabulary, config)
         fit(
@@ -72,6 +77,7 @@ def train_dense(
             compute=compute,
             on_step=on_step,
             checkpoint=checkpoint,
+            begin=None if begin is None else carried_over(begin, vocabulary, network),
         )
     return DenseArm(name=name, vocabulary=vocabulary, config=config, network=network)
 

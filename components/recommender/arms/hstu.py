@@ -22,6 +22,7 @@ def train_hstu(
     compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
+    begin: DenseArm | None = None,
 ) -> DenseArm:
     """Train HSTU on the items that occur. Raises TrainingDiverged when the loss is no number."""
     vocabulary = vocabulary_of(sequences)
@@ -34,4 +35,5 @@ def train_hstu(
         compute=compute,
         on_step=on_step,
         checkpoint=checkpoint,
+        begin=begin,
     )

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from components.compute import ON_CPU, Compute
 from components.recommender.arm import Histories, OnRanked, Ranked
+from components.recommender.carried_weights import carried_over
 from components.recommender.codes.trie import Trie, build_trie
 from components.recommender.codes.vocabulary import Vocabulary, extended, vocabulary_of
 from components.recommender.decoding.beam import beam_search
@@ -82,6 +83,7 @@ def train_mmgrec(
     compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
+    begin: MMGRecArm | None = None,
 ) -> MMGRecArm:
     """Train the generative arm. `codes` are the items' full tuples (collision token last), unique.
 
@@ -101,6 +103,7 @@ def train_mmgrec(
             compute=compute,
             on_step=on_step,
             checkpoint=checkpoint,
+            begin=None if begin is None else carried_over(begin, vocabulary, network),
         )
     return MMGRecArm(vocabulary=vocabulary, config=config, network=network)
 

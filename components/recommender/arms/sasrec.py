@@ -23,6 +23,7 @@ def train_sasrec(
     compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
+    begin: DenseArm | None = None,
 ) -> DenseArm:
     """Train SASRec on the items that occur. Raises TrainingDiverged when the loss is no number."""
     vocabulary = vocabulary_of(sequences)
@@ -35,4 +36,5 @@ def train_sasrec(
         compute=compute,
         on_step=on_step,
         checkpoint=checkpoint,
+        begin=begin,
     )

@@ -30,6 +30,7 @@ def train_semantic_sasrec(
     compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
+    begin: DenseArm | None = None,
 ) -> DenseArm:
     """Train the dense control. `codes` are the items' full tuples; `num_codes` the tokenizer's table sizes.
 
@@ -45,4 +46,5 @@ def train_semantic_sasrec(
         compute=compute,
         on_step=on_step,
         checkpoint=checkpoint,
+        begin=begin,
     )

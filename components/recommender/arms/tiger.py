@@ -18,6 +18,7 @@ from torch import Tensor
 
 from components.compute import ON_CPU, Compute
 from components.recommender.arm import Histories, OnRanked, Ranked
+from components.recommender.carried_weights import carried_over
 from components.recommender.codes.code_tokens import CodeTokens
 from components.recommender.codes.trie import build_trie
 from components.recommender.codes.vocabulary import Vocabulary, extended, vocabulary_of
@@ -68,6 +69,7 @@ def train_tiger(
     compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
+    begin: TigerArm | None = None,
 ) -> TigerArm:
     """Train TIGER. `codes` are the items' full tuples (collision token last), unique.
 
@@ -94,6 +96,7 @@ def train_tiger(
             compute=compute,
             on_step=on_step,
             checkpoint=checkpoint,
+            begin=None if begin is None else carried_over(begin, vocabulary, network),
         )
     return TigerArm(vocabulary=vocabulary, config=config, network=network)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from components.recommender.sequences import TrainingSequences
 from components.recommender.weights import CheckpointMismatch
@@ -52,8 +53,16 @@ def read_checkpoint(path: Path, key: str) -> dict[str, Any] | None:
     return state
 
 
-def training_key(network: nn.Module, sequences: TrainingSequences, settings: object) -> str:
-    """Digest of what a training's result depends on: data, settings, and the network's own, codes included."""
+def training_key(
+    network: nn.Module,
+    sequences: TrainingSequences,
+    settings: object,
+    begin: Mapping[str, Tensor] | None = None,
+) -> str:
+    """Digest of what a training's result depends on: data, settings, the network's own, codes included.
+
+    `begin`: the weights that it begins at, where it does not draw them.
+    """
     content = hashlib.sha256(repr((settings, torch.get_num_threads())).encode())
     content.update(repr([(name, tuple(w.shape)) for name, w in network.state_dict().items()]).encode())
     for name, module in network.named_modules():
@@ -68,4 +77,7 @@ def training_key(network: nn.Module, sequences: TrainingSequences, settings: obj
     for column in (sequences.items, sequences.times, sequences.offsets, sequences.weights):
         if column is not None:
             content.update(np.ascontiguousarray(column).tobytes())
+    for name, weight in sorted((begin or {}).items()):
+        content.update(repr((name, tuple(weight.shape), str(weight.dtype))).encode())
+        content.update(weight.detach().cpu().contiguous().numpy().tobytes())
     return content.hexdigest()[:16]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,11 @@ def fit(
     compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
+    begin: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Train in place and leave the best weights (by validation NDCG@10; the last ones without validation).
+
+    With `begin`, training starts at these weights, in place of noise and spectrum (see `warm_start`).
 
     With `checkpoint`, the state is written there after every epoch, and a file that is there already is gone
     on from, to the same weights as without the break; remove it when the weights are safe. The network is back
@@ -50,8 +53,11 @@ def fit(
 
     Raises TrainingDiverged naming the step, DeviceUnavailable, CheckpointMismatch.
     """
-    training = _Training(network, sequences, config, max_length=max_length, seed=seed, compute=compute)
-    key = "" if checkpoint is None else training_key(network, sequences, (config, compute, max_length, seed))
+    training = _Training(
+        network, sequences, config, max_length=max_length, seed=seed, compute=compute, begin=begin
+    )
+    settings = (config, compute, max_length, seed)
+    key = "" if checkpoint is None else training_key(network, sequences, settings, begin)
     if checkpoint is not None and (saved := read_checkpoint(checkpoint, key)) is not None:
         training.go_on_from(saved)
     progress = training.progress
@@ -86,6 +92,7 @@ class _Training:
         max_length: int,
         seed: int,
         compute: Compute,
+        begin: Mapping[str, Tensor] | None,
     ) -> None:
         self.network, self.sequences, self.config = network, sequences, config
         self.max_length, self.compute, self.device = max_length, compute, compute.usable_device()
@@ -94,7 +101,9 @@ class _Training:
         is_held_out = held_out(sequences, config)
         self.is_target = ~is_held_out & sequences.is_target
         self.validation = validation_targets(sequences, is_held_out, config, self.rng)
-        if config.start_length:
+        if begin is not None:
+            network.load_state_dict(begin)
+        elif config.start_length:
             dim = network.items.tables.shape[1]
             from components.recommender.training.spectral_start import spectral_vectors  # SciPy: not to serve
 

@@ -7,7 +7,7 @@ encoder's states, and the decoder's few tokens cost little beside them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,17 +114,22 @@ def fit_tiger(
     compute: Compute = ON_CPU,
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
+    begin: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Train in place, going on from `checkpoint` as `training.fit` does; the network is back on the CPU after.
+    """Train in place, starting at `begin` and going on from `checkpoint` as `training.fit` does.
+
+    The network is back on the CPU after.
 
     Raises TrainingDiverged naming the step, DeviceUnavailable, CheckpointMismatch.
     """
+    if begin is not None:
+        network.load_state_dict(begin)
     training = _Training(
         network, tokens, trie, item_tokens, sequences, config,
         max_items=max_items, normalize=normalize, seed=seed, compute=compute,
     )  # fmt: skip
     settings = (config, compute, max_items, normalize, seed, tokens, item_tokens.tolist())
-    key = "" if checkpoint is None else training_key(network, sequences, settings)
+    key = "" if checkpoint is None else training_key(network, sequences, settings, begin)
     if checkpoint is not None and (saved := read_checkpoint(checkpoint, key)) is not None:
         training.go_on_from(saved)
     network.train()
