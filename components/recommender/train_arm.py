@@ -106,6 +106,7 @@ def _train_on_codes(
             return train_tiger(sequences, codes, flat, num_codes=sizes, **vars(how))
         case "semantic_sasrec":
             control = presets.quick_sasrec() if is_quick else presets.default_semantic_sasrec(density)
+            control = presets.sized(control, sequences.num_items)
             return train_semantic_sasrec(sequences, codes, control, num_codes=sizes, **vars(how))
     raise AssertionError(f"{arm} stands in SEMANTIC_ID_ARMS, and has no case here")
 
@@ -115,10 +116,10 @@ def _train_on_catalogue(arm: ArmName, sequences: TrainingSequences, preset: Pres
     match arm:
         case "sasrec":
             dense = presets.quick_sasrec() if is_quick else presets.default_sasrec(density)
-            return train_sasrec(sequences, dense, **vars(how))
+            return train_sasrec(sequences, presets.sized(dense, sequences.num_items), **vars(how))
         case "hstu":
             gated = presets.quick_hstu() if is_quick else presets.default_hstu(density)
-            return train_hstu(sequences, gated, **vars(how))
+            return train_hstu(sequences, presets.sized(gated, sequences.num_items), **vars(how))
         case "ease":
             return fit_ease(sequences, presets.default_ease())
     raise AssertionError(f"{arm} is an ArmName, and has no case here")

@@ -33,8 +33,9 @@ from components.recommender.decoding.requests import (
 )
 from components.recommender.networks.item_embedding import ItemEmbedding, grown_free_vectors
 from components.recommender.networks.mixer import Mixer, MixerConfig
-from components.recommender.networks.mixer_networks import DenseNetwork, GenerativeNetwork, tuple_log_probs
+from components.recommender.networks.mixer_networks import DenseNetwork, GenerativeNetwork
 from components.recommender.networks.tuple_head import TupleHead
+from components.recommender.networks.tuple_scores import tuple_log_probs
 from components.recommender.sequences import TrainingSequences
 from components.recommender.trained_files import read_vocabulary, write_trained
 from components.recommender.training.fit import fit, seeded

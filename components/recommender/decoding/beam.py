@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from components.recommender.codes.trie import Trie, TrieLevel
-from components.recommender.networks.mixer_networks import child_log_probs
 from components.recommender.networks.tuple_head import TupleHead
+from components.recommender.networks.tuple_scores import child_log_probs
 
 PADDED_UP_TO = 3.0  # times as many places as children: beyond it, children are picked out first
 CHOICES_FROM = (

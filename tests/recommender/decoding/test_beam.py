@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from components.recommender.codes.trie import build_trie
 from components.recommender.decoding import beam
 from components.recommender.decoding.beam import beam_search
-from components.recommender.networks.mixer_networks import tuple_log_probs
 from components.recommender.networks.tuple_head import TupleHead
+from components.recommender.networks.tuple_scores import tuple_log_probs
 from tests.recommender.examples import tuples
 
 
