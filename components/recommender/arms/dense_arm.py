@@ -19,12 +19,8 @@ from torch import Tensor
 from components.compute import ON_CPU, Compute
 from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.codes.vocabulary import Vocabulary, extended
-from components.recommender.decoding.requests import (
-    CandidateItems,
-    CatalogueRows,
-    RequestBatch,
-    rank_by_score,
-)
+from components.recommender.decoding.candidates import CandidateItems, CatalogueRows
+from components.recommender.decoding.requests import RequestBatch, rank_by_score
 from components.recommender.networks.item_embedding import ItemEmbedding, grown_free_vectors
 from components.recommender.networks.mixer import Mixer, MixerConfig
 from components.recommender.networks.mixer_networks import DenseNetwork
@@ -99,7 +95,7 @@ class DenseArm:
     ) -> None:
         self.name: str = name
         self.vocabulary, self.config, self.network = vocabulary, config, network.eval()
-        self._rows = CatalogueRows(vocabulary.item_ids)
+        self._rows = CatalogueRows(vocabulary.item_ids, self.has_vector)
 
     @cached_property
     def _vectors(self) -> Float[Tensor, "item dim"]:
@@ -137,12 +133,11 @@ class DenseArm:
         on_step: OnRanked | None = None,
     ) -> Ranked:
         rows, vectors = self._rows.of(histories.catalogue), self._vectors
-        # (a stranger's -1 looks up the last row, and stays -1 whatever stands there)
-        rows = np.where(self.has_vector[rows], rows, -1)
 
         def score(batch: RequestBatch, allowed: CandidateItems) -> Float[Tensor, "B C"]:
             states = self.network.states(vectors, batch.items, batch.times)
-            return states[torch.arange(len(states)), batch.length] @ vectors[allowed.rows].T
+            states = states[torch.arange(len(states)), batch.length]
+            return states @ allowed.once("vectors", lambda: vectors[allowed.rows]).T
 
         return rank_by_score(
             score,
@@ -150,6 +145,7 @@ class DenseArm:
             rows,
             k=k,
             candidates=candidates,
+            allowed=self._rows.allowed(rows, candidates),
             exclude_seen=exclude_seen,
             on_step=on_step,
             max_length=self.config.mixer.max_length,

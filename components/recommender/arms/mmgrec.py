@@ -25,12 +25,9 @@ from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.codes.trie import Trie, build_trie
 from components.recommender.codes.vocabulary import Vocabulary, extended, vocabulary_of
 from components.recommender.decoding.beam import beam_search
-from components.recommender.decoding.requests import (
-    CandidateItems,
-    CatalogueRows,
-    RequestBatch,
-    rank_proposals,
-)
+from components.recommender.decoding.candidates import CandidateItems, CatalogueRows
+from components.recommender.decoding.leaf_columns import LeafColumns, leaf_columns
+from components.recommender.decoding.requests import RequestBatch, rank_proposals
 from components.recommender.networks.item_embedding import ItemEmbedding, grown_free_vectors
 from components.recommender.networks.mixer import Mixer, MixerConfig
 from components.recommender.networks.mixer_networks import DenseNetwork, GenerativeNetwork
@@ -177,27 +174,25 @@ class MMGRecArm:
         exclude_seen: bool = True,
         on_step: OnRanked | None = None,
     ) -> Ranked:
-        vectors, leaf_of_row = self._vectors, self._leaf_of_row
+        vectors, rows = self._vectors, self._rows.of(histories.catalogue)
 
         def propose(
             batch: RequestBatch, allowed: CandidateItems
         ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
             states = self.network.states(vectors, batch.items, batch.times)
             states = states[torch.arange(len(states)), batch.length]
-            # the search speaks of leaves, lists of columns in the caller's order: there and back
-            leaf_of_column = leaf_of_row[allowed.rows]
-            column_of_leaf = torch.full((self.trie.num_leaves,), -1)
-            column_of_leaf[leaf_of_column] = torch.arange(len(leaf_of_column))
-            excluded = batch.excluded_row, leaf_of_column[batch.excluded_column]
-            leaf, score = self._decode(states, vectors, column_of_leaf >= 0, excluded, k)
-            return column_of_leaf[leaf.clamp(min=0)], score
+            columns = allowed.once("leaves", lambda: leaf_columns(self.trie, self._leaf_of_row, allowed))
+            excluded = batch.excluded_row, columns.leaf_of_column[batch.excluded_column]
+            leaf, score = self._decode(states, vectors, columns, excluded, k)
+            return columns.column_of_leaf[leaf.clamp(min=0)], score
 
         return rank_proposals(
             propose,
             histories,
-            self._rows.of(histories.catalogue),
+            rows,
             k=k,
             candidates=candidates,
+            allowed=self._rows.allowed(rows, candidates),
             exclude_seen=exclude_seen,
             on_step=on_step,
             max_length=self.config.mixer.max_length,
@@ -208,13 +203,14 @@ class MMGRecArm:
         self,
         states: Float[Tensor, "B dim"],
         vectors: Float[Tensor, "item dim"],
-        usable: Bool[Tensor, "leaf"],
+        columns: LeafColumns,
         excluded: tuple[Int[Tensor, "N"], Int[Tensor, "N"]],
         k: int,
     ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
         """Leaves and scores of what the decoder finds, in no particular order; -inf where it finds none."""
         if self.config.decode == "exact":
-            score = tuple_log_probs(self.network.head, self.trie, states).masked_fill(~usable, -torch.inf)
+            score = tuple_log_probs(self.network.head, self.trie, states)
+            score = score.masked_fill(~columns.leaves.usable, -torch.inf)
             score[excluded] = -torch.inf
             return torch.arange(self.trie.num_leaves).expand(len(states), -1), score
         first = self.config.first_beam_size
@@ -224,7 +220,7 @@ class MMGRecArm:
             states,
             width=max(self.config.beam_size, k),
             first_width=None if first is None else max(first, k),
-            usable=usable,
+            usable=columns.leaves,
             excluded=excluded,
         )
         if self.config.decode == "hybrid":

@@ -22,9 +22,8 @@ from components.recommender.codes.code_tokens import CodeTokens
 from components.recommender.codes.trie import build_trie
 from components.recommender.codes.vocabulary import Vocabulary, extended, vocabulary_of
 from components.recommender.decoding.cached_beam import cached_beam_search
+from components.recommender.decoding.candidates import CandidateItems, CatalogueRows
 from components.recommender.decoding.requests import (
-    CandidateItems,
-    CatalogueRows,
     RequestBatch,
     rank_proposals,
 )

@@ -10,7 +10,8 @@ Shapes: per level: node, width = most children of one node. L = levels of the tu
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -33,6 +34,16 @@ class TrieLevel:
     first_leaf: Int[Tensor, "node"]
     last_leaf: Int[Tensor, "node"]  # exclusive
 
+    @cached_property
+    def padding(self) -> float:
+        """Places of the tables per child that is there."""
+        return self.child.numel() / float(self.num_children.sum())
+
+    @cached_property
+    def share_of_choices(self) -> float:
+        """Share of nodes with several children."""
+        return float((self.num_children > 1).float().mean())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trie:
@@ -54,7 +65,7 @@ class Trie:
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Trie:
         """Every tensor changed: to another device, say."""
         levels = [
-            TrieLevel(**{name: change(tensor) for name, tensor in vars(level).items()})
+            TrieLevel(**{part.name: change(getattr(level, part.name)) for part in fields(level)})
             for level in self.levels
         ]
         others = {name: change(tensor) for name, tensor in vars(self).items() if name != "levels"}

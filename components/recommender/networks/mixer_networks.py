@@ -89,7 +89,9 @@ class DenseNetwork(nn.Module):
 
     def drawn_negatives(self) -> Int[Tensor, "num_negatives"]:
         """Rows of trained items, drawn uniformly, for one step."""
-        return self.trained[torch.randint(len(self.trained), (self.num_negatives,), device=self.trained.device)]
+        return self.trained[
+            torch.randint(len(self.trained), (self.num_negatives,), device=self.trained.device)
+        ]
 
     def loss_among(
         self,

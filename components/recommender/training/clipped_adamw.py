@@ -28,9 +28,7 @@ class OptimizerConfig(Protocol):
 class ClippedAdamW:
     """AdamW over a network's weights (those of one table row by row), and how many steps it has taken."""
 
-    def __init__(
-        self, network: nn.Module, config: OptimizerConfig, rows: RowwiseAdamW | None = None
-    ) -> None:
+    def __init__(self, network: nn.Module, config: OptimizerConfig, rows: RowwiseAdamW | None = None) -> None:
         """The table of `rows` is stepped by them."""
         self.config, self.steps, self.rows = config, 0, rows
         table = None if rows is None else rows.table

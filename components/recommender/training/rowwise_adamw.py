@@ -33,7 +33,9 @@ class RowwiseAdamW:
         self.steps, self.decayed = 0, 0.0  # steps so far; sum of rate x decay over them
         self.first, self.second = torch.zeros_like(table), torch.zeros_like(table)
         length = (len(table),)
-        self.step_of = torch.zeros(length, dtype=torch.long, device=table.device)  # that it is up to date with
+        self.step_of = torch.zeros(
+            length, dtype=torch.long, device=table.device
+        )  # that it is up to date with
         self.decayed_at = torch.zeros(length, dtype=torch.float64, device=table.device)  # `decayed` of then
         # size of an update per unit of first / root of second moment: rate and bias corrections of the last touch
         self.pace = torch.zeros(length, device=table.device)
@@ -89,7 +91,9 @@ class RowwiseAdamW:
     def state(self) -> dict[str, object]:
         """All that the following steps depend on, beside the table itself."""
         tensors = ("first", "second", "step_of", "decayed_at", "pace")
-        return {"steps": self.steps, "decayed": self.decayed} | {name: getattr(self, name) for name in tensors}
+        return {"steps": self.steps, "decayed": self.decayed} | {
+            name: getattr(self, name) for name in tensors
+        }
 
     def go_on_from(self, saved: Mapping[str, object]) -> None:
         """Continue where `state` was taken."""
