@@ -37,7 +37,12 @@ def catalogue(folder: Path) -> Figures:
     found: dict[str, dict[int, Figures]] = {}
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="recloop-catalogue-") as home:
-            prepare_in(Path(home), "from tests.benchmarks.catalogue_world import prepare", "prepare(home, *sizes)", size)
+            prepare_in(
+                Path(home),
+                "from tests.benchmarks.catalogue_world import prepare",
+                "prepare(home, *sizes)",
+                size,
+            )
             for way, figures in _measured(Path(home), size, index).items():
                 found.setdefault(way, {})[size] = figures
                 print(json.dumps({"way": way, "items": size, **figures}), flush=True)
@@ -54,7 +59,11 @@ def index_python() -> tuple[str, str]:
     python = os.environ.get("INDEX_PYTHON", "")
     if not python:
         here = importlib.util.find_spec("faiss") is not None
-        return (sys.executable, "") if here else ("", "faiss is not installed: name an interpreter in INDEX_PYTHON")
+        return (
+            (sys.executable, "")
+            if here
+            else ("", "faiss is not installed: name an interpreter in INDEX_PYTHON")
+        )
     asked = subprocess.run([python, "-c", "import faiss"], capture_output=True, check=False)
     return (python, "") if asked.returncode == 0 else ("", f"INDEX_PYTHON ({python}) has no faiss")
 

@@ -1,6 +1,6 @@
 """One way to a top ten over a prepared catalogue: a line of figures. Run by `catalogue.py`, a process each.
 
-    python -m tests.benchmarks.catalogue_process generative FOLDER
+python -m tests.benchmarks.catalogue_process generative FOLDER
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def generative(folder: Path) -> dict[str, object]:
     asked = world.histories(folder, arm.vocabulary.item_ids)
     shipped = (arm.config.beam_size, arm.config.first_beam_size or arm.config.beam_size)
     found: dict[str, object] = {
-        f"shipped_{name}": value for name, value in _speed(lambda some: arm.recommend(some, k=PLACES), asked).items()
+        f"shipped_{name}": value
+        for name, value in _speed(lambda some: arm.recommend(some, k=PLACES), asked).items()
     }
     found["peak_mb"] = peak_mb()
     few = part(asked, 0, COMPARED)

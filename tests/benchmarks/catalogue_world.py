@@ -24,7 +24,12 @@ from components.recommender.codes.vocabulary import Vocabulary
 from components.recommender.presets import default_mmgrec, default_sasrec
 
 LEVELS, CODES = 3, 256
-STRENGTHS = (0.75, 0.5, 0.35, 0.25)  # length of what each level adds to a vector, and of what is the item's own
+STRENGTHS = (
+    0.75,
+    0.5,
+    0.35,
+    0.25,
+)  # length of what each level adds to a vector, and of what is the item's own
 HISTORY, USERS = 10, 256
 
 
@@ -71,7 +76,10 @@ def generative_arm(folder: Path) -> MMGRecArm:
     codes = _read(folder, "codes")
     sizes = (*(CODES,) * LEVELS, int(codes[:, -1].max()) + 1)
     vocabulary = Vocabulary(
-        item_ids=item_ids(len(codes)), codes=codes, is_trained=np.ones(len(codes), dtype=bool), num_codes=sizes
+        item_ids=item_ids(len(codes)),
+        codes=codes,
+        is_trained=np.ones(len(codes), dtype=bool),
+        num_codes=sizes,
     )
     config: MMGRecConfig = default_mmgrec()
     network = generative_network(vocabulary, config)

@@ -91,10 +91,17 @@ class DenseArm:
     """
 
     def __init__(
-        self, *, name: DenseName, vocabulary: Vocabulary, config: DenseConfig, network: DenseNetwork
+        self,
+        *,
+        name: DenseName,
+        vocabulary: Vocabulary,
+        config: DenseConfig,
+        network: DenseNetwork,
+        compute: Compute = ON_CPU,
     ) -> None:
-        self.name: str = name
-        self.vocabulary, self.config, self.network = vocabulary, config, network.eval()
+        self.name: DenseName = name
+        self.compute, self.device = compute, compute.usable_device()
+        self.vocabulary, self.config, self.network = vocabulary, config, network.to(self.device).eval()
         self._rows = CatalogueRows(vocabulary.item_ids, self.has_vector)
 
     @cached_property
@@ -116,10 +123,21 @@ class DenseArm:
         network = _network(grown.vocabulary, self.config)
         network.load_state_dict(grown_free_vectors(self.network.state_dict(), "items.free", grown.row_before))
         return DenseArm(
-            name=self.name,  # type: ignore[arg-type]
+            name=self.name,
             vocabulary=grown.vocabulary,
             config=self.config,
             network=network,
+            compute=self.compute,
+        )
+
+    def on(self, compute: Compute) -> DenseArm:
+        """The same weights, moved to where they rank from now on. Raises DeviceUnavailable."""
+        return DenseArm(
+            name=self.name,
+            vocabulary=self.vocabulary,
+            config=self.config,
+            network=self.network,
+            compute=compute,
         )
 
     @torch.inference_mode()
@@ -135,9 +153,12 @@ class DenseArm:
         rows, vectors = self._rows.of(histories.catalogue), self._vectors
 
         def score(batch: RequestBatch, allowed: CandidateItems) -> Float[Tensor, "B C"]:
-            states = self.network.states(vectors, batch.items, batch.times)
-            states = states[torch.arange(len(states)), batch.length]
-            return states @ allowed.once("vectors", lambda: vectors[allowed.rows]).T
+            batch = batch.to(self.device)
+            with self.compute.autocast():
+                states = self.network.states(vectors, batch.items, batch.times)
+            # what is ranked by stays float32: of neighbours in a list bf16 makes ties
+            states = states[torch.arange(len(states), device=self.device), batch.length].float()
+            return states @ allowed.once("vectors", lambda: vectors[allowed.rows.to(self.device)]).T
 
         return rank_by_score(
             score,
@@ -155,8 +176,8 @@ class DenseArm:
         write_trained(folder, self.name, asdict(self.config), self.vocabulary, self.network)
 
 
-def load_dense(folder: Path, name: DenseName, config: dict[str, Any]) -> DenseArm:
-    """The arm that `save` wrote. Raises CheckpointMismatch."""
+def load_dense(folder: Path, name: DenseName, config: dict[str, Any], compute: Compute = ON_CPU) -> DenseArm:
+    """The arm that `save` wrote. Raises CheckpointMismatch, DeviceUnavailable."""
     vocabulary = read_vocabulary(folder, config.pop("num_codes"))
     config.pop("start_length", None)  # older files say it here too; what counts stands in "training"
     parsed = DenseConfig(
@@ -164,4 +185,4 @@ def load_dense(folder: Path, name: DenseName, config: dict[str, Any]) -> DenseAr
     )
     network = _network(vocabulary, parsed)
     read_weights(folder, network)
-    return DenseArm(name=name, vocabulary=vocabulary, config=parsed, network=network)
+    return DenseArm(name=name, vocabulary=vocabulary, config=parsed, network=network, compute=compute)

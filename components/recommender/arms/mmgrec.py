@@ -128,10 +128,18 @@ class MMGRecArm:
     name = NAME
     reads_codes = True
 
-    def __init__(self, *, vocabulary: Vocabulary, config: MMGRecConfig, network: GenerativeNetwork) -> None:
-        self.vocabulary = vocabulary
-        self.config, self.network = config, network.eval()
-        self.trie: Trie = build_trie(vocabulary.codes)  # of every item with a tuple, trained or new
+    def __init__(
+        self,
+        *,
+        vocabulary: Vocabulary,
+        config: MMGRecConfig,
+        network: GenerativeNetwork,
+        compute: Compute = ON_CPU,
+    ) -> None:
+        self.vocabulary, self.compute, self.device = vocabulary, compute, compute.usable_device()
+        self.config, self.network = config, network.to(self.device).eval()
+        # of every item with a tuple, trained or new
+        self.trie: Trie = build_trie(vocabulary.codes).to(self.device)
         self._rows = CatalogueRows(vocabulary.item_ids)
 
     @cached_property
@@ -154,7 +162,15 @@ class MMGRecArm:
         network = _network(grown.vocabulary, self.config)
         weights = grown_free_vectors(self.network.state_dict(), "dense.items.free", grown.row_before)
         network.load_state_dict(weights)
-        return MMGRecArm(vocabulary=grown.vocabulary, config=self.config, network=network)
+        return MMGRecArm(
+            vocabulary=grown.vocabulary, config=self.config, network=network, compute=self.compute
+        )
+
+    def on(self, compute: Compute) -> MMGRecArm:
+        """The same weights, moved to where they rank from now on. Raises DeviceUnavailable."""
+        return MMGRecArm(
+            vocabulary=self.vocabulary, config=self.config, network=self.network, compute=compute
+        )
 
     def decoding(self, decode: Literal["beam", "hybrid", "exact"], **changes: Any) -> MMGRecArm:
         """The same weights, decoded another way; `changes` may set the beam sizes and hybrid_share."""
@@ -162,6 +178,7 @@ class MMGRecArm:
             vocabulary=self.vocabulary,
             config=replace(self.config, decode=decode, **changes),
             network=self.network,
+            compute=self.compute,
         )
 
     @torch.inference_mode()
@@ -179,8 +196,11 @@ class MMGRecArm:
         def propose(
             batch: RequestBatch, allowed: CandidateItems
         ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
-            states = self.network.states(vectors, batch.items, batch.times)
-            states = states[torch.arange(len(states)), batch.length]
+            batch = batch.to(self.device)
+            with self.compute.autocast():
+                states = self.network.states(vectors, batch.items, batch.times)
+            # what is ranked by stays float32: of neighbours in a list bf16 makes ties
+            states = states[torch.arange(len(states), device=self.device), batch.length].float()
             columns = allowed.once("leaves", lambda: leaf_columns(self.trie, self._leaf_of_row, allowed))
             excluded = batch.excluded_row, columns.leaf_of_column[batch.excluded_column]
             leaf, score = self._decode(states, vectors, columns, excluded, k)
@@ -212,7 +232,7 @@ class MMGRecArm:
             score = tuple_log_probs(self.network.head, self.trie, states)
             score = score.masked_fill(~columns.leaves.usable, -torch.inf)
             score[excluded] = -torch.inf
-            return torch.arange(self.trie.num_leaves).expand(len(states), -1), score
+            return torch.arange(self.trie.num_leaves, device=self.device).expand(len(states), -1), score
         first = self.config.first_beam_size
         leaf, score = beam_search(
             self.network.head,
@@ -234,8 +254,8 @@ class MMGRecArm:
         write_trained(folder, self.name, asdict(self.config), self.vocabulary, self.network)
 
 
-def load_mmgrec(folder: Path, config: dict[str, Any]) -> MMGRecArm:
-    """The arm that `save` wrote. Raises CheckpointMismatch."""
+def load_mmgrec(folder: Path, config: dict[str, Any], compute: Compute = ON_CPU) -> MMGRecArm:
+    """The arm that `save` wrote. Raises CheckpointMismatch, DeviceUnavailable."""
     vocabulary = read_vocabulary(folder, config.pop("num_codes"))
     config.pop("start_length", None)  # older files say it here too; what counts stands in "training"
     parsed = MMGRecConfig(
@@ -243,4 +263,4 @@ def load_mmgrec(folder: Path, config: dict[str, Any]) -> MMGRecArm:
     )
     network = _network(vocabulary, parsed)
     read_weights(folder, network)
-    return MMGRecArm(vocabulary=vocabulary, config=parsed, network=network)
+    return MMGRecArm(vocabulary=vocabulary, config=parsed, network=network, compute=compute)

@@ -62,6 +62,9 @@ class Trie:
         leaf[self.items] = torch.arange(self.num_leaves, device=leaf.device)
         return leaf
 
+    def to(self, device: torch.device) -> Trie:
+        return self.mapped(lambda tensor: tensor.to(device))
+
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Trie:
         """Every tensor changed: to another device, say."""
         levels = [

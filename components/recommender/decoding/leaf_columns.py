@@ -27,7 +27,7 @@ class LeafColumns:
 
 def leaf_columns(trie: Trie, leaf_of_row: Int[Tensor, "item"], allowed: CandidateItems) -> LeafColumns:
     """`leaf_of_row` is the trie's, of the vocabulary that the candidates' rows point into."""
-    leaf_of_column = leaf_of_row[allowed.rows]
+    leaf_of_column = leaf_of_row[allowed.rows.to(leaf_of_row.device)]
     column_of_leaf = torch.full((trie.num_leaves,), -1, device=leaf_of_column.device)
     column_of_leaf[leaf_of_column] = torch.arange(len(leaf_of_column), device=leaf_of_column.device)
     return LeafColumns(

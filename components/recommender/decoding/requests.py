@@ -7,7 +7,7 @@ items (known to both), in the catalogue's order; B requests of a batch, W items 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -35,6 +35,11 @@ class RequestBatch:
     excluded_row: Int[Tensor, "N"]
     excluded_column: Int[Tensor, "N"]
 
+    def to(self, device: torch.device) -> RequestBatch:
+        """`requests` stay an array: they are the caller's."""
+        tensors = {name: part.to(device) for name, part in vars(self).items() if isinstance(part, Tensor)}
+        return replace(self, **tensors)
+
 
 Score = Callable[[RequestBatch, CandidateItems], Float[Tensor, "B C"]]
 Propose = Callable[[RequestBatch, CandidateItems], tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]]
@@ -59,7 +64,8 @@ def rank_by_score(
 
     def best(batch: RequestBatch, allowed: CandidateItems) -> tuple[np.ndarray, np.ndarray]:
         scores = score(batch, allowed)
-        scores[batch.excluded_row, batch.excluded_column] = -torch.inf
+        seen = batch.to(scores.device)
+        scores[seen.excluded_row, seen.excluded_column] = -torch.inf
         return stable_topk(scores, k)
 
     allowed = candidate_items(rows, candidates) if allowed is None else allowed
@@ -91,7 +97,7 @@ def rank_proposals(
         column, score = propose(batch, allowed)
         by_column = column.argsort(dim=1, stable=True)  # columns ascend with the catalogue: ties in its order
         at, values = stable_topk(score.gather(1, by_column), k)
-        found = np.take_along_axis(column.gather(1, by_column).numpy(), np.maximum(at, 0), axis=1)
+        found = np.take_along_axis(column.gather(1, by_column).cpu().numpy(), np.maximum(at, 0), axis=1)
         return np.where(at < 0, -1, found), values
 
     allowed = candidate_items(rows, candidates) if allowed is None else allowed
