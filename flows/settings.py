@@ -101,7 +101,9 @@ class Settings(MonitorSettings, NotifySettings):
     value_ranges: str = Field(default="rating=0:10", min_length=1)
     event_weights: str = ""  # what types of events weigh, view=0.2; empty: as recloop.yaml says, else alike
 
-    device: Literal["cpu", "cuda"] = "cpu"  # what tokenizers and recommenders are trained on, and rank on
+    device: Literal["cpu", "cuda"] = (
+        "cpu"  # what tokenizers and arms are trained on, arms rank on, images are read on
+    )
     precision: Literal["fp32", "bf16"] = "fp32"  # of their matrix products
     compile: bool = False  # torch.compile; pays on a GPU
 
@@ -135,14 +137,14 @@ class Settings(MonitorSettings, NotifySettings):
 
     @property
     def compute(self) -> Compute:
-        """What a trained arm ranks on."""
+        """What a trained arm ranks on, and images are encoded on."""
         from components.compute import Compute
 
         return Compute(device=self.device, precision=self.precision)
 
     @property
     def ranked_on(self) -> dict[str, str]:
-        """What a stage's key says of it: nothing on the CPU in float32; elsewhere lists may differ by rounding."""
+        """What a stage's key says of it: nothing on the CPU in float32; elsewhere results may differ by rounding."""
         found = {"device": self.device, "precision": self.precision}
         return {} if found == {"device": "cpu", "precision": "fp32"} else found
 
