@@ -145,7 +145,7 @@ class Settings(MonitorSettings, NotifySettings):
     @property
     def ranked_on(self) -> dict[str, str]:
         """What a stage's key says of it: nothing on the CPU in float32; elsewhere results may differ by rounding."""
-        found = {"device": self.device, "precision": self.precision}
+        found: dict[str, str] = {"device": self.device, "precision": self.precision}
         return {} if found == {"device": "cpu", "precision": "fp32"} else found
 
     @field_validator(

@@ -99,7 +99,7 @@ class DenseArm:
         network: DenseNetwork,
         compute: Compute = ON_CPU,
     ) -> None:
-        self.name: DenseName = name
+        self.name: str = name
         self.compute, self.device = compute, compute.usable_device()
         self.vocabulary, self.config, self.network = vocabulary, config, network.to(self.device).eval()
         self._rows = CatalogueRows(vocabulary.item_ids, self.has_vector)
@@ -123,7 +123,7 @@ class DenseArm:
         network = _network(grown.vocabulary, self.config)
         network.load_state_dict(grown_free_vectors(self.network.state_dict(), "items.free", grown.row_before))
         return DenseArm(
-            name=self.name,
+            name=self.name,  # type: ignore[arg-type]
             vocabulary=grown.vocabulary,
             config=self.config,
             network=network,
@@ -133,7 +133,7 @@ class DenseArm:
     def on(self, compute: Compute) -> DenseArm:
         """The same weights, moved to where they rank from now on. Raises DeviceUnavailable."""
         return DenseArm(
-            name=self.name,
+            name=self.name,  # type: ignore[arg-type]
             vocabulary=self.vocabulary,
             config=self.config,
             network=self.network,

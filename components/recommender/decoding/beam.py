@@ -47,10 +47,8 @@ def beam_search(
     node = torch.zeros(len(states), 1, dtype=torch.long, device=states.device)
     total = states.new_zeros(len(states), 1)
     for depth, level in enumerate(trie.levels):
-        if (
-            level.child.shape[1] == 1 and depth
-        ):  # one child everywhere: nothing to choose, and dead ones died above
-            node = level.child[:, 0][node]
+        if depth and level.width == 1:  # one child everywhere: nothing to choose, and dead ones died above
+            node = level.first_child[node]
             continue
         is_picked = level.padding > PADDED_UP_TO or level.share_of_choices < CHOICES_FROM
         child, scores, begins = (_picked if is_picked else _padded)(head, level, depth, states, node, total)
@@ -77,7 +75,7 @@ def _padded(
     direct = head.direct(states, depth)[:, None]
     log_probs = child_log_probs(head, level, depth, hidden, direct, node)
     begins = torch.arange(node.shape[1], device=node.device)[None] * log_probs.shape[2]
-    return level.child[node].flatten(1), (total[:, :, None] + log_probs).flatten(1), begins
+    return level.children_of(node).flatten(1), (total[:, :, None] + log_probs).flatten(1), begins
 
 
 def _picked(
@@ -106,9 +104,9 @@ def _picked(
         hidden = head.state(states, depth)[user] + head.prefix(level.prefix[parent], depth)
         direct = head.direct(states, depth)[user]
         found = child_log_probs(head, level, depth, hidden, direct, parent)
-        log_probs[(count > 1)[beam]] += found[level.child[parent] >= 0]
+        log_probs[(count > 1)[beam]] += found[level.children_of(parent) >= 0]
     child = node.new_full((users * places,), -1)
     scores = total.new_full((users * places,), -torch.inf)
     at = begins[beam] + slot
-    child[at], scores[at] = level.child[node, 0][beam] + slot, log_probs
+    child[at], scores[at] = level.first_child[node][beam] + slot, log_probs
     return child.view(users, places), scores.view(users, places), in_row

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,8 +38,10 @@ class RequestBatch:
 
     def to(self, device: torch.device) -> RequestBatch:
         """`requests` stay an array: they are the caller's."""
-        tensors = {name: part.to(device) for name, part in vars(self).items() if isinstance(part, Tensor)}
-        return replace(self, **tensors)
+        moved: dict[str, Any] = {
+            name: part.to(device) for name, part in vars(self).items() if isinstance(part, Tensor)
+        }
+        return replace(self, **moved)
 
 
 Score = Callable[[RequestBatch, CandidateItems], Float[Tensor, "B C"]]

@@ -212,7 +212,7 @@ class GenerativeNetwork(nn.Module):
         """Mean over targets of -log P(tuple | state), weighted: teacher forced, every level at once."""
         total = states.new_zeros(())
         for depth, level in enumerate(self.trie.levels):
-            if level.child.shape[1] == 1:
+            if level.width == 1:
                 continue  # one child everywhere: its probability is one
             node, slot = self.trie.node_of_item[targets, depth], self.trie.slot_of_item[targets, depth]
             hidden = self.head.state(states, depth) + self.head.prefix(level.prefix[node], depth)

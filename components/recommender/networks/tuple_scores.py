@@ -29,28 +29,30 @@ def child_log_probs(
 
     A code beyond the head's table (a collision token that came after training) is scored as the last one.
     """
-    width, size = level.child.shape[1], head.num_codes[depth]
-    codes = level.code[node].clamp(max=size - 1)
+    width, size = level.width, head.num_codes[depth]
+    child = level.children_of(node)
+    # places without a child are looked up too, at any code, and come out as -inf
+    codes = level.codes_of(child).clamp(max=size - 1)
     places = (*hidden.shape[:-1], width)
     if width * GATHERED_PER_PRODUCT < size:
         scores = head.logits_of(hidden, codes, depth)
     else:
         scores = head.logits(hidden, depth).gather(-1, codes.expand(places))
     scores = scores + direct.expand(*hidden.shape[:-1], size).gather(-1, codes.expand(places))
-    return scores.masked_fill(level.child[node] < 0, -torch.inf).log_softmax(dim=-1)
+    return scores.masked_fill(child < 0, -torch.inf).log_softmax(dim=-1)
 
 
 def tuple_log_probs(head: TupleHead, trie: Trie, states: Float[Tensor, "N dim"]) -> Float[Tensor, "N leaf"]:
     """Exact log P of every leaf's tuple: all prefixes of the trie, no search."""
     total = states.new_zeros(len(states), 1)  # of the one root
     for depth, level in enumerate(trie.levels):
-        is_child = level.child >= 0
-        children = is_child.sum(dim=1)
+        children = level.num_children
         total = total.repeat_interleave(children, dim=1)  # children stand in the order of their nodes
         node = torch.nonzero(children > 1)[:, 0]  # an only child has probability one
         if len(node):
             hidden = head.state(states, depth)[:, None] + head.prefix(level.prefix[node], depth)
             direct = head.direct(states, depth)[:, None]
             log_probs = child_log_probs(head, level, depth, hidden, direct, node)
-            total[:, level.child[node][is_child[node]]] += log_probs[:, is_child[node]]
+            child = level.children_of(node)
+            total[:, child[child >= 0]] += log_probs[:, child >= 0]
     return total
