@@ -105,3 +105,22 @@ def test_beams_hold_live_leaves_once_with_their_exact_score(count, width, beams,
         if min(beams, first) >= count:
             best = exact[row].sort(descending=True).values[: len(found)]
             torch.testing.assert_close(score[row][: len(found)], best, atol=1e-4, rtol=1e-4)
+
+
+def test_many_items_of_whom_some_are_barred():
+    """3,000 items, a third usable, twenty more seen by each user: beams as wide as the trie find the exact list."""
+    codes = tuples(3_000, width=12, levels=2, seed=1)
+    head, trie, states = random_head(codes, 1), build_trie(codes), random_states(3, 1)
+    random = torch.Generator().manual_seed(1)
+    usable = torch.rand(3_000, generator=random) < 0.33
+    allowed = torch.ones(3, 3_000, dtype=torch.bool)
+    for row in allowed:
+        row[torch.randperm(3_000, generator=random)[:20]] = False
+    with torch.inference_mode():
+        exact = tuple_log_probs(head, trie, states).masked_fill(~(allowed & usable), -torch.inf)
+        leaf, score = beam_search(
+            head, trie, states, width=3_000, usable=usable_leaves(trie, usable), excluded=pairs(allowed)
+        )
+    best, place = exact.topk(200, dim=1)
+    torch.testing.assert_close(score[:, :200], best, atol=1e-4, rtol=1e-4)
+    assert (leaf[:, :200] == place).float().mean() > 0.95  # neighbours within rounding may change places
