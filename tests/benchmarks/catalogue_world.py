@@ -81,6 +81,7 @@ def generative_arm(folder: Path) -> MMGRecArm:
         is_trained=np.ones(len(codes), dtype=bool),
         num_codes=sizes,
     )
+    torch.manual_seed(0)
     config: MMGRecConfig = default_mmgrec()
     network = generative_network(vocabulary, config)
     network.begin_at(torch.from_numpy(_read(folder, "vectors")))
@@ -95,6 +96,7 @@ def dense_arm(folder: Path) -> DenseArm:
         is_trained=np.ones(len(vectors), dtype=bool),
         num_codes=(),
     )
+    torch.manual_seed(0)
     config: DenseConfig = default_sasrec()
     network = dense_network(vocabulary, config)
     network.begin_at(torch.from_numpy(vectors))
