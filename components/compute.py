@@ -1,11 +1,12 @@
-"""On what a network is trained: device, precision of matrix products, compiled or not."""
+"""On what a network is trained, and ranks: device, precision of matrix products, compiled or not."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
+if TYPE_CHECKING:  # settings of a server hold one, and are read before torch is needed
+    import torch
 
 
 class DeviceUnavailable(Exception):
@@ -28,6 +29,8 @@ class Compute:
 
     def usable_device(self) -> torch.device:
         """Raises DeviceUnavailable for cuda where torch sees none."""
+        import torch
+
         if self.device == "cuda" and not torch.cuda.is_available():
             raise DeviceUnavailable(
                 "device is 'cuda', but torch sees no CUDA GPU here: set the device to 'cpu', or install a CUDA build "
@@ -37,6 +40,8 @@ class Compute:
 
     def autocast(self) -> torch.autocast:
         """The context of a forward pass."""
+        import torch
+
         return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
 
 

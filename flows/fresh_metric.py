@@ -20,6 +20,7 @@ from components.recommender.loading import load_arm
 from flows.judging import USERS
 from flows.local.console import progress_bar
 from flows.replay_window import histories_of
+from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once
 
 METRIC = "ndcg@10"
@@ -52,7 +53,8 @@ def measure_fresh(
         measure_fresh, "measure champion", run=run,
         reads={"bundle": bundle, "history": history, "fresh": fresh},
         facts={"start": start.isoformat(), "end": end.isoformat(), "mode": mode, "filter_seen": filter_seen,
-               "max_users": max_users, **({"event_weights": event_weights} if event_weights else {})},
+               "max_users": max_users, **({"event_weights": event_weights} if event_weights else {}),
+               **load_settings().ranked_on},
     )  # fmt: skip
 
     def work() -> FreshMetric:
@@ -73,7 +75,7 @@ def measure_fresh(
         except EmptyWindow:  # of events that weigh 0 alone: nothing came that lists could be judged by
             return FreshMetric(values={}, num_users=len(users), num_requests=0)
         verified(bundle.path)
-        arm = load_arm(Path(bundle.path) / "arm")
+        arm = load_arm(Path(bundle.path) / "arm", load_settings().compute)
         with progress_bar("champion on fresh events", total=len(plan)) as bar:
             lists = arm.recommend(
                 histories_of(plan, slice(None)), k=_PLACES, candidates=plan.candidates, exclude_seen=filter_seen,

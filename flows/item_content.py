@@ -28,8 +28,9 @@ class ItemContent:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What a stage's key holds of it: nothing, where the source brings no vectors."""
-        return {"item_vectors": self.digest} if self.vectors else {}
+        """What a stage's key holds of it: nothing, where the source brings no vectors and the CPU encodes."""
+        given = {"item_vectors": self.digest} if self.vectors else {}
+        return {**given, **load_settings().ranked_on}
 
     @property
     def digest(self) -> str:
@@ -46,8 +47,11 @@ class ItemContent:
         self, encoders: encoding.Encoders, items: pd.DataFrame, on_step: OnStep | None = None
     ) -> ItemVectors:
         """Vectors of these items in the encoders' space."""
-        cache = VectorCache(load_settings().home / "vectors")
-        return encoding.encode(encoders, self.beside(items), root=self.root, cache=cache, on_step=on_step)
+        settings = load_settings()
+        return encoding.encode(
+            encoders, self.beside(items), root=self.root, cache=VectorCache(settings.home / "vectors"),
+            on_step=on_step, compute=settings.compute,
+        )  # fmt: skip
 
     def refuse_another_model(self, before: ItemVectors) -> None:
         """Raise VectorsChanged where the source's vectors are not of the model that `before` is of."""

@@ -41,7 +41,9 @@ def rank(run: str, window: ReplayWindow, contender: Contender) -> StageResult[Ra
     key = key_of(
         rank, f"rank {contender.name}", run=run,
         reads={"arm": contender.artifact, **window.reads},
-        facts={**window.asking, "reads_cold_ids": contender.reads_cold_ids},
+        facts={
+            **window.asking, "reads_cold_ids": contender.reads_cold_ids, **load_settings().ranked_on,
+        },
     )  # fmt: skip
 
     def work() -> RankedLists:

@@ -191,7 +191,7 @@ def score_users(
         reads={"bundle": pinned.bundle, "new_items": identified.ids},
         facts={
             "version": pinned.version, "k": k, "exclude_seen": registered.excludes_seen, **vars(fresh),
-            "users_at_once": settings.score_users_at_once,
+            "users_at_once": settings.score_users_at_once, **settings.ranked_on,
         },
     )  # fmt: skip
 
@@ -202,6 +202,7 @@ def score_users(
             pinned.bundle.path,
             new=read_new_items(identified.ids) if identified.ids else None,
             available_since=available_since(settings.feast_home),
+            compute=settings.compute,
         )
         store = open_store(settings.feast_home)
         make_ready(store)

@@ -19,6 +19,7 @@ from components.event_weights import read_event_weights
 from components.recommender.arm import Arm, Histories
 from components.recommender.loading import load_arm
 from components.tokenizer.id_table import read_id_table
+from flows.settings import load_settings
 from flows.snapshots import Snapshots
 
 
@@ -88,7 +89,7 @@ def _plan(
 def load_contender(contender: Contender) -> Arm:
     """The arm out of its published folder, every byte checked."""
     verified(contender.artifact.path)
-    return load_arm(Path(contender.artifact.path) / contender.folder)
+    return load_arm(Path(contender.artifact.path) / contender.folder, load_settings().compute)
 
 
 def histories_of(plan: ReplayPlan, requests: slice | np.ndarray) -> Histories:

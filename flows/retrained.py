@@ -162,7 +162,8 @@ def _arm_again(chain: Chain, scratch: Path) -> Finding:
     again = publish(scratch / "artifacts", "arm", trained.save, parents=manifest["parents"], config=config)
     if again.digest == recorded:
         return _weights(stage, recorded, again.digest)
-    agreement = compare_lists(load_arm(chain.bundle.arm_path), load_arm(Path(again.path)), data)
+    on = load_settings().compute
+    agreement = compare_lists(load_arm(chain.bundle.arm_path, on), load_arm(Path(again.path), on), data)
     return Finding(
         stage=stage, recorded=recorded, found=again.digest,
         verdict="same lists" if agreement.all_equal else "differs", note=f"{agreement.told}; {_threads()}",

@@ -9,7 +9,7 @@ import getpass
 import os
 import re
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -18,6 +18,9 @@ from pydantic_settings import SettingsConfigDict
 from components.event_weights import read_event_weights
 from flows.monitor_settings import MonitorSettings
 from flows.notify_settings import NotifySettings
+
+if TYPE_CHECKING:
+    from components.compute import Compute
 
 LOOPBACK = "127.0.0.1"  # servers without a login are never bound to anything wider
 
@@ -98,7 +101,9 @@ class Settings(MonitorSettings, NotifySettings):
     value_ranges: str = Field(default="rating=0:10", min_length=1)
     event_weights: str = ""  # what types of events weigh, view=0.2; empty: as recloop.yaml says, else alike
 
-    device: Literal["cpu", "cuda"] = "cpu"  # what tokenizers and recommenders are trained on
+    device: Literal["cpu", "cuda"] = (
+        "cpu"  # what tokenizers and arms are trained on, arms rank on, images are read on
+    )
     precision: Literal["fp32", "bf16"] = "fp32"  # of their matrix products
     compile: bool = False  # torch.compile; pays on a GPU
 
@@ -130,6 +135,19 @@ class Settings(MonitorSettings, NotifySettings):
     trial_challenger: str | None = None  # alias or version that is tried beside the champion
     trial_share: float = Field(default=0.0, ge=0, le=1)  # of the users who get its lists; 0: shadow only
     trial_salt: str = "live"  # another one deals the users anew
+
+    @property
+    def compute(self) -> Compute:
+        """What a trained arm ranks on, and images are encoded on."""
+        from components.compute import Compute
+
+        return Compute(device=self.device, precision=self.precision)
+
+    @property
+    def ranked_on(self) -> dict[str, str]:
+        """What a stage's key says of it: nothing on the CPU in float32; elsewhere results may differ by rounding."""
+        found: dict[str, str] = {"device": self.device, "precision": self.precision}
+        return {} if found == {"device": "cpu", "precision": "fp32"} else found
 
     @field_validator(
         "home", "artifacts", "gx_root", "feast_home", "prefect_home", "events_spool", "exposures"

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file, save_file
 
+from components.compute import ON_CPU, Compute
 from components.features.cache import VectorCache
 from components.features.encoders.audio import LogMelAudio
 from components.features.encoders.content import Encoder, OnStep
@@ -87,17 +88,21 @@ def encode(
     root: Path | None,
     cache: VectorCache | None = None,
     on_step: OnStep | None = None,
+    compute: Compute = ON_CPU,
 ) -> ItemVectors:
     """Vectors of these items in the encoders' space: every modality of the encoders, whatever the items hold.
 
     Items may come in any order and must be distinct. A file that cannot be read is missing, and told in
-    `unreadable`. `on_step(done, total, {})` counts contents of one modality at a time.
+    `unreadable`. `on_step(done, total, {})` counts contents of one modality at a time. Images are read as `compute`
+    says; no other encoder is a network. Raises DeviceUnavailable.
     """
     items = items.sort_values("item_id", kind="stable")
     if (repeated := items["item_id"].duplicated()).any():
         raise ValueError(f"item {items['item_id'][repeated].iloc[0]!r} stands in more than one row")
     vectors, present, unreadable = {}, {}, []
     for modality, encoder in sorted(encoders.by_modality.items()):
+        if isinstance(encoder, EfficientNetImage):
+            encoder = replace(encoder, compute=compute)
         vectors[modality], present[modality], faults = _encode_one(encoder, items, root, cache, on_step)
         unreadable += faults
     return ItemVectors(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from components.compute import ON_CPU, Compute
 from components.recommender.arm import Arm
 from components.recommender.weights import ARM, CheckpointMismatch, read_arm
 
 
-def load_arm(folder: Path) -> Arm:
-    """The arm that was saved into `folder`.
+def load_arm(folder: Path, compute: Compute = ON_CPU) -> Arm:
+    """The arm that was saved into `folder`, its network ranking as `compute` says; arms without one stay on the CPU.
 
-    Raises CheckpointMismatch when the folder holds no arm, an arm this code does not know, or files that do
-    not belong together.
+    Raises DeviceUnavailable; CheckpointMismatch when the folder holds no arm, an arm this code does not know, or files
+    that do not belong together.
     """
     name, config = read_arm(folder)
     try:
@@ -20,15 +21,15 @@ def load_arm(folder: Path) -> Arm:
             case "mmgrec":
                 from components.recommender.arms.mmgrec import load_mmgrec
 
-                return load_mmgrec(folder, config)
+                return load_mmgrec(folder, config, compute)
             case "sasrec" | "semantic_sasrec" | "hstu":
                 from components.recommender.arms.dense_arm import load_dense
 
-                return load_dense(folder, name, config)
+                return load_dense(folder, name, config, compute)
             case "tiger":
                 from components.recommender.arms.tiger import load_tiger
 
-                return load_tiger(folder, config)
+                return load_tiger(folder, config, compute)
             case "ease":
                 from components.recommender.arms.ease import load_ease
 

@@ -21,10 +21,11 @@ from components.recommender.networks.mixer import MixerConfig
 from components.recommender.networks.t5_layers import EncoderDecoderConfig
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.tiger_training import TigerTraining
-from components.recommender.training.training_config import TrainingConfig
+from components.recommender.training.training_config import WHOLE_BELOW, TrainingConfig
 
 Density = Literal["dense", "sparse"]
 DENSE_FROM = 20  # events of the median user
+NEGATIVES_OF_MANY = 4096  # items that a dense arm's softmax is drawn from, where they are too many for all
 
 # A fixed schedule on everything before the cut: holding out the latest 5 % to stop early cost .005 NDCG@10,
 # since the latest events are those that the next ones resemble most.
@@ -40,6 +41,13 @@ def density_of(sequences: TrainingSequences) -> Density:
     """Whether the median user has a long history."""
     lengths = np.diff(sequences.offsets)
     return "dense" if len(lengths) and np.median(lengths) >= DENSE_FROM else "sparse"
+
+
+def sized(config: DenseConfig, num_items: int) -> DenseConfig:
+    """The same for a catalogue of so many items: from WHOLE_BELOW on the softmax is sampled, in bounded memory."""
+    if num_items < WHOLE_BELOW or config.num_negatives:
+        return config
+    return replace(config, num_negatives=NEGATIVES_OF_MANY)
 
 
 def default_mmgrec(density: Density = "dense") -> MMGRecConfig:

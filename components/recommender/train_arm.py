@@ -78,6 +78,8 @@ def train_arm(
     )
     how = _How(seed=seed, compute=compute, on_step=on_step, checkpoint=checkpoint, begin=begin)
     config = config_of(arm, preset, presets.density_of(sequences), settings)
+    if isinstance(config, DenseConfig):
+        config = presets.sized(config, sequences.num_items)
     if begin is not None:
         config = _begun(arm, config, begin)
     if arm not in SEMANTIC_ID_ARMS:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from components.compute import ON_CPU, Compute
+
 SHORTEST_KEY = 16  # characters
 
 
@@ -83,6 +85,7 @@ class ServerConfig:
     exposures: Path | None = None  # folder of what was shown to whom; None: not noted
     images: Path | None = None  # folder of <item_id>.jpg and the like, for the page
     threads: int = 1  # of torch, for one batch
+    compute: Compute = ON_CPU  # what versions rank on
     drain_seconds: float = 10.0  # that a stop waits for requests under way
     limits: Limits = field(default_factory=Limits)
     batching: Batching = field(default_factory=Batching)

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from jaxtyping import Bool, Int
 
+from components.compute import ON_CPU, Compute
 from components.recommender.arm import Arm, Histories
 from components.registry import versions
 from components.registry.bundle import Bundle
@@ -130,7 +131,11 @@ class LoadedVersion:
 
 
 def load_version(
-    registered: RegisteredVersion, *, artifacts: Path, available_since: Mapping[str, int]
+    registered: RegisteredVersion,
+    *,
+    artifacts: Path,
+    available_since: Mapping[str, int],
+    compute: Compute = ON_CPU,
 ) -> LoadedVersion:
     """Fetch a version's bundle unless it is here, check every byte, open it and make it answer.
 
@@ -141,7 +146,9 @@ def load_version(
     reference = versions.download_bundle(registered.name, registered.version, artifacts)
     found = latest_new_items(artifacts, reference.digest)
     new = read_new_items(found) if found else None
-    return loaded_version(registered, reference.path, new=new, available_since=available_since)
+    return loaded_version(
+        registered, reference.path, new=new, available_since=available_since, compute=compute
+    )
 
 
 def loaded_version(
@@ -150,9 +157,10 @@ def loaded_version(
     *,
     new: NewItems | None,
     available_since: Mapping[str, int],
+    compute: Compute = ON_CPU,
 ) -> LoadedVersion:
     """A version from a bundle that is here, told of these new items. Raises as `load_version` does."""
-    scorer = load_scorer(bundle_path, new=new)
+    scorer = load_scorer(bundle_path, new=new, compute=compute)
     told = scorer.bundle.items()
     loaded = LoadedVersion(
         name=registered.name,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from components.compute import ON_CPU, Compute
 from components.recommender.arm import Arm, Histories, takes_ids
 from components.recommender.loading import load_arm
 from components.registry.bundle import Bundle, BundleMismatch, open_bundle
@@ -83,16 +84,16 @@ class Scorer:
         )
 
 
-def load_scorer(bundle_path: Path | str, *, new: NewItems | None = None) -> Scorer:
+def load_scorer(bundle_path: Path | str, *, new: NewItems | None = None, compute: Compute = ON_CPU) -> Scorer:
     """Open a bundle, every byte checked, and make it answer; `new` are items that came after its training.
 
-    Raises ArtifactDamaged, BundleMismatch, and CheckpointMismatch if this code cannot read the arm.
+    Raises ArtifactDamaged, BundleMismatch, DeviceUnavailable, and CheckpointMismatch if this code cannot read the arm.
     """
     bundle = open_bundle(bundle_path)
     items = bundle.items()
     scorer = Scorer(
         bundle=bundle,
-        arm=load_arm(bundle.arm_path),
+        arm=load_arm(bundle.arm_path, compute),
         item_ids=items["item_id"].to_numpy(dtype=object),
         titles={
             item_id: title or "" for item_id, title in zip(items["item_id"], items["title"], strict=True)

@@ -149,7 +149,12 @@ class Service:
     def _follow(self, target: str, variant: Variant) -> Follower:
         def load(registered: RegisteredVersion) -> LoadedVersion:
             since = available_since(self.config.feast_home)
-            return load_version(registered, artifacts=self.config.artifacts, available_since=since)
+            return load_version(
+                registered,
+                artifacts=self.config.artifacts,
+                available_since=since,
+                compute=self.config.compute,
+            )
 
         follower = Follower(
             model_name=self.config.model_name,

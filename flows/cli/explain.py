@@ -56,7 +56,8 @@ def explain(
     from flows.warehouse import warehouse
 
     new = latest_new_items(settings.artifacts, reference.digest)
-    scorer = load_scorer(reference.path, new=read_new_items(new) if new else None)
+    told = read_new_items(new) if new else None
+    scorer = load_scorer(reference.path, new=told, compute=settings.compute)
     had = _typed(history, scorer) if history is not None else _of_user(str(user))
     found = explain(scorer, item, had, excludes_seen=chosen.excludes_seen)
     trained_until = datetime.fromisoformat(scorer.bundle.facts.train_end)

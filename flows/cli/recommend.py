@@ -68,7 +68,8 @@ def recommend(
     from components.serving.scorer import load_scorer
 
     found = latest_new_items(settings.artifacts, bundle.digest)
-    scorer = load_scorer(bundle.path, new=read_new_items(found) if found else None)
+    new = read_new_items(found) if found else None
+    scorer = load_scorer(bundle.path, new=new, compute=settings.compute)
     if user is None:
         said = _of_history(scorer, champion, history or "", k)
     else:

@@ -62,6 +62,7 @@ def server_config(settings: Settings, model_name: str, tracking_uri: str) -> Ser
         events_spool=settings.events_spool,
         exposures=settings.exposures,
         images=settings.item_images,
+        compute=settings.compute,
         limits=Limits(rate_per_second=settings.serve_rate_per_second),
         trial=Trial(
             challenger=settings.trial_challenger, share=settings.trial_share, salt=settings.trial_salt

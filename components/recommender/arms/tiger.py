@@ -23,9 +23,9 @@ from components.recommender.codes.code_tokens import CodeTokens
 from components.recommender.codes.trie import build_trie
 from components.recommender.codes.vocabulary import Vocabulary, extended, vocabulary_of
 from components.recommender.decoding.cached_beam import cached_beam_search
+from components.recommender.decoding.candidates import CandidateItems, CatalogueRows
+from components.recommender.decoding.leaf_columns import leaf_columns
 from components.recommender.decoding.requests import (
-    CandidateItems,
-    CatalogueRows,
     RequestBatch,
     rank_proposals,
 )
@@ -107,16 +107,28 @@ class TigerArm:
     name = NAME
     reads_codes = True
 
-    def __init__(self, *, vocabulary: Vocabulary, config: TigerConfig, network: EncoderDecoder) -> None:
-        self.vocabulary, self.config, self.network = vocabulary, config, network.eval()
+    def __init__(
+        self,
+        *,
+        vocabulary: Vocabulary,
+        config: TigerConfig,
+        network: EncoderDecoder,
+        compute: Compute = ON_CPU,
+    ) -> None:
+        self.compute, self.device = compute, compute.usable_device()
+        self.vocabulary, self.config, self.network = vocabulary, config, network.to(self.device).eval()
         self.tokens = CodeTokens(vocabulary.num_codes)
-        self.trie = build_trie(vocabulary.codes)
+        self.trie = build_trie(vocabulary.codes).to(self.device)
         self._rows = CatalogueRows(vocabulary.item_ids)
 
     def with_ids(self, item_ids: np.ndarray, codes: Int[np.ndarray, "new L"]) -> TigerArm:
         """The same weights over more items. Raises as `vocabulary.extended` does, DuplicateTuple for a taken tuple."""
         grown = extended(self.vocabulary, item_ids, codes).vocabulary
-        return TigerArm(vocabulary=grown, config=self.config, network=self.network)
+        return TigerArm(vocabulary=grown, config=self.config, network=self.network, compute=self.compute)
+
+    def on(self, compute: Compute) -> TigerArm:
+        """The same weights, moved to where they rank from now on. Raises DeviceUnavailable."""
+        return TigerArm(vocabulary=self.vocabulary, config=self.config, network=self.network, compute=compute)
 
     def decoding(self, decode: Literal["beam", "exact"], **changes: Any) -> TigerArm:
         """The same weights, decoded another way; `changes` may set beam_size."""
@@ -124,6 +136,7 @@ class TigerArm:
             vocabulary=self.vocabulary,
             config=replace(self.config, decode=decode, **changes),
             network=self.network,
+            compute=self.compute,
         )
 
     @torch.inference_mode()
@@ -136,27 +149,28 @@ class TigerArm:
         exclude_seen: bool = True,
         on_step: OnRanked | None = None,
     ) -> Ranked:
-        item_tokens = self.tokens.of_codes(torch.from_numpy(self.vocabulary.read_codes))
+        item_tokens = self.tokens.of_codes(torch.from_numpy(self.vocabulary.read_codes).to(self.device))
         leaf_of_row = self.trie.leaf_of_item(len(self.vocabulary))
+        rows = self._rows.of(histories.catalogue)
 
         def propose(
             batch: RequestBatch, allowed: CandidateItems
         ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
-            leaf_of_column = leaf_of_row[allowed.rows]
-            column_of_leaf = torch.full((self.trie.num_leaves,), -1)
-            column_of_leaf[leaf_of_column] = torch.arange(len(leaf_of_column))
-            live = (column_of_leaf >= 0).repeat(len(batch.requests), 1)
-            live[batch.excluded_row, leaf_of_column[batch.excluded_column]] = False
+            batch = batch.to(self.device)
+            columns = allowed.once("leaves", lambda: leaf_columns(self.trie, leaf_of_row, allowed))
+            live = columns.leaves.usable.repeat(len(batch.requests), 1)
+            live[batch.excluded_row, columns.leaf_of_column[batch.excluded_column]] = False
             read = self.tokens.of_histories(item_tokens, batch.items, batch.length)
             leaf, score = self._decode(read, live, k)
-            return column_of_leaf[leaf.clamp(min=0)], score
+            return columns.column_of_leaf[leaf.clamp(min=0)], score
 
         return rank_proposals(
             propose,
             histories,
-            self._rows.of(histories.catalogue),
+            rows,
             k=k,
             candidates=candidates,
+            allowed=self._rows.allowed(rows, candidates),
             exclude_seen=exclude_seen,
             on_step=on_step,
             max_length=self.config.max_items,
@@ -167,13 +181,13 @@ class TigerArm:
         self, read: Int[Tensor, "B T"], live: Bool[Tensor, "B leaf"], k: int
     ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
         """Leaves and scores of what the decoder finds, in no particular order; -inf where it finds none."""
-        memory = self.network.encode(read)
+        with self.compute.autocast():
+            memory = self.network.encode(read).float()
         normalize = self.config.normalize
         if self.config.decode == "exact":
             score = leaf_log_probs(self.network, self.tokens, self.trie, memory, normalize)
-            return torch.arange(self.trie.num_leaves).expand(len(read), -1), score.masked_fill(
-                ~live, -torch.inf
-            )
+            leaves = torch.arange(self.trie.num_leaves, device=self.device).expand(len(read), -1)
+            return leaves, score.masked_fill(~live, -torch.inf)
         width = max(self.config.beam_size, k)
         return cached_beam_search(
             self.network, self.tokens, self.trie, memory, width=width, live=live, normalize=normalize
@@ -183,8 +197,8 @@ class TigerArm:
         write_trained(folder, self.name, asdict(self.config), self.vocabulary, self.network)
 
 
-def load_tiger(folder: Path, config: dict[str, Any]) -> TigerArm:
-    """The arm that `save` wrote. Raises CheckpointMismatch."""
+def load_tiger(folder: Path, config: dict[str, Any], compute: Compute = ON_CPU) -> TigerArm:
+    """The arm that `save` wrote. Raises CheckpointMismatch, DeviceUnavailable."""
     vocabulary = read_vocabulary(folder, config.pop("num_codes"))
     parts = {
         "network": EncoderDecoderConfig(**config["network"]),
@@ -193,4 +207,4 @@ def load_tiger(folder: Path, config: dict[str, Any]) -> TigerArm:
     parsed = TigerConfig(**config | parts)
     network = EncoderDecoder(parsed.network, CodeTokens(vocabulary.num_codes).vocabulary)
     read_weights(folder, network)
-    return TigerArm(vocabulary=vocabulary, config=parsed, network=network)
+    return TigerArm(vocabulary=vocabulary, config=parsed, network=network, compute=compute)

@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from components.recommender.arm import Histories, OnRanked, Ranked
-from components.recommender.decoding.requests import CandidateItems, RequestBatch, rank_by_score
+from components.recommender.decoding.candidates import CandidateItems
+from components.recommender.decoding.requests import RequestBatch, rank_by_score
 from components.recommender.weights import write_arm
 
 NAME = "random"

@@ -1,16 +1,19 @@
-"""The trie of real items: which codes may follow a prefix, as padded tables on tensors.
+"""The trie of real items: which codes may follow a prefix, as tensors whose size is that of the items.
 
-Level l has nodes (distinct prefixes of l codes; level 0 is the root); a node's children lie in one row of
-`code` and `child`. Leaves are items in the lexicographic order of their tuples, so the leaves under a node
-are one run `first_leaf:last_leaf`.
+Level l has nodes (distinct prefixes of l codes; level 0 is the root); a node's children are neighbours on the next
+level, and are told as rows of one width when they are asked for: a table of all rows would be as wide as the most
+crowded node (a thousand items of one content: a thousand columns at every node). Leaves are items in
+the lexicographic order of their tuples, so the leaves under a node are one run `first_leaf:last_leaf`.
 
-Shapes: per level: node, width = most children of one node. L = levels of the tuple.
+Shapes: per level: node, child = all children, width = most children of one node. L = levels of the tuple.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,12 +29,33 @@ class DuplicateTuple(Exception):
 class TrieLevel:
     """Nodes of one depth and their children."""
 
-    code: Int[Tensor, "node width"]  # 0 where there is no child
-    child: Int[Tensor, "node width"]  # node of the next level (a leaf at the last), -1 where there is none
-    num_children: Int[Tensor, "node"]  # they lie in the first places, and are neighbours on the next level
+    width: int  # most children of one node
+    code: Int[Tensor, "child"]  # of each child, by its number on the next level (a leaf's at the last)
+    first_child: Int[Tensor, "node"]
+    num_children: Int[Tensor, "node"]
     prefix: Int[Tensor, "node depth"]  # the codes that lead here
     first_leaf: Int[Tensor, "node"]
     last_leaf: Int[Tensor, "node"]  # exclusive
+
+    def children_of(self, node: Int[Tensor, "*"]) -> Int[Tensor, "* width"]:
+        """Their numbers on the next level (leaves at the last), -1 in the last places where a node has fewer."""
+        slot = torch.arange(self.width, device=node.device)
+        child = self.first_child[node][..., None] + slot
+        return child.masked_fill(slot >= self.num_children[node][..., None], -1)
+
+    def codes_of(self, child: Int[Tensor, "*"]) -> Int[Tensor, "*"]:
+        """The codes that lead to these children; any code for -1."""
+        return self.code[child.clamp(min=0)]
+
+    @cached_property
+    def padding(self) -> float:
+        """Places of all rows per child that is there."""
+        return self.width * len(self.num_children) / float(self.num_children.sum())
+
+    @cached_property
+    def share_of_choices(self) -> float:
+        """Share of nodes with several children."""
+        return float((self.num_children > 1).float().mean())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +75,20 @@ class Trie:
         leaf[self.items] = torch.arange(self.num_leaves, device=leaf.device)
         return leaf
 
+    def to(self, device: torch.device) -> Trie:
+        return self.mapped(lambda tensor: tensor.to(device))
+
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Trie:
         """Every tensor changed: to another device, say."""
-        levels = [
-            TrieLevel(**{name: change(tensor) for name, tensor in vars(level).items()})
-            for level in self.levels
-        ]
-        others = {name: change(tensor) for name, tensor in vars(self).items() if name != "levels"}
-        return Trie(levels=levels, **others)
+        return replace(
+            self,
+            levels=[replace(level, **_changed(level, change)) for level in self.levels],
+            **_changed(self, change),
+        )
+
+
+def _changed(part: Trie | TrieLevel, change: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+    return {name: change(value) for name, value in vars(part).items() if isinstance(value, Tensor)}
 
 
 def build_trie(codes: Int[np.ndarray, "item L"], members: Bool[np.ndarray, "item"] | None = None) -> Trie:
@@ -97,16 +127,13 @@ def build_trie(codes: Int[np.ndarray, "item L"], members: Bool[np.ndarray, "item
         parent = nodes[children, level]
         # children are numbered through the level: minus the number of the node's first, its place among siblings
         slot = np.arange(len(children)) - nodes[first, level + 1][parent]
-        shape = (len(first), int(slot.max()) + 1)
-        code, child = np.zeros(shape, dtype=np.int64), np.full(shape, -1, dtype=np.int64)
-        code[parent, slot] = ordered[children, level]
-        child[parent, slot] = np.arange(len(children))
         slots[:, level] = slot[nodes[:, level + 1]]
         levels.append(
             TrieLevel(
-                code=torch.from_numpy(code),
-                child=torch.from_numpy(child),
-                num_children=torch.from_numpy((child >= 0).sum(axis=1)),
+                width=int(slot.max()) + 1,
+                code=torch.from_numpy(ordered[children, level].astype(np.int64)),
+                first_child=torch.from_numpy(nodes[first, level + 1]),
+                num_children=torch.from_numpy(np.bincount(parent, minlength=len(first))),
                 prefix=torch.from_numpy(ordered[first, :level].astype(np.int64)),
                 first_leaf=torch.from_numpy(first),
                 last_leaf=torch.from_numpy(np.append(first[1:], len(rows))),

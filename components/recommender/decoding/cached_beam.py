@@ -36,33 +36,33 @@ def cached_beam_search(
     Holds: no dead leaf, no leaf twice; of equal scores the earlier tuple wins. Places that no live leaf
     fills are -1 with -inf. With `width` at least the number of leaves the search is exact.
     """
-    users = len(live)
+    users, device = len(live), live.device
     alive = torch.cat([live.new_zeros(users, 1, dtype=torch.int32), live.cumsum(1, dtype=torch.int32)], 1)
     cache = network.new_cache(users, _room(trie, width))
-    node = torch.zeros(users, 1, dtype=torch.long)
-    token = torch.full((users, 1), PADDING)
-    total = torch.zeros(users, 1)
-    is_ancestor = torch.ones(users, 1, 1, dtype=torch.bool)
-    steps_back = torch.zeros(1, dtype=torch.long)
+    node = torch.zeros(users, 1, dtype=torch.long, device=device)
+    token = torch.full((users, 1), PADDING, device=device)
+    total = torch.zeros(users, 1, device=device)
+    is_ancestor = torch.ones(users, 1, 1, dtype=torch.bool, device=device)
+    steps_back = torch.zeros(1, dtype=torch.long, device=device)
     for depth, level in enumerate(trie.levels):
         states = network.extend(memory, cache, token, is_ancestor, steps_back)
         scores = child_token_log_probs(network, tokens, level, depth, states, node, normalize)
-        scores = total[:, :, None] + scores.masked_fill(
-            ~_has_live(trie, depth, level.child[node], alive), -torch.inf
-        )
+        child = level.children_of(node)
+        scores = total[:, :, None] + scores.masked_fill(~_has_live(trie, depth, child, alive), -torch.inf)
         at, best = stable_topk(scores.flatten(1), min(width, scores[0].numel()))
-        total = torch.from_numpy(best)
+        total = torch.from_numpy(best).to(device)
         # a place that nothing fills follows its first candidate, all of whose children stay at -inf
-        chosen = torch.from_numpy(at).clamp(min=0)
+        chosen = torch.from_numpy(at).to(device).clamp(min=0)
         # candidates lie beam by beam, `width` children each
         parent = chosen // scores.shape[2]
-        code = level.code[node].flatten(1).gather(1, chosen)
-        node = level.child[node].flatten(1).gather(1, chosen).clamp(min=0)
-        token = code + tokens.first[depth]
+        node = child.flatten(1).gather(1, chosen).clamp(min=0)
+        token = level.code[node] + tokens.first[depth]
         inherited = is_ancestor.gather(1, parent[:, :, None].expand(-1, -1, is_ancestor.shape[2]))
-        itself = torch.eye(parent.shape[1], dtype=torch.bool).expand(users, -1, -1)
+        itself = torch.eye(parent.shape[1], dtype=torch.bool, device=device).expand(users, -1, -1)
         is_ancestor = torch.cat([inherited, itself], dim=2)
-        steps_back = torch.cat([steps_back + 1, torch.zeros(parent.shape[1], dtype=torch.long)])
+        steps_back = torch.cat(
+            [steps_back + 1, torch.zeros(parent.shape[1], dtype=torch.long, device=device)]
+        )
     return node.masked_fill(total == -torch.inf, -1), total
 
 
@@ -82,6 +82,6 @@ def _room(trie: Trie, width: int) -> int:
     """Most nodes of a user that the search computes: the root, then the beams of each level but the last."""
     beams, room = 1, 1
     for level in trie.levels[:-1]:
-        beams = min(width, beams * level.child.shape[1])
+        beams = min(width, beams * level.width)
         room += beams
     return room

@@ -7,7 +7,8 @@ items (known to both), in the catalogue's order; B requests of a batch, W items 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,20 +16,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from components.recommender.arm import Histories, OnRanked, Ranked
+from components.recommender.decoding.candidates import CandidateItems, candidate_items
 from components.recommender.decoding.stable_topk import stable_topk
 from components.recommender.event_runs import flat_runs, pad_runs
 from components.recommender.fast_matmul import fast_matmul
 
 SCORE_CELLS = 50_000_000  # of a [request item] block: 200 MB of float32
-
-
-@dataclass(frozen=True, kw_only=True)
-class CandidateItems:
-    """The items that an arm may return for these histories, in catalogue order."""
-
-    rows: Int[Tensor, "C"]  # in the arm's vocabulary
-    positions: Int[np.ndarray, "C"]  # in the caller's catalogue
-    column: Int[np.ndarray, "I"]  # column of a catalogue item, -1 if it may not be returned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +35,13 @@ class RequestBatch:
     # pairs of a request of the batch and a candidate (its column) that it may not get; no pair twice
     excluded_row: Int[Tensor, "N"]
     excluded_column: Int[Tensor, "N"]
+
+    def to(self, device: torch.device) -> RequestBatch:
+        """`requests` stay an array: they are the caller's."""
+        moved: dict[str, Any] = {
+            name: part.to(device) for name, part in vars(self).items() if isinstance(part, Tensor)
+        }
+        return replace(self, **moved)
 
 
 Score = Callable[[RequestBatch, CandidateItems], Float[Tensor, "B C"]]
@@ -57,16 +57,21 @@ def rank_by_score(
     candidates: Bool[np.ndarray, "I"] | None,
     exclude_seen: bool,
     max_length: int = 0,
+    allowed: CandidateItems | None = None,
     on_step: OnRanked | None = None,
 ) -> Ranked:
-    """The best k of a model that scores every candidate; `score` gives a block that may be written into."""
+    """The best k of a model that scores every candidate; `score` gives a block that may be written into.
+
+    `allowed` are `candidates` as a caller keeps them from call to call.
+    """
 
     def best(batch: RequestBatch, allowed: CandidateItems) -> tuple[np.ndarray, np.ndarray]:
         scores = score(batch, allowed)
-        scores[batch.excluded_row, batch.excluded_column] = -torch.inf
+        seen = batch.to(scores.device)
+        scores[seen.excluded_row, seen.excluded_column] = -torch.inf
         return stable_topk(scores, k)
 
-    allowed = candidate_items(rows, candidates)
+    allowed = candidate_items(rows, candidates) if allowed is None else allowed
     batches = request_batches(
         histories, rows, allowed, max_length=max_length, batch_size=256, exclude_seen=exclude_seen
     )
@@ -83,18 +88,22 @@ def rank_proposals(
     exclude_seen: bool,
     max_length: int,
     batch_size: int,
+    allowed: CandidateItems | None = None,
     on_step: OnRanked | None = None,
 ) -> Ranked:
-    """The best k of a model that finds its items itself, none excluded; a place without one has score -inf."""
+    """The best k of a model that finds its items itself, none excluded; a place without one has score -inf.
+
+    `allowed` are `candidates` as a caller keeps them from call to call.
+    """
 
     def best(batch: RequestBatch, allowed: CandidateItems) -> tuple[np.ndarray, np.ndarray]:
         column, score = propose(batch, allowed)
         by_column = column.argsort(dim=1, stable=True)  # columns ascend with the catalogue: ties in its order
         at, values = stable_topk(score.gather(1, by_column), k)
-        found = np.take_along_axis(column.gather(1, by_column).numpy(), np.maximum(at, 0), axis=1)
+        found = np.take_along_axis(column.gather(1, by_column).cpu().numpy(), np.maximum(at, 0), axis=1)
         return np.where(at < 0, -1, found), values
 
-    allowed = candidate_items(rows, candidates)
+    allowed = candidate_items(rows, candidates) if allowed is None else allowed
     batches = request_batches(
         histories, rows, allowed, max_length=max_length, batch_size=batch_size, exclude_seen=exclude_seen
     )
@@ -126,47 +135,6 @@ def _ranked(
     if on_step is not None and done < num_requests:
         on_step(num_requests, num_requests)
     return Ranked(items=items, scores=scores)
-
-
-def vocabulary_rows(catalogue: np.ndarray, item_ids: np.ndarray) -> Int[np.ndarray, "I"]:
-    """Row of each catalogue item in the vocabulary `item_ids`, -1 for a stranger."""
-    place = {item: at for at, item in enumerate(item_ids)}
-    return np.array([place.get(item, -1) for item in catalogue], dtype=np.int64)
-
-
-class CatalogueRows:
-    """`vocabulary_rows` of one vocabulary, looked up once for a catalogue that cannot be written to.
-
-    A server asks with one catalogue for as long as a version serves; one that could change is looked up each time.
-    """
-
-    def __init__(self, item_ids: np.ndarray) -> None:
-        self._item_ids = item_ids
-        self._last: tuple[np.ndarray, Int[np.ndarray, "I"]] | None = (
-            None  # one attribute: threads swap it whole
-        )
-
-    def of(self, catalogue: np.ndarray) -> Int[np.ndarray, "I"]:
-        """Not to be written to."""
-        last = self._last
-        if last is not None and last[0] is catalogue:
-            return last[1]
-        rows = vocabulary_rows(catalogue, self._item_ids)
-        rows.flags.writeable = False
-        if not catalogue.flags.writeable:
-            self._last = catalogue, rows
-        return rows
-
-
-def candidate_items(rows: Int[np.ndarray, "I"], candidates: Bool[np.ndarray, "I"] | None) -> CandidateItems:
-    """Catalogue items with a row in the vocabulary, and among the candidates."""
-    may = rows >= 0
-    if candidates is not None:
-        may = may & candidates
-    positions = np.flatnonzero(may)
-    column = np.full(len(rows), -1, dtype=np.int64)
-    column[positions] = np.arange(len(positions))
-    return CandidateItems(rows=torch.from_numpy(rows[positions]), positions=positions, column=column)
 
 
 def request_batches(

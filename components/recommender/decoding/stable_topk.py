@@ -29,7 +29,7 @@ def stable_topk(
     for row in torch.nonzero(is_open)[:, 0].tolist():
         whole = scores[row].sort(descending=True, stable=True)
         top[row], at[row] = whole.values[:kept], whole.indices[:kept]
-    found, place = top.numpy(), at.numpy()
+    found, place = top.float().cpu().numpy(), at.cpu().numpy()
     # the last key sorts first: by score, then by column
     order = np.lexsort((place, -found), axis=1)
     found, place = np.take_along_axis(found, order, 1), np.take_along_axis(place, order, 1)

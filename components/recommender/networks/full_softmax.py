@@ -5,7 +5,7 @@ targets go through in pieces that stay in cache, and what the backward pass need
 at once from the probabilities (the gradient of the mean cross-entropy is softmax minus one-hot). Scores stand
 with an item a row: a product with 64 columns of states takes half the time of one with 12,000 of items.
 
-Shapes: T targets, C items in the softmax, dim.
+Shapes: T targets, C items in the softmax, N negatives, dim.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from components.recommender.networks.weighted_mean import weighted_mean
@@ -56,10 +56,26 @@ def sampled_softmax_loss(
     (importance sampling; Bengio and Senecal 2008). A target's own item among the negatives is left out.
     """
     drawn = torch.randint(len(vectors), (num_negatives,), device=vectors.device)
-    wanted = (states * vectors[targets]).sum(dim=1)
-    against = states @ vectors[drawn].T + math.log((len(vectors) - 1) / num_negatives)
+    is_own = drawn == targets[:, None]
+    return softmax_loss_against(
+        states, vectors[targets], vectors[drawn], is_own, weights, num_items=len(vectors)
+    )
+
+
+def softmax_loss_against(
+    states: Float[Tensor, "T dim"],
+    wanted_vectors: Float[Tensor, "T dim"],
+    negatives: Float[Tensor, "N dim"],
+    is_own: Bool[Tensor, "T N"],
+    weights: Float[Tensor, "T"] | None,
+    *,
+    num_items: int,
+) -> Float[Tensor, ""]:
+    """Against `negatives` that were drawn uniformly out of `num_items`; `is_own` where one is the target itself."""
+    wanted = (states * wanted_vectors).sum(dim=1)
+    against = states @ negatives.T + math.log((num_items - 1) / len(negatives))
     # the target's own term comes from `wanted`, once and unscaled
-    against = against.masked_fill(drawn == targets[:, None], -torch.inf)
+    against = against.masked_fill(is_own, -torch.inf)
     return weighted_mean(torch.logaddexp(wanted, against.logsumexp(dim=1)) - wanted, weights)
 
 

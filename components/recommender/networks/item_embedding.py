@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 
 class ItemEmbedding(nn.Module):
-    """All items' vectors at once, for reading histories and for dense scores.
+    """Item vectors, all at once or of some items, for reading histories and for dense scores.
 
     `codes` [item level], each within its table; with no levels only free vectors remain, with `free` off only codes.
     """
@@ -72,12 +72,24 @@ class ItemEmbedding(nn.Module):
         if self.rows.shape[1] == 0 and self.free is not None:
             return self.free
         vectors = self.tables[self.rows].sum(dim=1)
-        if self.free is None:
-            return vectors
+        return vectors if self.free is None else self._with_free(vectors, self.free)
+
+    def of(
+        self, items: Int[Tensor, "some"], free: Float[Tensor, "some dim"] | None
+    ) -> Float[Tensor, "some dim"]:
+        """The vectors of some items, given their free vectors (None where there are none)."""
+        if self.rows.shape[1] == 0 and free is not None:
+            return free
+        vectors = self.tables[self.rows[items]].sum(dim=1)
+        return vectors if free is None else self._with_free(vectors, free)
+
+    def _with_free(
+        self, vectors: Float[Tensor, "some dim"], free: Float[Tensor, "some dim"]
+    ) -> Float[Tensor, "some dim"]:
         if self.training and self.free_dropout:
             kept = torch.rand(len(vectors), 1, device=vectors.device) >= self.free_dropout
-            return vectors + self.free * kept
-        return vectors + self.free
+            return vectors + free * kept
+        return vectors + free
 
 
 def grown_free_vectors(

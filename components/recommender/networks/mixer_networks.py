@@ -12,18 +12,33 @@ Shapes: B histories, P places, N states, T targets, L levels.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from components.recommender.codes.trie import Trie, TrieLevel
-from components.recommender.networks.full_softmax import full_softmax_loss, sampled_softmax_loss
+from components.recommender.codes.trie import Trie
+from components.recommender.networks.full_softmax import (
+    full_softmax_loss,
+    sampled_softmax_loss,
+    softmax_loss_against,
+)
 from components.recommender.networks.item_embedding import ItemEmbedding
 from components.recommender.networks.mixer import Mixer
 from components.recommender.networks.tuple_head import TupleHead
+from components.recommender.networks.tuple_scores import child_log_probs, tuple_log_probs
 from components.recommender.networks.weighted_mean import weighted_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class TouchedVectors:
+    """What a loss asks of the item vectors, where they are not all at hand."""
+
+    wanted: Float[Tensor, "T dim"]  # of the targets
+    negatives: Float[Tensor, "num_negatives dim"]
+    drawn: Int[Tensor, "num_negatives"]  # the negatives' rows in the vocabulary
 
 
 class DenseNetwork(nn.Module):
@@ -66,6 +81,34 @@ class DenseNetwork(nn.Module):
         if 0 < self.num_negatives < len(softmax):
             return sampled_softmax_loss(states, softmax, place, weights, num_negatives=self.num_negatives)
         return full_softmax_loss(states, softmax, place, weights)
+
+    @property
+    def reads_all_items(self) -> bool:
+        """Whether a loss needs the vectors of all trained items."""
+        return not 0 < self.num_negatives < len(self.trained)
+
+    def drawn_negatives(self) -> Int[Tensor, "num_negatives"]:
+        """Rows of trained items, drawn uniformly, for one step."""
+        return self.trained[
+            torch.randint(len(self.trained), (self.num_negatives,), device=self.trained.device)
+        ]
+
+    def loss_among(
+        self,
+        states: Float[Tensor, "T dim"],
+        touched: TouchedVectors,
+        targets: Int[Tensor, "T"],
+        weights: Float[Tensor, "T"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """`loss` by the negatives of `drawn_negatives`, from the vectors that it touches alone."""
+        return softmax_loss_against(
+            states,
+            touched.wanted,
+            touched.negatives,
+            touched.drawn == targets[:, None],
+            weights,
+            num_items=len(self.trained),
+        )
 
     def log_scores(
         self, states: Float[Tensor, "N dim"], vectors: Float[Tensor, "item dim"]
@@ -125,6 +168,37 @@ class GenerativeNetwork(nn.Module):
         total = states.new_zeros(())
         if self.dense_weight:
             total = total + self.dense_weight * self.dense.loss(states, vectors, targets, weights)
+        return self._with_tuple_loss(total, states, targets, weights)
+
+    @property
+    def reads_all_items(self) -> bool:
+        """Whether a loss needs the vectors of all trained items."""
+        return self.dense_weight > 0 and self.dense.reads_all_items
+
+    def drawn_negatives(self) -> Int[Tensor, "num_negatives"]:
+        """Rows of trained items for the dense loss of one step; none where there is no such loss."""
+        return self.dense.drawn_negatives() if self.dense_weight else self.trained[:0]
+
+    def loss_among(
+        self,
+        states: Float[Tensor, "T dim"],
+        touched: TouchedVectors,
+        targets: Int[Tensor, "T"],
+        weights: Float[Tensor, "T"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """`loss` by the negatives of `drawn_negatives`, from the vectors that it touches alone."""
+        total = states.new_zeros(())
+        if self.dense_weight:
+            total = total + self.dense_weight * self.dense.loss_among(states, touched, targets, weights)
+        return self._with_tuple_loss(total, states, targets, weights)
+
+    def _with_tuple_loss(
+        self,
+        total: Float[Tensor, ""],
+        states: Float[Tensor, "T dim"],
+        targets: Int[Tensor, "T"],
+        weights: Float[Tensor, "T"] | None,
+    ) -> Float[Tensor, ""]:
         if self.tuple_weight:
             total = total + self.tuple_weight * self.tuple_loss(states, targets, weights)
         return total
@@ -138,7 +212,7 @@ class GenerativeNetwork(nn.Module):
         """Mean over targets of -log P(tuple | state), weighted: teacher forced, every level at once."""
         total = states.new_zeros(())
         for depth, level in enumerate(self.trie.levels):
-            if level.child.shape[1] == 1:
+            if level.width == 1:
                 continue  # one child everywhere: its probability is one
             node, slot = self.trie.node_of_item[targets, depth], self.trie.slot_of_item[targets, depth]
             hidden = self.head.state(states, depth) + self.head.prefix(level.prefix[node], depth)
@@ -165,45 +239,3 @@ class GenerativeNetwork(nn.Module):
 
 
 Network = DenseNetwork | GenerativeNetwork
-GATHERED_PER_PRODUCT = 8  # gathering a code's weights costs about as much as multiplying by eight codes'
-
-
-def child_log_probs(
-    head: TupleHead,
-    level: TrieLevel,
-    depth: int,
-    hidden: Float[Tensor, "* hidden"],
-    direct: Float[Tensor, "* code"],
-    node: Int[Tensor, "*"],
-) -> Float[Tensor, "* width"]:
-    """log P of each child of `node`; -inf where there is none.
-
-    `direct` may be one row for many nodes, and `node` the same nodes for many rows of `hidden`.
-
-    A code beyond the head's table (a collision token that came after training) is scored as the last one.
-    """
-    width, size = level.child.shape[1], head.num_codes[depth]
-    codes = level.code[node].clamp(max=size - 1)
-    places = (*hidden.shape[:-1], width)
-    if width * GATHERED_PER_PRODUCT < size:
-        scores = head.logits_of(hidden, codes, depth)
-    else:
-        scores = head.logits(hidden, depth).gather(-1, codes.expand(places))
-    scores = scores + direct.expand(*hidden.shape[:-1], size).gather(-1, codes.expand(places))
-    return scores.masked_fill(level.child[node] < 0, -torch.inf).log_softmax(dim=-1)
-
-
-def tuple_log_probs(head: TupleHead, trie: Trie, states: Float[Tensor, "N dim"]) -> Float[Tensor, "N leaf"]:
-    """Exact log P of every leaf's tuple: all prefixes of the trie, no search."""
-    total = states.new_zeros(len(states), 1)  # of the one root
-    for depth, level in enumerate(trie.levels):
-        is_child = level.child >= 0
-        children = is_child.sum(dim=1)
-        total = total.repeat_interleave(children, dim=1)  # children stand in the order of their nodes
-        node = torch.nonzero(children > 1)[:, 0]  # an only child has probability one
-        if len(node):
-            hidden = head.state(states, depth)[:, None] + head.prefix(level.prefix[node], depth)
-            direct = head.direct(states, depth)[:, None]
-            log_probs = child_log_probs(head, level, depth, hidden, direct, node)
-            total[:, level.child[node][is_child[node]]] += log_probs[:, is_child[node]]
-    return total

@@ -50,6 +50,11 @@ class Memory:
     values: list[Float[Tensor, "B H T c"]]
     bias: Float[Tensor, "B 1 1 T"] | None  # -inf at padding; None where nothing is padded
 
+    def float(self) -> Memory:
+        """In float32, whatever it was read in."""
+        keys, values = [part.float() for part in self.keys], [part.float() for part in self.values]
+        return Memory(keys=keys, values=values, bias=self.bias)
+
 
 @dataclass(kw_only=True)
 class Cache:

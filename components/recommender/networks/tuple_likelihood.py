@@ -38,7 +38,8 @@ def child_token_log_probs(
     """
     first, last = tokens.first[depth], tokens.first[depth] + tokens.num_codes[depth]
     # places without a child are looked up too, at any code, and come out as -inf
-    is_missing, code = level.child[node] < 0, level.code[node].clamp(max=last - first - 1)
+    child = level.children_of(node)
+    is_missing, code = child < 0, level.codes_of(child).clamp(max=last - first - 1)
     if normalize == "vocabulary":
         scores = (states @ network.embedding.T).log_softmax(dim=-1)[..., first:last]
         return scores.gather(-1, code).masked_fill(is_missing, -torch.inf)
@@ -57,7 +58,7 @@ def path_log_probs(
     """log P of the tuples of some items for each user, teacher forced: all levels in one pass."""
     depths = list(range(tokens.num_levels))
     if normalize == "children":  # an only child has probability one
-        depths = [depth for depth in depths if trie.levels[depth].child.shape[1] > 1]
+        depths = [depth for depth in depths if trie.levels[depth].width > 1]
     total = network.embedding.new_zeros(items.shape)
     if not depths:
         return total
@@ -95,4 +96,5 @@ def leaf_log_probs(
 
 
 def _code(trie: Trie, items: Int[Tensor, "*"], depth: int) -> Int[Tensor, "*"]:
-    return trie.levels[depth].code[trie.node_of_item[items, depth], trie.slot_of_item[items, depth]]
+    level = trie.levels[depth]
+    return level.code[level.first_child[trie.node_of_item[items, depth]] + trie.slot_of_item[items, depth]]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from components.divergence import TrainingDiverged
+from components.recommender.training.rowwise_adamw import BETAS, RowwiseAdamW
 
 
 class OptimizerConfig(Protocol):
@@ -25,14 +26,17 @@ class OptimizerConfig(Protocol):
 
 
 class ClippedAdamW:
-    """AdamW over a network's weights, and how many steps it has taken."""
+    """AdamW over a network's weights (those of one table row by row), and how many steps it has taken."""
 
-    def __init__(self, network: nn.Module, config: OptimizerConfig) -> None:
-        self.network, self.config, self.steps = network, config, 0
+    def __init__(self, network: nn.Module, config: OptimizerConfig, rows: RowwiseAdamW | None = None) -> None:
+        """The table of `rows` is stepped by them."""
+        self.config, self.steps, self.rows = config, 0, rows
+        table = None if rows is None else rows.table
+        self.weights = [weight for weight in network.parameters() if weight is not table]
         self.adamw = torch.optim.AdamW(
-            network.parameters(),
+            self.weights,
             lr=config.learning_rate,
-            betas=(0.9, 0.98),
+            betas=BETAS,
             weight_decay=config.weight_decay,
             fused=True,
         )
@@ -53,8 +57,11 @@ class ClippedAdamW:
         self.adamw.zero_grad(set_to_none=True)
         if loss.requires_grad:  # a single item's tuple is certain, and its loss a constant
             loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        taken = [] if self.rows is None or self.rows.taken is None else [self.rows.taken]
+        torch.nn.utils.clip_grad_norm_([*self.weights, *taken], self.config.clip_norm)
         self.adamw.step()
+        if self.rows is not None:
+            self.rows.follow(self.config.learning_rate * share)
         return value
 
 

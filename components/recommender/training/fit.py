@@ -23,6 +23,7 @@ from components.recommender.sequences import TrainingSequences
 from components.recommender.training.checkpoint import read_checkpoint, training_key, write_checkpoint
 from components.recommender.training.clipped_adamw import ClippedAdamW
 from components.recommender.training.step import OnStep, Step
+from components.recommender.training.touched_items import touched_items
 from components.recommender.training.training_config import TrainingConfig
 from components.recommender.training.trim_heap import trim_heap
 from components.recommender.training.validation import held_out, validation_ndcg, validation_targets
@@ -110,7 +111,10 @@ class _Training:
             start = spectral_vectors(sequences, dim, length=config.start_length, seed=seed)
             network.begin_at(torch.from_numpy(start))
         # weights move first: an optimizer keeps its moments where its weights are
-        self.optimizer = ClippedAdamW(network.to(self.device), config)
+        network.to(self.device)
+        self.touched = touched_items(network, weight_decay=config.weight_decay)
+        self.rows = None if self.touched is None else self.touched.rows
+        self.optimizer = ClippedAdamW(network, config, self.rows)
         self.read_states = torch.compile(network.states, dynamic=True) if compute.compile else network.states
         self.progress = _Progress()
 
@@ -125,7 +129,10 @@ class _Training:
             value = self.optimizer.step(loss, num_steps=num_steps, epoch=epoch)
             if self.optimizer.steps % TRIM_EVERY == 0:
                 trim_heap()
-            ndcg = self._evaluate() if at == len(batches) - 1 and self._is_due(epoch) else None
+            is_last = at == len(batches) - 1
+            if is_last and self.rows is not None:
+                self.rows.settle()
+            ndcg = self._evaluate() if is_last and self._is_due(epoch) else None
             if on_step is not None:
                 done = self.optimizer.steps
                 on_step(Step(step=done, num_steps=num_steps, epoch=epoch, loss=value, validation_ndcg=ndcg))
@@ -149,6 +156,8 @@ class _Training:
 
     def _loss(self, batch: WindowBatch) -> Tensor:
         with self.compute.autocast():
+            if self.touched is not None:
+                return self.touched.loss(batch, self.read_states)
             vectors = self.network.items()  # once a step, for histories and targets alike
             states = self.read_states(vectors, batch.items, batch.times).flatten(0, 1)[batch.state_at]
             return self.network.loss(states, vectors, batch.targets, batch.weights)
@@ -177,6 +186,7 @@ class _Training:
             "steps": self.optimizer.steps,
             "rng": self.rng.bit_generator.state,
             "progress": vars(self.progress),
+            **({} if self.rows is None else {"rows": self.rows.state()}),
         }
 
     def go_on_from(self, saved: dict[str, Any]) -> None:
@@ -184,6 +194,8 @@ class _Training:
         self.network.load_state_dict(saved["network"])
         self.optimizer.adamw.load_state_dict(saved["optimizer"])
         self.optimizer.steps = saved["steps"]
+        if self.rows is not None:
+            self.rows.go_on_from(saved["rows"])
         self.rng.bit_generator.state = saved["rng"]
         self.progress = _Progress(**saved["progress"])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+WHOLE_BELOW = 50_000  # items: below, a step of training reads them all, from here on those that it touches
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
+from components.compute import Compute
 from components.features.encoders import image
 from components.features.encoders.image import EfficientNetImage, load_pixels
 
@@ -59,11 +61,20 @@ def test_what_is_no_image_is_told_and_zero(tmp_path: Path, pictures: list[Path],
     assert encoded.vectors[4].any()
 
 
+def test_bf16_gives_nearly_the_vectors_of_float32_and_keeps_none(pictures: list[Path]):
+    """Kept vectors are the CPU's in float32, whoever asks for them next."""
+    rounded = EfficientNetImage(size=64, compute=Compute(precision="bf16"))
+    exact, found = SMALL.encode(pictures).vectors, rounded.encode(pictures).vectors
+    assert not np.array_equal(found, exact)
+    assert ((found * exact).sum(axis=1) > 0.99).all()
+    assert (SMALL.worth_keeping, rounded.worth_keeping, rounded.id) == (True, False, SMALL.id)
+
+
 def test_other_weights_are_refused(monkeypatch):
     monkeypatch.setattr(image, "WEIGHTS_SHA256", "0" * 64)
     image._network.cache_clear()
     with pytest.raises(image.EncoderWeightsDamaged, match="Install"):
-        image._network()
+        image._network(torch.device("cpu"))
 
 
 @pytest.mark.shared_data

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from components.recommender.codes.trie import build_trie
 from components.recommender.decoding import beam
 from components.recommender.decoding.beam import beam_search
-from components.recommender.networks.mixer_networks import tuple_log_probs
+from components.recommender.decoding.usable_leaves import usable_leaves
 from components.recommender.networks.tuple_head import TupleHead
+from components.recommender.networks.tuple_scores import tuple_log_probs
 from tests.recommender.examples import tuples
 
 
@@ -54,7 +55,8 @@ def test_worked_example():
     """
     trie = build_trie(np.array([[0, 0], [0, 1], [1, 1]]))
     head = head_with([np.log(3.0), 0.0], [0.0, 0.0])
-    everything, nothing = torch.ones(3, dtype=torch.bool), pairs(torch.ones(1, 3, dtype=torch.bool))
+    everything = usable_leaves(trie, torch.ones(3, dtype=torch.bool))
+    nothing = pairs(torch.ones(1, 3, dtype=torch.bool))
     leaf, score = beam_search(head, trie, torch.zeros(1, 1), width=3, usable=everything, excluded=nothing)
     assert sorted(leaf[0].tolist()) == [0, 1, 2]
     torch.testing.assert_close(score.exp(), torch.tensor([[3 / 8, 3 / 8, 1 / 4]]))
@@ -85,7 +87,13 @@ def test_beams_hold_live_leaves_once_with_their_exact_score(count, width, beams,
     with torch.inference_mode(), laid_out:
         exact = tuple_log_probs(head, trie, states).masked_fill(~live, -torch.inf)
         leaf, score = beam_search(
-            head, trie, states, width=beams, first_width=first, usable=usable, excluded=pairs(allowed)
+            head,
+            trie,
+            states,
+            width=beams,
+            first_width=first,
+            usable=usable_leaves(trie, usable),
+            excluded=pairs(allowed),
         )
     first = beams if first is None else first
     for row in range(5):
@@ -97,3 +105,22 @@ def test_beams_hold_live_leaves_once_with_their_exact_score(count, width, beams,
         if min(beams, first) >= count:
             best = exact[row].sort(descending=True).values[: len(found)]
             torch.testing.assert_close(score[row][: len(found)], best, atol=1e-4, rtol=1e-4)
+
+
+def test_many_items_of_whom_some_are_barred():
+    """3,000 items, a third usable, twenty more seen by each user: beams as wide as the trie find the exact list."""
+    codes = tuples(3_000, width=12, levels=2, seed=1)
+    head, trie, states = random_head(codes, 1), build_trie(codes), random_states(3, 1)
+    random = torch.Generator().manual_seed(1)
+    usable = torch.rand(3_000, generator=random) < 0.33
+    allowed = torch.ones(3, 3_000, dtype=torch.bool)
+    for row in allowed:
+        row[torch.randperm(3_000, generator=random)[:20]] = False
+    with torch.inference_mode():
+        exact = tuple_log_probs(head, trie, states).masked_fill(~(allowed & usable), -torch.inf)
+        leaf, score = beam_search(
+            head, trie, states, width=3_000, usable=usable_leaves(trie, usable), excluded=pairs(allowed)
+        )
+    best, place = exact.topk(200, dim=1)
+    torch.testing.assert_close(score[:, :200], best, atol=1e-4, rtol=1e-4)
+    assert (leaf[:, :200] == place).float().mean() > 0.95  # neighbours within rounding may change places

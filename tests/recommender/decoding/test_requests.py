@@ -5,14 +5,8 @@ import pytest
 import torch
 
 from components.recommender.decoding import requests
-from components.recommender.decoding.requests import (
-    CatalogueRows,
-    candidate_items,
-    rank_by_score,
-    rank_proposals,
-    request_batches,
-    vocabulary_rows,
-)
+from components.recommender.decoding.candidates import CatalogueRows, candidate_items, vocabulary_rows
+from components.recommender.decoding.requests import rank_by_score, rank_proposals, request_batches
 from tests.recommender.examples import histories_of
 
 CATALOGUE = np.array(["c", "x", "a", "b"], dtype=object)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from components.recommender.codes.trie import build_trie
 from components.recommender.networks.item_embedding import ItemEmbedding
 from components.recommender.networks.mixer import Mixer, MixerConfig
-from components.recommender.networks.mixer_networks import DenseNetwork, GenerativeNetwork, tuple_log_probs
+from components.recommender.networks.mixer_networks import DenseNetwork, GenerativeNetwork
 from components.recommender.networks.tuple_head import TupleHead
+from components.recommender.networks.tuple_scores import tuple_log_probs
 from tests.recommender.decoding.test_beam import random_head, random_states
 from tests.recommender.examples import tuples
 
