@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from components.divergence import TrainingDiverged
+from components.recommender.training.ranks import ALONE, Ranks
 
 
 class OptimizerConfig(Protocol):
@@ -27,8 +28,8 @@ class OptimizerConfig(Protocol):
 class ClippedAdamW:
     """AdamW over a network's weights, and how many steps it has taken."""
 
-    def __init__(self, network: nn.Module, config: OptimizerConfig) -> None:
-        self.network, self.config, self.steps = network, config, 0
+    def __init__(self, network: nn.Module, config: OptimizerConfig, ranks: Ranks = ALONE) -> None:
+        self.network, self.config, self.ranks, self.steps = network, config, ranks, 0
         self.adamw = torch.optim.AdamW(
             network.parameters(),
             lr=config.learning_rate,
@@ -38,11 +39,13 @@ class ClippedAdamW:
         )
 
     def step(self, loss: Tensor, *, num_steps: int, epoch: int) -> float:
-        """Follow the gradient of `loss` and return its value. Raises TrainingDiverged naming the step."""
+        """Follow the gradient of `loss`, averaged over ranks, and return its value. Raises TrainingDiverged naming the
+        step, on all ranks at once.
+        """
         # the schedule counts from 0, the message from 1
         share = schedule(self.steps, num_steps, self.config.warmup_share)
         self.steps += 1
-        if not math.isfinite(value := loss.item()):
+        if not math.isfinite(value := self.ranks.average(loss)):
             raise TrainingDiverged(
                 f"loss is {value} at step {self.steps} of {num_steps} (epoch {epoch + 1}, learning rate "
                 f"{self.config.learning_rate:g}, gradients clipped at {self.config.clip_norm:g}). Where "

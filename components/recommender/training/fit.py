@@ -1,6 +1,7 @@
 """Training of a network: AdamW, warm-up and cosine, early stop on the latest part of the training data.
 
-Same sequences, config, seed and number of threads: same weights. Budgets are epochs, never seconds.
+Same sequences, config, seed and number of threads: same weights. Budgets are epochs, never seconds. In a process group
+of torch the ranks train one network between them (see `ranks`): `fit` is called on each, and leaves the same in each.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from components.recommender.networks.mixer_networks import Network
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.checkpoint import read_checkpoint, training_key, write_checkpoint
 from components.recommender.training.clipped_adamw import ClippedAdamW
+from components.recommender.training.ranks import Ranks
 from components.recommender.training.step import OnStep, Step
 from components.recommender.training.training_config import TrainingConfig
 from components.recommender.training.trim_heap import trim_heap
@@ -46,21 +48,25 @@ def fit(
 
     With `checkpoint`, the state is written there after every epoch, and a file that is there already is gone
     on from, to the same weights as without the break; remove it when the weights are safe. The network is back
-    on the CPU when this returns.
+    on the CPU when this returns. Of several ranks the first writes and calls `on_step`, and all read: the file's folder
+    is one that they share.
 
     Raises TrainingDiverged naming the step, DeviceUnavailable, CheckpointMismatch.
     """
     training = _Training(network, sequences, config, max_length=max_length, seed=seed, compute=compute)
-    key = "" if checkpoint is None else training_key(network, sequences, (config, compute, max_length, seed))
+    settings = training.ranks.settings(config, compute, max_length, seed)
+    key = "" if checkpoint is None else training_key(network, sequences, settings)
     if checkpoint is not None and (saved := read_checkpoint(checkpoint, key)) is not None:
         training.go_on_from(saved)
     progress = training.progress
+    training.ranks.stand_alike(progress.epoch, checkpoint, training.device)
     while progress.epoch < config.epochs and progress.stale < config.patience:
         training.run_epoch(on_step)
-        if checkpoint is not None:
+        if checkpoint is not None and training.ranks.is_first:
             write_checkpoint(checkpoint, key, training.state())
     if progress.best_weights is not None:
         network.load_state_dict(progress.best_weights)
+    network.draws = None
     network.to("cpu").eval()
 
 
@@ -89,20 +95,22 @@ class _Training:
     ) -> None:
         self.network, self.sequences, self.config = network, sequences, config
         self.max_length, self.compute, self.device = max_length, compute, compute.usable_device()
-        self.rng = np.random.default_rng(seed)
+        self.ranks, self.seed, self.rng = Ranks.here(), seed, np.random.default_rng(seed)
         self.known = known_before(sequences, strict_time=config.strict_time)
         is_held_out = held_out(sequences, config)
         self.is_target = ~is_held_out & sequences.is_target
         self.validation = validation_targets(sequences, is_held_out, config, self.rng)
-        if config.start_length:
+        if config.start_length and self.ranks.is_first:  # the others get its weights
             dim = network.items.tables.shape[1]
             from components.recommender.training.spectral_start import spectral_vectors  # SciPy: not to serve
 
             start = spectral_vectors(sequences, dim, length=config.start_length, seed=seed)
             network.begin_at(torch.from_numpy(start))
         # weights move first: an optimizer keeps its moments where its weights are
-        self.optimizer = ClippedAdamW(network.to(self.device), config)
+        self.optimizer = ClippedAdamW(network.to(self.device), config, self.ranks)
         self.read_states = torch.compile(network.states, dynamic=True) if compute.compile else network.states
+        self.loss_of = self.ranks.together(self._loss, network)
+        network.draws = self.draws = self.ranks.drawn_alike(self.device)
         self.progress = _Progress()
 
     def run_epoch(self, on_step: OnStep | None) -> None:
@@ -111,32 +119,32 @@ class _Training:
         batches = self._batches()
         num_steps = self.config.epochs * len(batches)
         self.network.train()
-        for at, batch in enumerate(batches):
-            loss = self._loss(batch.to(self.device))
+        self.ranks.draw_apart(self.seed, epoch)
+        for at, (batch, share) in enumerate(batches):
+            loss = share * self.loss_of(batch.to(self.device))
             value = self.optimizer.step(loss, num_steps=num_steps, epoch=epoch)
             if self.optimizer.steps % TRIM_EVERY == 0:
                 trim_heap()
             ndcg = self._evaluate() if at == len(batches) - 1 and self._is_due(epoch) else None
-            if on_step is not None:
+            if on_step is not None and self.ranks.is_first:
                 done = self.optimizer.steps
                 on_step(Step(step=done, num_steps=num_steps, epoch=epoch, loss=value, validation_ndcg=ndcg))
         self.progress.epoch = epoch + 1
 
-    def _batches(self) -> list[WindowBatch]:
-        """All of an epoch's, since the schedule has to know how many there are."""
+    def _batches(self) -> list[tuple[WindowBatch, float]]:
+        """All of an epoch's, since the schedule has to know how many there are: this rank's part, and its share."""
         windows = cut_windows(
             self.sequences, max_length=self.max_length, stride=self.config.stride, rng=self.rng
         )
-        return list(
-            window_batches(
-                self.sequences,
-                windows,
-                known=self.known,
-                is_target=self.is_target,
-                batch_size=self.config.batch_size,
-                rng=self.rng,
-            )
+        batches = window_batches(
+            self.sequences,
+            windows,
+            known=self.known,
+            is_target=self.is_target,
+            batch_size=self.config.batch_size,
+            rng=self.rng,
         )
+        return [self.ranks.part_of(batch) for batch in batches]
 
     def _loss(self, batch: WindowBatch) -> Tensor:
         with self.compute.autocast():
@@ -152,8 +160,9 @@ class _Training:
     def _evaluate(self) -> float:
         """NDCG@10 on the held-out targets; the weights are kept if none before were better."""
         ndcg = validation_ndcg(
-            self.network, self.sequences, self.validation, self.known, max_length=self.max_length
-        )
+            self.network, self.sequences, self.validation, self.known,
+            max_length=self.max_length, ranks=self.ranks,
+        )  # fmt: skip
         self.progress.stale += 1
         if ndcg > self.progress.best:
             self.progress.best, self.progress.stale = ndcg, 0
@@ -168,6 +177,7 @@ class _Training:
             "steps": self.optimizer.steps,
             "rng": self.rng.bit_generator.state,
             "progress": vars(self.progress),
+            **({} if self.draws is None else {"draws": self.draws.get_state()}),
         }
 
     def go_on_from(self, saved: dict[str, Any]) -> None:
@@ -177,6 +187,8 @@ class _Training:
         self.optimizer.steps = saved["steps"]
         self.rng.bit_generator.state = saved["rng"]
         self.progress = _Progress(**saved["progress"])
+        if self.draws is not None:
+            self.draws.set_state(saved["draws"])
 
 
 @contextlib.contextmanager
