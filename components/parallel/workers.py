@@ -56,7 +56,9 @@ class Workers:
 
     def __post_init__(self) -> None:
         if min(self.count, self.threads) < 1:
-            raise ValueError(f"{self.count} workers of {self.threads} threads: at least one of each is needed")
+            raise ValueError(
+                f"{self.count} workers of {self.threads} threads: at least one of each is needed"
+            )
 
 
 @contextmanager

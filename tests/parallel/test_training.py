@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,23 +17,14 @@ import torch
 
 from components.divergence import TrainingDiverged
 from components.parallel.training import train_on_ray
-from components.parallel.workers import Workers, ray_of
+from components.parallel.workers import Workers
 from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.training.step import Step
 from tests.recommender.examples import SMALL, histories_of
 from tests.recommender.training.test_ranks import CIRCLE, CODES, DENSE, but_for_key_biases, weights_of
 
-pytest.importorskip("ray", reason="Ray is not installed (the extra ray)")
-TWO = Workers(count=2)
 LONG = replace(SMALL, training=replace(SMALL.training, epochs=40, learning_rate=2e-3))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_ray() -> Iterator[None]:
-    torch.set_num_threads(1)
-    with ray_of(TWO):
-        yield
 
 
 def killed_once(folder: Path, seen: list[int]) -> None:
@@ -50,7 +40,9 @@ def killed_once(folder: Path, seen: list[int]) -> None:
     os.kill(workers[-1].pid, signal.SIGKILL)
 
 
-def test_a_killed_worker_is_replaced_and_the_weights_are_those_of_one_process(tmp_path):
+def test_a_killed_worker_is_replaced_and_the_weights_are_those_of_one_process(
+    one_ray: Workers, tmp_path: Path
+):
     alone = train_mmgrec(CIRCLE, CODES, LONG, seed=0)
     steps: list[Step] = []
     found: list[int] = []
@@ -58,7 +50,7 @@ def test_a_killed_worker_is_replaced_and_the_weights_are_those_of_one_process(tm
     killer.start()
     arm = train_on_ray(
         partial(train_mmgrec, CIRCLE, CODES, LONG, seed=0, checkpoint=tmp_path / "arm.pt"),
-        workers=TWO,
+        workers=one_ray,
         folder=tmp_path / "ray",
         on_step=steps.append,
     )
@@ -77,11 +69,14 @@ def test_a_killed_worker_is_replaced_and_the_weights_are_those_of_one_process(tm
     assert [path.name for path in tmp_path.iterdir()] == ["arm.pt"]
 
 
-def test_what_would_fail_again_is_raised_as_it_is(tmp_path):
+def test_what_would_fail_again_is_raised_as_it_is(one_ray: Workers, tmp_path: Path):
     """A learning rate that overflows: told by every rank, and not tried three times more."""
     wild = replace(DENSE, training=replace(DENSE.training, learning_rate=1e30, clip_norm=1e30))
     with pytest.raises(TrainingDiverged, match="at step"):
         train_on_ray(
-            partial(train_sasrec, CIRCLE, wild, seed=0), workers=TWO, folder=tmp_path / "ray", on_step=None
+            partial(train_sasrec, CIRCLE, wild, seed=0),
+            workers=one_ray,
+            folder=tmp_path / "ray",
+            on_step=None,
         )
     assert list(tmp_path.iterdir()) == []

@@ -128,7 +128,7 @@ def test_two_ranks_train_what_one_trains(trained, name):
     for key, weight in weights_of(alone).items():
         assert torch.equal(weights_of(first)[key], weights_of(second)[key])
         found, wanted = but_for_key_biases(key, weights_of(first)[key]), but_for_key_biases(key, weight)
-        torch.testing.assert_close(found, wanted, atol=2e-5, rtol=1e-4, msg=lambda told: f"{key}: {told}")
+        torch.testing.assert_close(found, wanted, atol=2e-5, rtol=1e-4)
     np.testing.assert_allclose(
         torch.load(trained / name / "0.losses"), [step.loss for step in steps], rtol=1e-5
     )
