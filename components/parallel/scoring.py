@@ -7,6 +7,7 @@ nor lists travel, a run that was cut off goes on with either engine, and the row
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,11 +40,7 @@ def write_on_ray(
         imported_ray()
         import ray.data
 
-        shares = [
-            {"first": int(a), "last": int(b)}
-            for a, b in zip(edges[:-1], edges[1:], strict=True)
-            if int(a) < int(b)
-        ]
+        shares = [{"first": int(first), "last": int(last)} for first, last in pairwise(edges)]
         scored = ray.data.from_items(shares, override_num_blocks=len(shares)).map_batches(
             _Scorer,
             batch_size=1,
@@ -66,8 +63,8 @@ def _watched(scored: Any, num_users: int, on_step: OnScored | None) -> None:
                 on_step(done, max(done, num_users))
     except ray.exceptions.RayError as error:
         raise WorkersLost(
-            f"a worker of the scoring failed: {error}. Run the same command again, which keeps the parts that are there; "
-            "RECLOOP_ENGINE=local scores in one process"
+            f"a worker of the scoring failed: {error}. Run the same command again, which keeps the parts that are "
+            "there; RECLOOP_ENGINE=local scores in one process"
         ) from error
 
 

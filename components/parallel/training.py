@@ -1,7 +1,7 @@
 """A training by several workers of Ray Train: the same function runs on each, in one process group of torch.
 
-Ray starts the workers and joins them; what a rank does differently lies in `recommender.training.ranks`. A worker that dies
-takes the group down, and a new one goes on from the checkpoint, to the weights that an undisturbed one ends in.
+Ray starts the workers and joins them; what a rank does differently lies in `recommender.training.ranks`. A worker that
+dies takes the group down, and a new one goes on from the checkpoint, to the weights that an undisturbed one ends in.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ nodes hold the same checkout or image, and see the same artifacts and home under
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 OBJECT_STORE_BYTES = 256 * 2**20  # in shared memory; more is spilled to the disk
 _ROOT, _LIGHT = Path(__file__).parents[2], Path(__file__).parent / "light"
@@ -86,7 +88,7 @@ def ray_of(workers: Workers) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def imported_ray():  # type: ignore[no-untyped-def]  # noqa: ANN201
+def imported_ray() -> Any:
     """The module. Raises RayMissing."""
     os.environ.update({name: value for name, value in _SETTINGS.items() if name not in os.environ})
     try:
@@ -112,7 +114,7 @@ def _start(workers: Workers, folder: Path) -> None:
             include_dashboard=False,
             object_store_memory=OBJECT_STORE_BYTES,
             log_to_driver=False,
-            logging_level="warning",
+            logging_level=logging.WARNING,
             runtime_env={"env_vars": {"PYTHONPATH": path, "OMP_NUM_THREADS": str(workers.threads)}},
             _temp_dir=str(folder),
         )
@@ -129,7 +131,7 @@ def _connect(workers: Workers) -> None:
         ray.init(
             address=workers.address,
             log_to_driver=False,
-            logging_level="warning",
+            logging_level=logging.WARNING,
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(workers.threads)}},
         )
     except (ConnectionError, RuntimeError, ValueError) as error:

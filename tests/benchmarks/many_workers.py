@@ -48,7 +48,7 @@ def mixer_parameters() -> int:
 
 
 def flops_an_epoch() -> float:
-    """Forward and twice that backward: a multiply-add is two; attention over the history; negatives shared by a step."""
+    """Forward and twice that backward: a multiply-add is two; attention; negatives shared by a step."""
     forward = 2 * mixer_parameters() + 4 * LAYERS * LENGTH * DIM + 2 * NEGATIVES * DIM
     return 3.0 * forward * USERS * EVENTS_A_USER
 
@@ -58,8 +58,10 @@ def parameters(free_vectors: bool) -> int:
 
 
 def bytes_a_gpu(free_vectors: bool) -> float:
-    """Weights, gradient, the buckets that it is sent in, AdamW's two moments; and all items' vectors with their gradient,
-    where they are sums over codes."""
+    """Weights, gradient, the buckets that it is sent in, AdamW's two moments; all items' vectors and their gradient.
+
+    Not counted: what a batch's layers keep.
+    """
     return 5.0 * FLOAT * parameters(free_vectors) + 2.0 * FLOAT * DIM * ITEMS
 
 
@@ -87,8 +89,8 @@ def seconds_an_epoch(cluster: Cluster, free_vectors: bool) -> dict[str, float]:
 
 def training_table() -> list[str]:
     lines = [
-        "| | item vectors | GB a GPU | steps an epoch | GB sent a step, GPU | machine | s an epoch: batches | products | tables "
-        "| all-reduce | hours, 12 epochs | dollars | without batches: hours | dollars |",
+        "| | item vectors | GB a GPU | steps an epoch | GB sent a step, GPU | machine | s an epoch: batches "
+        "| products | tables | all-reduce | hours, 12 epochs | dollars | without batches: hours | dollars |",
         "| --- | --- | " + "---: | " * 12,
     ]
     for cluster in CLUSTERS:
@@ -98,8 +100,9 @@ def training_table() -> list[str]:
             on_gpus = hours - EPOCHS * took["batches"] / 3600
             price = cluster.ranks * DOLLARS_A_GPU_HOUR
             lines.append(
-                f"| {cluster.name} | {'codes and their own' if free else 'codes alone'} | {bytes_a_gpu(free) / 1e9:.1f} "
-                f"| {USERS / (WINDOWS_A_GPU * cluster.ranks):,.0f} | {reduced_bytes(cluster.gpus, free) / 1e9:.4f} "
+                f"| {cluster.name} | {'codes and their own' if free else 'codes alone'} "
+                f"| {bytes_a_gpu(free) / 1e9:.1f} | {USERS / (WINDOWS_A_GPU * cluster.ranks):,.0f} "
+                f"| {reduced_bytes(cluster.gpus, free) / 1e9:.4f} "
                 f"| {reduced_bytes(cluster.machines, free) / 1e9:.4f} | {took['batches']:,.0f} "
                 f"| {took['products']:,.0f} | {took['tables']:,.0f} "
                 f"| {took['all-reduce']:,.1f} | {hours:.2f} | {hours * price:,.0f} "
@@ -127,8 +130,8 @@ def scoring_line() -> str:
     """A dense arm's scores of every item: two operations an item and dimension."""
     hours = USERS * 2.0 * ITEMS * DIM / CORE_FLOPS / 3600
     return (
-        f"{2 * ITEMS * DIM / 1e9:.2f} GFLOP a user, {hours:,.0f} core-hours, {hours * DOLLARS_A_CORE_HOUR:,.0f} dollars; "
-        f"{hours / 1024:.1f} hours on 1,024 cores"
+        f"{2 * ITEMS * DIM / 1e9:.2f} GFLOP a user, {hours:,.0f} core-hours, "
+        f"{hours * DOLLARS_A_CORE_HOUR:,.0f} dollars; {hours / 1024:.1f} hours on 1,024 cores"
     )
 
 

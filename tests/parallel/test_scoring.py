@@ -17,7 +17,7 @@ from components.registry import versions
 from components.serving.batch import BatchFigures, WriteParts, score_everybody
 from components.serving.histories import UserHistories
 from components.serving.loaded import LoadedVersion, loaded_version
-from tests.serving.conftest import world  # noqa: F401
+from tests.serving.conftest import serving_mlflow, world  # noqa: F401
 from tests.serving.test_batch import prepared, run_of
 from tests.serving.world import ITEMS, NOW, World
 

@@ -1,12 +1,13 @@
 """Which part of each batch this process trains on, where several processes train one network between them.
 
-Every process (rank) holds the whole training set and network, cuts the same batches from the same seed, and reads its rows
-of each. PyTorch's DistributedDataParallel averages the gradients, so that every rank takes the same step: that of the whole
-batch, to rounding. Who starts the processes and joins them in torch's process group is not known here: a process
-outside of any group is alone, and does what it did before there were ranks.
+Every process (rank) holds the whole training set and network, cuts the same batches from the same seed, and reads its
+rows of each. PyTorch's DistributedDataParallel averages the gradients, so that every rank takes the same step: that of
+the whole batch, to rounding. Who starts the processes and joins them in torch's process group is not known here: a
+process outside of any group is alone, and does what it did before there were ranks.
 
 Of what is random, all ranks draw alike what a step draws once (order, cuts, negatives), and apart what belongs to their
-rows (dropout): the same seed and number of ranks give the same weights, and another number gives others unless dropout is 0.
+rows (dropout): the same seed and number of ranks give the same weights, and another number gives others unless dropout
+is 0.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Ranks:
         return self.rank == 0
 
     def part_of(self, batch: B) -> tuple[B, float]:
-        """This rank's rows, and what their mean loss counts: the average over ranks of share x mean is the batch's mean.
+        """This rank's rows, and what their mean loss counts: the average over ranks of share x mean is the batch's.
 
         A rank without a target takes the whole batch at nothing: its backward pass then meets the same weights as the
         others', who wait for it.
@@ -101,15 +102,15 @@ class Ranks:
         return own
 
     def stand_alike(self, epoch: int, checkpoint: Path | None, device: torch.device) -> None:
-        """All ranks begin after the same epoch. Raises CheckpointMismatch where some found no checkpoint, or another."""
+        """All ranks begin after the same epoch. Raises CheckpointMismatch where some found none, or another."""
         if self.world == 1:
             return
         first_and_last = torch.tensor([epoch, -epoch], device=device)  # NCCL takes no other
         dist.all_reduce(first_and_last, op=dist.ReduceOp.MAX)
         if first_and_last.sum():
             raise CheckpointMismatch(
-                f"{checkpoint}: not every worker finds the same checkpoint there. Put RECLOOP_HOME on a file system that "
-                "all machines share"
+                f"{checkpoint}: not every worker finds the same checkpoint there. Put RECLOOP_HOME on a file system "
+                "that all machines share"
             )
 
     def draw_apart(self, seed: int, epoch: int) -> None:
