@@ -25,6 +25,7 @@ _ROOT, _LIGHT = Path(__file__).parents[2], Path(__file__).parent / "light"
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_agent_register_timeout_ms": "120000",
+    "RAY_worker_niceness": "0",  # Ray's 15 is for machines of its own: beside other work a stage would stand still
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_ENABLE_METRICS_COLLECTION": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
