@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from components.parallel.board import TOLD_EVERY, Board, Teller
 from components.parallel.workers import Workers, WorkersLost, imported_ray, ray_of
 from components.recommender.arm import Arm
 from components.recommender.loading import load_arm
-from components.recommender.training.step import OnStep, Step
+from components.recommender.training.step import OnStep
 
 REPLACED_AT_MOST = 3  # groups, before a training is given up
-TOLD_EVERY = 0.5  # seconds between two looks at how far the workers are
 # what a lost peer, a full disk or a full memory looks like: tried again; anything else would come again
 _MAY_PASS = (RuntimeError, OSError, MemoryError)
 
@@ -41,7 +40,7 @@ def train_on_ray(
     """
     with ray_of(workers):
         ray = imported_ray()
-        board = ray.remote(num_cpus=0)(_Board).remote()
+        board = ray.remote(num_cpus=0)(Board).remote()
         config = {"train": ray.put(train), "board": board, "folder": folder, "threads": workers.threads}
         trainer = _trainer(partial(_rank, config), workers, folder, device)
         shutil.rmtree(folder, ignore_errors=True)
@@ -72,27 +71,6 @@ def _trainer(rank: Callable[[], None], workers: Workers, folder: Path, device: s
     )
 
 
-class _Board:
-    """Where the ranks leave word for who started them: an actor, so that it outlives them."""
-
-    def __init__(self) -> None:
-        self._steps: list[Step] = []
-        self._refusal: Exception | None = None
-
-    def tell(self, steps: list[Step]) -> None:
-        self._steps += steps
-
-    def take(self) -> list[Step]:
-        taken, self._steps = self._steps, []
-        return taken
-
-    def refuse(self, error: Exception) -> None:
-        self._refusal = error
-
-    def refusal(self) -> Exception | None:
-        return self._refusal
-
-
 def _rank(config: dict[str, Any]) -> None:
     """What each worker runs."""
     import ray
@@ -106,7 +84,7 @@ def _rank(config: dict[str, Any]) -> None:
     torch.set_num_threads(config["threads"])
     if (device := get_device()).type == "cuda":
         torch.cuda.set_device(device)
-    teller = _Teller(board)
+    teller = Teller(board)
     try:
         arm = ray.get(config["train"])(on_step=teller)
     except Exception as error:
@@ -116,24 +94,6 @@ def _rank(config: dict[str, Any]) -> None:
     if get_context().get_world_rank() == 0:
         teller.send()
         arm.save(config["folder"] / "arm")
-
-
-class _Teller:
-    """Steps, a handful at a time."""
-
-    def __init__(self, board: Any) -> None:
-        self._board, self._steps, self._sent = board, [], 0.0  # type: ignore[var-annotated]
-
-    def __call__(self, step: Step) -> None:
-        self._steps.append(step)
-        if time.monotonic() - self._sent > TOLD_EVERY:
-            self.send()
-
-    def send(self) -> None:
-        import ray
-
-        ray.get(self._board.tell.remote(self._steps))
-        self._steps, self._sent = [], time.monotonic()
 
 
 def _told_while_running(fit: Callable[[], object], board: Any, on_step: OnStep | None) -> None:

@@ -13,12 +13,13 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+STARTED_AT_MOST = 4  # attempts
 OBJECT_STORE_BYTES = 256 * 2**20  # in shared memory; more is spilled to the disk
 _ROOT, _LIGHT = Path(__file__).parents[2], Path(__file__).parent / "light"
 # read by Ray when it is imported or started
@@ -68,7 +69,7 @@ class Workers:
 def ray_of(workers: Workers) -> Iterator[None]:
     """Ray, connected, for as long as it is needed; one that this process is in already stays.
 
-    Raises RayMissing, and WorkersLost where nothing answers at the address.
+    Raises RayMissing, and WorkersLost where nothing answers at the address or Ray does not start.
     """
     if not workers.address and "ray" not in sys.modules:
         os.environ |= _ALONE
@@ -109,7 +110,8 @@ def _start(workers: Workers, folder: Path) -> None:
     path = os.pathsep.join(filter(None, (str(_LIGHT), str(_ROOT), before)))
     os.environ["PYTHONPATH"] = path  # of Ray's own processes, which take this one's environment
     try:
-        ray.init(
+        _tried_again(
+            ray.init,
             address="local",
             num_cpus=workers.count,
             include_dashboard=False,
@@ -123,6 +125,26 @@ def _start(workers: Workers, folder: Path) -> None:
         os.environ.pop("PYTHONPATH")
         if before is not None:
             os.environ["PYTHONPATH"] = before
+
+
+def _tried_again(init: Callable[..., object], **how: object) -> None:
+    """Ray gives its own processes 15 and 30 seconds to come up, fixed, which a loaded machine may not keep to.
+
+    Raises WorkersLost.
+    """
+    import ray
+
+    for attempt in range(1, STARTED_AT_MOST + 1):
+        try:
+            init(**how)
+            return
+        except Exception as error:  # Ray raises a plain one
+            ray.shutdown()
+            if attempt == STARTED_AT_MOST:
+                raise WorkersLost(
+                    f"Ray did not start in {STARTED_AT_MOST} attempts ({error}). Run the same command again when this "
+                    "machine has less to do, or set RECLOOP_ENGINE=local"
+                ) from error
 
 
 def _connect(workers: Workers) -> None:
