@@ -36,7 +36,7 @@ class Board:
 
 
 class Teller:
-    """Steps, a handful at a time."""
+    """Steps, a handful at a time; those that a rank has not sent when it is killed are told by nobody."""
 
     def __init__(self, board: Any) -> None:
         self._board, self._steps, self._sent = board, [], 0.0  # type: ignore[var-annotated]
