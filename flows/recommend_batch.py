@@ -11,6 +11,7 @@ import hashlib
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from prefect import flow, task
@@ -27,6 +28,7 @@ from components.features.store.lists import make_lists_ready, push_lists
 from components.features.store.live import feature_set_online, make_ready
 from components.features.store.offline import latest_sequences
 from components.features.store.opening import open_store
+from components.parallel.scoring import write_on_ray
 from components.registry import tracking, versions
 from components.serving import batch, spool
 from components.serving.histories import UserHistories
@@ -39,6 +41,7 @@ from flows.outages import TRIED_AGAIN
 from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once, say_in_prefect
 from flows.warehouse import SCORING, warehouse
+from flows.workers import workers_of
 
 
 class NothingToScore(Exception):
@@ -197,13 +200,15 @@ def score_users(
 
     def work() -> ScoredUsers:
         name = f"batch-{key.digest[:16]}"
-        version = loaded_version(
+        open_version = partial(
+            loaded_version,
             registered,
             pinned.bundle.path,
             new=read_new_items(identified.ids) if identified.ids else None,
-            available_since=available_since(settings.feast_home),
+            available_since=dict(available_since(settings.feast_home)),
             compute=settings.compute,
         )
+        workers = workers_of(settings)
         store = open_store(settings.feast_home)
         make_ready(store)
         posted = spool.users_of(settings.events_spool)
@@ -214,7 +219,7 @@ def score_users(
         )
         with progress_bar("score users", total=source.num_users) as bar:
             lists, figures = batch.score_everybody(
-                version,
+                open_version(),
                 source,
                 batch.BatchRun(
                     run=name,
@@ -229,6 +234,7 @@ def score_users(
                 now=lambda: datetime.now(UTC),
                 parents=key.parents,
                 on_step=lambda done, total: bar(done, total, {}),
+                write=partial(write_on_ray, open_version, workers) if workers else None,
             )
         return ScoredUsers(run=name, lists=lists, feature_set=fresh.feature_set, figures=figures)
 

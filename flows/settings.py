@@ -108,6 +108,13 @@ class Settings(MonitorSettings, NotifySettings):
     compile: bool = False  # torch.compile; pays on a GPU
 
     warm_start: bool = False  # whether a retraining begins at the champion's weights, where it can
+
+    engine: Literal["local", "ray"] = (
+        "local"  # who trains arms and scores everybody: this process, or Ray's workers
+    )
+    workers: int = Field(default=1, ge=1)  # of Ray
+    ray_address: str = ""  # of a Ray that runs, host:port; empty: one is started for the stage, on loopback
+
     source: str = "movielens"  # what the deployments read
     preset: Literal["default", "quick"] = "default"
     profile: Literal["small", "production"] = "small"  # their gate
@@ -197,6 +204,15 @@ class Settings(MonitorSettings, NotifySettings):
                 "two persons are asked only where one is: set RECLOOP_PROMOTION_POLICY=approve beside it"
             )
         return rule
+
+    @field_validator("workers")
+    @classmethod
+    def _workers_of_an_engine(cls, workers: int, info: ValidationInfo) -> int:
+        if workers > 1 and info.data.get("engine") == "local":
+            raise ValueError(
+                "more than one worker needs an engine that has them: set RECLOOP_ENGINE=ray beside it"
+            )
+        return workers
 
     @property
     def warehouse_address(self) -> str:

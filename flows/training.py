@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from components.compute import Compute
 from components.data import snapshot
 from components.event_weights import read_event_weights, weights_of
 from components.features.trainingset import load_training_set
-from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
+from components.parallel.training import train_on_ray
+from components.parallel.workers import Workers
+from components.recommender.arm import SEMANTIC_ID_ARMS, SOLVED_ARMS, Arm, ArmName
 from components.recommender.baselines.counting import count_baselines
 from components.recommender.loading import load_arm
 from components.recommender.search_space import PresetName, Settings
 from components.recommender.train_arm import train_arm as train
-from components.recommender.training.step import Step
+from components.recommender.training.step import OnStep, Step
 from components.registry import bundle, tracking
 from components.registry.warm_start import WarmStart
 from components.tokenizer.id_table import read_id_table, table_sizes_of
@@ -35,6 +38,7 @@ from flows.settings import load_settings
 from flows.snapshots import Snapshots
 from flows.stages import StageResult, key_of, run_once
 from flows.warm_start import arm_folder
+from flows.workers import workers_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,17 +88,19 @@ def train_arm(
     An arm without codes reads the training rows alone, and no ID table. A training that was cut off goes on
     after the last epoch it finished. `event_weights` say how much events of a type count as targets;
     `settings_asked` stand in place of the preset's own, and `tuned` is the digest of the file that they come from.
-    `start` is the bundle at whose arm's weights training begins; None: at none.
+    `start` is the bundle at whose arm's weights training begins; None: at none. Workers give one process's weights to
+    rounding, not to the bit: they are part of the key, where there are any.
     """
     settings = load_settings()
     reads_ids = arm in SEMANTIC_ID_ARMS
     compute = Compute(device=settings.device, precision=settings.precision, compile=settings.compile)
+    workers = None if arm in SOLVED_ARMS else workers_of(settings)
     key = key_of(
         train_arm, f"train {arm}", run=run,
         reads={"training_set": rows.training_set, "ids": ids.ids if reads_ids else None, "start": start},
         facts={
             "preset": preset, "seed": seed, "threads": settings.threads, **vars(compute),
-            **_weighted(event_weights), **_tuned(settings_asked, tuned),
+            **_weighted(event_weights), **_tuned(settings_asked, tuned), **_by(workers),
         },
     )  # fmt: skip
 
@@ -106,7 +112,8 @@ def train_arm(
         table = read_id_table(ids.ids) if reads_ids else None
         steps: list[Step] = []
         with _watched(f"train {arm}", curve_run, arm, steps) as on_step:
-            trained = train(
+            call = partial(
+                train,
                 arm,
                 data.item_lists,
                 data.time_lists,
@@ -118,10 +125,10 @@ def train_arm(
                 settings=settings_asked,
                 seed=seed,
                 compute=compute,
-                on_step=on_step,
                 checkpoint=checkpoint(),
                 begin=None if start is None else load_arm(arm_folder(start)),
             )
+            trained = _trained(call, workers, checkpoint().with_suffix(".ray"), settings.device, on_step)
         ref = _publish_arm(
             trained, key.parents, preset, seed, _weighted(event_weights) | _tuned(settings_asked, tuned)
         )
@@ -233,6 +240,22 @@ def _told(steps: Sequence[Step]) -> str:
     best = max((step.validation_ndcg for step in steps if step.validation_ndcg is not None), default=None)
     validated = "" if best is None else f", validation NDCG@10 {best:.3f} at best"
     return f"{last.step:,} steps, loss {first.loss:.2f} to {last.loss:.2f}{validated}"
+
+
+def _trained(
+    call: Callable[..., Arm], workers: Workers | None, folder: Path, device: str, on_step: OnStep
+) -> Arm:
+    """The same function, called here or by every worker."""
+    if workers is None:
+        return call(on_step=on_step)
+    return train_on_ray(call, workers=workers, folder=folder, device=device, on_step=on_step)
+
+
+def _by(workers: Workers | None) -> dict[str, int | str]:
+    """What a key says of workers; not where their Ray runs."""
+    if workers is None:
+        return {}
+    return {"engine": "ray", "workers": workers.count, "threads_a_worker": workers.threads}
 
 
 def _weighted(event_weights: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 ArmName = Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "ease"]
 SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec"))
+SOLVED_ARMS: frozenset[ArmName] = frozenset(("ease",))  # at once, in one process; the others take steps
 
 OnRanked = Callable[[int, int], None]  # requests ranked so far, requests in all
 

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ LISTS = pa.schema(
         ("fallback", _WORD),  # null, new_user or no_known_item: the list is that of an empty history
     ]
 )
-OnScored = Callable[[int, int], None]  # users so far, users of the cut
+OnScored = Callable[[int, int], None]  # users so far, users of the cut or a few more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,24 @@ class BatchFigures:
     scored_at: str  # ISO 8601, UTC
 
 
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a run has to write, chunk by chunk; one that is there is left as it is."""
+
+    folder: Path
+    run: BatchRun
+    scored_at: datetime
+
+    def write(self, version: LoadedVersion, number: int, chunk: pa.Table) -> None:
+        _write_part(
+            self.folder / f"part-{number:05d}.parquet",
+            lambda: lists_of(version, chunk, self.run, self.scored_at),
+        )
+
+
+WriteParts = Callable[[Parts, UserHistories, OnScored | None], None]
+
+
 def score_everybody(
     version: LoadedVersion,
     source: UserHistories,
@@ -77,8 +96,10 @@ def score_everybody(
     now: Callable[[], datetime],
     parents: dict[str, str],
     on_step: OnScored | None = None,
+    write: WriteParts | None = None,
 ) -> tuple[ArtifactRef, BatchFigures]:
-    """Score every user and publish the run's folder under `root/recommendations/`.
+    """Score every user and publish the run's folder under `root/recommendations/`. `write` makes the parts: by default
+    here, one after another.
 
     Where the same run was cut off, the parts that are there stay, and so does the moment that it was begun at: the
     outcome is the same. In memory are one chunk of users and its lists.
@@ -87,15 +108,9 @@ def score_everybody(
     folder.mkdir(parents=True, exist_ok=True)
     scored_at = _begun_at(folder, now)
     _write_part(folder / _NOBODY, lambda: lists_of(version, nobody(), run, scored_at))
-    done = 0
-    for number, chunk in enumerate(source.chunks(run.users_at_once)):
-        _write_part(
-            folder / f"part-{number:05d}.parquet",
-            lambda chunk=chunk: lists_of(version, chunk, run, scored_at),  # type: ignore[misc]
-        )
-        done += len(chunk)
-        if on_step is not None:
-            on_step(done, max(done, source.num_users))
+    (write or partial(_write_here, version))(
+        Parts(folder=folder, run=run, scored_at=scored_at), source, on_step
+    )
     figures = _figures(folder, scored_at)
     ref = publish(
         root,
@@ -107,6 +122,17 @@ def score_everybody(
     crash_point("scoring:published")
     shutil.rmtree(folder, ignore_errors=True)
     return ref, figures
+
+
+def _write_here(
+    version: LoadedVersion, parts: Parts, source: UserHistories, on_step: OnScored | None
+) -> None:
+    done = 0
+    for number, chunk in enumerate(source.chunks(parts.run.users_at_once)):
+        parts.write(version, number, chunk)
+        done += len(chunk)
+        if on_step is not None:
+            on_step(done, max(done, source.num_users))
 
 
 def lists_of(version: LoadedVersion, chunk: pa.Table, run: BatchRun, scored_at: datetime) -> pa.Table:

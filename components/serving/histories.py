@@ -61,6 +61,23 @@ class UserHistories:
             if len(table):
                 yield table
 
+    def partitions(self, size: int) -> Partitions:
+        """The same chunks, each of which can be read alone and elsewhere: this looks up who had events pushed."""
+        rest = set(self.pushed)
+        if self.cut is not None and rest:
+            rest.difference_update(*map(rest.intersection, _user_ids(self.cut)))
+        in_cut, others = sorted(set(self.pushed) - rest), sorted(rest)
+        tail = (
+            _chunk_of(self._states(others[begin : begin + size])) for begin in range(0, len(others), size)
+        )
+        return Partitions(
+            cut=self.cut,
+            size=size,
+            num_users=self.num_users,
+            pushed=_chunk_of(self._states(in_cut)),
+            tail=tuple(table for table in tail if len(table)),
+        )
+
     def _merged(self, rows: pa.Table, pushed: Sequence[str]) -> pa.Table:
         """The same users, those with pushed events last."""
         others = rows.filter(pc.invert(pc.is_in(rows["user_id"], pa.array(pushed))))
@@ -71,6 +88,40 @@ class UserHistories:
         for begin in range(0, len(users), _STATES_AT_ONCE):
             found += user_states(self.store, users[begin : begin + _STATES_AT_ONCE])
         return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partitions:
+    """Everybody's history in numbered chunks, without a store: whoever has it and sees the cut's file can read any."""
+
+    cut: Path | None
+    size: int
+    num_users: int  # of the cut
+    pushed: pa.Table  # CHUNK of those users of the cut who had events pushed, as they are online
+    tail: tuple[pa.Table, ...]  # chunks of users in no cut
+
+    def __len__(self) -> int:
+        return self._of_cut + len(self.tail)
+
+    @property
+    def _of_cut(self) -> int:
+        return -(-self.num_users // self.size)
+
+    def chunks(self, first: int, last: int) -> Iterator[tuple[int, pa.Table]]:
+        """Those from `first` to before `last`, each with its number, as `UserHistories.chunks` gives them."""
+        if self.cut is not None and first < self._of_cut:
+            rows = range(first * self.size, min(last * self.size, self.num_users))
+            for number, piece in enumerate(_pieces(self.cut, self.size, rows), start=first):
+                yield number, self._merged(piece)
+        for number in range(max(first, self._of_cut), last):
+            yield number, self.tail[number - self._of_cut]
+
+    def _merged(self, rows: pa.Table) -> pa.Table:
+        pushed = self.pushed.filter(pc.is_in(self.pushed["user_id"], rows["user_id"].combine_chunks()))
+        if not len(pushed):
+            return rows
+        others = rows.filter(pc.invert(pc.is_in(rows["user_id"], pushed["user_id"].combine_chunks())))
+        return pa.concat_tables([others, pushed])
 
 
 def histories_of(version: LoadedVersion, chunk: pa.Table) -> Histories:
@@ -87,12 +138,16 @@ def histories_of(version: LoadedVersion, chunk: pa.Table) -> Histories:
     )
 
 
-def _pieces(cut: Path, size: int) -> Iterator[pa.Table]:
-    """The cut's rows as CHUNK tables of exactly `size`, however its file is laid out."""
+def _pieces(cut: Path, size: int, rows: range | None = None) -> Iterator[pa.Table]:
+    """The cut's rows, or those in `rows`, as CHUNK tables of exactly `size`, however its file is laid out."""
     waiting = CHUNK.empty_table()
     columns = ["user_id", "item_ids", "times", "event_timestamp"]
     with pq.ParquetFile(cut, pre_buffer=False) as file:
-        for batch in file.iter_batches(batch_size=size, columns=columns):
+        groups, at = _row_groups(file, rows)
+        for batch in file.iter_batches(batch_size=size, columns=columns, row_groups=groups):
+            if rows is not None:
+                begin, at = at, at + len(batch)
+                batch = batch.slice(max(0, rows.start - begin), max(0, rows.stop - max(begin, rows.start)))
             read = pa.Table.from_batches([batch]).select(columns).rename_columns(CHUNK.names).cast(CHUNK)
             waiting = pa.concat_tables([waiting, read])
             while len(waiting) >= size:
@@ -100,6 +155,22 @@ def _pieces(cut: Path, size: int) -> Iterator[pa.Table]:
                 waiting = waiting.slice(size)
     if len(waiting):
         yield waiting.combine_chunks()
+
+
+def _row_groups(file: pq.ParquetFile, rows: range | None) -> tuple[list[int], int]:
+    """The groups of a file that hold any of these rows, and the first of them's first row."""
+    sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+    ends = np.cumsum(sizes, dtype=np.int64)
+    if rows is None:
+        return list(range(len(sizes))), 0
+    first, last = np.searchsorted(ends, [rows.start, rows.stop - 1], side="right")
+    return list(range(first, last + 1)), int(ends[first] - sizes[first])
+
+
+def _user_ids(cut: Path) -> Iterator[list[str]]:
+    with pq.ParquetFile(cut, pre_buffer=False) as file:
+        for batch in file.iter_batches(columns=["user_id"]):
+            yield batch["user_id"].to_pylist()
 
 
 def _chunk_of(states: Sequence[UserState]) -> pa.Table:

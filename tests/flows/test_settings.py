@@ -12,8 +12,10 @@ from pydantic import ValidationError
 
 from components.monitoring.limits import MonitorLimits
 from components.monitoring.measure import Threshold
+from components.parallel.workers import Workers
 from flows.engine_environment import apply_environment, engine_environment
 from flows.settings import Settings, SettingsError, load_settings, without_password
+from flows.workers import workers_of
 
 ENV_EXAMPLE = Path(__file__).resolve().parents[2] / ".env.example"
 CANARY = "canary-4711"
@@ -208,3 +210,28 @@ def test_a_proxy_is_not_asked_for_servers_of_this_machine() -> None:
     without: dict[str, str] = {}
     apply_environment(Settings(), without)
     assert "no_proxy" not in without
+
+
+def test_more_workers_than_one_need_an_engine_that_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECLOOP_WORKERS", "2")
+    with pytest.raises(SettingsError, match=r"RECLOOP_WORKERS: .*RECLOOP_ENGINE=ray"):
+        load_settings()
+    monkeypatch.setenv("RECLOOP_ENGINE", "ray")
+    assert load_settings().workers == 2
+
+
+def test_workers_of_a_ray_started_here_share_the_threads_of_this_machine() -> None:
+    assert workers_of(Settings()) is None
+    here = Settings(engine="ray", workers=3, threads=8)
+    assert workers_of(here) == Workers(count=3, threads=2)
+    there = Settings(engine="ray", workers=3, threads=8, ray_address="ray-head:6379")
+    assert workers_of(there) == Workers(count=3, threads=8, address="ray-head:6379")
+
+
+@pytest.mark.parametrize(("preset", "workers"), [("one-gpu", None), ("eight-gpus", 8), ("cluster", 32)])
+def test_the_presets_of_machines_are_settings(preset: str, workers: int | None) -> None:
+    path = ENV_EXAMPLE.parent / "infra" / "ray" / f"{preset}.env"
+    found = workers_of(Settings(_env_file=path))  # type: ignore[call-arg]
+    assert (found.count if found else None) == workers
+    named = {line.partition("=")[0] for line in path.read_text().splitlines() if line[:1] not in ("", "#")}
+    assert named <= {f"RECLOOP_{name.upper()}" for name in Settings.model_fields}

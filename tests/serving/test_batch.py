@@ -195,3 +195,28 @@ def test_memory_holds_one_chunk_however_the_file_is_laid_out(world: World):
     chunks = list(UserHistories(store=store, cut=cut).chunks(50))
     assert [len(chunk) for chunk in chunks] == [50, 50, 50, 50, 31]
     assert sorted(pa.concat_tables(chunks)["user_id"].to_pylist()) == sorted([*USERS, "stranger"])
+
+
+def test_partitions_are_the_chunks_each_read_alone(world: World):
+    """Whoever had events pushed comes last in their chunk, whoever is in no cut in chunks at the end."""
+    prepared(world)
+    store = open_store(world.home / "feast")
+    live = ("u003", "u120", "only-posted", "posted-too")
+    for number, user in enumerate(live):
+        event = LiveEvent(
+            event_id=f"e{number}", item_id=ITEMS[number], event_type="view", micros=int(NOW.timestamp() * 1e6)
+        )
+        push_event(store, user, event)
+    cut = world.home / "cut.parquet"
+    found = latest_sequences(store.home)
+    assert found is not None
+    for rows_a_group, size in ((13, 7), (13, 50), (1000, 7), (1000, 500)):
+        pq.write_table(pq.read_table(found), cut, row_group_size=rows_a_group)
+        source = UserHistories(store=store, cut=cut, pushed=(*live, "of whom nothing is known"))
+        whole, partitions = list(source.chunks(size)), source.partitions(size)
+        assert len(partitions) == len(whole)
+        for number, chunk in enumerate(whole):
+            ((found_number, alone),) = partitions.chunks(number, number + 1)
+            assert (found_number, alone.to_pylist()) == (number, chunk.to_pylist())
+        together = [table.to_pylist() for _, table in partitions.chunks(1, len(whole))]
+        assert together == [chunk.to_pylist() for chunk in whole[1:]]

@@ -49,13 +49,14 @@ def sampled_softmax_loss(
     weights: Float[Tensor, "T"] | None = None,
     *,
     num_negatives: int,
+    draws: torch.Generator | None = None,
 ) -> Float[Tensor, ""]:
     """The same against `num_negatives` items drawn uniformly once for all targets.
 
     Each negative stands for (C - 1) / num_negatives items, so the partition sum is estimated without bias
     (importance sampling; Bengio and Senecal 2008). A target's own item among the negatives is left out.
     """
-    drawn = torch.randint(len(vectors), (num_negatives,), device=vectors.device)
+    drawn = torch.randint(len(vectors), (num_negatives,), device=vectors.device, generator=draws)
     is_own = drawn == targets[:, None]
     return softmax_loss_against(
         states, vectors[targets], vectors[drawn], is_own, weights, num_items=len(vectors)

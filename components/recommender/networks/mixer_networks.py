@@ -52,6 +52,7 @@ class DenseNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.items, self.mixer, self.num_negatives = items, mixer, num_negatives
+        self.draws: torch.Generator | None = None  # of negatives; None: torch's own
         self.register_buffer("trained", trained, persistent=False)
         # targets come as rows of the vocabulary, the softmax has columns for trained items alone
         place = torch.full((items.num_items,), -1)
@@ -79,7 +80,9 @@ class DenseNetwork(nn.Module):
     ) -> Float[Tensor, ""]:
         softmax, place = vectors[self.trained], self.place[targets]
         if 0 < self.num_negatives < len(softmax):
-            return sampled_softmax_loss(states, softmax, place, weights, num_negatives=self.num_negatives)
+            return sampled_softmax_loss(
+                states, softmax, place, weights, num_negatives=self.num_negatives, draws=self.draws
+            )
         return full_softmax_loss(states, softmax, place, weights)
 
     @property
@@ -89,9 +92,9 @@ class DenseNetwork(nn.Module):
 
     def drawn_negatives(self) -> Int[Tensor, "num_negatives"]:
         """Rows of trained items, drawn uniformly, for one step."""
-        return self.trained[
-            torch.randint(len(self.trained), (self.num_negatives,), device=self.trained.device)
-        ]
+        device = self.trained.device
+        drawn = torch.randint(len(self.trained), (self.num_negatives,), device=device, generator=self.draws)
+        return self.trained[drawn]
 
     def loss_among(
         self,
@@ -137,6 +140,14 @@ class GenerativeNetwork(nn.Module):
         """Start from these item vectors, and score codes by what they are made of."""
         self.dense.begin_at(vectors)
         self.head.begin_at(self.items.code_vectors())
+
+    @property
+    def draws(self) -> torch.Generator | None:
+        return self.dense.draws
+
+    @draws.setter
+    def draws(self, draws: torch.Generator | None) -> None:
+        self.dense.draws = draws
 
     @property
     def items(self) -> ItemEmbedding:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from components.divergence import TrainingDiverged
+from components.recommender.training.ranks import ALONE, Ranks
 from components.recommender.training.rowwise_adamw import BETAS, RowwiseAdamW
 
 
@@ -28,9 +29,15 @@ class OptimizerConfig(Protocol):
 class ClippedAdamW:
     """AdamW over a network's weights (those of one table row by row), and how many steps it has taken."""
 
-    def __init__(self, network: nn.Module, config: OptimizerConfig, rows: RowwiseAdamW | None = None) -> None:
-        """The table of `rows` is stepped by them."""
-        self.config, self.steps, self.rows = config, 0, rows
+    def __init__(
+        self,
+        network: nn.Module,
+        config: OptimizerConfig,
+        rows: RowwiseAdamW | None = None,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        """The table of `rows` is stepped by them; of several ranks none has rows."""
+        self.config, self.steps, self.rows, self.ranks = config, 0, rows, ranks
         table = None if rows is None else rows.table
         self.weights = [weight for weight in network.parameters() if weight is not table]
         self.adamw = torch.optim.AdamW(
@@ -42,11 +49,13 @@ class ClippedAdamW:
         )
 
     def step(self, loss: Tensor, *, num_steps: int, epoch: int) -> float:
-        """Follow the gradient of `loss` and return its value. Raises TrainingDiverged naming the step."""
+        """Follow the gradient of `loss`, averaged over ranks, and return its value. Raises TrainingDiverged naming the
+        step, on all ranks at once.
+        """
         # the schedule counts from 0, the message from 1
         share = schedule(self.steps, num_steps, self.config.warmup_share)
         self.steps += 1
-        if not math.isfinite(value := loss.item()):
+        if not math.isfinite(value := self.ranks.average(loss)):
             raise TrainingDiverged(
                 f"loss is {value} at step {self.steps} of {num_steps} (epoch {epoch + 1}, learning rate "
                 f"{self.config.learning_rate:g}, gradients clipped at {self.config.clip_norm:g}). Where "

@@ -1,6 +1,7 @@
 """Training of a network: AdamW, warm-up and cosine, early stop on the latest part of the training data.
 
-Same sequences, config, seed and number of threads: same weights. Budgets are epochs, never seconds.
+Same sequences, config, seed and number of threads: same weights. Budgets are epochs, never seconds. In a process group
+of torch the ranks train one network between them (see `ranks`): `fit` is called on each, and leaves the same in each.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from components.recommender.networks.mixer_networks import Network
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.checkpoint import read_checkpoint, training_key, write_checkpoint
 from components.recommender.training.clipped_adamw import ClippedAdamW
+from components.recommender.training.ranks import Ranks
 from components.recommender.training.step import OnStep, Step
 from components.recommender.training.touched_items import touched_items
 from components.recommender.training.training_config import TrainingConfig
@@ -50,24 +52,27 @@ def fit(
 
     With `checkpoint`, the state is written there after every epoch, and a file that is there already is gone
     on from, to the same weights as without the break; remove it when the weights are safe. The network is back
-    on the CPU when this returns.
+    on the CPU when this returns. Of several ranks the first writes and calls `on_step`, and all read: the file's folder
+    is one that they share.
 
     Raises TrainingDiverged naming the step, DeviceUnavailable, CheckpointMismatch.
     """
     training = _Training(
         network, sequences, config, max_length=max_length, seed=seed, compute=compute, begin=begin
     )
-    settings = (config, compute, max_length, seed)
+    settings = training.ranks.settings(config, compute, max_length, seed)
     key = "" if checkpoint is None else training_key(network, sequences, settings, begin)
     if checkpoint is not None and (saved := read_checkpoint(checkpoint, key)) is not None:
         training.go_on_from(saved)
     progress = training.progress
+    training.ranks.stand_alike(progress.epoch, checkpoint, training.device)
     while progress.epoch < config.epochs and progress.stale < config.patience:
         training.run_epoch(on_step)
-        if checkpoint is not None:
+        if checkpoint is not None and training.ranks.is_first:
             write_checkpoint(checkpoint, key, training.state())
     if progress.best_weights is not None:
         network.load_state_dict(progress.best_weights)
+    network.draws = None
     network.to("cpu").eval()
 
 
@@ -97,14 +102,14 @@ class _Training:
     ) -> None:
         self.network, self.sequences, self.config = network, sequences, config
         self.max_length, self.compute, self.device = max_length, compute, compute.usable_device()
-        self.rng = np.random.default_rng(seed)
+        self.ranks, self.seed, self.rng = Ranks.here(), seed, np.random.default_rng(seed)
         self.known = known_before(sequences, strict_time=config.strict_time)
         is_held_out = held_out(sequences, config)
         self.is_target = ~is_held_out & sequences.is_target
         self.validation = validation_targets(sequences, is_held_out, config, self.rng)
         if begin is not None:
             network.load_state_dict(begin)
-        elif config.start_length:
+        elif config.start_length and self.ranks.is_first:  # the others get its weights
             dim = network.items.tables.shape[1]
             from components.recommender.training.spectral_start import spectral_vectors  # SciPy: not to serve
 
@@ -112,10 +117,14 @@ class _Training:
             network.begin_at(torch.from_numpy(start))
         # weights move first: an optimizer keeps its moments where its weights are
         network.to(self.device)
-        self.touched = touched_items(network, weight_decay=config.weight_decay)
+        # gradients of a few rows are not averaged over ranks: several read the whole catalogue
+        alone = self.ranks.world == 1
+        self.touched = touched_items(network, weight_decay=config.weight_decay) if alone else None
         self.rows = None if self.touched is None else self.touched.rows
-        self.optimizer = ClippedAdamW(network, config, self.rows)
+        self.optimizer = ClippedAdamW(network, config, self.rows, self.ranks)
         self.read_states = torch.compile(network.states, dynamic=True) if compute.compile else network.states
+        self.loss_of = self.ranks.together(self._loss, network)
+        network.draws = self.draws = self.ranks.drawn_alike(self.device)
         self.progress = _Progress()
 
     def run_epoch(self, on_step: OnStep | None) -> None:
@@ -124,8 +133,9 @@ class _Training:
         batches = self._batches()
         num_steps = self.config.epochs * len(batches)
         self.network.train()
-        for at, batch in enumerate(batches):
-            loss = self._loss(batch.to(self.device))
+        self.ranks.draw_apart(self.seed, epoch)
+        for at, (batch, share) in enumerate(batches):
+            loss = share * self.loss_of(batch.to(self.device))
             value = self.optimizer.step(loss, num_steps=num_steps, epoch=epoch)
             if self.optimizer.steps % TRIM_EVERY == 0:
                 trim_heap()
@@ -133,26 +143,25 @@ class _Training:
             if is_last and self.rows is not None:
                 self.rows.settle()
             ndcg = self._evaluate() if is_last and self._is_due(epoch) else None
-            if on_step is not None:
+            if on_step is not None and self.ranks.is_first:
                 done = self.optimizer.steps
                 on_step(Step(step=done, num_steps=num_steps, epoch=epoch, loss=value, validation_ndcg=ndcg))
         self.progress.epoch = epoch + 1
 
-    def _batches(self) -> list[WindowBatch]:
-        """All of an epoch's, since the schedule has to know how many there are."""
+    def _batches(self) -> list[tuple[WindowBatch, float]]:
+        """All of an epoch's, since the schedule has to know how many there are: this rank's part, and its share."""
         windows = cut_windows(
             self.sequences, max_length=self.max_length, stride=self.config.stride, rng=self.rng
         )
-        return list(
-            window_batches(
-                self.sequences,
-                windows,
-                known=self.known,
-                is_target=self.is_target,
-                batch_size=self.config.batch_size,
-                rng=self.rng,
-            )
+        batches = window_batches(
+            self.sequences,
+            windows,
+            known=self.known,
+            is_target=self.is_target,
+            batch_size=self.config.batch_size,
+            rng=self.rng,
         )
+        return [self.ranks.part_of(batch) for batch in batches]
 
     def _loss(self, batch: WindowBatch) -> Tensor:
         with self.compute.autocast():
@@ -170,8 +179,9 @@ class _Training:
     def _evaluate(self) -> float:
         """NDCG@10 on the held-out targets; the weights are kept if none before were better."""
         ndcg = validation_ndcg(
-            self.network, self.sequences, self.validation, self.known, max_length=self.max_length
-        )
+            self.network, self.sequences, self.validation, self.known,
+            max_length=self.max_length, ranks=self.ranks,
+        )  # fmt: skip
         self.progress.stale += 1
         if ndcg > self.progress.best:
             self.progress.best, self.progress.stale = ndcg, 0
@@ -187,6 +197,7 @@ class _Training:
             "rng": self.rng.bit_generator.state,
             "progress": vars(self.progress),
             **({} if self.rows is None else {"rows": self.rows.state()}),
+            **({} if self.draws is None else {"draws": self.draws.get_state()}),
         }
 
     def go_on_from(self, saved: dict[str, Any]) -> None:
@@ -198,6 +209,8 @@ class _Training:
             self.rows.go_on_from(saved["rows"])
         self.rng.bit_generator.state = saved["rng"]
         self.progress = _Progress(**saved["progress"])
+        if self.draws is not None:
+            self.draws.set_state(saved["draws"])
 
 
 @contextlib.contextmanager

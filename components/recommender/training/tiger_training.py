@@ -27,6 +27,7 @@ from components.recommender.networks.weighted_mean import weighted_mean
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.checkpoint import read_checkpoint, training_key, write_checkpoint
 from components.recommender.training.clipped_adamw import ClippedAdamW
+from components.recommender.training.ranks import Ranks
 from components.recommender.training.step import OnStep, Step
 from components.recommender.training.windows import SHUFFLE_BATCHES, known_before
 
@@ -59,6 +60,18 @@ class TargetBatch:
     targets: Int[Tensor, "B horizon"]  # where there is none, the last one again
     is_target: Bool[Tensor, "B horizon"]
     weights: Float[Tensor, "B horizon"] | None = None  # of each target's loss; None: all alike
+
+    @property
+    def total_weight(self) -> float:
+        kept = self.is_target if self.weights is None else self.weights.double() * self.is_target
+        return float(kept.sum())
+
+    def rows(self, rank: int, world: int) -> TargetBatch:
+        """The histories rank, rank + world, and so on, with their targets."""
+        kept: dict[str, Any] = {
+            name: None if part is None else part[rank::world].clone() for name, part in vars(self).items()
+        }
+        return TargetBatch(**kept)
 
     def to(self, device: torch.device) -> TargetBatch:
         moved: dict[str, Any] = {
@@ -120,7 +133,8 @@ def fit_tiger(
 
     The network is back on the CPU after.
 
-    Raises TrainingDiverged naming the step, DeviceUnavailable, CheckpointMismatch.
+    Several ranks train it between them, as there. Raises TrainingDiverged naming the step, DeviceUnavailable,
+    CheckpointMismatch.
     """
     if begin is not None:
         network.load_state_dict(begin)
@@ -128,14 +142,17 @@ def fit_tiger(
         network, tokens, trie, item_tokens, sequences, config,
         max_items=max_items, normalize=normalize, seed=seed, compute=compute,
     )  # fmt: skip
-    settings = (config, compute, max_items, normalize, seed, tokens, item_tokens.tolist())
+    settings = training.ranks.settings(
+        config, compute, max_items, normalize, seed, tokens, item_tokens.tolist()
+    )
     key = "" if checkpoint is None else training_key(network, sequences, settings, begin)
     if checkpoint is not None and (saved := read_checkpoint(checkpoint, key)) is not None:
         training.go_on_from(saved)
+    training.ranks.stand_alike(training.epoch, checkpoint, training.device)
     network.train()
     while training.epoch < config.epochs:
         training.run_epoch(on_step)
-        if checkpoint is not None:
+        if checkpoint is not None and training.ranks.is_first:
             write_checkpoint(checkpoint, key, training.state())
     network.to("cpu").eval()
 
@@ -159,23 +176,26 @@ class _Training:
     ) -> None:
         self.network, self.tokens, self.sequences, self.config = network, tokens, sequences, config
         self.max_items, self.normalize, self.compute = max_items, normalize, compute
-        self.rng = np.random.default_rng(seed)
+        self.ranks, self.seed, self.rng = Ranks.here(), seed, np.random.default_rng(seed)
         self.device = compute.usable_device()
         # weights move first: an optimizer keeps its moments where its weights are
-        self.optimizer = ClippedAdamW(network.to(self.device), config)
+        self.optimizer = ClippedAdamW(network.to(self.device), config, ranks=self.ranks)
         self.encode = torch.compile(network.encode, dynamic=True) if compute.compile else network.encode
         self.trie = trie.mapped(lambda tensor: tensor.to(self.device))
         self.item_tokens = item_tokens.to(self.device)
+        self.loss_of = self.ranks.together(self._loss, network)
         self.epoch = 0  # finished
 
     def run_epoch(self, on_step: OnStep | None) -> None:
         """One drawing of histories, and a step for each batch of them."""
-        batches = list(target_batches(self.sequences, self.config, max_items=self.max_items, rng=self.rng))
+        drawn = target_batches(self.sequences, self.config, max_items=self.max_items, rng=self.rng)
+        batches = [self.ranks.part_of(batch) for batch in drawn]
+        self.ranks.draw_apart(self.seed, self.epoch)
         num_steps = self.config.epochs * len(batches)
-        for batch in batches:
-            loss = self._loss(batch.to(self.device))
+        for batch, share in batches:
+            loss = share * self.loss_of(batch.to(self.device))
             value = self.optimizer.step(loss, num_steps=num_steps, epoch=self.epoch)
-            if on_step is not None:
+            if on_step is not None and self.ranks.is_first:
                 done, epoch = self.optimizer.steps, self.epoch
                 on_step(Step(step=done, num_steps=num_steps, epoch=epoch, loss=value, validation_ndcg=None))
         self.epoch += 1

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Int
 from components.recommender.event_runs import flat_runs, pad_runs
 from components.recommender.networks.mixer_networks import Network
 from components.recommender.sequences import TrainingSequences
+from components.recommender.training.ranks import ALONE, Ranks
 from components.recommender.training.training_config import TrainingConfig
 
 
@@ -57,14 +58,20 @@ def validation_ndcg(
     *,
     max_length: int,
     batch_size: int = 128,
+    ranks: Ranks = ALONE,
 ) -> float:
-    """Mean 1 / log2(1 + rank) of the targets that rank within ten, earlier items of the user left out."""
+    """Mean 1 / log2(1 + rank) of the targets that rank within ten, earlier items of the user left out.
+
+    Each of several ranks takes its share of the batches; all return the same, to the bit what one alone would.
+    """
     network.eval()
     vectors = network.items()
     device = vectors.device
     opens = sequences.offsets[sequences.user_of_event()]
-    gains = 0.0
-    for chunk in np.split(targets, range(batch_size, len(targets), batch_size)):
+    chunks = np.split(targets, range(batch_size, len(targets), batch_size))
+    gains = torch.zeros(len(chunks), dtype=torch.float64, device=device)
+    for at in range(ranks.rank, len(chunks), ranks.world):
+        chunk = chunks[at]
         end = known[chunk]
         items, times = pad_runs(
             sequences.items, sequences.times, np.maximum(opens[chunk], end - max_length), end
@@ -81,5 +88,5 @@ def validation_ndcg(
         scores[torch.from_numpy(row).to(device), seen] = -torch.inf
         # a tie counts for the target
         rank = 1 + (scores > wanted).sum(dim=1)
-        gains += float((rank <= 10).div(torch.log2(rank + 1.0)).sum())
-    return gains / len(targets)
+        gains[at] = (rank <= 10).div(torch.log2(rank + 1.0)).sum()
+    return sum(ranks.sums(gains).tolist()) / len(targets)

@@ -35,6 +35,23 @@ class WindowBatch:
     targets: Int[Tensor, "T"]  # position in the vocabulary
     weights: Float[Tensor, "T"] | None = None  # of each target's loss; None: all alike
 
+    @property
+    def total_weight(self) -> float:
+        return float(len(self.targets) if self.weights is None else self.weights.double().sum())
+
+    def rows(self, rank: int, world: int) -> WindowBatch:
+        """The windows rank, rank + world, and so on, with their targets."""
+        places = self.items.shape[1] + 1
+        row, state = self.state_at // places, self.state_at % places
+        kept = row % world == rank
+        return WindowBatch(
+            items=self.items[rank::world].clone(),
+            times=self.times[rank::world].clone(),
+            state_at=(row // world * places + state)[kept],
+            targets=self.targets[kept],
+            weights=None if self.weights is None else self.weights[kept],
+        )
+
     def to(self, device: torch.device) -> WindowBatch:
         moved: dict[str, Any] = {
             name: None if part is None else part.to(device) for name, part in vars(self).items()
