@@ -1,8 +1,8 @@
 """A server of this machine that answers to its own names and its own pages only, whatever it would answer itself.
 
 Loopback keeps other machines out, not a browser's other pages: one under a name of its own that resolves to 127.0.0.1
-(DNS rebinding), and one of any other server of this machine. MLflow 3.17 lets every page of localhost write, of whatever
-port, and tells its health to any name; Prefect 3.8 answers to any name, and its websockets to any page.
+(DNS rebinding), and one of any other server of this machine. MLflow 3.17 lets every page of localhost write, of
+whatever port, and tells its health to any name; Prefect 3.8 answers to any name, and its websockets to any page.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The servers of the engines that recloop runs itself: Prefect's and MLflow's.
 
-Both listen on 127.0.0.1 only, answer to no other host name and to no foreign page, and keep their state under `home`. An address
-that points elsewhere (`MLFLOW_TRACKING_URI`, `PREFECT_API_URL`) is somebody else's server, and left alone.
+Both listen on 127.0.0.1 only, answer to no other host name and to no foreign page, and keep their state under `home`.
+An address that points elsewhere (`MLFLOW_TRACKING_URI`, `PREFECT_API_URL`) is somebody else's server, and left alone.
 """
 
 from __future__ import annotations
