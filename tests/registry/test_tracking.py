@@ -9,14 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import mlflow
 import pytest
+import requests
 from mlflow import MlflowClient
 
 from components.registry import tracking
 from components.registry.tracking import NonFiniteMetric, TrackingRun, TrackingUnreachable
-from components.registry.versions import champion
+from components.registry.versions import champion, fetch_bundle
 from flows.engine_environment import engine_environment
 from flows.settings import load_settings
 
