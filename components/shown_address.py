@@ -25,7 +25,12 @@ def shown_address(url: str) -> str:
 def without_secrets(message: str, url: str) -> str:
     """What somebody says of an address, without the pieces of it that are not shown."""
     hidden = _parts(url)[1]
-    pieces = {*re.split(r"[@:/?#&=]", hidden), *re.split(r"[@:/?#&=]", unquote(hidden)), hidden, unquote(hidden)}
+    pieces = {
+        *re.split(r"[@:/?#&=]", hidden),
+        *re.split(r"[@:/?#&=]", unquote(hidden)),
+        hidden,
+        unquote(hidden),
+    }
     for piece in sorted(pieces, key=len, reverse=True):
         if len(piece) >= _SHORTEST_TOLD:
             message = message.replace(piece, HIDDEN)

@@ -38,4 +38,6 @@ def test_a_foreign_page(origin: str):
 def test_nothing_and_two_of_a_kind():
     assert not of()
     assert not of(("host", "localhost:5000"), ("host", "evil.example"))
-    assert not of(("host", "localhost:5000"), ("origin", "http://localhost:5000"), ("origin", "http://evil.example"))
+    assert not of(
+        ("host", "localhost:5000"), ("origin", "http://localhost:5000"), ("origin", "http://evil.example")
+    )

@@ -64,7 +64,9 @@ class UnknownSchema(Exception):
 def open_warehouse(url: str) -> Engine:
     """Connect, and migrate to the newest schema; safe when several processes do it at once.
 
-    A SQLite file that this user may not write is opened to be read, if its schema is the newest. Raises WarehouseUnreachable.
+    A SQLite file that this user may not write is opened to be read, if its schema is the newest.
+
+    Raises WarehouseUnreachable.
     """
     address, shown = _parsed(url), shown_address(url)
     try:
@@ -84,9 +86,9 @@ def open_warehouse(url: str) -> Engine:
             "another RECLOOP_WAREHOUSE_URL"
         ) from error
     except (DBAPIError, sqlite3.Error, OSError) as error:
-        cause = str(error.orig if isinstance(error, DBAPIError) else error).strip()
+        cause = without_secrets(str(error.orig if isinstance(error, DBAPIError) else error).strip(), url)
         raise WarehouseUnreachable(
-            f"{shown}: {without_secrets(cause, url)}. Check that the address is right, that the database runs, and that this "
+            f"{shown}: {cause}. Check that the address is right, that the database runs, and that this "
             "user may write there, or name another RECLOOP_WAREHOUSE_URL"
         ) from error
     return engine
@@ -214,7 +216,9 @@ def _connect(address: URL) -> Engine:
 def _reader(url: str) -> Engine:
     engine = create_engine(url)
     if (found := _revision(engine)) != _newest():
-        raise UnknownSchema(f"{found}, not {_newest()}, and the file may not be written, so it stays as it is")
+        raise UnknownSchema(
+            f"{found}, not {_newest()}, and the file may not be written, so it stays as it is"
+        )
     return engine
 
 

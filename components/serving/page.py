@@ -33,7 +33,9 @@ def item_images(folder: Path | None) -> dict[str, tuple[Path, str]]:
     if folder is None or not folder.is_dir():
         return {}
     root = folder.resolve()
-    found = sorted(path for path in folder.iterdir() if path.is_file() and path.resolve().is_relative_to(root))
+    found = sorted(
+        path for path in folder.iterdir() if path.is_file() and path.resolve().is_relative_to(root)
+    )
     return {
         path.stem: (path, _IMAGE_TYPES[path.suffix.lower()])
         for path in found

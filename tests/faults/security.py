@@ -1,4 +1,4 @@
-"""What an outsider, a source's author, or a page of another site tries; that the way is open to others is shown first."""
+"""What an outsider, a source's author, or a page of another site tries; that the way is open is shown beside it."""
 
 from __future__ import annotations
 

@@ -37,7 +37,10 @@ def _pictures(scratch: Path) -> Iterator[Probe]:
     Image.new("RGB", (8, 8), (9, 9, 9)).save(honest)
     vast.write_bytes(_png(_SIDE))
     Image.new("RGB", (8, 8)).save(program, "EPS")  # its reader starts Ghostscript
-    for name, path in ((f"PNG of {vast.stat().st_size // 1000} kB, 169 million pixels", vast), ("EPS", program)):
+    for name, path in (
+        (f"PNG of {vast.stat().st_size // 1000} kB, 169 million pixels", vast),
+        ("EPS", program),
+    ):
         yield Probe(
             name=name, where="image, encoder", holds="is told as unreadable",
             control=lambda: load_pixels(honest, 4).shape == (4, 4, 3),
@@ -54,7 +57,9 @@ def _png(side: int) -> bytes:
     """A grey picture of side × side pixels, written without ever holding one."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     packer, row = zlib.compressobj(9), bytes(side + 1)
     packed = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()

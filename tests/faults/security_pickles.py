@@ -1,4 +1,4 @@
-"""Planted pickles in every place where somebody's reader would run them, and manifests that were written anew for them."""
+"""Planted pickles where somebody's reader would run them, and manifests that were written anew for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from components.artifact import MANIFEST, ArtifactDamaged, ArtifactRef, digest_o
 from components.recommender.loading import CheckpointMismatch
 from components.recommender.training.checkpoint import read_checkpoint
 from components.registry.bundle import BundleMismatch, open_bundle
-from tests.faults.probing import Probe, refused
+from tests.faults.probing import Probe, fresh, refused
 
 _REFUSALS = (ArtifactDamaged, BundleMismatch, CheckpointMismatch, ValueError)
 
@@ -40,11 +40,11 @@ def probes(scratch: Path) -> Iterator[Probe]:
     whole = make_bundle(scratch, tokenizer=None).path
     yield _checkpoint(scratch)
     yield _lists(scratch)
+    yield _weights(fresh(scratch / "weights"))
     for name, dump, load in (
         ("model.pkl", _pickled, _unpickled), ("model.joblib", joblib.dump, joblib.load),
         ("model.pt", torch.save, partial(torch.load, weights_only=False)), ("model.npy", _saved, _loaded),
-        ("arm/weights.safetensors", _pickled, _unpickled), ("items.parquet", _pickled, _unpickled),
-        ("arm/arm.json", _pickled, _unpickled),
+        ("items.parquet", _pickled, _unpickled), ("arm/arm.json", _pickled, _unpickled),
     ):  # fmt: skip
         yield _in_bundle(scratch / name.replace("/", "-"), whole, name, dump, load)
     for name, change in _TAMPERED.items():
@@ -69,12 +69,28 @@ def _lists(scratch: Path) -> Probe:
     planted = np.empty(1, dtype=object)
     planted[0] = Planted(marker)
     ref = publish(
-        scratch, "lists", lambda folder: np.save(folder / LISTS, planted, allow_pickle=True), parents={}, config={}
+        scratch,
+        "lists",
+        lambda folder: np.save(folder / LISTS, planted, allow_pickle=True),
+        parents={},
+        config={},
     )
     return Probe(
         name="a planted pickle, well published", where="an arm's lists (.npy)", holds="is refused, and nothing runs",
         control=partial(_runs, partial(np.load, Path(ref.path) / LISTS, allow_pickle=True), marker),
         attack=partial(_tried, partial(read_lists, ArtifactRef(**ref.to_dict())), marker),
+    )  # fmt: skip
+
+
+def _weights(folder: Path) -> Probe:
+    from components.recommender.weights import WEIGHTS, read_weights
+
+    path, marker = folder / WEIGHTS, folder / "marker"
+    _pickled(Planted(marker), path)
+    return Probe(
+        name="a planted pickle", where="an arm's weights (.safetensors)", holds="is refused, and nothing runs",
+        control=partial(_runs, partial(_unpickled, path), marker),
+        attack=partial(_tried, partial(read_weights, folder, torch.nn.Linear(2, 2)), marker),
     )  # fmt: skip
 
 
@@ -155,7 +171,7 @@ def _pickled(what: object, path: Path) -> None:
 
 
 def _unpickled(path: Path) -> object:
-    return pickle.loads(path.read_bytes())
+    return pickle.loads(path.read_bytes())  # noqa: S301 - to show that the plant works
 
 
 def _saved(what: object, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What containers, workflows and the engines' own settings allow, read from the files; each loosened once to be seen."""
+"""What containers, workflows and the engines' settings allow, read from the files; each loosened once to be seen."""
 
 from __future__ import annotations
 

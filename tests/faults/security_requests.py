@@ -1,4 +1,4 @@
-"""Requests of strangers, given to the checks themselves as ASGI messages: the scoring server's, and the local engines'."""
+"""Requests of strangers, given to the checks themselves as ASGI messages: the scoring server's and the engines'."""
 
 from __future__ import annotations
 
@@ -65,7 +65,12 @@ def _at_the_scoring_server() -> Iterator[tuple[str, Mapping[str, str], bytes]]:
     yield "an empty Bearer", _HOST | {"authorization": "Bearer "}, b"{}"
     for host in ("evil.example", "127.0.0.1.evil.example:8000", "evil.example@127.0.0.1", ""):
         yield f"Host {host!r}", _OWN | {"host": host}, b"{}"
-    for origin in ("https://evil.example", "http://localhost:9999", "null", "http://127.0.0.1:8000.evil.example"):
+    for origin in (
+        "https://evil.example",
+        "http://localhost:9999",
+        "null",
+        "http://127.0.0.1:8000.evil.example",
+    ):
         yield f"Origin {origin}", _OWN | {"origin": origin}, b"{}"
     yield "a long body, its length told", _OWN | {"content-length": "9999999"}, b"{}"
     yield "a long body, untold", _OWN, b"x" * (_MOST + 1)
@@ -73,7 +78,12 @@ def _at_the_scoring_server() -> Iterator[tuple[str, Mapping[str, str], bytes]]:
 
 def _at_the_engines() -> Iterator[tuple[str, Mapping[str, str]]]:
     yield "no Host", {}
-    for host in ("evil.example:5000", "127.0.0.1.evil.example:5000", "localhost.evil.example", "evil@localhost:5000"):
+    for host in (
+        "evil.example:5000",
+        "127.0.0.1.evil.example:5000",
+        "localhost.evil.example",
+        "evil@localhost:5000",
+    ):
         yield f"Host {host}", {"host": host}
     for origin in ("http://localhost:9999", "https://evil.example", "null", "https://localhost:5000",
                    "http://127.0.0.1:5000.evil.example"):  # fmt: skip
@@ -82,7 +92,11 @@ def _at_the_engines() -> Iterator[tuple[str, Mapping[str, str]]]:
 
 def _config(scratch: Path, **given: Any) -> ServerConfig:
     return ServerConfig(
-        model_name="m", tracking_uri=f"sqlite:///{scratch}/mlflow.db", artifacts=scratch, feast_home=scratch, **given
+        model_name="m",
+        tracking_uri=f"sqlite:///{scratch}/mlflow.db",
+        artifacts=scratch,
+        feast_home=scratch,
+        **given,
     )
 
 

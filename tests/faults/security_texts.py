@@ -1,4 +1,4 @@
-"""Texts that mean something to whoever reads them next: SQL, markup, formulas, YAML's tags, and badly written passwords."""
+"""Texts that mean something to whoever reads them next: SQL, markup, formulas, YAML's tags, odd passwords."""
 
 from __future__ import annotations
 
@@ -64,7 +64,11 @@ def _sql(scratch: Path) -> Iterator[Probe]:
 
 
 def _asked(engine: Engine, text: str) -> str:
-    if queries.has_events(engine, text) or queries.titles(engine, [text]) or len(queries.user_history(engine, text)):
+    if (
+        queries.has_events(engine, text)
+        or queries.titles(engine, [text])
+        or len(queries.user_history(engine, text))
+    ):
         return "it found rows"
     return "" if queries.counts(engine).events == 2 else "rows are gone"
 
@@ -128,7 +132,7 @@ def _markup() -> Iterator[Probe]:
     for sign in ("<script>window.planted", "<img src=x onerror"):
         yield Probe(
             name=sign, where="front page", holds="stands there as text",
-            control=lambda: "window.planted" in page, attack=lambda sign=sign: sign in page and "it is markup" or "",
+            control=lambda: "window.planted" in page, attack=lambda sign=sign: "it is markup" if sign in page else "",
         )  # fmt: skip
 
 

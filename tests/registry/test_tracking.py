@@ -146,7 +146,9 @@ def test_asking_a_server_does_not_import_feast(closed_port: str):
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_a_bundle_that_a_server_keeps_is_an_outage_while_only_its_database_is_read(mlflow_here: str, tmp_path: Path):
+def test_a_bundle_that_a_server_keeps_is_an_outage_while_only_its_database_is_read(
+    mlflow_here: str, tmp_path: Path
+):
     with pytest.raises(TrackingUnreachable, match="recloop ui"):
         fetch_bundle("mlflow-artifacts:/1/models/m-1", "d" * 64, tmp_path)
 

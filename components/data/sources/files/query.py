@@ -55,9 +55,10 @@ def _answer(path: Path, database: str, query: str) -> Iterator[CursorResult[Any]
     except SQLAlchemyError as error:
         url = engine.url.render_as_string(hide_password=False)
         where, told = shown_address(url), str(getattr(error, "orig", None) or error).splitlines()[0]
+        told = without_secrets(told, url)
         kind = SourceUnavailable if "connect" in told or "open" in told else DataContractError
         raise kind(
-            f"{path}: {where} does not answer {query[:200]!r}: {without_secrets(told, url)}. Try the query there by itself."
+            f"{path}: {where} does not answer {query[:200]!r}: {told}. Try the query there by itself."
         ) from error
     finally:
         engine.dispose()
