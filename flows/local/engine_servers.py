@@ -51,8 +51,8 @@ def _prefect(settings: Settings) -> LocalServer:
         health=f"http://{LOOPBACK}:{settings.prefect_port}/api/health",
         # it migrates its own database before it answers, and goes on where a killed one stopped
         command=(
-            *(sys.executable, "-P", "-m", "uvicorn", "--app-dir", str(_CHECKOUT)),
-            *("--factory", "flows.local.own_prefect:guarded", "--log-level", "warning"),
+            *(sys.executable, "-P", "-m", "uvicorn", "--factory", "flows.local.own_prefect:guarded"),
+            *("--app-dir", str(_CHECKOUT), "--no-access-log"),
             *("--host", LOOPBACK, "--port", str(settings.prefect_port)),
         ),
         variables=engine_environment(settings)
