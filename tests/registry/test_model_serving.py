@@ -51,7 +51,7 @@ def test_it_serves_from_a_folder_of_its_own_what_the_scorer_says(
         url = f"http://127.0.0.1:{port}"
         await_answer(f"{url}/ping", child, elsewhere / "process.log")
         answer = ask(url, histories, 3)
-        for wrong, k in ((histories, 0), (histories.assign(times=[[1.0, 2.0], []]), 3)):
+        for wrong, k in ((histories, 0), (histories.assign(times=[[1, 2], []]), 3)):
             with pytest.raises(urllib.error.HTTPError) as refused:
                 ask(url, wrong, k)
             told = refused.value.read().decode()
