@@ -9,5 +9,7 @@ from components.own_pages import OwnPagesOnly
 
 def guarded() -> OwnPagesOnly:
     """What `prefect server start` would serve, behind the check."""
-    print("serving Prefect to its own names and pages", flush=True)  # it says nothing of its start under uvicorn
+    print(
+        "serving Prefect to its own names and pages", flush=True
+    )  # it says nothing of its start under uvicorn
     return OwnPagesOnly(create_app(final=True))
