@@ -10,12 +10,13 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from components.event_weights import read_event_weights
+from components.shown_address import shown_address
 from flows.monitor_settings import MonitorSettings
 from flows.notify_settings import NotifySettings
 
@@ -217,7 +218,7 @@ class Settings(MonitorSettings, NotifySettings):
     @property
     def warehouse_address(self) -> str:
         """The warehouse's URL as it may be shown: its password is hidden."""
-        return without_password(self.warehouse_url.get_secret_value())
+        return shown_address(self.warehouse_url.get_secret_value())
 
     @property
     def mlflow_is_local(self) -> bool:
@@ -288,15 +289,6 @@ def load_settings() -> Settings:
             "\n".join(faults)
             + "\nSet it anew in the environment or in .env; .env.example shows every setting."
         ) from None
-
-
-def without_password(url: str) -> str:
-    """The same URL with *** in place of a password."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    login, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{login.partition(':')[0]}:***@{host}"))
 
 
 def usable_cores() -> int:

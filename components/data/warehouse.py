@@ -42,6 +42,9 @@ from sqlalchemy.exc import (
     OperationalError,
 )
 
+from components.data.read_only import read_only_url
+from components.shown_address import shown_address, without_secrets
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _ALEMBIC = "alembic_version"  # its table
 _WRITER = "recloop_writer"
@@ -61,17 +64,14 @@ class UnknownSchema(Exception):
 def open_warehouse(url: str) -> Engine:
     """Connect, and migrate to the newest schema; safe when several processes do it at once.
 
+    A SQLite file that this user may not write is opened to be read, if its schema is the newest.
+
     Raises WarehouseUnreachable.
     """
+    address, shown = _parsed(url), shown_address(url)
     try:
-        address = make_url(url)
-    except ArgumentError as error:
-        raise WarehouseUnreachable(
-            "RECLOOP_WAREHOUSE_URL is not a database URL. Write it like "
-            "sqlite:////folder/warehouse.db or postgresql+psycopg://user:password@host/name"
-        ) from error
-    shown = address.render_as_string(hide_password=True)
-    try:
+        if (readable := read_only_url(address)) is not None:
+            return _reader(readable)
         with _alone(address):
             engine = _connect(address)
             _migrate(engine)
@@ -86,12 +86,28 @@ def open_warehouse(url: str) -> Engine:
             "another RECLOOP_WAREHOUSE_URL"
         ) from error
     except (DBAPIError, sqlite3.Error, OSError) as error:
-        cause = str(error.orig if isinstance(error, DBAPIError) else error).strip()
+        cause = without_secrets(str(error.orig if isinstance(error, DBAPIError) else error).strip(), url)
         raise WarehouseUnreachable(
             f"{shown}: {cause}. Check that the address is right, that the database runs, and that this "
             "user may write there, or name another RECLOOP_WAREHOUSE_URL"
         ) from error
     return engine
+
+
+def _parsed(url: str) -> URL:
+    """The address in its parts, unless a password is written so that a piece of it would be taken for another part."""
+    try:
+        address = make_url(url)
+        is_whole = address.password is None or url.count("@") == 1
+    except (ArgumentError, ValueError):  # what either says holds a piece of the address
+        is_whole = False
+    if not is_whole:
+        raise WarehouseUnreachable(
+            "RECLOOP_WAREHOUSE_URL is not a database URL. Write it like "
+            "sqlite:////folder/warehouse.db or postgresql+psycopg://user:password@host/name, with @ : / ? # and % "
+            "in a password as %40 %3A %2F %3F %23 and %25"
+        )
+    return address
 
 
 @contextmanager
@@ -125,7 +141,7 @@ def _transaction(engine: Engine, options: dict[str, Any]) -> Iterator[Connection
         with engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
     except DBAPIError as error:
-        shown = engine.url.render_as_string(hide_password=True)
+        shown = shown_address(engine.url.render_as_string(hide_password=False))
         if _is_full(error):
             raise WarehouseUnreachable(
                 f"{shown}: {str(error.orig).strip()}. Nothing of what was being written is there. Free space where the "
@@ -194,6 +210,15 @@ def _connect(address: URL) -> Engine:
         raw.cursor().execute("PRAGMA journal_mode=WAL")  # kept in the file
     finally:
         raw.close()
+    return engine
+
+
+def _reader(url: str) -> Engine:
+    engine = create_engine(url)
+    if (found := _revision(engine)) != _newest():
+        raise UnknownSchema(
+            f"{found}, not {_newest()}, and the file may not be written, so it stays as it is"
+        )
     return engine
 
 

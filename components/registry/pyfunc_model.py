@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 
@@ -37,12 +39,26 @@ class Recommender(PythonModel):
     ) -> pd.DataFrame:
         """`model_input`: item_ids (list of str, oldest first); optional user_id and times (epoch seconds).
 
-        Returns user_id, rank (from 1), item_id, title, score, bundle. Without user_id rows count from 0.
+        Returns user_id, rank (from 1), item_id, title, score, bundle. Without user_id rows count from 0. Raises
+        MlflowException only: `mlflow models serve` answers any other error with its traceback.
         """
-        histories = model_input
+        from components.serving.scorer import HistoryError
+
+        try:
+            return self._lists(model_input, params or {})
+        except HistoryError as error:
+            raise MlflowException(str(error), INVALID_PARAMETER_VALUE) from error
+        except Exception as error:
+            raise MlflowException(
+                f"the input cannot be scored ({type(error).__name__}): item_ids holds a list of texts a row, times, "
+                "where it is given, a list of as many numbers",
+                INVALID_PARAMETER_VALUE,
+            ) from error
+
+    def _lists(self, histories: pd.DataFrame, params: dict[str, Any]) -> pd.DataFrame:
         if "user_id" not in histories:
             histories = histories.assign(user_id=[str(row) for row in range(len(histories))])
-        return self.scorer.recommend(histories, k=(params or {})["k"], exclude_seen=self.exclude_seen)
+        return self.scorer.recommend(histories, k=params["k"], exclude_seen=self.exclude_seen)
 
 
 def _find_recloop() -> None:

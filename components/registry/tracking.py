@@ -27,6 +27,7 @@ from components.registry.experiment import experiment_id_of
 from components.registry.metric_names import curve_metric
 from components.registry.refusal import refusal_of
 from components.registry.registered import TrackingUnreachable
+from components.shown_address import shown_address, without_secrets
 
 CYCLE_TAG = "recloop.cycle"
 _BATCH = 500  # figures a request; MLflow takes 1,000
@@ -82,12 +83,15 @@ def reaching_tracking() -> Iterator[None]:
     try:
         yield
     except (MlflowException, requests.RequestException) as error:
-        if (refused := refusal_of(error, str(mlflow.get_tracking_uri()))) is not None:
+        shown = shown_address(
+            address()
+        )  # while the local server is down it may be a database's, with a password
+        if (refused := refusal_of(error, shown)) is not None:
             raise refused from error
         if not _is_outage(error):
             raise
         raise TrackingUnreachable(
-            f"{mlflow.get_tracking_uri()}: MLflow does not answer ({_cause(error)}). Start it (`recloop ui` "
+            f"{shown}: MLflow does not answer ({without_secrets(_cause(error), address())}). Start it (`recloop ui` "
             "starts the local one) or name another MLFLOW_TRACKING_URI, then run the same command again."
         ) from error
 

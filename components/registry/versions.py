@@ -19,8 +19,10 @@ from components.registry.registered import (
     NoSuchVersion,
     RegisteredModel,
     RegisteredVersion,
+    TrackingUnreachable,
     no_champion,
 )
+from components.registry.tracking import address as tracking_address
 from components.registry.tracking import reaching_tracking
 
 
@@ -155,6 +157,11 @@ def fetch_bundle(model_uri: str, digest: str, folder: Path) -> Path:
     try:
         fetched = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder)))
     except (OSError, MlflowException) as error:
+        if "mlflow-artifacts" in str(error) and not tracking_address().startswith("http"):
+            raise TrackingUnreachable(
+                f"{uri} lies with the MLflow server of this home, which is down. Start it (`recloop ui` in another "
+                "terminal), then run the same command again."
+            ) from error
         if isinstance(error, MlflowException) and "No such artifact" not in str(error):
             raise
         raise ArtifactDamaged(f"{uri}: not there ({error}). Register the bundle again.") from error

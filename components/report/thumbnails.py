@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageOps
 
+from components.pictures import UNREADABLE, opened_picture
+
 ReadImage = Callable[[str], bytes | None]  # of an item id; None where it has no image
 
 _BOX = (60, 72)  # pixels: twice what is shown is more than these need, once is too coarse
@@ -47,16 +49,16 @@ def thumbnails(shown: Iterable[str], read: ReadImage | None, *, budget_bytes: in
 
 
 def thumbnail(image: bytes | None) -> bytes | None:
-    """A JPEG that fits the box; None for nothing, or for bytes that are no image."""
+    """A JPEG that fits the box; None for nothing, for bytes that are no image, and for too many pixels."""
     if not image:
         return None
     try:
-        with Image.open(io.BytesIO(image)) as opened:
+        with opened_picture(io.BytesIO(image)) as opened:
             # lets the decoder of a JPEG scale while it reads
             opened.draft("RGB", _BOX)
             small = ImageOps.exif_transpose(opened).convert("RGB")
             small.thumbnail(_BOX, Image.Resampling.LANCZOS)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except UNREADABLE:
         return None
     written = io.BytesIO()
     small.save(written, "JPEG", quality=_QUALITY, optimize=True)

@@ -29,10 +29,13 @@ def page_file(path: str) -> bytes:
 
 
 def item_images(folder: Path | None) -> dict[str, tuple[Path, str]]:
-    """Item → its picture and media type. The folder is listed, so no id can name a file outside it."""
+    """Item → its picture and media type. The folder is listed, so no id can name a file outside it; nor may a link."""
     if folder is None or not folder.is_dir():
         return {}
-    found = sorted(path for path in folder.iterdir() if path.is_file())
+    root = folder.resolve()
+    found = sorted(
+        path for path in folder.iterdir() if path.is_file() and path.resolve().is_relative_to(root)
+    )
     return {
         path.stem: (path, _IMAGE_TYPES[path.suffix.lower()])
         for path in found

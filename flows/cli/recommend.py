@@ -231,10 +231,15 @@ def _known_items(scorer: Scorer, history: str) -> tuple[list[str], str]:
 
 
 def _note(answer: pd.DataFrame, user: str, champion: RegisteredVersion) -> None:
+    from components.data.read_only import is_read_only
     from components.data.recommendations import record_list
+    from flows.local.console import warning_line
     from flows.warehouse import warehouse
 
     if answer.empty:
+        return
+    if is_read_only(warehouse()):
+        warning_line("this home may only be read: the list is not noted in its warehouse")
         return
     record_list(
         warehouse(),

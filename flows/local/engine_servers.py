@@ -1,7 +1,7 @@
 """The servers of the engines that recloop runs itself: Prefect's and MLflow's.
 
-Both listen on 127.0.0.1 only, answer to no other host name, and keep their state under `home`. An address
-that points elsewhere (`MLFLOW_TRACKING_URI`, `PREFECT_API_URL`) is somebody else's server, and left alone.
+Both listen on 127.0.0.1 only, answer to no other host name and to no foreign page, and keep their state under `home`.
+An address that points elsewhere (`MLFLOW_TRACKING_URI`, `PREFECT_API_URL`) is somebody else's server, and left alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 from flows.engine_environment import engine_environment
 from flows.local.server import LocalServer
 from flows.settings import LOOPBACK, Settings
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def local_servers(settings: Settings) -> list[LocalServer]:
@@ -48,8 +50,10 @@ def _prefect(settings: Settings) -> LocalServer:
         port_variable="RECLOOP_PREFECT_PORT",
         health=f"http://{LOOPBACK}:{settings.prefect_port}/api/health",
         # it migrates its own database before it answers, and goes on where a killed one stopped
-        command=python(
-            "prefect", "server", "start", "--host", LOOPBACK, "--port", str(settings.prefect_port)
+        command=(
+            *(sys.executable, "-P", "-m", "uvicorn", "--factory", "flows.local.own_prefect:guarded"),
+            *("--app-dir", str(_CHECKOUT), "--no-access-log"),
+            *("--host", LOOPBACK, "--port", str(settings.prefect_port)),
         ),
         variables=engine_environment(settings)
         | {
@@ -69,8 +73,9 @@ def _mlflow(settings: Settings) -> LocalServer:
         port=settings.mlflow_port,
         port_variable="RECLOOP_MLFLOW_PORT",
         health=f"http://{LOOPBACK}:{settings.mlflow_port}/health",
-        command=python(
-            *("mlflow", "server", "--host", LOOPBACK, "--port", str(settings.mlflow_port), "--workers", "1"),
+        command=(
+            *(sys.executable, "-P", str(_CHECKOUT / "components" / "registry" / "own_server.py"), "server"),
+            *("--host", LOOPBACK, "--port", str(settings.mlflow_port), "--workers", "1"),
             *_mlflow_state(settings),
             "--serve-artifacts",
             *("--allowed-hosts", ",".join(names)),

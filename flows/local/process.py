@@ -144,7 +144,7 @@ def who_listens(port: int) -> str:
                 and connection.pid is not None
             ):
                 command = " ".join(psutil.Process(connection.pid).cmdline())
-                return f"process {connection.pid} ({command[:80]})"
+                return f"process {connection.pid} ({command[:160]})"
     except psutil.Error:  # macOS tells this to root only
         pass
     return "another program"

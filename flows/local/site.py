@@ -13,8 +13,10 @@ from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from components.report.page import shared
+from components.within import path_within
 from flows.local.process import PortInUse
 from flows.settings import LOOPBACK, Settings
 
@@ -97,14 +99,26 @@ class _Pages(SimpleHTTPRequestHandler):
         if first not in self._folders or not self._folders[first].is_dir():
             self.send_error(HTTPStatus.NOT_FOUND, "nothing is here yet; / says what there is")
             return None
-        self.directory = str(self._folders[first])
-        self.path = f"/{rest}"
+        self.directory, self.path = str(self._folders[first]), f"/{rest.lstrip('/')}"
+        try:
+            path = path_within(self._folders[first], self.translate_path(self.path))
+        except (OSError, ValueError):  # a link that leads elsewhere, or no name of a file
+            self.send_error(HTTPStatus.NOT_FOUND, "this is no page; / says what there is")
+            return None
+        if path.is_dir() and not asked.endswith(
+            "/"
+        ):  # the parent class makes another host of a path with two slashes
+            below = quote(path.relative_to(self._folders[first].resolve()).as_posix())
+            return self._elsewhere(f"/{first}/" if below == "." else f"/{first}/{below}/")
         return super().send_head()
 
     def list_directory(self, path: Any) -> Any:
         """No bare listing: the front page names what there is."""
+        return self._elsewhere("/")
+
+    def _elsewhere(self, place: str) -> Any:
         self.send_response(HTTPStatus.FOUND)
-        self.send_header("Location", "/")
+        self.send_header("Location", place)
         self.send_header("Content-Length", "0")
         self.end_headers()
         return None

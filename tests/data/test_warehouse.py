@@ -112,6 +112,15 @@ def test_rows_where_takes_more_values_than_one_query_can(tmp_path: Path):
         ("nosuchdb://u:hunter2@host/name", "no driver"),
         ("sqlite:////proc/nowhere/warehouse.db", "/proc/nowhere"),
         ("postgresql+psycopg://u:hunter2@127.0.0.1:1/name", "127.0.0.1:1"),
+        ("postgresql+psycopg://u:a#hunter2@127.0.0.1:1/name", "127.0.0.1:1"),
+        ("postgresql+psycopg://u:a/hunter2@127.0.0.1:1/name", "127.0.0.1:1"),
+        ("postgresql+psycopg://u:a?hunter2@127.0.0.1:1/name", "127.0.0.1:1"),
+        ("postgresql+psycopg://u:a:hunter2@127.0.0.1:1/name", "127.0.0.1:1"),
+        ("postgresql+psycopg://u:a@hunter2@127.0.0.1:1/name", "%40"),
+        ("postgresql+psycopg://u:a@b:hunter2@127.0.0.1:1/name", "%40"),
+        ("postgresql+psycopg://127.0.0.1:1/name?user=u&password=hunter2", "127.0.0.1:1"),
+        ("postgresql+psycopg://u:hunter2", "%40"),
+        ("postgresql:/u:hunter2@127.0.0.1:1/name", "%40"),
     ],
 )
 def test_an_address_that_cannot_be_opened_is_named_without_its_password(url: str, says: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -78,6 +79,10 @@ def test_it_is_not_when_code_batch_or_bundle_changed(cycle: SettledCycle, tmp_pa
     (bundle / "x").write_text("damaged")
     with pytest.raises(ArtifactDamaged, match="bundle"):
         finished_cycle(cycle)
+    shutil.rmtree(bundle)  # as the message says: the next run makes it anew
+    assert finished_cycle(cycle) is None
+    made(tmp_path, "bundle")
+    assert finished_cycle(cycle) == TOLD
     events = Path(cycle.request.source) / "events.csv"
     events.write_text(events.read_text() + f"u2,i,{LAST.isoformat()}\n")
     assert finished_cycle(cycle) is None

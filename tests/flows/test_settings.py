@@ -14,7 +14,7 @@ from components.monitoring.limits import MonitorLimits
 from components.monitoring.measure import Threshold
 from components.parallel.workers import Workers
 from flows.engine_environment import apply_environment, engine_environment
-from flows.settings import Settings, SettingsError, load_settings, without_password
+from flows.settings import Settings, SettingsError, load_settings
 from flows.workers import workers_of
 
 ENV_EXAMPLE = Path(__file__).resolve().parents[2] / ".env.example"
@@ -98,11 +98,6 @@ def test_a_wrong_setting_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "TRACKING_URI" not in str(
         caught.value
     )  # its default could not be made, which is no fault of its own
-
-
-@pytest.mark.parametrize("url", ["sqlite:////a/b.db", "postgresql://me@db/x", "sqlite:///a@b:c.db"])
-def test_a_url_without_a_password_is_shown_as_it_is(url: str) -> None:
-    assert without_password(url) == url
 
 
 def test_engines_are_told_safety_always_and_comfort_by_default() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from mlflow import MlflowClient
 
 from components.registry.bundle import Bundle
@@ -49,5 +51,13 @@ def test_it_serves_from_a_folder_of_its_own_what_the_scorer_says(
         url = f"http://127.0.0.1:{port}"
         await_answer(f"{url}/ping", child, elsewhere / "process.log")
         answer = ask(url, histories, 3)
+        for wrong, k in ((histories, 0), (histories.assign(times=[[1, 2], []]), 3)):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                ask(url, wrong, k)
+            told = refused.value.read().decode()
+            assert refused.value.code == 400
+            assert "k is 0" in told or "2 times" in told
+            assert "Traceback" not in told
+            assert "stack_trace" not in told
     expected = load_scorer(bundle.path).recommend(histories, k=3)
     pd.testing.assert_frame_equal(answer[expected.columns.tolist()], expected, check_dtype=False)

@@ -50,6 +50,18 @@ def test_its_own_input_example_is_served(model: str):
     assert loaded.metadata.signature.outputs.input_names() == list(answer.columns)
 
 
+@pytest.mark.parametrize("column", [["a"], 7])
+def test_what_it_cannot_score_is_told_as_mlflow_tells_it(model: str, column: object):
+    """Any other exception becomes a traceback in the answer of `mlflow models serve`."""
+    loaded = mlflow.pyfunc.load_model(f"models:/{model}@champion")
+    broken = loaded.unwrap_python_model()
+    with pytest.raises(MlflowException, match="k is -1") as refused:
+        loaded.predict(pd.DataFrame({"item_ids": [["a"]]}), params={"k": -1})
+    assert refused.value.error_code == "INVALID_PARAMETER_VALUE"
+    with pytest.raises(MlflowException, match="cannot be scored"):
+        broken.predict(None, pd.DataFrame({"items": [column]}), {"k": 1})
+
+
 def test_there_is_no_pickle_in_it(bundle: Bundle, model: str):
     uploaded = artifact_folder(get_version(model, "1")).parents[1]
     suffixes = {path.suffix for path in uploaded.rglob("*") if path.is_file()}

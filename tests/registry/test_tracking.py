@@ -9,14 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import mlflow
 import pytest
+import requests
 from mlflow import MlflowClient
 
 from components.registry import tracking
 from components.registry.tracking import NonFiniteMetric, TrackingRun, TrackingUnreachable
-from components.registry.versions import champion
+from components.registry.versions import champion, fetch_bundle
 from flows.engine_environment import engine_environment
 from flows.settings import load_settings
 
@@ -142,3 +144,17 @@ def test_asking_a_server_does_not_import_feast(closed_port: str):
         "sys.exit(4)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_bundle_that_a_server_keeps_is_an_outage_while_only_its_database_is_read(
+    mlflow_here: str, tmp_path: Path
+):
+    with pytest.raises(TrackingUnreachable, match="recloop ui"):
+        fetch_bundle("mlflow-artifacts:/1/models/m-1", "d" * 64, tmp_path)
+
+
+def test_an_outage_shows_no_password_of_the_database(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(mlflow, "get_tracking_uri", lambda: "postgresql://me:canary@127.0.0.1:1/x")
+    with pytest.raises(TrackingUnreachable, match=r"me:\*\*\*@127") as told, tracking.reaching_tracking():
+        raise requests.ConnectionError("canary is refused")
+    assert "canary" not in str(told.value)

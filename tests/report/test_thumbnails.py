@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -22,6 +24,28 @@ def test_a_thumbnail_fits_its_box_and_keeps_its_shape():
 @pytest.mark.parametrize("broken", [None, b"", b"no image", b"\x89PNG\r\n\x1a\n", picture("i01")[:60]])
 def test_what_is_no_image_is_left_out(broken):
     assert thumbnail(broken) is None
+
+
+def test_a_small_file_of_a_vast_image_is_left_out():
+    """492 kB that would fill 1.9 GB; a process of its own, so that its peak is its own."""
+    source = """
+import io, resource, sys
+from PIL import Image
+from components.report.thumbnails import thumbnail
+vast = io.BytesIO()
+Image.new("L", (13_000, 13_000)).save(vast, "PNG")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert thumbnail(vast.getvalue()) is None
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 50_000  # kB, over the image that was made
+
+
+def test_a_kind_of_file_that_starts_a_program_is_left_out():
+    written = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(written, "EPS")
+    assert thumbnail(written.getvalue()) is None
 
 
 def test_the_budget_goes_to_what_is_shown_most():

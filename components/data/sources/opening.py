@@ -14,6 +14,7 @@ from components.data.sources import folder, movielens, synthetic
 from components.data.sources.item_vectors import SourceVectors, read_item_vectors
 from components.data.sources.recognising import source_map
 from components.event_weights import NONE, event_weights_text
+from components.within import path_within
 
 MOVIELENS, SYNTHETIC, SMALL = "movielens", "synthetic", "synthetic-small"
 
@@ -77,7 +78,8 @@ def open_source(name: str, *, home: Path, mapping: str = "") -> Source:
 
 
 def item_images(items: pd.DataFrame, media_root: Path | None) -> Callable[[str], bytes | None] | None:
-    """Reads the image of an item id, None for one that has none or whose file is gone; None without a folder.
+    """Reads the image of an item id, None for one that has none or whose file is not in the folder; None
+    without a folder.
 
     `items` has the item columns of a snapshot; `media_root` is the folder that their image paths lie in.
     """
@@ -88,7 +90,11 @@ def item_images(items: pd.DataFrame, media_root: Path | None) -> Callable[[str],
     paths = dict(zip(having["item_id"], having["image_path"], strict=True))
 
     def read(item_id: str) -> bytes | None:
-        path = root / paths[item_id] if item_id in paths else None
-        return path.read_bytes() if path and path.is_file() else None
+        if item_id not in paths:
+            return None
+        try:
+            return path_within(root, paths[item_id]).read_bytes()
+        except (OSError, ValueError):  # gone, or a path or link that leads elsewhere
+            return None
 
     return read

@@ -17,6 +17,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from components.features.vectors import Unreadable
+from components.within import path_within
 
 OnStep = Callable[[int, int, dict[str, float]], None]
 
@@ -91,17 +92,6 @@ def file_content(items: pd.DataFrame, column: str, root: Path | None) -> Content
         values.append(path)
         keys.append(key)
     return Content(values=values, keys=keys, unreadable=unreadable)
-
-
-def path_within(root: Path | None, name: str) -> Path:
-    """`name` under `root`, links followed; raises ValueError if it leads outside."""
-    if root is None:
-        raise ValueError("the source has no folder of files, so a path means nothing")
-    root = root.resolve()
-    path = (root / name).resolve()
-    if not path.is_relative_to(root):
-        raise ValueError(f"leads outside {root.name}/, the folder of the source")
-    return path
 
 
 def _reason(error: Exception) -> str:

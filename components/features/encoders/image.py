@@ -11,7 +11,6 @@ thumbnails .215): 224 px .255 at 34 images/s, 160 px .239 at 62, 128 px .233 at 
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,12 +24,12 @@ from PIL import Image
 from components.compute import ON_CPU, Compute
 from components.features.encoders.content import Content, Encoded, OnStep, file_content
 from components.features.vectors import unit_rows
+from components.pictures import UNREADABLE, opened_picture
 
 if TYPE_CHECKING:
     import torch
 
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-MAX_PIXELS = 64_000_000  # a small file can hold an image that fills the memory
 _BATCH = 4  # larger ones leave the cache: 16 are a third slower at 224 px
 
 
@@ -69,7 +68,7 @@ class EfficientNetImage:
             for place, path in enumerate(values[start : start + _BATCH]):
                 try:
                     pixels[place] = load_pixels(path, self.size)
-                except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+                except UNREADABLE as error:
                     failed[start + place] = f"not a readable image ({error.__class__.__name__})"
             taken = min(_BATCH, len(values) - start)
             out[start : start + taken] = _features(pixels, self.compute)[:taken]
@@ -84,17 +83,9 @@ class EfficientNetImage:
 
 def load_pixels(path: Path, size: int) -> np.ndarray:
     """The image as [size, size, 3] float32 in [-1, 1] (mean and standard deviation .5)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            image = Image.open(path)
-        except Image.DecompressionBombWarning as warning:
-            raise ValueError(str(warning)) from warning
-        with image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"{image.width} × {image.height} pixels are too many")
-            image.draft("RGB", (size, size))  # lets JPEG decode at a fraction of the size
-            small = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+    with opened_picture(path) as image:
+        image.draft("RGB", (size, size))  # lets JPEG decode at a fraction of the size
+        small = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
     return (np.asarray(small, dtype=np.float32) / 255 - 0.5) / 0.5
 
 

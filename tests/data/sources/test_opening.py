@@ -72,5 +72,18 @@ def test_an_image_is_read_and_a_missing_one_is_none(tmp_path: Path):
     assert [read(item) for item in "abcd"] == [b"the bytes", None, None, None]
 
 
+def test_no_path_and_no_link_leads_out_of_the_folder(tmp_path: Path):
+    (tmp_path / "secret").write_bytes(b"secret")
+    root = tmp_path / "source"
+    root.mkdir()
+    (root / "link.jpg").symlink_to(tmp_path / "secret")
+    (root / "round.jpg").symlink_to("round.jpg")
+    names = ["link.jpg", "../secret", str(tmp_path / "secret"), "round.jpg", "a\0b"]
+    items = pd.DataFrame({"item_id": list("abcde"), "image_path": names})
+    read = item_images(items, root)
+    assert read is not None
+    assert [read(item) for item in "abcde"] == [None] * 5
+
+
 def test_without_a_folder_there_are_no_images():
     assert item_images(ITEMS, None) is None

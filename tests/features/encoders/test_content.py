@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from components.features.encoders.content import file_content, path_within, text_content
+from components.features.encoders.content import file_content, text_content
+from components.within import path_within
 from tests.features.rows import items
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+import components.pictures
 from components.compute import Compute
 from components.features.encoders import image
 from components.features.encoders.image import EfficientNetImage, load_pixels
@@ -52,7 +53,7 @@ def test_what_is_no_image_is_told_and_zero(tmp_path: Path, pictures: list[Path],
     (tmp_path / "text.jpg").write_text("not an image")
     (tmp_path / "cut.png").write_bytes(pictures[0].read_bytes()[:200])
     (tmp_path / "empty.jpg").write_bytes(b"")
-    monkeypatch.setattr(image, "MAX_PIXELS", 90 * 60)  # the last picture has exactly as many
+    monkeypatch.setattr(components.pictures, "MAX_PIXELS", 90 * 60)  # the last picture has exactly as many
     Image.new("RGB", (100, 100)).save(tmp_path / "vast.png")
     bad = [tmp_path / name for name in ("text.jpg", "cut.png", "empty.jpg", "vast.png")]
     encoded = SMALL.encode([*bad, pictures[5]])

@@ -103,8 +103,15 @@ def test_a_broken_warehouse_is_one_finding(settings: Settings) -> None:
     assert "warehouse.db" in found(settings, "warehouse").detail
 
 
-def test_a_warehouse_password_is_not_shown(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    url = "postgresql+psycopg://me:canary-4711@127.0.0.1:1/x"
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://me:canary-4711@127.0.0.1:1/x", "postgresql+psycopg://127.0.0.1:1/x?password=canary-4711",
+        "postgresql+psycopg:/me:canary-4711@127.0.0.1:1/x", "me:canary-4711@127.0.0.1:1/x",
+        *(f"postgresql+psycopg://me:a{sign}canary-4711@127.0.0.1:1/x" for sign in "#/?@:"),
+    ],
+)  # fmt: skip
+def test_a_warehouse_password_is_not_shown(settings: Settings, url: str) -> None:
     away = Settings(**{**settings.model_dump(), "warehouse_url": url})
     assert not found(away, "warehouse").ok
     assert "canary" not in str(diagnose(away))

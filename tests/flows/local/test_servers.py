@@ -126,10 +126,14 @@ def test_state_lies_in_home(settings: Settings, servers: Servers) -> None:
         assert (settings.home / name).stat().st_size > 0
 
 
-def test_mlflow_refuses_a_foreign_host_name(settings: Settings, servers: Servers) -> None:
-    search = f"{settings.mlflow_tracking_uri}/api/2.0/mlflow/registered-models/search"
-    assert answer(search)[0] == 200
-    assert answer(search, Host="attacker.example.org")[0] == 403
+def test_they_answer_to_their_own_names_and_pages_only(settings: Settings, servers: Servers) -> None:
+    mlflow, prefect = settings.mlflow_tracking_uri, settings.prefect_api_url
+    search = f"{mlflow}/api/2.0/mlflow/registered-models/search"
+    for url in (search, f"{mlflow}/health", f"{prefect}/health", f"{prefect}/admin/version"):
+        assert answer(url)[0] == 200
+        assert answer(url, Host="attacker.example.org")[0] == 403, url
+        assert answer(url, Origin=f"http://localhost:{free_port()}")[0] == 403, url
+        assert answer(url, Origin=url.partition("/api")[0].removesuffix("/health"))[0] == 200, url
 
 
 def test_a_model_version_may_not_come_from_a_path(settings: Settings, servers: Servers) -> None:
@@ -223,7 +227,7 @@ def test_another_home_does_not_take_them_for_its_own(
     settings: Settings, servers: Servers, tmp_path: Path
 ) -> None:
     stranger = settings.model_copy(update={"home": tmp_path, "prefect_home": tmp_path / "prefect"})
-    with pytest.raises(PortInUse, match="prefect server start"), running_servers(stranger):
+    with pytest.raises(PortInUse, match="own_prefect"), running_servers(stranger):
         pass
     assert answer(f"{settings.prefect_api_url}/health")[0] == 200
 

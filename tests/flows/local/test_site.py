@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import http.server
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -38,6 +40,33 @@ def test_data_docs_are_served_and_nothing_else(pages: dict[str, str]) -> None:
     for path in ("secret.db", "data-docs/../secret.db", "data-docs/%2e%2e/%2e%2e/secret.db", "monitoring/"):
         assert answer(base + path)[0] == 404, path
     assert answer(docs, Host="attacker.example.org:80")[0] == 403
+
+
+def place_after(pages: dict[str, str], path: str) -> str | None:
+    """Where the site sends whoever asks for this path; None if it does not."""
+    connection = http.client.HTTPConnection(urlsplit(pages["Where it stands"]).netloc, timeout=20)
+    connection.request("GET", path)
+    with connection.getresponse() as got:
+        return got.getheader("Location")
+
+
+@pytest.mark.parametrize("path", ["/reports//evil.example/..%2f", "/reports//evil.example/..", "//evil.example/..",
+                                  "/data-docs//evil.example%2f..", "/reports/%2f/evil.example/..%2f"])  # fmt: skip
+def test_nobody_is_sent_elsewhere(pages: dict[str, str], path: str) -> None:
+    assert not (place_after(pages, path) or "").startswith(("//", "http"))
+
+
+def test_a_folder_without_its_slash_is_found(pages: dict[str, str], tmp_path: Path) -> None:
+    assert place_after(pages, "/reports/deep") == "/reports/deep/"
+    assert place_after(pages, "/reports") == "/reports/"
+
+
+def test_a_link_out_of_a_folder_is_no_page(pages: dict[str, str], tmp_path: Path) -> None:
+    reports = settings_in(tmp_path).reports
+    (reports / "secret.html").symlink_to(tmp_path / "secret.db")
+    (reports / "round").symlink_to("round")
+    for name in ("secret.html", "round", "a%00b"):
+        assert answer(f"{pages['Where it stands']}reports/{name}")[0] == 404, name
 
 
 def test_the_pages_port_in_use_is_named(tmp_path: Path) -> None:

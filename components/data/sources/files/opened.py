@@ -14,6 +14,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from components.data.batch import DataContractError
+from components.data.sources.files.bombs import metered
 
 COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 _MAX_LINE = 16_000_000  # characters; a longer one is no line of a table
@@ -64,16 +65,17 @@ def _bounded(path: Path, text: IO[str]) -> Iterator[str]:
         yield line
 
 
-def _unpacked(path: Path) -> Any:  # binary files of four kinds, which share no type
+def _unpacked(path: Path) -> Any:  # binary files, which share no type
     suffix = path.suffix.lower()
     if suffix == ".gz":
-        return gzip.open(path, "rb")
+        return metered(path, gzip.open(path, "rb"))
     if suffix == ".bz2":
-        return bz2.open(path, "rb")
+        return metered(path, bz2.open(path, "rb"))
     if suffix == ".xz":
-        return lzma.open(path, "rb")
+        return metered(path, lzma.open(path, "rb"))
     if suffix == ".zst":
-        return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), "zstd"))
+        unpacked = pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
+        return metered(path, io.BufferedReader(unpacked))
     return path.open("rb")
 
 

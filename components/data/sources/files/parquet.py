@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.data.batch import DataContractError
+from components.data.sources.files.bombs import refuse_bomb
 from components.data.sources.files.form import RawTable, named_columns
 
 _NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
@@ -74,9 +75,11 @@ def _part(root: Path, part: Path, wanted: Collection[str]) -> pa.Table:
 
 def _opened(part: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(part)
+        opened = pq.ParquetFile(part)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _unreadable(part, error) from error
+    refuse_bomb(part, opened)
+    return opened
 
 
 def _bad_row_group(opened: pq.ParquetFile, held: list[str]) -> str:

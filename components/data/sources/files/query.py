@@ -20,6 +20,7 @@ from components.data.batch import DataContractError
 from components.data.sources import SourceUnavailable
 from components.data.sources.files.form import RawTable, named_columns
 from components.data.sources.files.json_lines import as_array
+from components.shown_address import shown_address, without_secrets
 
 _ROWS_AT_ONCE = 10_000
 
@@ -52,8 +53,9 @@ def _answer(path: Path, database: str, query: str) -> Iterator[CursorResult[Any]
         with engine.connect().execution_options(stream_results=True) as connection:
             yield connection.execute(text(query))  # never committed
     except SQLAlchemyError as error:
-        where = engine.url.render_as_string(hide_password=True)
-        told = str(getattr(error, "orig", None) or error).splitlines()[0]
+        url = engine.url.render_as_string(hide_password=False)
+        where, told = shown_address(url), str(getattr(error, "orig", None) or error).splitlines()[0]
+        told = without_secrets(told, url)
         kind = SourceUnavailable if "connect" in told or "open" in told else DataContractError
         raise kind(
             f"{path}: {where} does not answer {query[:200]!r}: {told}. Try the query there by itself."

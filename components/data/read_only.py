@@ -1,0 +1,31 @@
+"""A warehouse that may be read and not written: a home on a read-only disk, of another user, or a copy kept away."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Engine
+
+
+def read_only_url(address: URL) -> str | None:
+    """The address by which SQLite reads a file where it may write nothing; None if it may write, or there is none.
+
+    A reader of a WAL database makes a file beside it. Where it may not, and nobody who writes has left one, the
+    database is read as one that nobody changes.
+    """
+    if address.get_backend_name() != "sqlite" or not address.database or address.database == ":memory:":
+        return None
+    path = Path(address.database).absolute()
+    if not path.is_file() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return None
+    still = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+    return f"sqlite:///file:{quote(str(path))}?mode=ro{still}&uri=true"
+
+
+def is_read_only(engine: Engine) -> bool:
+    """Whether this warehouse was opened only to be read."""
+    return engine.url.query.get("mode") == "ro"

@@ -1,0 +1,41 @@
+"""`mlflow server`, which answers to its own names and pages only (see `own_pages`). Run by path, with its arguments.
+
+MLflow takes no application of its caller's but by an entry point of an installed package; so the command that it makes
+for uvicorn is given another one: its own, behind the check.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def guarded() -> Any:
+    """What uvicorn serves."""
+    from mlflow.server.fastapi_app import app
+
+    from components.own_pages import OwnPagesOnly
+
+    return OwnPagesOnly(app)
+
+
+def main() -> None:
+    """`mlflow` with the arguments of this process."""
+    import mlflow.server
+    from mlflow.cli import cli
+
+    build = mlflow.server._build_uvicorn_command
+
+    def command(*arguments: Any, **more: Any) -> list[str]:
+        *start, app = build(*arguments, **more)
+        assert app == "mlflow.server.fastapi_app:app", app
+        return [*start, "--app-dir", str(_CHECKOUT), "--factory", "components.registry.own_server:guarded"]
+
+    mlflow.server._build_uvicorn_command = command
+    cli()
+
+
+if __name__ == "__main__":
+    main()

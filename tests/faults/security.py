@@ -1,0 +1,32 @@
+"""What an outsider, a source's author, or a page of another site tries; that the way is open is shown beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.faults import (
+    security_bombs,
+    security_files,
+    security_pickles,
+    security_policy,
+    security_requests,
+    security_texts,
+)
+from tests.faults.fault import Fault
+from tests.faults.probing import fresh
+
+_WITHOUT_SERVERS = (
+    security_requests, security_files, security_bombs, security_texts, security_pickles, security_policy,
+)  # fmt: skip
+
+
+def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
+    for module in _WITHOUT_SERVERS:
+        for probe in module.probes(fresh(scratch / module.__name__.rpartition("_")[2])):
+            yield probe.as_fault()
+    if not short:
+        from tests.faults import security_servers
+
+        for probe in security_servers.probes(fresh(scratch / "servers")):
+            yield probe.as_fault()
