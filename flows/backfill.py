@@ -35,8 +35,9 @@ from flows.judging import USERS
 from flows.local.console import console
 from flows.local.site import show_text
 from flows.record import CycleRecord, read_record
-from flows.request import BadRequest, CycleRequest, cycle_request, settle_cycle
+from flows.request import BadRequest, CycleRequest, cycle_request
 from flows.settings import load_settings
+from flows.settled import settle_cycle
 from flows.summary import CycleSummary
 from flows.warehouse import warehouse
 

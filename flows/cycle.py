@@ -36,10 +36,11 @@ from flows.outages import TRIED_AGAIN
 from flows.record import CarriedIds, is_on_record, keep_cycle
 from flows.release import champion_now, promote, register
 from flows.replay import replay
-from flows.request import CycleRequest, SettledCycle, settle_cycle
+from flows.request import CycleRequest
 from flows.retraining_lease import only_retraining
 from flows.semantic_ids import IdentifiedItems, extend_ids, fit_tokenizer, identify_cold
 from flows.settings import load_settings
+from flows.settled import SettledCycle, settle_cycle
 from flows.snapshots import Snapshots, take_snapshots
 from flows.stages import StageResult, key_of, run_once, say_in_prefect
 from flows.summary import CycleSummary

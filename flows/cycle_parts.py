@@ -19,9 +19,10 @@ from flows.record import CarriedIds, carried_into
 from flows.release import Promoted, RegisteredChallenger
 from flows.replay import Replayed
 from flows.replay_window import ReplayWindow
-from flows.request import CycleRequest, SettledCycle
+from flows.request import CycleRequest
 from flows.semantic_ids import ColdIds, IdentifiedItems
 from flows.settings import load_settings
+from flows.settled import SettledCycle
 from flows.snapshots import Snapshots
 from flows.stages import StageResult
 from flows.summary import CycleSummary, arm_figures, stage_figures

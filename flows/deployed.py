@@ -21,7 +21,8 @@ from flows.cycle import retraining_cycle
 from flows.monitoring import Monitored
 from flows.monitoring import monitor as measure_drift
 from flows.recommend_batch import NothingToScore, ScoredBatch, ScoringRequest, recommend_batch
-from flows.request import CycleRequest, NothingNew, settle_cycle
+from flows.request import CycleRequest
+from flows.settled import NothingNew, settle_cycle
 from flows.stages import say_in_prefect
 from flows.summary import CycleSummary
 from flows.warehouse import refuse_if_retraining

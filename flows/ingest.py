@@ -18,8 +18,9 @@ from components.data.contracts.batch_check import TooMuchBad, check_batch
 from components.data.erased_users import without_erased_users
 from components.data.ingest import BatchResult
 from flows.outages import TRIED_AGAIN
-from flows.request import BatchRequest, SettledBatch, settle_batch
+from flows.request import BatchRequest
 from flows.settings import load_settings
+from flows.settled import SettledBatch, settle_batch
 from flows.stages import StageResult, key_of, run_once
 from flows.warehouse import warehouse
 

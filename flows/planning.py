@@ -51,9 +51,10 @@ from flows.release import incumbent, promote, register
 from flows.replay import Replayed
 from flows.replay_window import ReplayWindow
 from flows.reporting import render
-from flows.request import CycleRequest, SettledCycle, settle_cycle
+from flows.request import CycleRequest
 from flows.semantic_ids import ColdIds, IdentifiedItems, extend_ids, fit_tokenizer, identify_cold
 from flows.settings import load_settings
+from flows.settled import SettledCycle, settle_cycle
 from flows.snapshots import Snapshots, take_snapshots
 from flows.stages import StageResult
 from flows.tokenizer_health import TokenizerHealth, check_tokenizer

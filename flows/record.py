@@ -11,7 +11,7 @@ from components.artifact import ArtifactRef
 from components.data import cycles
 from components.data.batch_digest import batch_digest
 from flows.item_content import content_of
-from flows.request import SettledCycle
+from flows.settled import SettledCycle
 from flows.stage_code import StageCode, union
 from flows.stages import all_there
 from flows.summary import CycleSummary

@@ -11,8 +11,8 @@ from components.artifact import ArtifactRef
 from components.data import snapshot
 from flows.ingest import LandedBatch
 from flows.outages import TRIED_AGAIN
-from flows.request import SettledCycle
 from flows.settings import load_settings
+from flows.settled import SettledCycle
 from flows.stages import StageResult, key_of, run_once
 from flows.warehouse import warehouse
 

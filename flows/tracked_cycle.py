@@ -16,8 +16,8 @@ from flows.checkout import commit_now
 from flows.local.console import warning_line
 from flows.local.meter import Meter
 from flows.outages import TRIED_AGAIN
-from flows.request import SettledCycle
 from flows.settings import load_settings
+from flows.settled import SettledCycle
 from flows.snapshots import Snapshots
 from flows.stages import say_in_prefect
 from flows.summary import CycleSummary

@@ -24,9 +24,10 @@ from components.tokenizer.id_table import read_id_table, table_sizes_of
 from flows.features import SEQUENCE_LENGTH, TrainingRows, coded, encode_items
 from flows.ingest import ingest
 from flows.replay_window import ReplayWindow
-from flows.request import BadRequest, CycleRequest, NothingNew, SettledCycle, settle_cycle
+from flows.request import BadRequest, CycleRequest
 from flows.semantic_ids import fit_tokenizer
 from flows.settings import load_settings
+from flows.settled import NothingNew, SettledCycle, settle_cycle
 from flows.snapshots import Snapshots, freeze
 from flows.warehouse import warehouse
 from flows.weighted_types import check_weights

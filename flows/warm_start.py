@@ -21,7 +21,7 @@ from components.recommender.warm_start import unfit, warmed
 from components.recommender.weights import read_arm
 from components.registry.bundle import Bundle, open_bundle
 from components.registry.warm_start import WarmStart
-from flows.request import SettledCycle
+from flows.settled import SettledCycle
 from flows.stages import StageResult, key_of, run_once
 from flows.warehouse import warehouse
 

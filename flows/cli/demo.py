@@ -47,7 +47,7 @@ def demo(
     dimmed("reading the data")
     requests = demo_requests(data, preset, settings, event_weights(event_weight))
     from flows.record import finished_cycle
-    from flows.request import settle_cycle
+    from flows.settled import settle_cycle
 
     told = [finished_cycle(settle_cycle(request)) for request in requests]
     if all(told):

@@ -35,8 +35,9 @@ def ingest(
     from flows.cli.arrival import say_readings, say_reasons, say_vectors, say_what_is_left
     from flows.local.console import console, dimmed
     from flows.local.servers import running_servers
-    from flows.request import batch_request, settle_batch
+    from flows.request import batch_request
     from flows.settings import load_settings
+    from flows.settled import settle_batch
     from flows.warehouse import warehouse
 
     settings = load_settings()

@@ -19,8 +19,8 @@ def retrain(
     from flows.cli.summary_box import say_cycle
     from flows.local.console import dimmed, leave_stdout, say_json
     from flows.local.servers import running_servers
-    from flows.request import settle_cycle
     from flows.settings import load_settings
+    from flows.settled import settle_cycle
     from flows.warehouse import refuse_if_retraining
 
     if as_json:

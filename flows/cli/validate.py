@@ -48,8 +48,9 @@ def validate(
         say_what_is_left,
     )
     from flows.local.console import console
-    from flows.request import cycle_request, settle_batch
+    from flows.request import cycle_request
     from flows.settings import load_settings
+    from flows.settled import settle_batch
     from flows.warehouse import warehouse
 
     said = mapping(map_, zone, encoding, delimiter)

@@ -44,9 +44,10 @@ from flows import (
 from flows.engine_environment import engine_environment
 from flows.features import TrainingRows
 from flows.outages import TRIED_AGAIN, is_outage
-from flows.request import CycleRequest, SettledCycle
+from flows.request import CycleRequest
 from flows.semantic_ids import IdentifiedItems
 from flows.settings import LOOPBACK, Settings
+from flows.settled import SettledCycle
 from flows.tracked_cycle import begin_run
 from tests.flows.conftest import Estate, free_ports
 

@@ -11,7 +11,8 @@ from components.data.batch import DataContractError
 from components.data.contracts.batch_check import TooMuchBad, check_batch
 from components.evaluation.counterfactual.logged import LoggedFeedbackError
 from flows.logged_source import read_log
-from flows.request import BatchRequest, settle_batch
+from flows.request import BatchRequest
+from flows.settled import settle_batch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ import pytest
 from components.artifact import ArtifactDamaged, ArtifactRef, publish
 from components.data.batch_digest import batch_digest
 from flows.record import CarriedIds, carried_into, finished_cycle, keep_cycle
-from flows.request import CycleRequest, SettledCycle, settle_cycle
+from flows.request import CycleRequest
+from flows.settled import SettledCycle, settle_cycle
 from flows.stage_code import StageCode, code_of
 from flows.summary import ArmFigure, CycleSummary, StageFigure
 

@@ -10,17 +10,9 @@ import pytest
 
 from components.data.batch import DataContractError
 from components.data.cycles import record_cycle
-from flows.request import (
-    BadRequest,
-    BatchRequest,
-    CycleRequest,
-    NothingNew,
-    SettledCycle,
-    cycle_request,
-    settle_batch,
-    settle_cycle,
-)
+from flows.request import BadRequest, BatchRequest, CycleRequest, cycle_request
 from flows.settings import SettingsError
+from flows.settled import NothingNew, SettledCycle, settle_batch, settle_cycle
 from flows.warehouse import warehouse
 
 LAST = datetime(2024, 3, 2, 15, tzinfo=UTC)
@@ -134,6 +126,18 @@ def test_a_cut_behind_now_is_refused(shop: str) -> None:
         settle_cycle(CycleRequest(source=shop, train_cutoff=NOW + timedelta(days=1)))
     with pytest.raises(BadRequest, match="challenger"):
         cycle_request(source=shop, challenger="bert")
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [("%Y-%m-%d %H:%M:%S", r"name no zone.*--zone UTC"), ("soon", r"no event has a time.*recloop validate")],
+)
+def test_times_that_say_no_moment_are_refused_with_what_to_do(shop: str, written: str, told: str) -> None:
+    events = Path(shop) / "events.csv"
+    moments = pd.to_datetime(pd.read_csv(events)["timestamp"])
+    pd.read_csv(events).assign(timestamp=moments.dt.strftime(written)).to_csv(events, index=False)
+    with pytest.raises(BadRequest, match=told):
+        settle_cycle(CycleRequest(source=shop))
 
 
 # --- a tuned preset --------------------------------------------------------------------------------------

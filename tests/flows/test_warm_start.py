@@ -26,7 +26,8 @@ from flows.cli.plan import as_dict
 from flows.cli.summary_box import summary_box
 from flows.local.console import console
 from flows.planning import plan_cycle
-from flows.request import cycle_request, settle_cycle
+from flows.request import cycle_request
+from flows.settled import settle_cycle
 from flows.summary import CycleSummary
 from flows.warehouse import warehouse
 from flows.warm_start import Beginning, beginning_of
