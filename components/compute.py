@@ -33,7 +33,7 @@ class Compute:
 
         if self.device == "cuda" and not torch.cuda.is_available():
             raise DeviceUnavailable(
-                "device is 'cuda', but torch sees no CUDA GPU here: set the device to 'cpu', or install a CUDA build "
+                "device is 'cuda', but torch sees no CUDA GPU here: set RECLOOP_DEVICE=cpu, or install a CUDA build "
                 "of torch and its driver"
             )
         return torch.device(self.device)

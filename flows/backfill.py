@@ -56,7 +56,7 @@ class BackfillRequest(BaseModel):
         default=("mmgrec",), min_length=1, description="arms that are walked through the windows, each apart"
     )
     cycle: CycleRequest = Field(
-        default=CycleRequest(preset="default"),
+        default_factory=lambda: CycleRequest(preset="default"),
         description="how each window is retrained; since, as_of and train_cutoff are the windows' to say",
     )
 
@@ -66,6 +66,12 @@ class BackfillRequest(BaseModel):
             raise ValueError(
                 f"no window of {self.step} fits between {self.start:%Y-%m-%dT%H:%MZ} and {self.end:%Y-%m-%dT%H:%MZ}. "
                 "Pass a shorter --step, or a later --to."
+            )
+        others = [arm for arm in self.challengers if self.cycle.tuned and arm != self.cycle.tuned["arm"]]
+        if others:
+            raise ValueError(
+                f"the tuned preset is of {(self.cycle.tuned or {})['arm']}, and {', '.join(others)} would be walked "
+                "too: leave them out, or walk them apart"
             )
         if self.cycle.since or self.cycle.as_of or self.cycle.train_cutoff:
             raise ValueError("since, as_of and train_cutoff follow from the windows: leave them out")

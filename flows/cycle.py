@@ -7,6 +7,7 @@ again. What a cycle is compared with, and whose IDs it carries on, is settled wh
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import cast
 
 from prefect import flow, task
@@ -22,6 +23,7 @@ from flows.cycle_parts import (
     asks_for_health,
     contenders_of,
     opened_with,
+    refuse_other_settings,
     start_of,
     subject_of,
     summarise,
@@ -84,6 +86,7 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     checked, landed = linked(ingest(cycle.asked, run, cycle.as_of))
     opened = linked(open_cycle(cycle, checked.output))
     champion, carried = opened.output.champion, opened.output.carried
+    refuse_other_settings(cycle, champion)
     snapshots = linked(take_snapshots(run, cycle, landed.output))
     check_weights(snapshots.output, request.event_weights, filter_seen=request.filter_seen)
     track_snapshots(tracked, request.source, snapshots.output)
@@ -149,7 +152,7 @@ def _begin(
     """Where training begins; None where no warm start was asked for. One that cannot be is said aloud."""
     if not cycle.request.warm_start:
         return None
-    begun = linked(choose_start(cycle.id, beginning_of(cycle, champion, ids.tokenizer)))
+    begun = linked(choose_start(cycle.id, partial(beginning_of, cycle, champion, ids.tokenizer)))
     if begun.output.warm is None:
         warning_line(begun.output.told)
     return begun

@@ -19,7 +19,7 @@ from flows.record import CarriedIds, carried_into
 from flows.release import Promoted, RegisteredChallenger
 from flows.replay import Replayed
 from flows.replay_window import ReplayWindow
-from flows.request import CycleRequest
+from flows.request import BadRequest, CycleRequest
 from flows.semantic_ids import ColdIds, IdentifiedItems
 from flows.settings import load_settings
 from flows.settled import SettledCycle
@@ -135,6 +135,21 @@ def subject_of(
         ids=tokenizer_note(request.tokenizer, opened, health.output if health else None),
         start=beginning.told if beginning else "",
     )
+
+
+def refuse_other_settings(cycle: SettledCycle, champion: Incumbent | None) -> None:
+    """Raise BadRequest where a champion that has seen the window would be refitted with other settings than its own.
+
+    What is refitted at the cut is the arm by name, with the request's preset.
+    """
+    if champion is None or not champion.has_seen(cycle.train_cutoff):
+        return
+    if champion.tuned or cycle.request.settings_of(champion.arm):
+        raise BadRequest(
+            f"the champion, version {champion.version}, learned until {champion.train_end:%Y-%m-%dT%H:%MZ}, past the "
+            f"cut, so it would be refitted, and tuned settings make its {champion.arm} another one. Pass a "
+            "--train-cutoff of that moment or later, or leave it out"
+        )
 
 
 def start_of(beginning: Beginning | None, arm: str, request: CycleRequest) -> ArtifactRef | None:

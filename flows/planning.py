@@ -217,7 +217,7 @@ def _ask_start(
     except Undecided as undecided:
         unknown: Any = Unknown(undecided.stage)
         beginning = Beginning(told=unknown, champion=unknown, warm=unknown)
-    ask(choose_start, cycle.id, beginning)
+    ask(choose_start, cycle.id, lambda: beginning)
     return beginning
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -166,7 +166,7 @@ def champion_now() -> Incumbent | None:
     if found is None:
         return None
     bundle = versions.download_bundle(settings.model_name, found.version, settings.artifacts)
-    return incumbent(found.version, bundle)
+    return replace(incumbent(found.version, bundle), tuned="recloop.tuned_preset" in found.tags)
 
 
 def incumbent(version: str, bundle: ArtifactRef) -> Incumbent:

@@ -144,7 +144,11 @@ def _arm_again(chain: Chain, scratch: Path) -> Finding:
     assert chain.training_set is not None
     assert chain.training_set.artifact is not None
     manifest = verified(chain.arm.artifact.path)
-    config, data = manifest["config"], load_training_set(chain.training_set.artifact)
+    config = manifest["config"]
+    if (workers := config.get("workers", 1)) > 1:
+        why = f"trained by {workers} workers, whose dropout one process does not draw again"
+        return missing(stage, chain.bundle.digest, why)
+    data = load_training_set(chain.training_set.artifact)
     ids = chain.id_table.artifact if chain.id_table is not None else None
     table = read_id_table(ids) if ids is not None else None
     start = chain.start.artifact if chain.start is not None else None

@@ -31,8 +31,11 @@ class Searching:
     trials: Trials
     budget: Budget
     seed: int
-    told: float = 0.0  # seconds of confirmations, this call's and earlier ones
+    told: float = (
+        0.0  # seconds of confirmations, this call's and earlier ones, and of what was cut off in this call
+    )
     told_cpu: float = 0.0
+    diverged: str = ""  # why there is no confirmation, where a training of it came to no number
 
     @property
     def spent(self) -> float:
@@ -48,11 +51,12 @@ class Searching:
             left = self.budget.seconds - self.spent - self._kept_back(tried)
             if tried and left <= 0:
                 return f"{self.budget.seconds / 60:g} minutes, the confirmation's share kept back"
-            asked = self.study.ask()
+            asked, begin = self.study.ask(), time.monotonic()
             try:
-                self._try(asked, time.monotonic() + left)
+                self._try(asked, begin + left)
             except OutOfTime as error:
                 self.study.abandon(asked)
+                self.told += time.monotonic() - begin
                 if not tried:
                     raise BudgetTooSmall(
                         f"the shipped preset alone takes longer than {self.budget.seconds / 60:g} minutes, and without "
@@ -71,12 +75,19 @@ class Searching:
     def _try(self, asked: Asked, until: float) -> None:
         name = "the preset" if asked.kind == "preset" else asked.kind
         what = f"trial {asked.number + 1} of {self.budget.trials}"
+        begin, cpu = time.monotonic(), time.process_time()
         try:
             measured = self.trials.measure(asked.settings, self.seed, what, until=until, keep=True)
         except TrainingDiverged as error:
             if asked.kind == "preset":
                 raise
-            self.study.tell(asked, None, seconds=0.0, cpu_seconds=0.0, failed=str(error))
+            self.study.tell(
+                asked,
+                None,
+                seconds=time.monotonic() - begin,
+                cpu_seconds=time.process_time() - cpu,
+                failed=str(error),
+            )
             console.print(f"  {what}: {error}", markup=False)
             return
         self.study.tell(asked, measured.mean, seconds=measured.seconds, cpu_seconds=measured.cpu_seconds)
@@ -126,6 +137,10 @@ class Searching:
                     measured = self._measure(settings, seed, f"confirm {name}, seed {seed}", until)
                 except OutOfTime:
                     dimmed(f"  the budget ended while the {name} was confirmed with seed {seed}")
+                    return None
+                except TrainingDiverged as error:
+                    self.diverged = f"the {name} diverged with seed {seed}: {error}"
+                    dimmed(f"  {self.diverged}")
                     return None
                 self.told += measured.seconds
                 self.told_cpu += measured.cpu_seconds

@@ -130,7 +130,11 @@ def train_arm(
             )
             trained = _trained(call, workers, checkpoint().with_suffix(".ray"), settings.device, on_step)
         ref = _publish_arm(
-            trained, key.parents, preset, seed, _weighted(event_weights) | _tuned(settings_asked, tuned)
+            trained,
+            key.parents,
+            preset,
+            seed,
+            _weighted(event_weights) | _tuned(settings_asked, tuned) | _by(workers),
         )
         told = ("warm start, " if start else "") + _told(steps)
         return TrainedArm(
@@ -252,7 +256,7 @@ def _trained(
 
 
 def _by(workers: Workers | None) -> dict[str, int | str]:
-    """What a key says of workers; not where their Ray runs."""
+    """What a key or a config says of workers; not where their Ray runs."""
     if workers is None:
         return {}
     return {"engine": "ray", "workers": workers.count, "threads_a_worker": workers.threads}

@@ -20,6 +20,9 @@ from components.compute import Compute
 from components.evaluation.scores import score_replay
 from components.recommender.arm import Arm, ArmName
 from components.recommender.arm_config import decoded_with
+from components.recommender.arms.dense_arm import DenseArm
+from components.recommender.arms.mmgrec import MMGRecArm
+from components.recommender.arms.tiger import TigerArm
 from components.recommender.loading import load_arm
 from components.recommender.search_space import PresetName, Settings
 from components.recommender.train_arm import train_arm
@@ -81,20 +84,16 @@ class Trials:
         os.replace(aside, file)
         return measured
 
-    def known(self, settings: Settings, seed: int) -> bool:
-        """Whether this was measured before."""
-        return self._file(settings, seed).exists()
-
     def _file(self, settings: Settings, seed: int) -> Path:
         return self.folder / "values" / f"{digest_of([dict(settings), seed])[:16]}.npz"
 
     def _trained(self, settings: Settings, seed: int, watch: Watch, *, keep: bool) -> Arm:
-        kept = self._weights(settings, seed)
+        kept, chosen = self._weights(settings, seed), load_settings()
+        ranked_on = chosen.compute  # as a replay ranks
         if kept.exists():
             decodes = {name: value for name, value in settings.items() if name in self.decode}
-            return decoded_with(load_arm(kept), decodes)
+            return decoded_with(load_arm(kept, ranked_on), decodes)
         item_ids, codes, sizes = self.data.table
-        chosen = load_settings()
         rows = self.data.rows
         arm = train_arm(
             self.arm, rows.item_lists, rows.time_lists, item_ids, codes, sizes,
@@ -104,7 +103,7 @@ class Trials:
         )  # fmt: skip
         if keep and self.decode:
             _keep(arm, kept)
-        return arm
+        return arm.on(ranked_on) if isinstance(arm, MMGRecArm | DenseArm | TigerArm) else arm
 
     def _weights(self, settings: Settings, seed: int) -> Path:
         """Where an arm lies that was trained with these, however it is decoded."""

@@ -20,6 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from components.artifact import digest_of
 from components.data import journal
+from components.recommender.arm import SOLVED_ARMS
 from components.recommender.arm_config import shipped_settings
 from components.recommender.search_space import decode_settings, space_of
 from components.tuning.budget import Budget
@@ -37,7 +38,6 @@ from flows.warehouse import warehouse
 
 FOLDER = "tuning"  # in the home
 CONFIRMATIONS = 2  # fresh seeds
-SEEDLESS = ("ease",)  # solved, not drawn: another seed is the same model
 
 
 class StudyHeld(Exception):
@@ -50,7 +50,7 @@ class TuneRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cycle: CycleRequest = Field(
-        default=CycleRequest(preset="default"),
+        default_factory=lambda: CycleRequest(preset="default"),
         description="the retraining to come: its challenger is tuned, and the search begins at its preset",
     )
     trials: int = Field(default=20, ge=1, description="at most, the shipped preset the first of them")
@@ -87,7 +87,7 @@ def tune(request: TuneRequest) -> Tuned:
     cycle, cut = next_cycle(asked)
     start = validation_start(cycle, cut, request.validate_from)
     data = tuning_data(cycle, cut, start)
-    seeds = 0 if asked.challenger in SEEDLESS else CONFIRMATIONS
+    seeds = 0 if asked.challenger in SOLVED_ARMS else CONFIRMATIONS
     budget = Budget(trials=request.trials, seconds=60 * request.minutes, confirmations=seeds)
     space = space_of(asked.challenger, asked.preset)
     digest = _digest(cycle.request, data)
@@ -117,6 +117,7 @@ def _digest(request: CycleRequest, data: TuningData) -> str:
             "space": {name: str(range_) for name, range_ in space_of(request.challenger, request.preset).items()},
             "threads": settings.threads, "device": settings.device, "precision": settings.precision,
             "compile": settings.compile, "code": code_of("flows.searching", "Searching").digest,
+            "data_code": code_of("flows.tuning_window", "tuning_data").digest,
         }
     )  # fmt: skip
 
@@ -127,7 +128,9 @@ def _found(
 ) -> Found:  # fmt: skip
     plan, tried = data.window.plan(), searching.study.tried
     searched = searching.searched()
-    recommended, why = _advice(searched, confirmed, can_confirm=searching.budget.confirmations > 0)
+    recommended, why = _advice(
+        searched, confirmed, can_confirm=searching.budget.confirmations > 0, diverged=searching.diverged
+    )
     return Found(
         arm=request.cycle.challenger,
         preset=request.cycle.preset,
@@ -151,10 +154,14 @@ def _found(
     )  # fmt: skip
 
 
-def _advice(searched: Lead | None, confirmed: Lead | None, *, can_confirm: bool) -> tuple[bool, str]:
+def _advice(
+    searched: Lead | None, confirmed: Lead | None, *, can_confirm: bool, diverged: str = ""
+) -> tuple[bool, str]:
     """Whether to retrain with what was found, and why."""
     if searched is None:
         return False, "no trial was better than the shipped preset on the validation window"
+    if diverged:
+        return False, f"the best trial cannot be relied on: {diverged}"
     if can_confirm and confirmed is None:
         return (
             False,

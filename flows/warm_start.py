@@ -6,6 +6,7 @@ found before anything is trained, so that a training that begins at none keeps t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from components.recommender.warm_start import unfit, warmed
 from components.recommender.weights import read_arm
 from components.registry.bundle import Bundle, open_bundle
 from components.registry.warm_start import WarmStart
+from flows.outages import TRIED_AGAIN
 from flows.settled import SettledCycle
 from flows.stages import StageResult, key_of, run_once
 from flows.warehouse import warehouse
@@ -40,9 +42,10 @@ class Beginning:
         return self.told + (beside if self.warm else "")
 
 
-@task(task_run_name="choose-start")
-def choose_start(run: str, beginning: Beginning) -> StageResult[Beginning]:
-    """Put on record what `beginning_of` found; asked for in a cycle with a warm start alone."""
+@task(task_run_name="choose-start", **TRIED_AGAIN)
+def choose_start(run: str, find: Callable[[], Beginning]) -> StageResult[Beginning]:
+    """Put on record what `beginning_of` finds; asked for in a cycle with a warm start alone."""
+    beginning = find()
     key = key_of(
         choose_start, "choose start", run=run,
         reads={"champion": beginning.champion}, facts={"told": beginning.told},

@@ -18,4 +18,5 @@ def workers_of(settings: Settings) -> Workers | None:
         count=settings.workers,
         address=settings.ray_address,
         threads=settings.threads if settings.ray_address else here,
+        gpus_each=int(settings.device == "cuda"),
     )

@@ -46,6 +46,7 @@ class Incumbent:
     arm: str
     train_end: datetime
     tokenizer: str | None  # digest; None for an arm without semantic IDs
+    tuned: bool = False  # trained with settings that are not its preset's
 
     @property
     def told(self) -> str:

@@ -225,8 +225,9 @@ def _encode_one(
 ) -> tuple[np.ndarray, np.ndarray, list[Unreadable]]:
     """Vectors [item, dim], mask [item], and files that could not be read; each content is encoded once."""
     content = encoder.read(items, root)
-    keep = cache if encoder.worth_keeping else None
-    known = dict(keep.load(encoder.id)) if keep else {}
+    name = encoder.kept_as
+    keep = cache if name else None
+    known = dict(keep.load(name)) if keep and name else {}
     pending = {
         key: value
         for key, value in zip(content.keys, content.values, strict=True)
@@ -236,8 +237,8 @@ def _encode_one(
     # a file that failed is asked again next time: it may have been repaired
     new = {key: row for i, (key, row) in enumerate(zip(pending, encoded.vectors, strict=True))
            if i not in encoded.failed}  # fmt: skip
-    if keep:
-        keep.keep(encoder.id, new)
+    if keep and name:
+        keep.keep(name, new)
     known |= new
 
     out = np.zeros((len(items), encoder.dim), dtype=np.float32)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from components.parallel.workers import Workers, WorkersLost, imported_ray, ray_of
+from components.parallel.workers import Workers, WorkersLost, ray_of
 from components.serving.batch import OnScored, Parts
 from components.serving.histories import Partitions, UserHistories
 from components.serving.loaded import LoadedVersion
@@ -37,7 +37,6 @@ def write_on_ray(
     if not len(partitions):
         return
     with ray_of(workers):
-        imported_ray()
         import ray.data
 
         shares = [{"first": int(first), "last": int(last)} for first, last in pairwise(edges)]
@@ -45,6 +44,7 @@ def write_on_ray(
             _Scorer,
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=workers.count),
+            num_gpus=workers.gpus_each,
             fn_constructor_kwargs={
                 "open_version": open_version, "partitions": partitions, "parts": parts, "threads": workers.threads,
             },
@@ -64,7 +64,7 @@ def _watched(scored: Any, num_users: int, on_step: OnScored | None) -> None:
     except ray.exceptions.RayError as error:
         raise WorkersLost(
             f"a worker of the scoring failed: {error}. Run the same command again, which keeps the parts that are "
-            "there; RECLOOP_ENGINE=local scores in one process"
+            "there; RECLOOP_ENGINE=local and RECLOOP_WORKERS=1 score in one process"
         ) from error
 
 

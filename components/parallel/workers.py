@@ -57,6 +57,7 @@ class Workers:
     count: int
     address: str = ""  # of a Ray that runs, host:port; "": one is started here
     threads: int = 1  # of torch, in each
+    gpus_each: int = 0  # of Ray, which shows each worker its own
 
     def __post_init__(self) -> None:
         if min(self.count, self.threads) < 1:
@@ -97,8 +98,8 @@ def imported_ray() -> Any:
         import ray
     except ImportError as error:
         raise RayMissing(
-            'RECLOOP_ENGINE is ray, and Ray is not installed: run make install LOCKS="runtime ray dev", or set '
-            "RECLOOP_ENGINE=local"
+            'RECLOOP_ENGINE is ray, and Ray is not installed: run make -B install LOCKS="runtime ray dev", '
+            "or set RECLOOP_ENGINE=local and RECLOOP_WORKERS=1"
         ) from error
     return ray
 
@@ -143,7 +144,7 @@ def _tried_again(init: Callable[..., object], **how: object) -> None:
             if attempt == STARTED_AT_MOST:
                 raise WorkersLost(
                     f"Ray did not start in {STARTED_AT_MOST} attempts ({error}). Run the same command again when this "
-                    "machine has less to do, or set RECLOOP_ENGINE=local"
+                    "machine has less to do, or set RECLOOP_ENGINE=local and RECLOOP_WORKERS=1"
                 ) from error
 
 

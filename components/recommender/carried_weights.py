@@ -2,7 +2,8 @@
 
 Every weight is carried over: an item's own vector by item id, a code's by code, the rest as it is. What the earlier
 arm did not have begins where `with_ids` leaves it: a new item is its codes alone, a new collision token is the last
-one that was learned. So before its first step the network gives the lists of the earlier arm.
+one that was learned (of TIGER's embedding, the last one that there is). So before its first step the network gives the
+lists of the earlier arm.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def carried_over(before: TrainedBefore, vocabulary: Vocabulary, network: nn.Modu
         name = min(misfit)
         raise CannotBeginThere(
             f"weight {name} is {_told(_shape(weights.get(name)))} there and {_told(wanted.get(name))} here: "
-            "train without --warm-start"
+            "train with --cold-start"
         )
     return {name: tensor.clone() for name, tensor in weights.items()}
 
@@ -65,12 +66,10 @@ def _rows_before(known: Vocabulary, vocabulary: Vocabulary) -> Int[np.ndarray, "
     is_known = rows >= 0
     levels = known.codes.shape[1], vocabulary.codes.shape[1]
     if levels[0] != levels[1]:
-        raise CannotBeginThere(
-            f"codes had {levels[0]} levels, and have {levels[1]}: train without --warm-start"
-        )
+        raise CannotBeginThere(f"codes had {levels[0]} levels, and have {levels[1]}: train with --cold-start")
     if (changed := (known.codes[rows[is_known]] != vocabulary.codes[is_known]).any(axis=1)).any():
         item = vocabulary.item_ids[is_known][changed][0]
-        raise CannotBeginThere(f"item {item!r} had other codes: train without --warm-start")
+        raise CannotBeginThere(f"item {item!r} had other codes: train with --cold-start")
     return rows
 
 

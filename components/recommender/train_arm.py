@@ -134,7 +134,5 @@ def _begun(arm: ArmName, config: ArmConfig, begin: Any) -> ArmConfig:
     if isinstance(config, EASEConfig):
         return config
     if misfit := unfit(asdict(begin.config), config):
-        raise CannotBeginThere(
-            f"{arm} cannot begin at the weights given: {misfit}. Train without --warm-start"
-        )
+        raise CannotBeginThere(f"{arm} cannot begin at the weights given: {misfit}. Train with --cold-start")
     return warmed(config)

@@ -18,8 +18,6 @@ from components.artifact import digest_of
 from components.recommender.arm import ArmName
 from components.recommender.search_space import PresetName, space_of
 
-_FIELDS = ("arm", "preset", "settings", "digest")
-
 
 class TunedPresetRefused(Exception):
     """A file or a request holds no settings that this arm can be trained with; the message says which, and the fix."""
@@ -49,14 +47,18 @@ def carried_preset(told: Any) -> dict[str, Any]:
     arm = _one_of(told, "arm", get_args(ArmName))
     preset = _one_of(told, "preset", get_args(PresetName))
     settings = told.get("settings")
-    if not isinstance(settings, Mapping):
+    if not isinstance(settings, Mapping) or not settings:
         raise TunedPresetRefused(
             f"settings is {settings!r}; it is an object of settings and their values, as `recloop tune` writes it"
         )
     for name, value in settings.items():
         _check(arm, preset, str(name), value)
-    digest = told.get("digest") or digest_of(dict(told))
-    return {"arm": arm, "preset": preset, "settings": dict(settings), "digest": digest}
+    carried = {"arm": arm, "preset": preset, "settings": dict(settings)}
+    if told.keys() == {*carried, "digest", "settings_digest"} and told["settings_digest"] == digest_of(
+        carried
+    ):
+        return dict(told)  # of an earlier request, as it was read from the file
+    return carried | {"digest": digest_of(dict(told)), "settings_digest": digest_of(carried)}
 
 
 def _one_of(told: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> Any:
@@ -69,7 +71,7 @@ def _check(arm: ArmName, preset: PresetName, name: str, value: object) -> None:
     space = space_of(arm, preset)
     if name not in space:
         near = difflib.get_close_matches(name, space, n=1)
-        meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(space)}"
+        meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(space)}."
         raise TunedPresetRefused(
             f"settings.{name} is {value!r}, and {name} is no setting of {arm} that may be tuned: {meant} Leave it out, "
             f"or write the file anew: recloop tune --arm {arm}"

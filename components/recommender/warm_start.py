@@ -1,4 +1,4 @@
-"""A warm start: training begins at the weights of an arm that was trained before, and takes fewer, smaller steps.
+"""A warm start: training begins at the weights of an arm that was trained before, and takes fewer steps.
 
 What is carried over stands in `carried_weights`. The optimizer begins anew, its moments at zero, and nothing is taken
 from the spectrum.
@@ -24,7 +24,7 @@ Config = TypeVar("Config", bound=NetworkConfig)
 
 
 def warmed(config: Config) -> Config:
-    """The configuration of a training that begins at weights: fewer epochs, a lower learning rate, no spectrum."""
+    """The configuration of a training that begins at weights: fewer epochs, no spectrum."""
     training: TrainingConfig | TigerTraining = config.training
     shorter = replace(
         training,

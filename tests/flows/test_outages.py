@@ -40,6 +40,7 @@ from flows import (
     tokenizer_health,
     tracked_cycle,
     training,
+    warm_start,
 )  # fmt: skip
 from flows.engine_environment import engine_environment
 from flows.features import TrainingRows
@@ -60,14 +61,14 @@ TRAINS = {  # that encode, fit, train, rank or judge: minutes of work, and what 
 ASKS = {
     "settle", "open_cycle", "check", "land", "take_snapshots", "store_features", "refresh_features",
     "read_training_rows", "begin_run", "register", "promote", "pin_version", "freeze_known", "write_warehouse",
-    "push_online",
+    "push_online", "choose_start",
 }  # fmt: skip
 
 
 def test_what_asks_the_world_is_tried_again_and_what_trains_is_not() -> None:
     modules = (
         cycle, features, ingest, judging, ranking, recommend_batch, release, reporting, semantic_ids, snapshots,
-        tokenizer_health, tracked_cycle, training,
+        tokenizer_health, tracked_cycle, training, warm_start,
     )  # fmt: skip
     tasks = {name: t for module in modules for name, t in vars(module).items() if isinstance(t, Task)}
     assert {name for name, task in tasks.items() if task.retries} == ASKS

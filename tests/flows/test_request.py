@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from components.artifact import ArtifactRef
 from components.data.batch import DataContractError
 from components.data.cycles import record_cycle
+from components.evaluation.contenders import Incumbent
+from flows.backfill import backfill_request
+from flows.cycle_parts import refuse_other_settings
 from flows.request import BadRequest, BatchRequest, CycleRequest, cycle_request
 from flows.settings import SettingsError
 from flows.settled import NothingNew, SettledCycle, settle_batch, settle_cycle
@@ -153,6 +158,49 @@ def test_a_tuned_preset_makes_another_cycle_and_none_leaves_it_as_it_was() -> No
     assert (tuned.settings_of("sasrec"), tuned.settings_of("mmgrec")) == (TUNED["settings"], {})
     assert CycleRequest.model_validate_json(tuned.model_dump_json()) == tuned
     assert (plain.settings_of("sasrec"), plain.tuned_digest("sasrec")) == ({}, "")
+
+
+def test_settings_that_were_changed_after_their_file_was_read_have_another_digest() -> None:
+    carried = cycle_request(challenger="sasrec", preset="quick", tuned=TUNED).tuned
+    assert carried is not None
+    again = cycle_request(challenger="sasrec", preset="quick", tuned=carried)
+    changed = carried | {"settings": {"training.epochs": 3}}
+    other = cycle_request(challenger="sasrec", preset="quick", tuned=changed)
+    assert again.tuned_digest("sasrec") == carried["digest"] != other.tuned_digest("sasrec")
+    with pytest.raises(BadRequest, match=r"settings is \{\}"):
+        cycle_request(challenger="sasrec", preset="quick", tuned=TUNED | {"settings": {}})
+
+
+def test_a_back_test_of_other_arms_than_the_tuned_one_is_refused_before_it_begins() -> None:
+    cycle = cycle_request(challenger="sasrec", preset="quick", tuned=TUNED)
+    asked = {"start": LAST - timedelta(days=9), "end": LAST, "step": timedelta(days=3), "cycle": cycle}
+    assert backfill_request(**asked, challengers=("sasrec",)).windows
+    with pytest.raises(BadRequest, match="of sasrec, and mmgrec would be walked too"):
+        backfill_request(**asked, challengers=("sasrec", "mmgrec"))
+
+
+@pytest.mark.parametrize(("tuned_champion", "arm"), [(True, "sasrec"), (False, "sasrec"), (False, "mmgrec")])
+def test_no_champion_is_refitted_with_other_settings_than_its_own(
+    shop: str, tuned_champion: bool, arm: str
+) -> None:
+    request = cycle_request(source=shop, challenger="sasrec", preset="quick", tuned=TUNED)
+    settled = settle_cycle(request)
+    nowhere = ArtifactRef(kind="bundle", digest="d" * 64, path="/nowhere")
+    champion = Incumbent(
+        version="3",
+        bundle=nowhere,
+        arm=arm,
+        train_end=settled.train_cutoff,
+        tokenizer=None,
+        tuned=tuned_champion,
+    )
+    refuse_other_settings(settled, champion)  # it has not seen the window
+    seen = replace(champion, train_end=settled.as_of)
+    if arm == "mmgrec":
+        refuse_other_settings(settled, seen)
+        return
+    with pytest.raises(BadRequest, match=r"version 3, .*refitted.*--train-cutoff"):
+        refuse_other_settings(settled, seen)
 
 
 def test_a_tuned_preset_of_another_arm_or_base_is_refused(shop: str) -> None:

@@ -44,8 +44,8 @@ class LogMelAudio:
         return 2 * BANDS
 
     @property
-    def worth_keeping(self) -> bool:
-        return True
+    def kept_as(self) -> str | None:
+        return self.id
 
     def read(self, items: pd.DataFrame, root: Path | None) -> Content:
         return file_content(items, "audio_path", root)

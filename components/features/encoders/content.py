@@ -42,8 +42,8 @@ class Encoded:
 class Encoder(Protocol):
     """A frozen map from content to vectors. Holds: equal content, equal vector, whatever else is encoded.
 
-    `id` names the space: vectors of equal id may be compared. `worth_keeping` says that encoding costs more
-    than looking up.
+    `id` names the space: vectors of equal id may be compared. `kept_as` is the name that they are
+    kept under; None where encoding costs less than looking up.
     """
 
     @property
@@ -53,7 +53,7 @@ class Encoder(Protocol):
     def dim(self) -> int: ...
 
     @property
-    def worth_keeping(self) -> bool: ...
+    def kept_as(self) -> str | None: ...
 
     def read(self, items: pd.DataFrame, root: Path | None) -> Content: ...
 

@@ -53,8 +53,11 @@ class EfficientNetImage:
         return 1280
 
     @property
-    def worth_keeping(self) -> bool:
-        return self.compute == ON_CPU  # what is kept has the CPU's bytes, whoever asks for it next
+    def kept_as(self) -> str | None:
+        """Under the id alone lie the CPU's bytes, whoever asks for them next."""
+        if self.compute == ON_CPU:
+            return self.id
+        return f"{self.id}-{self.compute.device}-{self.compute.precision}"
 
     def read(self, items: pd.DataFrame, root: Path | None) -> Content:
         return file_content(items, "image_path", root)

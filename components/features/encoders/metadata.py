@@ -58,8 +58,8 @@ class MetadataEncoder:
         return self.projection.dim
 
     @property
-    def worth_keeping(self) -> bool:
-        return False
+    def kept_as(self) -> str | None:
+        return None
 
     def read(self, items: pd.DataFrame, root: Path | None) -> Content:
         return read_tokens(items)

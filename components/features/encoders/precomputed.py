@@ -42,8 +42,8 @@ class PrecomputedEmbedding:
         return f"precomputed/{self.dim}"
 
     @property
-    def worth_keeping(self) -> bool:
-        return False
+    def kept_as(self) -> str | None:
+        return None
 
     def read(self, items: pd.DataFrame, root: Path | None) -> Content:
         """Raises VectorsChanged for a vector of another width."""

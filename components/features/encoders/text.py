@@ -47,8 +47,8 @@ class WordLlamaText:
         return 256
 
     @property
-    def worth_keeping(self) -> bool:
-        return False
+    def kept_as(self) -> str | None:
+        return None
 
     def read(self, items: pd.DataFrame, root: Path | None) -> Content:
         return text_content(item_texts(items))
@@ -84,8 +84,8 @@ class TfidfText:
         return self.projection.dim
 
     @property
-    def worth_keeping(self) -> bool:
-        return False
+    def kept_as(self) -> str | None:
+        return None
 
     def read(self, items: pd.DataFrame, root: Path | None) -> Content:
         return text_content(item_texts(items))

@@ -62,13 +62,13 @@ def test_what_is_no_image_is_told_and_zero(tmp_path: Path, pictures: list[Path],
     assert encoded.vectors[4].any()
 
 
-def test_bf16_gives_nearly_the_vectors_of_float32_and_keeps_none(pictures: list[Path]):
+def test_bf16_gives_nearly_the_vectors_of_float32_and_keeps_them_apart(pictures: list[Path]):
     """Kept vectors are the CPU's in float32, whoever asks for them next."""
     rounded = EfficientNetImage(size=64, compute=Compute(precision="bf16"))
     exact, found = SMALL.encode(pictures).vectors, rounded.encode(pictures).vectors
     assert not np.array_equal(found, exact)
     assert ((found * exact).sum(axis=1) > 0.99).all()
-    assert (SMALL.worth_keeping, rounded.worth_keeping, rounded.id) == (True, False, SMALL.id)
+    assert (SMALL.kept_as, rounded.kept_as, rounded.id) == (SMALL.id, f"{SMALL.id}-cpu-bf16", SMALL.id)
 
 
 def test_other_weights_are_refused(monkeypatch):

@@ -132,7 +132,7 @@ def test_80_columns_and_no_colour_where_none_is_wanted(finished: Home, arguments
 
 
 def test_colour_where_one_is(finished: Home) -> None:
-    assert re.search(r"\x1b\[[\d;]*3\dm", on_a_terminal(finished, "--help", COLUMNS="80"))
+    assert re.search(r"\x1b\[[\d;]*3\dm", on_a_terminal(finished, "status", COLUMNS="80"))
 
 
 def test_a_shell_completes_commands_and_options() -> None:
@@ -158,7 +158,7 @@ def test_a_shell_completes_commands_and_options() -> None:
 def test_help_says_what_exit_codes_mean_and_they_hold(finished: Home) -> None:
     help_ = " ".join(finished.recloop("--help").stdout.split())
     assert "0 done, whatever the verdict; 1 refused" in help_
-    assert "2 the command line cannot be read; 3 monitor found drift" in help_
+    assert "2 the command line cannot be read; 3 `monitor` found drift" in help_
     assert finished.recloop("status").returncode == 0
     assert finished.recloop("lineage", "--version", "99").returncode == 1
     assert finished.recloop("status", "--no-such-option").returncode == 2
