@@ -18,6 +18,10 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 NAMES = frozenset({"127.0.0.1", "localhost"})
 _HTTP = 80
+_TOLD = (
+    b"only this server's own pages may ask it, as 127.0.0.1 or localhost: "
+    b"from another machine forward its port (ssh -L)\n"
+)
 
 
 class OwnPagesOnly:
@@ -34,7 +38,7 @@ class OwnPagesOnly:
         else:
             headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
             await send({"type": "http.response.start", "status": 403, "headers": headers})
-            await send({"type": "http.response.body", "body": b"only this server's own pages may ask it\n"})
+            await send({"type": "http.response.body", "body": _TOLD})
 
 
 def is_own(headers: Iterable[tuple[bytes, bytes]]) -> bool:

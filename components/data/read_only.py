@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
@@ -22,8 +22,23 @@ def read_only_url(address: URL) -> str | None:
     path = Path(address.database).absolute()
     if not path.is_file() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         return None
-    still = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
-    return f"sqlite:///file:{quote(str(path))}?mode=ro{still}&uri=true"
+    return f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true"
+
+
+def read_only_engine(url: str) -> Engine:
+    """An engine on what `read_only_url` gave. Each connection looks anew whether somebody writes there."""
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine(url, poolclass=NullPool)
+
+    @event.listens_for(engine, "do_connect")
+    def on_connect(dialect: Any, record: Any, arguments: list[Any], options: dict[str, Any]) -> None:
+        path = Path(unquote(str(engine.url.database).removeprefix("file:")))
+        still = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+        arguments[0] = f"file:{quote(str(path))}?mode=ro{still}"
+
+    return engine
 
 
 def is_read_only(engine: Engine) -> bool:

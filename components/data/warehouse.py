@@ -42,7 +42,7 @@ from sqlalchemy.exc import (
     OperationalError,
 )
 
-from components.data.read_only import read_only_url
+from components.data.read_only import read_only_engine, read_only_url
 from components.shown_address import shown_address, without_secrets
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -105,7 +105,7 @@ def _parsed(url: str) -> URL:
         raise WarehouseUnreachable(
             "RECLOOP_WAREHOUSE_URL is not a database URL. Write it like "
             "sqlite:////folder/warehouse.db or postgresql+psycopg://user:password@host/name, with @ : / ? # and % "
-            "in a password as %40 %3A %2F %3F %23 and %25"
+            "in a password as %40 %3A %2F %3F %23 and %25, and @ in a parameter as %40"
         )
     return address
 
@@ -214,10 +214,12 @@ def _connect(address: URL) -> Engine:
 
 
 def _reader(url: str) -> Engine:
-    engine = create_engine(url)
+    engine = read_only_engine(url)
     if (found := _revision(engine)) != _newest():
-        raise UnknownSchema(
-            f"{found}, not {_newest()}, and the file may not be written, so it stays as it is"
+        raise WarehouseUnreachable(
+            f"{shown_address(url)}: its schema is {found}, this checkout's {_newest()}, and the file may not be "
+            "written. Run a command as the user who may write there, which migrates it, or read it with the checkout "
+            "that wrote it"
         )
     return engine
 

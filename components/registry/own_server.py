@@ -30,7 +30,10 @@ def main() -> None:
 
     def command(*arguments: Any, **more: Any) -> list[str]:
         *start, app = build(*arguments, **more)
-        assert app == "mlflow.server.fastapi_app:app", app
+        if app != "mlflow.server.fastapi_app:app":
+            raise RuntimeError(
+                f"MLflow serves {app}, which is not the application that the check stands before"
+            )
         return [*start, "--app-dir", str(_CHECKOUT), "--factory", "components.registry.own_server:guarded"]
 
     mlflow.server._build_uvicorn_command = command

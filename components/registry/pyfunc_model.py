@@ -8,6 +8,7 @@ row a place of the list, in the ids and titles of the source.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -18,8 +19,10 @@ from urllib.request import url2pathname
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
+
+_LOG = logging.getLogger(__name__)
 
 
 class Recommender(PythonModel):
@@ -48,11 +51,17 @@ class Recommender(PythonModel):
             return self._lists(model_input, params or {})
         except HistoryError as error:
             raise MlflowException(str(error), INVALID_PARAMETER_VALUE) from error
-        except Exception as error:
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            _LOG.exception("an input that was not scored")
             raise MlflowException(
                 f"the input cannot be scored ({type(error).__name__}): item_ids holds a list of texts a row, times, "
                 "where it is given, a list of as many numbers",
                 INVALID_PARAMETER_VALUE,
+            ) from error
+        except Exception as error:
+            _LOG.exception("scoring failed")
+            raise MlflowException(
+                f"scoring failed ({type(error).__name__}); the server's log says more", INTERNAL_ERROR
             ) from error
 
     def _lists(self, histories: pd.DataFrame, params: dict[str, Any]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ import typer
 from typer.main import get_command_from_info, get_group_from_info
 from typer.models import CommandInfo, TyperInfo
 
-from flows.cli.deferred import Deferred, group_of
+from flows.cli.deferred import Deferred, Listing, group_of
 from flows.cli.listing import COMMANDS, GROUPS, STAYING, TAKING_REQUEST
 from flows.cli.prepared import Prepared, Staying, be_verbose, is_verbose
 
@@ -52,7 +52,7 @@ def _group(name: str, says: str) -> Deferred:
     """The commands under `app` in the module of this name."""
 
     def make() -> Any:
-        info = TyperInfo(import_module(f"flows.cli.{name}").app, name=name)
+        info = TyperInfo(import_module(f"flows.cli.{name}").app, name=name, cls=Listing)
         return get_group_from_info(
             info, pretty_exceptions_short=True, rich_markup_mode=_PLAIN, suggest_commands=True
         )

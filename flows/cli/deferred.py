@@ -57,20 +57,28 @@ class DeferredCommands(MutableMapping[str, Any]):
         return {name: one.shown for name, one in self._deferred.items()}
 
 
+class Listing(TyperGroup):
+    """Lists its commands with all of what each says first, over as many lines as it takes."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, (self.commands[name].help or "").split("\n\n")[0])
+                    for name in self.list_commands(ctx)
+                ]
+            )
+
+
 def group_of(deferred: tuple[Deferred, ...]) -> type[TyperGroup]:
     """The class of a group of these commands, in this order."""
 
-    class Group(TyperGroup):
+    class Group(Listing):
         def __init__(self, **told: Any) -> None:
             super().__init__(**told | {"commands": DeferredCommands(deferred)})
 
         def list_commands(self, ctx: Any) -> list[str]:
             return list(self.commands)
-
-        def format_commands(self, ctx: Any, formatter: Any) -> None:
-            """All of what each says, over as many lines as it takes."""
-            with formatter.section("Commands"):
-                formatter.write_dl([(name, self.commands[name].help) for name in self.list_commands(ctx)])
 
         def format_help(self, ctx: Any, formatter: Any) -> None:
             made = self.commands

@@ -86,7 +86,11 @@ GROUPS = {
 }
 STAYING = ("approvals", "serve", "ui", "worker")  # end when they are told to
 _OF_A_WINDOW = ("since", "as_of", "train_cutoff", "challenger")  # which the back-test says itself
-_OF_A_STUDY = ("challenger", "refit_tokenizer")  # tunes one arm, by a tokenizer of its own
+_OF_A_STUDY = (
+    "challenger",
+    "refit_tokenizer",
+    "warm_start",
+)  # one arm from its beginning, by a tokenizer of its own
 TAKING_REQUEST: dict[str, tuple[str, ...]] = {
     "plan": (),
     "retrain": (),

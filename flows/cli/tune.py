@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,9 +19,12 @@ if TYPE_CHECKING:
     from flows.request import CycleRequest
     from flows.tuning import Tuned
 
+_OWN = frozenset({"preset", "arm", "trials", "minutes", "validate_from", "seed", "as_json"})
+
 
 def tune(
     request: CycleRequest,
+    context: typer.Context,
     preset: Preset = "default",
     arm: Annotated[
         Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "ease"],
@@ -54,39 +60,44 @@ def tune(
 
         tuned = search(TuneRequest(cycle=asked, trials=trials, minutes=minutes, validate_from=validate_from))
     if as_json:
-        say_json(as_dict(tuned, asked))
+        say_json(as_dict(tuned, asked, _given(context)))
         return
     console.print(_table(tuned.found))
-    _say(tuned, asked)
+    _say(tuned, asked, _given(context))
 
 
-def as_dict(tuned: Tuned, asked: CycleRequest) -> dict[str, object]:
+def as_dict(tuned: Tuned, asked: CycleRequest, given: Sequence[str]) -> dict[str, object]:
     """JSON values: the preset file's, and beside them where it lies and what to type next."""
     return {
         **tuned.found.as_preset(), "file": str(tuned.file), "digest": tuned.digest, "mlflow": tuned.mlflow,
-        "next": next_command(tuned, asked),
+        "next": next_command(tuned, asked, given),
     }  # fmt: skip
 
 
-def next_command(tuned: Tuned, asked: CycleRequest) -> str:
+def next_command(tuned: Tuned, asked: CycleRequest, given: Sequence[str]) -> str:
     """The retraining that takes up what was found, or the one that the shipped preset stays with."""
-    import shlex
-
     preset = str(tuned.file) if tuned.found.recommended else asked.preset
-    said = {
-        "source": asked.source, "challenger": tuned.found.arm, "preset": preset, "map": asked.mapping,
-        "since": asked.since, "as-of": asked.as_of, "train-cutoff": asked.train_cutoff,
-        "mode": "" if asked.mode == "rolling" else asked.mode,
-    }  # fmt: skip
-    words = [word for name, value in said.items() if value for word in (f"--{name}", _text(value))]
-    words += [
-        word for weight in asked.event_weights.split(",") if weight for word in ("--event-weight", weight)
-    ]
-    return shlex.join(["recloop", "retrain", *words, *([] if asked.filter_seen else ["--keep-seen"])])
+    home = os.environ.get("RECLOOP_HOME")
+    begin = ["recloop", *(("--home", home) if home else ()), "retrain"]
+    cold = ["--cold-start"] if asked.warm_start else []  # as the trials were
+    return shlex.join([*begin, "--challenger", tuned.found.arm, "--preset", preset, *cold, *given])
 
 
-def _text(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+def _given(context: typer.Context) -> list[str]:
+    """The words of this command line that a retraining takes too."""
+    words: list[str] = []
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if name in _OWN or source is None or source.name != "COMMANDLINE":
+            continue
+        value = context.params[name]
+        if isinstance(value, bool):
+            words.append((parameter.opts if value else parameter.secondary_opts)[0])
+            continue
+        for one in value if isinstance(value, list | tuple) else (value,):
+            words += [parameter.opts[0], one.isoformat() if isinstance(one, datetime) else str(one)]
+    return words
 
 
 def _table(found: Found) -> Table:
@@ -112,7 +123,7 @@ def _table(found: Found) -> Table:
     return table
 
 
-def _say(tuned: Tuned, asked: CycleRequest) -> None:
+def _say(tuned: Tuned, asked: CycleRequest, given: Sequence[str]) -> None:
     from flows.local.console import console, whole_line
 
     found = tuned.found
@@ -135,7 +146,7 @@ def _say(tuned: Tuned, asked: CycleRequest) -> None:
     whole_line(f"preset  {tuned.file}")
     if tuned.mlflow:
         whole_line(f"MLflow  {tuned.mlflow}")
-    whole_line(f"next    {next_command(tuned, asked)}")
+    whole_line(f"next    {next_command(tuned, asked, given)}")
 
 
 def _told(lead: Lead) -> str:

@@ -33,13 +33,17 @@ def probes(scratch: Path) -> Iterator[Probe]:
 
 
 def _pictures(scratch: Path) -> Iterator[Probe]:
-    honest, vast, program = scratch / "honest.png", scratch / "vast.png", scratch / "program.png"
+    honest, vast, program, stranger = (
+        scratch / f"{name}.png" for name in ("honest", "vast", "program", "stranger")
+    )
     Image.new("RGB", (8, 8), (9, 9, 9)).save(honest)
     vast.write_bytes(_png(_SIDE))
     Image.new("RGB", (8, 8)).save(program, "EPS")  # its reader starts Ghostscript
+    Image.new("RGB", (8, 8)).save(stranger, "TGA")  # Pillow reads it alone, and no catalogue holds one
     for name, path in (
         (f"PNG of {vast.stat().st_size // 1000} kB, 169 million pixels", vast),
         ("EPS", program),
+        ("TGA under another name", stranger),
     ):
         yield Probe(
             name=name, where="image, encoder", holds="is told as unreadable",
@@ -78,8 +82,8 @@ def _tables(scratch: Path) -> Iterator[Probe]:
         suffix = {"gzip": "gz", "zstd": "zst"}[name]
         honest, bomb = folder / f"e.csv.{suffix}", scratch / f"e.csv.{suffix}"
         honest.write_bytes(pack(_HONEST))
-        bomb.write_bytes(pack(b"user_id,item_id\n" + _LINE * 400))
-        yield _table(f"40 MB of rows as {name}", "CSV", _csv, honest, bomb)
+        bomb.write_bytes(pack(b"user_id,item_id\n" + _LINE * 3000))
+        yield _table(f"300 MB of rows as {name}", "CSV", _csv, honest, bomb)
     lines, long = folder / "e.jsonl", scratch / "e.jsonl"
     lines.write_text('{"user_id": "u", "item_id": "i"}\n')
     long.write_text('{"user_id": "u", "item_id": "' + "i" * 17_000_000 + '"}\n')
@@ -92,9 +96,9 @@ def _tables(scratch: Path) -> Iterator[Probe]:
     pq.write_table(pa.table({"user_id": ["u"], "item_id": ["i"]}), table)
     many = pa.repeat("u", 3_000_000)
     pq.write_table(pa.table({"user_id": many, "item_id": many}), rows)
-    pq.write_table(pa.table({"user_id": ["u" * 40_000_000], "item_id": ["i"]}), value, compression="zstd")
+    pq.write_table(pa.table({"user_id": ["u" * 300_000_000], "item_id": ["i"]}), value, compression="zstd")
     yield _table("three million equal rows", "parquet", _parquet, table, rows)
-    yield _table("a text of 40 MB", "parquet", _parquet, table, value)
+    yield _table("a text of 300 MB", "parquet", _parquet, table, value)
 
 
 def _table(name: str, kind: str, read: Callable[[Path], object], honest: Path, bomb: Path) -> Probe:

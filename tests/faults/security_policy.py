@@ -65,7 +65,7 @@ def _pods() -> Iterator[tuple[str, Any]]:
 
 
 def _inside(pod: Any) -> list[Any]:
-    return [one["securityContext"] for one in pod["containers"]]
+    return [one["securityContext"] for one in (*pod["containers"], *pod.get("initContainers", ()))]
 
 
 _LITTLE: dict[str, tuple[Rule, Loosen]] = {
@@ -97,6 +97,10 @@ _POD: dict[str, tuple[Rule, Loosen]] = {
     "no more privileges": (
         lambda p: all(one.get("allowPrivilegeEscalation") is False for one in _inside(p)),
         lambda p: _inside(p)[0].pop("allowPrivilegeEscalation"),
+    ),
+    "no capabilities": (
+        lambda p: all(one.get("capabilities", {}).get("drop") == ["ALL"] for one in _inside(p)),
+        lambda p: _inside(p)[0].pop("capabilities"),
     ),
     "no token of the cluster": (
         lambda p: p.get("automountServiceAccountToken") is False, lambda p: p.pop("automountServiceAccountToken"),

@@ -24,7 +24,7 @@ SECRETS = {
 }
 _COMMANDS = (
     ("ingest", "--source", "{data}"), ("status", "--json"), ("doctor", "--json"), ("quarantine", "list"),
-    ("validate", "{data}"), ("--verbose", "recommend", "--user", "nobody"), ("--verbose", "verdict"),
+    ("validate", "--source", "{data}"), ("--verbose", "recommend", "--user", "nobody"), ("--verbose", "verdict"),
 )  # fmt: skip
 
 
@@ -34,27 +34,29 @@ def probes(scratch: Path) -> Iterator[Probe]:
     rows = [f"{_USER},i{n % 5},2024-01-{n + 1:02d}T00:00:00Z" for n in range(20)]
     (data / "events.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows, ",i1,yesterday"]) + "\n")
     (data / "items.csv").write_text("item_id,title\n" + "".join(f"i{n},Film {n}\n" for n in range(5)))
-    said = "".join(_recloop(home, [word.format(data=data) for word in words]) for words in _COMMANDS)
-    (scratch / "said.txt").write_text(said)
+    done = [_recloop(home, [word.format(data=data) for word in words]) for words in _COMMANDS]
+    (scratch / "said.txt").write_text("".join(told for _, told in done))
+    ran = [words[0] for words, (code, _) in zip(_COMMANDS, done, strict=True) if code == 0]
+    did = {"ingest", "status", "validate"} <= set(ran)
     for name, value in SECRETS.items():
         yield Probe(
             name=name, where="a home after seven commands, and what they said", holds="holds it nowhere",
-            control=partial(_places, scratch, _USER), attack=partial(_found, scratch, value),
+            control=lambda: did and _places(home, _USER), attack=partial(_found, scratch, value),
         )  # fmt: skip
     for path in ("mlflow-webhook.key", "webhook.secret"):
         yield Probe(
-            name=path, where="secrets of a home", holds="only its owner reads it", control=lambda: True,
+            name=path, where="secrets of a home", holds="only its owner reads it", control=lambda: did,
             attack=partial(_readable, home / path),
         )  # fmt: skip
 
 
-def _recloop(home: Path, words: list[str]) -> str:
+def _recloop(home: Path, words: list[str]) -> tuple[int, str]:
     environ: Mapping[str, str] = os.environ | SECRETS | {"RECLOOP_MAX_BAD_SHARE": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli", "--home", str(home), *words], cwd=_ROOT, env=dict(environ),
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    return f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}\n"
+    return done.returncode, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}\n"
 
 
 def _places(folder: Path, text: str) -> list[str]:

@@ -68,15 +68,14 @@ def probes(scratch: Path) -> Iterator[Probe]:
 
 
 def _refused(
-    where: str, name: str, url: str, path: str, statuses: tuple[int, ...], *, good: str, **how: object
-) -> Probe:
+    where: str, name: str, url: str, path: str, statuses: tuple[int, ...], *, good: str, hidden: str = _TREASURE,
+    **how: object,
+) -> Probe:  # fmt: skip
     """Asked in this way, it answers one of these; asked rightly for `good`, 200."""
 
     def attack() -> str:
         got = ask(url, path, **how)  # type: ignore[arg-type]
-        return (
-            "" if got.status in statuses and _TREASURE not in got.body else f"{got.status} {got.body[:80]!r}"
-        )
+        return "" if got.status in statuses and hidden not in got.body else f"{got.status} {got.body[:80]!r}"
 
     return Probe(
         name=name, where=where, holds=f"answers {' or '.join(map(str, statuses))}",
@@ -183,15 +182,21 @@ def _engines(scratch: Path) -> Iterator[Probe]:
             name="POST from another port", path=f"{api}/registered-models/create", statuses=(403,),
             body='{"name": "planted"}', headers={"Origin": "http://localhost:9999"},
         )  # fmt: skip
+        ask(mlflow, f"{api}/registered-models/create", method="POST", body='{"name": "planted"}')
         for source in ("/etc", "file:///etc", "../../", "mlflow-artifacts:/../../etc"):
             yield search(
-                name=f"a version of {source}", path=f"{api}/model-versions/create", statuses=(400, 404),
+                name=f"a version of {source}", path=f"{api}/model-versions/create", statuses=(400,),
                 body=json.dumps({"name": "planted", "source": source}),
             )  # fmt: skip
         for up in _UP:
-            yield _refused("MLflow, artifacts", up, mlflow, f"{files}/{up}", (400, 404, 500), good="/health")
-            listed = f"{files}?path={up}"
-            yield _refused("MLflow, list of artifacts", up, mlflow, listed, (400, 404, 200), good="/health")
+            yield _refused(
+                "MLflow, artifacts", up, mlflow, f"{files}/{up}", (400, 404, 500), good=f"{files}?path="
+            )
+            above = up.removesuffix("secret.db")
+            yield _refused(
+                "MLflow, list of artifacts", above, mlflow, f"{files}?path={above}", (400, 404, 200),
+                good=f"{files}?path=", hidden="secret.db",
+            )  # fmt: skip
         upgrade = {
             "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
             "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Origin": "http://localhost:9999",

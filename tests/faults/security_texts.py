@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -112,10 +112,20 @@ def _yaml(scratch: Path) -> Iterator[Probe]:
             yield Probe(
                 name=tag.partition(" ")[0], where=name, holds="is refused, and nothing runs",
                 control=partial(_unsafe, path, marker),
-                attack=lambda path=path, read=read, error=error, marker=marker: (
-                    "it ran" if marker.exists() else refused(lambda: read(path), error)
-                ),
+                attack=partial(_read, path, marker, read, error),
             )  # fmt: skip
+
+
+def _read(path: Path, marker: Path, read: Callable[[Path], object], error: type[Exception]) -> str:
+    """The reader refuses the tag itself, not what it would make of it, and made nothing."""
+    said = refused(lambda: read(path), error)
+    if marker.exists():
+        return "it ran"
+    try:
+        read(path)
+    except error as told:
+        return said or ("" if "tag" in str(told) else f"refused, but not for the tag: {told}")
+    return said
 
 
 def _unsafe(path: Path, marker: Path) -> bool:

@@ -1,7 +1,8 @@
 """Small files that unpack to what fills the memory: refused before it is full.
 
 Deflate makes a thousandth of a text that repeats itself, zstd and parquet's run lengths a millionth. Tables of events
-come to a fifth or a twentieth; what comes to less than a 200th, and is large then, is taken for none.
+come to a fifth or a twentieth, sparse vectors to a 400th; what comes to less than a 200th and to more than memory holds
+with ease is taken for none.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 
 from components.data.batch import DataContractError
 
-LARGE_BYTES = 16 * 2**20
+LARGE_BYTES = 256 * 2**20
 _TIMES = 200
 _LARGE_ROWS, _ROWS_A_BYTE = 1_000_000, 50
 _AT_ONCE = 2**18
@@ -58,6 +59,6 @@ def refuse_bomb(path: Path, opened: pq.ParquetFile) -> None:
 
 def _refusal(path: Path, what: str) -> DataContractError:
     return DataContractError(
-        f"{path}: has {path.stat().st_size:,} bytes and unpacks to {what}: no table of events or items does. If it is "
-        "one nevertheless, unpack it and name what comes out, or write it in more columns or parts."
+        f"{path}: has {path.stat().st_size:,} bytes and unpacks to {what}: no table of events, items or vectors does. "
+        "If it is one nevertheless, write it in more parts, or, where it is a packed text, name what it unpacks to."
     )
