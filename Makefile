@@ -10,7 +10,7 @@
 #   PYTHON=python3.11   the Python 3.11 to make .venv with
 #   ONLY=               the parts that `bench` runs, joined by commas; empty: the quick ones. Of `faults`: its kinds,
 #                       kills, disk, corruption, inputs, races, security; empty: all
-#   GROWTH=100000       events of the part `growth` of `bench`, sizes joined by commas; empty: 100,000 and 1,000,000
+#   GROWTH=100000       events of the parts `growth` and `incremental` of `bench`, sizes joined by commas; empty: 100,000 and 1,000,000
 #   SEEDS=1,2,3         of `bench`
 #   ARMS=               arms that the parts `accuracy` and `warm` of `bench` train, joined by commas; empty: all, and two
 #   DOCS=               folder that the table of `bench` is written to; empty: RESULTS, else .bench

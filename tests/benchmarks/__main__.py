@@ -164,6 +164,12 @@ def _growth(asked: Asked) -> list[Figures]:
     return [{"data": "made-up", **growth(asked.docs or results_folder())}]
 
 
+def _incremental(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.growth import incremental
+
+    return [{"data": "made-up", **incremental()}]
+
+
 def _catalogue(asked: Asked) -> list[Figures]:
     from tests.benchmarks.catalogue import catalogue
 
@@ -207,6 +213,7 @@ PARTS: dict[str, Callable[[Asked], list[Figures]]] = {
     "serving": _serving,
     "batch_scoring": _batch_scoring,
     "growth": _growth,
+    "incremental": _incremental,
     "catalogue": _catalogue,
     "terminal": _terminal,
     "level": _level,

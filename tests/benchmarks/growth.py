@@ -30,6 +30,7 @@ OURS = (
 PEERS = ("duckdb_scan", "duckdb_sequences", "pandas_sequences")
 RECTOOLS = "rectools_dataset"  # where its environment is
 DAILY = (
+    "ingest",
     "snapshot",
     "sequences",
     "feature_set",
@@ -42,7 +43,7 @@ Figures = dict[str, Any]
 
 def growth(folder: Path) -> Figures:
     """Figures of every stage and size, exponents, and the shares of a day of 1 %; the picture into `folder`."""
-    sizes = tuple(int(size) for size in os.environ.get("GROWTH", "").split(",") if size) or SIZES
+    sizes = asked_sizes()
     rectools = () if what_is_missing() else (RECTOOLS,)
     chosen = tuple(name for name in os.environ.get("STAGES", "").split(",") if name) or (
         *OURS,
@@ -69,6 +70,29 @@ def growth(folder: Path) -> Figures:
         folder.mkdir(parents=True, exist_ok=True)
         draw(full, folder / "growth.png")
     return summary(full, daily, sizes)
+
+
+def incremental() -> Figures:
+    """What a day of 1 % costs in each stage before training, in shares of the full build's CPU seconds."""
+    sizes = asked_sizes()
+    found: Figures = {"sizes": list(sizes), "stages": {stage: [] for stage in DAILY}}
+    with tempfile.TemporaryDirectory(prefix="recloop-day-", dir=os.environ.get("GROWTH_HOME")) as scratch:
+        for size in sizes:
+            home = Path(scratch) / str(size)
+            prepare(home, size)
+            whole = {stage: run_stage(stage, home)["cpu_s"] for stage in DAILY}
+            add_day(home)
+            for stage in DAILY:
+                day = run_stage(stage, home)["cpu_s"]
+                told = {"full_cpu_s": whole[stage], "day_cpu_s": day, "share": day / whole[stage]}
+                found["stages"][stage].append(told)
+                print(json.dumps({"stage": stage, "events": size, **told}), flush=True)
+    return found
+
+
+def asked_sizes() -> tuple[int, ...]:
+    """Of GROWTH in the environment."""
+    return tuple(int(size) for size in os.environ.get("GROWTH", "").split(",") if size) or SIZES
 
 
 def summary(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -53,19 +54,26 @@ def _kept(home: Path, name: str) -> Any:
 
 
 def ingest(home: Path) -> Work:
-    """The source through its contracts into a warehouse of its own, as the flow `ingest` does."""
+    """The source, or the day more, through its contracts into a warehouse of its own, as the flow `ingest` does."""
+    from components.data import queries
     from components.data.contracts.batch_check import ContractConfig, check_batch
     from components.data.ingest import land_batch
     from components.data.sources.opening import open_source
     from components.data.warehouse import open_warehouse
 
-    engine = open_warehouse(f"sqlite:///{home}/landed.db")
+    engine, source = open_warehouse(f"sqlite:///{home}/landed.db"), home / "source"
+    if _end(home) == DAILY_END:  # under the same name, which is the dataset's
+        day, source = source / "daily", home / "day" / "source"
+        source.mkdir(parents=True)
+        shutil.copy(day / "events.parquet", source)
+        (source / "recloop.yaml").write_text("items: known\n")
 
     def work() -> dict[str, Any]:
-        batch = open_source(str(home / "source"), home=home).read(None, None)
+        batch = open_source(str(source), home=home).read(None, None)
         found = check_batch(
-            batch, as_of=END, known_items=set(), gx_root=home / "gx", config=ContractConfig(), since=None
-        )
+            batch, as_of=_end(home), known_items=queries.item_ids(engine), gx_root=home / "gx",
+            config=ContractConfig(), since=None,
+        )  # fmt: skip
         return {"rows": land_batch(engine, found).accepted}
 
     return work
