@@ -99,7 +99,8 @@ FILE = {
 def test_what_a_request_carries_of_a_file_names_the_whole_of_it(tmp_path):
     (tmp_path / "tuned.json").write_text(json.dumps(FILE))
     told = read_tuned_preset(tmp_path / "tuned.json")
-    assert told == {key: FILE[key] for key in ("arm", "preset", "settings")} | {"digest": digest_of(FILE)}
+    carried = {key: FILE[key] for key in ("arm", "preset", "settings")}
+    assert told == carried | {"digest": digest_of(FILE), "settings_digest": digest_of(carried)}
     assert carried_preset(told) == told
     assert carried_preset(FILE | {"trials": [1]})["digest"] != told["digest"]
 
