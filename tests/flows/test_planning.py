@@ -103,7 +103,7 @@ def test_exactly_what_is_planned_runs(beside: tuple[Home, dict[str, str]], finis
     tuned = {"arm": "ease", "preset": "quick", "settings": {"regularization": 99.0}}
     asked = last_cycle(finished) | {"challenger": "ease", "tuned": tuned}
     told = planned(home, asked, **settings)
-    assert told["tuned"] == tuned | {"digest": digest_of(tuned)}
+    assert told["tuned"] == tuned | {"digest": digest_of(tuned), "settings_digest": digest_of(tuned)}
     subprocess.run(
         [sys.executable, "-c", RETRAIN, cycle_request(**asked).model_dump_json()],
         cwd=ROOT, env=home.environ | settings, check=True, capture_output=True, timeout=400,

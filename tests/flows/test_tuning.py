@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,6 +91,17 @@ def test_a_study_goes_on_and_is_told_again(study: tuple[Home, tuple[str, ...], d
     best = told["trials"][told["study"]["best"]]
     assert best["value"] == max(one["value"] for one in told["trials"])
     assert told["settings"] == best["settings"]
+    words = shlex.split(told["next"])  # what was typed, whole, and nothing that is the study's own
+    assert words[:4] == ["recloop", "--home", str(home.settings.home), "retrain"]
+    assert (
+        dict(zip(words[4::2], words[5::2], strict=True)).items()
+        >= {
+            "--challenger": "ease",
+            "--train-cutoff": asked[3],
+            "--as-of": asked[5],
+        }.items()
+    )
+    assert not {"--arm", "--trials", "--json"} & set(words)
     longer = tuned(home, *asked, "--trials", "4")
     assert longer["trials"][:3] == told["trials"]
     assert len(longer["trials"]) == 4
