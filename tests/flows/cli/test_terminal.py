@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,8 +132,9 @@ def test_80_columns_and_no_colour_where_none_is_wanted(finished: Home, arguments
     assert arguments != ("status",) or any(line.endswith(home) for line in lines)
 
 
-def test_colour_where_one_is(finished: Home) -> None:
-    assert re.search(r"\x1b\[[\d;]*3\dm", on_a_terminal(finished, "status", COLUMNS="80"))
+def test_colour_where_one_is(finished: Home, tmp_path: Path) -> None:
+    told = on_a_terminal(finished, "status", COLUMNS="80", RECLOOP_HOME=str(tmp_path / "empty"))
+    assert re.search(r"\x1b\[[\d;]*3\dm", told)
 
 
 def test_a_shell_completes_commands_and_options() -> None:
