@@ -16,7 +16,7 @@ def test_without_ray_the_message_says_how_to_install_it(monkeypatch: pytest.Monk
         return real(name, *rest, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(builtins, "__import__", without_ray)
-    with pytest.raises(RayMissing, match='make install LOCKS="runtime ray dev"'):
+    with pytest.raises(RayMissing, match='make -B install LOCKS="runtime ray dev"'):
         imported_ray()
 
 
