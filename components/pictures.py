@@ -11,14 +11,7 @@ from typing import BinaryIO
 from PIL import Image
 
 MAX_PIXELS = 64_000_000
-_FORMATS = (
-    "JPEG",
-    "PNG",
-    "WEBP",
-    "GIF",
-    "BMP",
-    "TIFF",
-)  # of others some start programs: EPS starts Ghostscript
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # some others start programs: EPS starts Ghostscript
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # of broken and hostile files
 
 

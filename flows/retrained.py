@@ -15,7 +15,6 @@ from typing import cast
 import numpy as np
 
 from components.artifact import ArtifactRef, publish, verified
-from components.compute import Compute
 from components.data import snapshot
 from components.event_weights import read_event_weights
 from components.features.featureset import load_feature_set
@@ -76,7 +75,7 @@ def _tokenizer_again(kept: Stored, scratch: Path) -> Finding:
             data.vectors, data.present, edges, num_users=built.graph.num_users,
             config=replace(presets.quick() if config["preset"] == "quick" else presets.default(), seed=config["seed"]),
             on_step=lambda name, step, steps, loss: bar(step + 1, steps, {name: loss}),
-            categories=snapshot.read_categories(of.artifact, data.item_ids), compute=_compute(fits=True),
+            categories=snapshot.read_categories(of.artifact, data.item_ids), compute=load_settings().compute,
         )  # fmt: skip
     before = read_id_table(previous.artifact) if previous and previous.artifact else None
     version = begin_version(fitted, data.item_ids, edges, previous=before, limits=HealthLimits())
@@ -159,7 +158,8 @@ def _arm_again(chain: Chain, scratch: Path) -> Finding:
             table.item_ids if table else data.item_ids, table.codes if table else None,
             table_sizes_of(ids) if ids is not None else None,
             weight_lists=data.weight_lists(read_event_weights(config.get("event_weights", ""))),
-            preset=config["preset"], settings=config.get("settings"), seed=config["seed"], compute=_compute(),
+            preset=config["preset"], settings=config.get("settings"), seed=config["seed"],
+            compute=load_settings().trained_on,
             on_step=lambda step: bar(step.step, step.num_steps, {"loss": step.loss}),
             begin=load_arm(arm_folder(start)) if start is not None else None,
         )  # fmt: skip
@@ -231,12 +231,6 @@ def _threads() -> str:
         return "made on one thread, where equal inputs and code give equal bytes"
     where = "a GPU" if settings.device == "cuda" else f"{settings.threads} threads"
     return f"made on {where}, where the last digits may differ; RECLOOP_THREADS=1 makes bytes comparable"
-
-
-def _compute(*, fits: bool = False) -> Compute:
-    settings = load_settings()
-    plain = Compute(device=settings.device, precision=settings.precision)
-    return plain if fits else replace(plain, compile=settings.compile)
 
 
 def _stored(kind: str, digest: str) -> Stored:

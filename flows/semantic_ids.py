@@ -11,7 +11,6 @@ from prefect import task
 from prefect.artifacts import create_table_artifact
 
 from components.artifact import ArtifactRef, verified
-from components.compute import Compute
 from components.data import snapshot
 from components.features.featureset import load_feature_set
 from components.features.trainingset import load_training_set
@@ -98,7 +97,7 @@ def fit_tokenizer(
                 config=replace(presets.quick() if preset == "quick" else presets.default(), seed=seed),
                 on_step=lambda stage, step, steps, loss: bar(step + 1, steps, {stage: loss}),
                 categories=snapshot.read_categories(snapshots.train, data.item_ids),
-                compute=Compute(device=settings.device, precision=settings.precision),
+                compute=settings.compute,
             )
         before = read_id_table(previous) if previous else None
         version = begin_version(fitted, data.item_ids, edges, previous=before, limits=HealthLimits())

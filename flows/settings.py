@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -110,9 +111,7 @@ class Settings(MonitorSettings, NotifySettings):
 
     warm_start: bool = False  # whether a retraining begins at the champion's weights, where it can
 
-    engine: Literal["local", "ray"] = (
-        "local"  # who trains arms and scores everybody: this process, or Ray's workers
-    )
+    engine: Literal["local", "ray"] = "local"  # this process trains and scores everybody, or Ray's workers
     workers: int = Field(default=1, ge=1)  # of Ray
     ray_address: str = ""  # of a Ray that runs, host:port; empty: one is started for the stage, on loopback
 
@@ -146,10 +145,15 @@ class Settings(MonitorSettings, NotifySettings):
 
     @property
     def compute(self) -> Compute:
-        """What a trained arm ranks on, and images are encoded on."""
+        """What a tokenizer is fitted on, a trained arm ranks on, and images are encoded on."""
         from components.compute import Compute
 
         return Compute(device=self.device, precision=self.precision)
+
+    @property
+    def trained_on(self) -> Compute:
+        """The same for the training of arms, which alone may be compiled."""
+        return replace(self.compute, compile=self.compile)
 
     @property
     def ranked_on(self) -> dict[str, str]:

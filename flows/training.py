@@ -16,7 +16,6 @@ from typing import Any
 from prefect import task
 
 from components.artifact import ArtifactRef, publish, verified
-from components.compute import Compute
 from components.data import snapshot
 from components.event_weights import read_event_weights, weights_of
 from components.features.trainingset import load_training_set
@@ -93,7 +92,7 @@ def train_arm(
     """
     settings = load_settings()
     reads_ids = arm in SEMANTIC_ID_ARMS
-    compute = Compute(device=settings.device, precision=settings.precision, compile=settings.compile)
+    compute = settings.trained_on
     workers = None if arm in SOLVED_ARMS else workers_of(settings)
     key = key_of(
         train_arm, f"train {arm}", run=run,

@@ -16,7 +16,6 @@ import numpy as np
 from jaxtyping import Float
 
 from components.artifact import digest_of
-from components.compute import Compute
 from components.evaluation.scores import score_replay
 from components.recommender.arm import Arm, ArmName
 from components.recommender.arm_config import decoded_with
@@ -89,21 +88,20 @@ class Trials:
 
     def _trained(self, settings: Settings, seed: int, watch: Watch, *, keep: bool) -> Arm:
         kept, chosen = self._weights(settings, seed), load_settings()
-        ranked_on = chosen.compute  # as a replay ranks
         if kept.exists():
             decodes = {name: value for name, value in settings.items() if name in self.decode}
-            return decoded_with(load_arm(kept, ranked_on), decodes)
+            return decoded_with(load_arm(kept, chosen.compute), decodes)
         item_ids, codes, sizes = self.data.table
         rows = self.data.rows
         arm = train_arm(
             self.arm, rows.item_lists, rows.time_lists, item_ids, codes, sizes,
             weight_lists=self.data.weight_lists, preset=self.preset, settings=settings, seed=seed,
-            compute=Compute(device=chosen.device, precision=chosen.precision, compile=chosen.compile),
+            compute=chosen.trained_on,
             on_step=lambda step: watch(step.step, step.num_steps, {"loss": step.loss}),
         )  # fmt: skip
         if keep and self.decode:
             _keep(arm, kept)
-        return arm.on(ranked_on) if isinstance(arm, MMGRecArm | DenseArm | TigerArm) else arm
+        return arm.on(chosen.compute) if isinstance(arm, MMGRecArm | DenseArm | TigerArm) else arm
 
     def _weights(self, settings: Settings, seed: int) -> Path:
         """Where an arm lies that was trained with these, however it is decoded."""

@@ -83,9 +83,8 @@ def reaching_tracking() -> Iterator[None]:
     try:
         yield
     except (MlflowException, requests.RequestException) as error:
-        shown = shown_address(
-            address()
-        )  # while the local server is down it may be a database's, with a password
+        # while the local server is down it may be a database's, with a password
+        shown = shown_address(address())
         if (refused := refusal_of(error, shown)) is not None:
             raise refused from error
         if not _is_outage(error):

@@ -58,7 +58,8 @@ def gate_asked(profile: str) -> dict[str, Any]:
     path = Path(profile)
     if not path.is_file():
         raise typer.BadParameter(
-            f"{profile!r} is none of {', '.join(SHIPPED_PROFILES)}, and no file of that name is there"
+            f"{profile!r} is none of {', '.join(SHIPPED_PROFILES)}, and no file of that name is there",
+            param_hint="'--profile'",
         )
     from components.evaluation.profile import ProfileError
     from components.evaluation.profile_file import read_fields
@@ -76,7 +77,8 @@ def preset_asked(preset: str) -> dict[str, Any]:
     path = Path(preset)
     if not path.is_file():
         raise typer.BadParameter(
-            f"{preset!r} is none of {', '.join(SHIPPED_PRESETS)}, and no file of that name is there"
+            f"{preset!r} is none of {', '.join(SHIPPED_PRESETS)}, and no file of that name is there",
+            param_hint="'--preset'",
         )
     from components.recommender.tuned_preset import TunedPresetRefused, read_tuned_preset
 

@@ -50,10 +50,12 @@ def tune(
     from flows.local.console import console, dimmed, leave_stdout, say_json
     from flows.local.servers import running_servers
     from flows.settings import load_settings
+    from flows.settled import settle_batch
 
     if as_json:
         leave_stdout()
     asked = request.model_copy(update={"challenger": arm, "seed": seed, "preset": preset})
+    settle_batch(asked)  # whoever asks for what cannot be starts no servers
     with running_servers(load_settings(), dimmed, loading="flows.tuning"):
         from flows.tuning import TuneRequest
         from flows.tuning import tune as search

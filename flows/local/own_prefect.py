@@ -9,7 +9,6 @@ from components.own_pages import OwnPagesOnly
 
 def guarded() -> OwnPagesOnly:
     """What `prefect server start` would serve, behind the check."""
-    print(
-        "serving Prefect to its own names and pages", flush=True
-    )  # it says nothing of its start under uvicorn
+    # under uvicorn it says nothing of its start
+    print("serving Prefect to its own names and pages", flush=True)
     return OwnPagesOnly(create_app(final=True))

@@ -105,9 +105,8 @@ class _Pages(SimpleHTTPRequestHandler):
         except (OSError, ValueError):  # a link that leads elsewhere, or no name of a file
             self.send_error(HTTPStatus.NOT_FOUND, "this is no page; / says what there is")
             return None
-        if path.is_dir() and not asked.endswith(
-            "/"
-        ):  # the parent class makes another host of a path with two slashes
+        # the parent class makes another host of a path with two slashes
+        if path.is_dir() and not asked.endswith("/"):
             below = quote(path.relative_to(self._folders[first].resolve()).as_posix())
             return self._elsewhere(f"/{first}/" if below == "." else f"/{first}/{below}/")
         return super().send_head()

@@ -308,7 +308,11 @@ def test_a_warehouse_that_holds_another_dataset(home: Home, shop: Path, tmp_path
         (("recommend",), ("Missing option '--user'", "--help")),
         (("evaluate",), ("No such command 'evaluate'", "--help")),
         (("retrain", "--challenger", "bert"), ("'--challenger'", "'bert' is not one of 'mmgrec', 'mmgrec_paper'")),
-        (("retrain", "--profile", "lax"), ("'lax' is none of small, production, sequential", "no file of that name")),
+        (("retrain", "--preset", "defualt"), ("'--preset'", "'defualt' is none of default, quick", "no file of that")),
+        (
+            ("retrain", "--profile", "lax"),
+            ("'--profile'", "'lax' is none of small, production, sequential", "no file of that name"),
+        ),
         (("ingest", "--max-bad-share", "2"), ("'--max-bad-share'", "less than or equal to 1")),
     ],
 )  # fmt: skip
@@ -319,6 +323,12 @@ def test_a_misspelt_command(home: Home, arguments: tuple[str, ...], names: tuple
     for name in names:
         assert name in ended.err, ended.err
     assert not home.path.exists()
+
+
+def test_a_study_of_nothing(home: Home, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    refused(home.recloop("tune", "--source", nowhere), "SourceUnavailable", str(nowhere), "not there at all")
+    assert not (home.path / "run").exists()  # no server was started for it
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import pty
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,7 +98,7 @@ def _all_of(kind: str, origin: dict[str, Any]) -> list[dict[str, Any]]:
     return [origin] * (origin["kind"] == kind) + below
 
 
-def on_a_terminal(home: Home, *arguments: str, **settings: str) -> str:
+def on_a_terminal(home: Home, *arguments: str, ends: int = 0, **settings: str) -> str:
     """What a command writes to a terminal, its control codes with it."""
     master, slave = pty.openpty()
     child = subprocess.Popen(
@@ -116,7 +115,7 @@ def on_a_terminal(home: Home, *arguments: str, **settings: str) -> str:
         if not got:
             break
     os.close(master)
-    assert child.wait() == 0
+    assert child.wait() == ends
     return told.decode()
 
 
@@ -132,8 +131,8 @@ def test_80_columns_and_no_colour_where_none_is_wanted(finished: Home, arguments
     assert arguments != ("status",) or any(line.endswith(home) for line in lines)
 
 
-def test_colour_where_one_is(finished: Home, tmp_path: Path) -> None:
-    told = on_a_terminal(finished, "status", COLUMNS="80", RECLOOP_HOME=str(tmp_path / "empty"))
+def test_colour_where_one_is(finished: Home) -> None:
+    told = on_a_terminal(finished, "recommend", "--user", "nobody at all", ends=1, COLUMNS="80")
     assert re.search(r"\x1b\[[\d;]*3\dm", told)
 
 
