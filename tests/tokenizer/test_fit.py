@@ -149,7 +149,7 @@ def test_bf16_learns_what_fp32_learns(catalogue, fitted):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA GPU is here")
 def test_a_missing_gpu_is_said(catalogue):
-    with pytest.raises(DeviceUnavailable, match="sees no CUDA GPU here: set the device to 'cpu'"):
+    with pytest.raises(DeviceUnavailable, match="sees no CUDA GPU here: set RECLOOP_DEVICE=cpu"):
         fit_tokenizer(*catalogue.inputs, quick(), compute=Compute(device="cuda"))
 
 

@@ -101,7 +101,7 @@ def test_a_compiled_network_trains_the_same(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA GPU is here")
 def test_a_missing_gpu_is_said():
-    with pytest.raises(DeviceUnavailable, match="sees no CUDA GPU here: set the device to 'cpu'"):
+    with pytest.raises(DeviceUnavailable, match="sees no CUDA GPU here: set RECLOOP_DEVICE=cpu"):
         train_mmgrec(CIRCLE, CODES, SMALL, seed=0, compute=Compute(device="cuda"))
 
 
