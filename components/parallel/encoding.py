@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from components.features.encoders.content import Encoded, Encoder, OnStep
-from components.parallel.workers import Workers, WorkersLost, ray_of
+from components.parallel.workers import Workers, WorkersLost, ray_data_of
 
 FEWEST = 512  # contents: fewer are encoded before Ray has started
 SHARES_A_WORKER = 8  # what is left at the end is spread
@@ -33,8 +33,8 @@ def encode_on_ray(
     shares = [{"first": int(first), "last": int(last)} for first, last in pairwise(edges)]
     vectors, failed = np.zeros((len(values), encoder.dim), dtype=np.float32), {}
     done = 0
-    with ray_of(workers):
-        for share in _encoded(encoder, values, workers, shares):
+    with ray_data_of(workers) as data:
+        for share in _encoded(data, encoder, values, workers, shares):
             first, found = share["first"], share["vectors"]
             vectors[first : first + len(found)] = found
             failed |= {first + int(row): why for row, why in share["failed"]}
@@ -45,22 +45,21 @@ def encode_on_ray(
 
 
 def _encoded(
-    encoder: Encoder, values: Sequence[Any], workers: Workers, shares: list[dict[str, int]]
+    data: Any, encoder: Encoder, values: Sequence[Any], workers: Workers, shares: list[dict[str, int]]
 ) -> Iterator[dict[str, Any]]:
     import ray
-    import ray.data
 
-    scored = ray.data.from_items(shares, override_num_blocks=len(shares)).map_batches(
+    encoded = data.from_items(shares, override_num_blocks=len(shares)).map_batches(
         _Worker,
         batch_size=1,
-        compute=ray.data.ActorPoolStrategy(size=workers.count),
+        compute=data.ActorPoolStrategy(size=workers.count),
         num_gpus=workers.gpus_each,
         fn_constructor_kwargs={
             "encoder": encoder, "values": ray.put(list(values)), "threads": workers.threads,
         },
     )  # fmt: skip
     try:
-        yield from (row["share"] for row in scored.iter_rows())
+        yield from (row["share"] for row in encoded.iter_rows())
     except ray.exceptions.RayError as error:
         raise WorkersLost(
             f"a worker of the encoding failed: {error}. Run the same command again; RECLOOP_ENGINE=local and "
