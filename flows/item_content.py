@@ -15,8 +15,10 @@ from components.features.cache import VectorCache
 from components.features.encoders.content import OnStep
 from components.features.encoders.precomputed import COLUMN, refuse_given
 from components.features.vectors import ItemVectors, Unreadable
+from components.parallel.encoding import encode_on_ray
 from flows.local.console import console, warning_line
-from flows.settings import load_settings
+from flows.settings import Settings, load_settings
+from flows.workers import workers_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +48,25 @@ class ItemContent:
     def encode(
         self, encoders: encoding.Encoders, items: pd.DataFrame, on_step: OnStep | None = None
     ) -> ItemVectors:
-        """Vectors of these items in the encoders' space."""
+        """Vectors of these items in the encoders' space, by this process or the workers of the settings."""
         settings = load_settings()
         return encoding.encode(
             encoders, self.beside(items), root=self.root, cache=VectorCache(settings.home / "vectors"),
             on_step=on_step, compute=settings.compute,
+            encode_by=_by_workers(settings),
         )  # fmt: skip
 
     def refuse_another_model(self, before: ItemVectors) -> None:
         """Raise VectorsChanged where the source's vectors are not of the model that `before` is of."""
         if self.vectors is not None:
             refuse_given(before, self.vectors.of(before.item_ids).tolist())
+
+
+def _by_workers(settings: Settings) -> encoding.EncodeBy | None:
+    workers = workers_of(settings)
+    if workers is None:
+        return None
+    return lambda encoder, values, on_step: encode_on_ray(encoder, values, workers, on_step)
 
 
 def content_of(source: str | None, mapping: str) -> ItemContent:

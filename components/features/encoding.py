@@ -7,7 +7,7 @@ reuses the tokenizer loads its encoders and encodes new items with them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,14 @@ from safetensors.numpy import load_file, save_file
 from components.compute import ON_CPU, Compute
 from components.features.cache import VectorCache
 from components.features.encoders.audio import LogMelAudio
-from components.features.encoders.content import Encoder, OnStep
+from components.features.encoders.content import Encoded, Encoder, OnStep
 from components.features.encoders.image import EfficientNetImage
 from components.features.encoders.metadata import fit_metadata, metadata_from_state
 from components.features.encoders.precomputed import PrecomputedEmbedding, fit_precomputed
 from components.features.encoders.text import WordLlamaText, fit_tfidf, tfidf_from_state
 from components.features.vectors import MODALITIES, ItemVectors, Unreadable, modality_health
 
+EncodeBy = Callable[[Encoder, Sequence[Any], OnStep | None], Encoded]  # who encodes; the vectors are the same
 METADATA = "metadata"
 _WORDS, _ARRAYS = "encoders.json", "encoders.safetensors"
 
@@ -89,12 +90,14 @@ def encode(
     cache: VectorCache | None = None,
     on_step: OnStep | None = None,
     compute: Compute = ON_CPU,
+    encode_by: EncodeBy | None = None,
 ) -> ItemVectors:
     """Vectors of these items in the encoders' space: every modality of the encoders, whatever the items hold.
 
     Items may come in any order and must be distinct. A file that cannot be read is missing, and told in
     `unreadable`. `on_step(done, total, {})` counts contents of one modality at a time. Images are read as `compute`
-    says; no other encoder is a network. Raises DeviceUnavailable.
+    says; no other encoder is a network. What is not kept yet, `encode_by` encodes (None: this process).
+    Raises DeviceUnavailable, and what `encode_by` raises.
     """
     items = items.sort_values("item_id", kind="stable")
     if (repeated := items["item_id"].duplicated()).any():
@@ -103,7 +106,9 @@ def encode(
     for modality, encoder in sorted(encoders.by_modality.items()):
         if isinstance(encoder, EfficientNetImage):
             encoder = replace(encoder, compute=compute)
-        vectors[modality], present[modality], faults = _encode_one(encoder, items, root, cache, on_step)
+        vectors[modality], present[modality], faults = _encode_one(
+            encoder, items, root, cache, on_step, encode_by or _in_this_process
+        )
         unreadable += faults
     return ItemVectors(
         item_ids=items["item_id"].to_numpy(dtype=object),
@@ -216,12 +221,17 @@ _FROM_STATE: dict[str, Callable[[dict[str, Any], dict[str, np.ndarray]], Encoder
 }
 
 
+def _in_this_process(encoder: Encoder, values: Sequence[Any], on_step: OnStep | None) -> Encoded:
+    return encoder.encode(values, on_step)
+
+
 def _encode_one(
     encoder: Encoder,
     items: pd.DataFrame,
     root: Path | None,
     cache: VectorCache | None,
     on_step: OnStep | None,
+    encode_by: EncodeBy,
 ) -> tuple[np.ndarray, np.ndarray, list[Unreadable]]:
     """Vectors [item, dim], mask [item], and files that could not be read; each content is encoded once."""
     content = encoder.read(items, root)
@@ -233,7 +243,7 @@ def _encode_one(
         for key, value in zip(content.keys, content.values, strict=True)
         if key is not None and key not in known
     }
-    encoded = encoder.encode(list(pending.values()), on_step)
+    encoded = encode_by(encoder, list(pending.values()), on_step)
     # a file that failed is asked again next time: it may have been repaired
     new = {key: row for i, (key, row) in enumerate(zip(pending, encoded.vectors, strict=True))
            if i not in encoded.failed}  # fmt: skip

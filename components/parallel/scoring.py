@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from components.parallel.workers import Workers, WorkersLost, ray_of
+from components.parallel.workers import Workers, WorkersLost, ray_data_of
 from components.serving.batch import OnScored, Parts
 from components.serving.histories import Partitions, UserHistories
 from components.serving.loaded import LoadedVersion
@@ -36,14 +36,12 @@ def write_on_ray(
     edges = np.linspace(0, len(partitions), 1 + min(len(partitions), workers.count * SHARES_A_WORKER))
     if not len(partitions):
         return
-    with ray_of(workers):
-        import ray.data
-
-        shares = [{"first": int(first), "last": int(last)} for first, last in pairwise(edges)]
-        scored = ray.data.from_items(shares, override_num_blocks=len(shares)).map_batches(
+    shares = [{"first": int(first), "last": int(last)} for first, last in pairwise(edges)]
+    with ray_data_of(workers) as data:
+        scored = data.from_items(shares, override_num_blocks=len(shares)).map_batches(
             _Scorer,
             batch_size=1,
-            compute=ray.data.ActorPoolStrategy(size=workers.count),
+            compute=data.ActorPoolStrategy(size=min(workers.count, len(shares))),
             num_gpus=workers.gpus_each,
             fn_constructor_kwargs={
                 "open_version": open_version, "partitions": partitions, "parts": parts, "threads": workers.threads,

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ _SETTINGS = {
     "RAY_ENABLE_METRICS_COLLECTION": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # what it says of itself; what goes wrong is raised
 }
 
 # of a Ray that is started here: on loopback (what Ray does unasked on macOS and Windows), and under a token of this
@@ -89,6 +91,20 @@ def ray_of(workers: Workers) -> Iterator[None]:
     finally:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def ray_data_of(workers: Workers) -> Iterator[Any]:
+    """The module `ray.data` in a Ray, for as long as it is needed; quiet, since a stage tells itself how far it is.
+
+    Raises as `ray_of` does.
+    """
+    with ray_of(workers), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it deprecates settings that it sets itself
+        import ray.data
+
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # its import sets it
+        yield ray.data
 
 
 def imported_ray() -> Any:
