@@ -32,12 +32,12 @@ class Postgresql:
         scheme = f"postgresql+{driver}" if driver else "postgresql"
         return f"{scheme}://recloop:{_QUOTED}@127.0.0.1:{self.port}/{database}"
 
-    def new(self, database: str) -> str:
-        """Make a database; its address for libpq."""
+    def new(self, database: str, *, like: str = "template1") -> str:
+        """Make a database, as a copy of one that nobody is connected to; its address for libpq."""
         import psycopg
 
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{database}"')
+            connection.execute(f'CREATE DATABASE "{database}" TEMPLATE "{like}"')
         return self.url(database)
 
 
