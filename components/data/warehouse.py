@@ -154,8 +154,8 @@ def _transaction(engine: Engine, options: dict[str, Any]) -> Iterator[Connection
             raise
         raise WarehouseUnreachable(
             f"{shown}: {str(error.orig).strip()}. Check that the address is right and that the database runs, or "
-            "name another RECLOOP_WAREHOUSE_URL. Nothing is there by half: what was being written has been rolled back, "
-            "or, if only the answer to its end was lost, is there whole. Run the same command again"
+            "name another RECLOOP_WAREHOUSE_URL. Nothing is there by half: what was being written has been "
+            "rolled back or, if only the answer to its end was lost, is there whole. Run the same command again"
         ) from error
 
 

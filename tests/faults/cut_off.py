@@ -199,13 +199,12 @@ def _wrong(service: Service, point: Point, told: dict[str, Any], took: float) ->
     struck, again, wrong = told["struck"], told["again"], []
     if os.environ.get("RECLOOP_FAULTS_SEEN"):
         print(point.name, round(struck["seconds"], 1), struck["error"], struck["message"][:300])
-    if struck["seconds"] > LONGEST + took:
+    if struck["seconds"] > point.longest + took:
         wrong.append(f"the call took {struck['seconds']:.1f} s, undisturbed {took:.1f} s")
-    if struck["error"] and not (point.again and struck["is_told"]):
+    if struck["error"] and not (point.raises and struck["is_told"]):
         wrong.append(f"raised {struck['error']}: {struck['message'][:300]}")
-    elif struck["error"]:
-        if service.address not in struck["message"] or "again" not in struck["message"]:
-            wrong.append(f"told neither where nor what to do: {struck['message'][:300]}")
+    elif struck["error"] and not (service.address in struck["message"] and "again" in struck["message"]):
+        wrong.append(f"told neither where nor what to do: {struck['message'][:300]}")
     if any(secret in struck["message"] for secret in service.secrets):
         wrong.append(f"showed a password: {struck['message'][:300]}")
     if again["error"]:

@@ -82,21 +82,21 @@ def _seen(home: Path) -> dict[str, Any]:
     return seen(warehouse_of(home))
 
 
-def seen(engine: Engine) -> dict[str, Any]:
+def seen(engine: Engine, model: str = MODEL) -> dict[str, Any]:
     """Versions, aliases and ledger, as the loop reads them, and whether they agree."""
     from components.data.ledger import promotions
     from components.registry.drift import drift_of_alias
     from components.registry.versions import aliases, versions
 
-    found = versions(MODEL)
+    found = versions(model)
     tags = [
         {k: v for k, v in sorted(one.tags.items()) if k in ("recloop.bundle", "recloop.verdict")}
         for one in found
     ]
-    entries = [[e.action, e.previous_version, e.version, e.verdict] for e in promotions(engine, MODEL)]
-    drift = drift_of_alias(engine, MODEL).state if found else ""
+    entries = [[e.action, e.previous_version, e.version, e.verdict] for e in promotions(engine, model)]
+    drift = drift_of_alias(engine, model).state if found else ""
     numbers = [one.version for one in found]
-    return {"versions": numbers, "tags": tags, "aliases": aliases(MODEL), "ledger": entries, "drift": drift}
+    return {"versions": numbers, "tags": tags, "aliases": aliases(model), "ledger": entries, "drift": drift}
 
 
 # --- what is done, and what has to be there before ------------------------------------------------------

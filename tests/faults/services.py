@@ -13,24 +13,30 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tests.faults import cut_off
+from tests.faults.cut_mlflow import mlflow
+from tests.faults.cut_objects import ObjectStoreMissing, objects
 from tests.faults.cut_off import Service
 from tests.faults.cut_postgresql import postgresql
 from tests.faults.fault import Fault
 from tests.postgresql import PostgresqlMissing
 
 _LANES = 4
+_SERVICES: dict[str, Callable[..., AbstractContextManager[Service]]] = {
+    "PostgreSQL": postgresql,
+    "object store": objects,
+    "MLflow": mlflow,
+}
+_SHORT = ("PostgreSQL", "object store")  # those that start in a second
 
 
 def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
     del seed
-    for name, begin in _services().items():
+    for name, begin in _SERVICES.items():
+        if short and name not in _SHORT:
+            continue
         print(f"services: starting {name}", file=sys.stderr)
         try:
             with begin(scratch / name, short=short) as service:
                 yield from cut_off.faults(service, lanes=1 if short else _LANES)
-        except PostgresqlMissing as missing:
+        except (PostgresqlMissing, ObjectStoreMissing) as missing:
             print(f"services: {name} is left out: {missing}")
-
-
-def _services() -> dict[str, Callable[..., AbstractContextManager[Service]]]:
-    return {"PostgreSQL": postgresql}

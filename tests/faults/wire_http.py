@@ -35,31 +35,29 @@ class Message:
 
 
 async def relay(road: Road, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Requests of one connection, over one connection, until either end has enough."""
-    up: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-    try:
-        while True:
-            request = await _request(reader, writer)
-            method, target, _ = request.first.split(" ", 2)
-            cut = road.struck(f"{method} {target} {request.body.decode('utf-8', 'replace')}")
-            if cut is not None and cut.how == "down":
-                return road.close()
-            if cut is not None and cut.how == "error":
-                writer.write(_failure(method))
-                await writer.drain()
-                continue
-            up = up or await asyncio.open_connection(*road.target, limit=1 << 26)
+    """Requests of one connection, each over a connection of its own: the service may close idle ones as it likes."""
+    while True:
+        request = await _request(reader, writer)
+        method, target, _ = request.first.split(" ", 2)
+        cut = road.struck(f"{method} {target} {request.body.decode('utf-8', 'replace')}")
+        if cut is not None and cut.how == "down":
+            return road.close()
+        if cut is not None and cut.how == "error":
+            writer.write(_failure(method))
+            await writer.drain()
+            continue
+        up = await asyncio.open_connection(*road.target, limit=1 << 26)
+        try:
             up[1].write(request.on_wire(host="{}:{}".format(*road.target).encode()))
             await up[1].drain()
             reply = await _reply(up[0], method)
             await answer(cut, reply.on_wire(), writer)
             if reply.first.split(" ", 2)[1] == "101":
                 return await _both_ways((reader, writer), up)
-            if b"close" in reply.header(b"connection").lower():
-                return None
-    finally:
-        if up is not None:
+        finally:
             up[1].transport.abort()
+        if b"close" in reply.header(b"connection").lower():
+            return None
 
 
 async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Message:
