@@ -4,8 +4,8 @@ RECLOOP_ARTIFACTS_URL names the place: s3://bucket/prefix, gs://…, abfs://…,
 knows. Without it (or with `local`) nothing here does anything. The folder of artifacts is then this machine's copy:
 publishing writes through, and what is missing here is fetched when it is asked for. An entry is root/<kind>/<name>,
 a folder with a manifest or a single file; a folder is whole in the store once its manifest is, which is written
-last and removed first. pyarrow's filesystems carry the clients, so S3 needs no further package. A request that brings no
-byte for 6 s is given up and tried once more; memory is that of some megabytes a thread.
+last and removed first. pyarrow's filesystems carry the clients, so S3 needs no further package. A request that
+brings no byte for 6 s is given up and tried once more; memory is that of some megabytes a thread.
 """
 
 from __future__ import annotations

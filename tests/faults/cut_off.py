@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 from tests.faults.child import done, in_child
 from tests.faults.fault import Fault, Outcome
@@ -22,13 +22,6 @@ from tests.faults.wire import HOWS, Cut, How, Wire, wire_to
 KIND = "services"
 LONGEST = 15.0  # seconds of a call, over what the same one takes undisturbed on this machine at this moment
 T = TypeVar("T")
-
-
-class Ground(Protocol):
-    """A place of its own for one strike, as the service has it: a database, a folder of a bucket, a name of a model."""
-
-    @property
-    def secrets(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +34,8 @@ class Point:
     at: int = 1
     slow: float = 20.0  # seconds that a slow answer takes
     hows: tuple[How, ...] = tuple(HOWS)
-    again: bool = (
-        True  # whether an error on the way is allowed at all: what is drawn while training raises none
-    )
+    longest: float = LONGEST  # seconds that the call may wait
+    raises: bool = True  # whether it may fail at all: a training goes on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +60,7 @@ class Service:
     address: str  # what such an error has to name
     secrets: tuple[str, ...] = ()
     stays: tuple[How, ...] = ("slow", "error")  # for as long as the call lasts
+    back: float = 0.0  # seconds that it is down, if it is not so until the call has ended
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -164,7 +157,8 @@ def _strike(
 ) -> Outcome:
     call = service.calls[point.call]
     ground = call.fresh(wire, name)
-    wire.arm(Cut(how=how, what=point.what, at=point.at, seconds=point.slow, stays=how in service.stays))
+    stays = how in service.stays
+    wire.arm(Cut(how=how, what=point.what, at=point.at, seconds=point.slow, stays=stays, back=service.back))
     ended = in_child(partial(_twice, call.work, ground, wire, service), environment=service.environment)
     if not ended.is_done:
         wire.disarm()

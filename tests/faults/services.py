@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.faults import cut_off
@@ -17,16 +18,23 @@ from tests.faults.cut_mlflow import mlflow
 from tests.faults.cut_objects import ObjectStoreMissing, objects
 from tests.faults.cut_off import Service
 from tests.faults.cut_postgresql import postgresql
+from tests.faults.cut_prefect import prefect
 from tests.faults.fault import Fault
-from tests.postgresql import PostgresqlMissing
+from tests.postgresql import PostgresqlMissing, binaries
 
 _LANES = 4
 _SERVICES: dict[str, Callable[..., AbstractContextManager[Service]]] = {
     "PostgreSQL": postgresql,
     "object store": objects,
     "MLflow": mlflow,
+    "Prefect": prefect,
 }
 _SHORT = ("PostgreSQL", "object store")  # those that start in a second
+
+
+def is_possible() -> bool:
+    """Whether any service of the short half is installed here."""
+    return find_spec("moto") is not None or (find_spec("psycopg") is not None and binaries() is not None)
 
 
 def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:

@@ -12,7 +12,7 @@ import multiprocessing
 import re
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -39,6 +39,7 @@ class Cut:
     at: int = 1  # the how-many-th that matches
     seconds: float = 0.0  # that a slow answer is held back
     stays: bool = False  # every later match is struck too
+    back: float = 0.0  # seconds after which a road that is down is open again; 0: when it is told
 
 
 @dataclass(kw_only=True)
@@ -53,6 +54,8 @@ class Road:
     seen: list[str] = field(default_factory=list)
     listening: asyncio.Server | None = None
     open: set[asyncio.StreamWriter] = field(default_factory=set)
+    waiting: asyncio.Future[None] | None = None
+    carry: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] | None = None
 
     def struck(self, request: str) -> Cut | None:
         """The cut, if this request is to be struck by it."""
@@ -73,6 +76,16 @@ class Road:
         if self.listening is not None:
             self.listening.close()
             self.listening = None
+        if self.cut is not None and self.cut.back:
+            self.waiting = asyncio.ensure_future(self._open_later(self.cut.back))
+
+    async def _open_later(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await self.reopen()
+
+    async def reopen(self) -> None:
+        if self.listening is None and self.carry is not None:
+            self.listening = await asyncio.start_server(self.carry, LOOPBACK, self.port, limit=1 << 26)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,12 +161,12 @@ async def _until_killed(taken: list[socket.socket], road: Road, protocol: str) -
         road.cut, road.matched, road.fired, road.seen = None, 0, 0, []
         if "arm" in asked:
             road.cut = Cut(**asked["arm"])
-        if road.listening is None:
-            road.listening = await asyncio.start_server(carry, LOOPBACK, road.port, limit=1 << 26)
+        await road.reopen()
         writer.write(json.dumps(answer).encode() + b"\n")
         await writer.drain()
         writer.close()
 
+    road.carry = carry
     road.listening = await asyncio.start_server(carry, sock=taken[0], limit=1 << 26)
     async with await asyncio.start_server(told, sock=taken[1]) as control:
         await control.serve_forever()
