@@ -20,7 +20,7 @@ from tests.faults.fault import Fault, Outcome
 from tests.faults.wire import HOWS, Cut, How, Wire, wire_to
 
 KIND = "services"
-LONGEST = 15.0  # seconds of a call, over what the same one takes undisturbed on this machine at this moment
+LONGEST = 15.0  # seconds of a call, over twice what it takes undisturbed: other work may share the machine
 T = TypeVar("T")
 
 
@@ -193,7 +193,7 @@ def _wrong(service: Service, point: Point, told: dict[str, Any], took: float) ->
     struck, again, wrong = told["struck"], told["again"], []
     if os.environ.get("RECLOOP_FAULTS_SEEN"):
         print(point.name, round(struck["seconds"], 1), struck["error"], struck["message"][:300])
-    if struck["seconds"] > point.longest + took:
+    if struck["seconds"] > point.longest + 2 * took:
         wrong.append(f"the call took {struck['seconds']:.1f} s, undisturbed {took:.1f} s")
     if struck["error"] and not (point.raises and struck["is_told"]):
         wrong.append(f"raised {struck['error']}: {struck['message'][:300]}")

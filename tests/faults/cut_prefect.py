@@ -129,7 +129,7 @@ def _flow(room: Room) -> None:
     from prefect.artifacts import create_link_artifact
 
     from components.artifact import ArtifactRef
-    from flows.retraining_lease import only_retraining
+    from flows.retraining_lease import begun_here, only_retraining
     from flows.snapshots import Snapshots
     from flows.training import count_popularity
 
@@ -147,7 +147,7 @@ def _flow(room: Room) -> None:
             count_popularity("r", snapshots)
             create_link_artifact(key="struck", link="http://127.0.0.1", link_text="a link")
 
-    with _asking(room, room.road):
+    with _asking(room, room.road), begun_here():
         cut_off()
 
 
