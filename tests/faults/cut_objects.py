@@ -39,7 +39,7 @@ POINTS = (
     Point(name="remove: its manifest", call="remove", what="^DELETE .*manifest"),
     Point(name="remove: the files", call="remove", what="^POST .*delete", longest=28.0),  # Arrow asks twice
 )
-_SHORT = ("publish: its manifest", "fetch: a file")
+_SHORT = ("publish: its manifest",)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,7 +94,7 @@ POINTS = (
         slow=_LATE,
     ),
 )
-_SHORT = ("land: commit", "lease: commit of taking it", "lease: commit of giving it back")
+_SHORT = ("land: commit", "lease: commit of giving it back")
 
 
 class _Worlds:
