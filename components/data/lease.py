@@ -25,6 +25,8 @@ from components.data.moments import Clock, from_micros, to_micros, utc_now
 from components.data.schema import leases
 from components.data.warehouse import WarehouseUnreachable, reading, writing
 
+_Key = tuple[str, str, str, int]  # warehouse, owner, name, fence
+_held_here: set[_Key] = set()  # what this process holds
 _SAME_START_SECONDS = 2.0  # a process's start is told relative to the boot, and the clock may be set
 
 
@@ -57,6 +59,11 @@ class Lease:
     fence: int
     ttl_seconds: float
     now: Clock
+
+    @property
+    def key(self) -> _Key:
+        """What names it among all that this process may hold."""
+        return _key(self.engine, self.owner, self.name, self.fence)
 
     def ensure_held(self) -> None:
         """Renew the lease. Call before a step that only the holder may take. Raises LeaseLost."""
@@ -102,14 +109,17 @@ def hold_lease(
     finally:
         done.set()
         beat.join()
-        lease.give_back()
+        try:
+            lease.give_back()
+        finally:
+            _held_here.discard(lease.key)
 
 
 def refuse_if_held(engine: Engine, name: str, *, now: Clock = utc_now) -> None:
     """Raise LeaseHeld, as a taker would, if somebody holds this lease now. Takes nothing."""
     with reading(engine) as connection:
         row = _row(connection, name)
-    if row is not None and row["expires_at"] is not None and not _is_over(row, to_micros(now())):
+    if row is not None and row["expires_at"] is not None and not _is_over(engine, row, to_micros(now())):
         raise LeaseHeld(_who_holds(row))
 
 
@@ -119,20 +129,28 @@ def stale_leases(engine: Engine, *, now: Clock = utc_now) -> list[LeaseRecord]:
         rows = connection.execute(
             select(leases).where(leases.c.expires_at.is_not(None)).order_by(leases.c.name)
         ).mappings()
-        return [_record(row) for row in rows if _is_over(row, to_micros(now()))]
+        return [_record(row) for row in rows if _is_over(engine, row, to_micros(now()))]
 
 
 def _take(engine: Engine, name: str, owner: str, ttl_seconds: float, now: Clock) -> Lease:
-    with writing(engine, "lease") as connection:
-        at = to_micros(now())
-        row = _row(connection, name)
-        if row is not None and row["expires_at"] is not None and not _is_over(row, at):
-            raise LeaseHeld(_who_holds(row))
-        fence = 1 if row is None else row["fence"] + 1
-        connection.execute(delete(leases).where(leases.c.name == name))
-        taken = {"name": name, "owner": owner, "fence": fence, "acquired_at": at}
-        taken["expires_at"] = at + round(ttl_seconds * 1e6)
-        connection.execute(insert(leases).values(taken))
+    mine: _Key | None = None
+    try:
+        with writing(engine, "lease") as connection:
+            at = to_micros(now())
+            row = _row(connection, name)
+            if row is not None and row["expires_at"] is not None and not _is_over(engine, row, at):
+                raise LeaseHeld(_who_holds(row))
+            fence = 1 if row is None else row["fence"] + 1
+            mine = _key(engine, owner, name, fence)
+            _held_here.add(mine)  # before it is there to be seen
+            connection.execute(delete(leases).where(leases.c.name == name))
+            taken = {"name": name, "owner": owner, "fence": fence, "acquired_at": at}
+            taken["expires_at"] = at + round(ttl_seconds * 1e6)
+            connection.execute(insert(leases).values(taken))
+    except BaseException:
+        if mine is not None:
+            _held_here.discard(mine)
+        raise
     return Lease(engine=engine, name=name, owner=owner, fence=fence, ttl_seconds=ttl_seconds, now=now)
 
 
@@ -164,8 +182,21 @@ def _record(row: RowMapping) -> LeaseRecord:
     return LeaseRecord(**{**row, **times})
 
 
-def _is_over(row: RowMapping, at: int) -> bool:
-    return row["expires_at"] <= at or _is_dead_here(row["owner"])
+def _is_over(engine: Engine, row: RowMapping, at: int) -> bool:
+    return row["expires_at"] <= at or _is_dead_here(row["owner"]) or _is_forgotten_here(engine, row)
+
+
+def _key(engine: Engine, owner: str, name: str, fence: int) -> _Key:
+    return engine.url.render_as_string(), owner, name, fence
+
+
+def _is_forgotten_here(engine: Engine, row: RowMapping) -> bool:
+    """Whether this very process took it and does not hold it: the reply to taking or giving back was lost.
+
+    Such a lease is nobody's, and would else stand in this process's own way until it expires.
+    """
+    is_ours = _key(engine, row["owner"], row["name"], row["fence"]) in _held_here
+    return not is_ours and row["owner"] == this_process()
 
 
 def _is_dead_here(owner: str) -> bool:

@@ -51,6 +51,7 @@ _WRITER = "recloop_writer"
 _VALUES_A_QUERY = 10_000
 _CACHE_KIB = 64 * 1024  # SQLite's own 2 MB makes a landing of 100,000 events twice as slow
 _BUSY_SECONDS = 60.0  # a landing of a large batch holds the write lock for seconds
+_CONNECT_SECONDS = 10  # psycopg's own 130 hang a command whose database takes connections and says nothing
 
 
 class WarehouseUnreachable(Exception):
@@ -153,8 +154,8 @@ def _transaction(engine: Engine, options: dict[str, Any]) -> Iterator[Connection
             raise
         raise WarehouseUnreachable(
             f"{shown}: {str(error.orig).strip()}. Check that the address is right and that the database runs, or "
-            "name another RECLOOP_WAREHOUSE_URL. What was being written has been rolled back whole: run the same "
-            "command again"
+            "name another RECLOOP_WAREHOUSE_URL. Nothing is there by half: what was being written has been "
+            "rolled back or, if only the answer to its end was lost, is there whole. Run the same command again"
         ) from error
 
 
@@ -191,7 +192,7 @@ def _among(connection: Connection, key: Column[Any], values: list[Any]) -> Colum
 
 def _connect(address: URL) -> Engine:
     if address.get_backend_name() != "sqlite":
-        return create_engine(address, pool_pre_ping=True)
+        return create_engine(address, pool_pre_ping=True, connect_args=_patience(address))
     engine = create_engine(address, connect_args={"timeout": _BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
@@ -211,6 +212,13 @@ def _connect(address: URL) -> Engine:
     finally:
         raw.close()
     return engine
+
+
+def _patience(address: URL) -> dict[str, Any]:
+    """How long a server may take to let us in, unless the address says it; a statement may take as long as it does."""
+    if address.get_driver_name() != "psycopg" or "connect_timeout" in address.query:
+        return {}
+    return {"connect_timeout": _CONNECT_SECONDS}
 
 
 def _reader(url: str) -> Engine:

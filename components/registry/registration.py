@@ -24,6 +24,7 @@ from mlflow.types.schema import Array
 from components.artifact import ArtifactDamaged
 from components.faults import crash_point
 from components.registry import tracking
+from components.registry.asked_once import asked_once
 from components.registry.bundle import Bundle
 from components.registry.card import Judgement, model_card
 from components.registry.metric_names import ids_metric, replay_metric
@@ -107,14 +108,15 @@ def register_bundle(
         crash_point("register:after-log")
         _ensure_model(client, model_name)
         crash_point("register:after-model")
-        created = client.create_model_version(
-            model_name,
-            source=logged.model_uri,
-            run_id=run.run_id,
-            tags=wanted,
-            description=card,
-            model_id=logged.model_id,
-        )
+        with asked_once():
+            created = client.create_model_version(
+                model_name,
+                source=logged.model_uri,
+                run_id=run.run_id,
+                tags=wanted,
+                description=card,
+                model_id=logged.model_id,
+            )
         registered = facts_of(created)
         crash_point("register:after-create")
     now = aliases(model_name)
@@ -167,13 +169,14 @@ def _log_once(client: MlflowClient, bundle: Bundle, run: TrackingRun, tags: Mapp
         if model.status == LoggedModelStatus.READY and _is_whole(model, bundle):
             return model
         client.delete_logged_model(model.model_id)
-    model = client.create_logged_model(
-        run.experiment_id,
-        name=LOGGED_NAME,
-        source_run_id=run.run_id,
-        tags=_ids(bundle),
-        model_type="recommender",
-    )
+    with asked_once():
+        model = client.create_logged_model(
+            run.experiment_id,
+            name=LOGGED_NAME,
+            source_run_id=run.run_id,
+            tags=_ids(bundle),
+            model_type="recommender",
+        )
     crash_point("register:after-pending")
     _upload(client, model, bundle, run, exclude_seen=excludes_seen(tags))
     crash_point("register:after-upload")

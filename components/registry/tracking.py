@@ -23,6 +23,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from components.registry.asked_once import asked_once
 from components.registry.experiment import experiment_id_of
 from components.registry.metric_names import curve_metric
 from components.registry.refusal import refusal_of
@@ -110,7 +111,8 @@ def open_run(*, experiment: str, cycle: str, name: str, tags: Mapping[str, str])
         run = found[0]
         client.log_batch(run.info.run_id, tags=[RunTag(key, value) for key, value in sorted(tags.items())])
     else:
-        run = client.create_run(experiment_id, tags={**tags, CYCLE_TAG: cycle}, run_name=name)
+        with asked_once():
+            run = client.create_run(experiment_id, tags={**tags, CYCLE_TAG: cycle}, run_name=name)
     return TrackingRun(
         run_id=run.info.run_id,
         experiment_id=experiment_id,
@@ -243,8 +245,15 @@ def _url(experiment_id: str, run_id: str) -> str:
 def _is_outage(error: BaseException) -> bool:
     if isinstance(error, MlflowException) and error.error_code == "TEMPORARILY_UNAVAILABLE":
         return True
-    unreachable = (requests.ConnectionError, requests.Timeout, requests.exceptions.RetryError)
-    return isinstance(error, unreachable) or isinstance(error.__cause__ or error.__context__, unreachable)
+    return any(_is_of_the_road(one) for one in (error, error.__cause__ or error.__context__))
+
+
+def _is_of_the_road(error: BaseException | None) -> bool:
+    """No answer, half an answer (a connection that was reset in it), or one that says that the server failed."""
+    if isinstance(error, requests.HTTPError):
+        return error.response is not None and error.response.status_code >= 500
+    lost = (requests.ConnectionError, requests.Timeout, requests.exceptions.RetryError)
+    return isinstance(error, (*lost, requests.exceptions.ChunkedEncodingError))
 
 
 def is_object_store_away(error: BaseException) -> bool:

@@ -94,6 +94,7 @@ def _run_cycles(
     with running_servers(settings, dimmed, loading="flows.cycle") as servers:
         dimmed(f"servers ready after {servers.seconds:.0f} s, counted apart")
         from flows.cycle import retraining_cycle
+        from flows.retraining_lease import begun_here
 
         for number, (request, finished) in enumerate(zip(requests, told, strict=True), start=1):
             if finished:
@@ -103,7 +104,9 @@ def _run_cycles(
                 f"\n[bold]cycle {number}[/bold]: train before {request.train_cutoff:%Y-%m-%d %H:%M}, "
                 f"replay until {request.as_of:%Y-%m-%d %H:%M}"
             )
-            say_cycle(f"cycle {number}", retraining_cycle(request))
+            with begun_here():
+                summary = retraining_cycle(request)
+            say_cycle(f"cycle {number}", summary)
 
 
 def _say_goodbye(settings: Settings) -> None:

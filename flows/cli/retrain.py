@@ -29,8 +29,10 @@ def retrain(
     settle_cycle(request)
     with running_servers(load_settings(), dimmed, loading="flows.cycle"):
         from flows.cycle import retraining_cycle
+        from flows.retraining_lease import begun_here
 
-        summary = retraining_cycle(request)
+        with begun_here():
+            summary = retraining_cycle(request)
         if as_json:
             say_json(asdict(summary))
         else:

@@ -17,7 +17,7 @@ from pathlib import Path
 from components.data.warehouse import Engine, open_warehouse
 from tests.faults.child import done
 
-_OF_A_CLOCK = {
+OF_A_CLOCK = {
     "landed_at", "taken_at", "finished_at", "begun_at", "resolved_at", "acquired_at", "expires_at", "at",
     "created_at", "recorded_at", "written_at", "scored_at", "data_docs",
     "seconds", "owner", "user_key", "salt", "fence",
@@ -64,7 +64,7 @@ def rows_of(home: Path, *, without: Collection[str] = ()) -> dict[str, list[str]
             name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         ]
         return {
-            name: _rows(connection, name, home, _OF_A_CLOCK | set(without))
+            name: _rows(connection, name, home, OF_A_CLOCK | set(without))
             for name in names
             if not name.startswith("sqlite_")
         }

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from components.data.warehouse import Engine
 from tests.faults.child import done, in_child
 from tests.faults.fault import Outcome
 from tests.faults.home import Stage, Work, warehouse_of
@@ -43,20 +44,20 @@ def strikes(folder: Path) -> Iterator[tuple[str, str, Callable[[], Outcome]]]:
     )
     for name, prepare, work, points in calls:
         stage = Stage(
-            folder=folder / name.replace(" ", "-").replace(",", ""), prepare=partial(_configured, prepare)
+            folder=folder / name.replace(" ", "-").replace(",", ""), prepare=partial(configured, prepare)
         )
         home = stage.set()
-        undisturbed = done(partial(_configured, work, home), last=partial(_seen, home))
+        undisturbed = done(partial(configured, work, home), last=partial(_seen, home))
         for point in points:
             yield name, point, partial(_strike, work, stage, point, undisturbed)
 
 
 def _strike(work: Work, stage: Stage, point: str, undisturbed: Any) -> Outcome:
     home = stage.set()
-    ended = in_child(partial(_configured, work, home), environment={"CRASH_AT": point})
+    ended = in_child(partial(configured, work, home), environment={"CRASH_AT": point})
     if ended.signal != signal.SIGKILL:
         return Outcome(fired=False, violations=(ended.trace,) if ended.trace else ())
-    again = in_child(partial(_configured, work, home), last=partial(_seen, home))
+    again = in_child(partial(configured, work, home), last=partial(_seen, home))
     if again.error:
         return Outcome(fired=True, violations=(f"the same call again fails: {again.error}: {again.message}",))
     if again.result != undisturbed:
@@ -64,7 +65,7 @@ def _strike(work: Work, stage: Stage, point: str, undisturbed: Any) -> Outcome:
     return Outcome(fired=True)
 
 
-def _configured(work: Work, home: Path) -> None:
+def configured(work: Work, home: Path) -> None:
     from mlflow import MlflowClient
 
     from components.registry import tracking
@@ -78,20 +79,24 @@ def _configured(work: Work, home: Path) -> None:
 
 
 def _seen(home: Path) -> dict[str, Any]:
+    return seen(warehouse_of(home))
+
+
+def seen(engine: Engine, model: str = MODEL) -> dict[str, Any]:
+    """Versions, aliases and ledger, as the loop reads them, and whether they agree."""
     from components.data.ledger import promotions
     from components.registry.drift import drift_of_alias
     from components.registry.versions import aliases, versions
 
-    engine = warehouse_of(home)
-    found = versions(MODEL)
+    found = versions(model)
     tags = [
         {k: v for k, v in sorted(one.tags.items()) if k in ("recloop.bundle", "recloop.verdict")}
         for one in found
     ]
-    entries = [[e.action, e.previous_version, e.version, e.verdict] for e in promotions(engine, MODEL)]
-    drift = drift_of_alias(engine, MODEL).state if found else ""
+    entries = [[e.action, e.previous_version, e.version, e.verdict] for e in promotions(engine, model)]
+    drift = drift_of_alias(engine, model).state if found else ""
     numbers = [one.version for one in found]
-    return {"versions": numbers, "tags": tags, "aliases": aliases(MODEL), "ledger": entries, "drift": drift}
+    return {"versions": numbers, "tags": tags, "aliases": aliases(model), "ledger": entries, "drift": drift}
 
 
 # --- what is done, and what has to be there before ------------------------------------------------------

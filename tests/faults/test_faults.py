@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import services
 from tests.faults.fault import Fault, Outcome, strike_all
 from tests.faults.page import as_json
 from tests.faults.refusing import is_possible
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-KINDS = ["kills", *(["disk"] if is_possible() else []), "corruption", "inputs", "races", "security"]
+KINDS = ["kills", "disk", "corruption", "inputs", "races", "security", "services"]
+for name, possible in (("disk", is_possible), ("services", services.is_possible)):
+    if not possible():
+        KINDS.remove(name)
 
 
 @pytest.mark.timeout(1800)  # a minute of CPU, on a machine that other work may share
