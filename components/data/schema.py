@@ -2,7 +2,8 @@
 
 `batches.batch_id` grows with every landing and is the ingestion watermark: "all batches up to 7" names one
 state of `events` for ever. `events` and `items` do not refer to each other, since either may arrive first.
-`promotions` and `alpha_ledger` are append-only: triggers in the migrations refuse updates and deletes.
+`promotions` and `alpha_ledger` are append-only: triggers in the migrations refuse updates and deletes, and `chain`
+finds them where a trigger did not.
 What "known at" means is said in `knowledge`.
 """
 
@@ -28,6 +29,10 @@ metadata = MetaData()
 
 # SQLite counts up only an INTEGER PRIMARY KEY, PostgreSQL wants 64 bits said.
 _Counter = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _hash(name: str) -> Column[str]:
+    return Column(name, String(64), nullable=False, server_default="")
 
 
 def _batch_id() -> Column[int]:
@@ -215,6 +220,8 @@ promotions = Table(
     Column("reason", Text, nullable=False),
     Column("evidence", Text, nullable=False),  # JSON
     Column("at", BigInteger, nullable=False),
+    _hash("previous_hash"),  # of the entry before, see `chain`
+    _hash("entry_hash"),
     CheckConstraint("action IN ('promote', 'rollback')", name="known_action"),
     sqlite_autoincrement=True,
 )
@@ -232,6 +239,8 @@ alpha_ledger = Table(
     Column("verdict", Text),  # of what was judged
     Column("replay", String(64)),  # digest of its evidence
     Column("at", BigInteger, nullable=False),
+    _hash("previous_hash"),
+    _hash("entry_hash"),
     CheckConstraint("entry IN ('spent', 'judged')", name="known_entry"),
     CheckConstraint(
         "(entry = 'judged') = (verdict IS NOT NULL AND replay IS NOT NULL)", name="only_what_was_judged"

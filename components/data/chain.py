@@ -1,0 +1,164 @@
+"""Append-only tables as chains of hashes: what was written cannot be changed, left out or put elsewhere unseen.
+
+An entry carries the SHA-256 of its columns and, among these, the hash of the entry before it, so one change breaks
+every link after it. The chain runs over the whole table, not over a model or window of it: moving an entry from one
+to another, or taking all of one out, breaks it too. Two things it cannot see: a tail that was cut off, which SQLite's
+own count of ids tells, and MLflow for promotions; and a chain that was computed anew from some entry on, which MLflow
+tells (see `registry.ledger_check`).
+
+An entry may stand, instead of on the one before, on a digest of all that came before as it lies: whoever wrote it
+has accepted a broken chain, and what comes after is chained again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Connection, RowMapping, Table, func, insert, select, text
+from sqlalchemy.exc import DBAPIError
+
+PREVIOUS, HASH = "previous_hash", "entry_hash"  # columns
+FIX = (
+    "Somebody, or a failing disk, changed the database behind recloop. Put the database back from a backup (`recloop "
+    "restore`), or, if you have looked and accept what is there, run `recloop reconcile --accept-ledger`; it writes "
+    "down that you did."
+)
+
+
+class LedgerBroken(Exception):
+    """A ledger does not say what was written: names the entry, what differs, and the fix."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """A chain that is whole."""
+
+    entries: int
+    last: int  # id of the last entry; 0: there is none
+    accepted_by: int | None  # the last entry that accepted a broken chain before it; None: none was broken
+
+
+def append_entry(
+    connection: Connection, table: Table, row: Mapping[str, Any], *, is_accepting: bool = False
+) -> int:
+    """Write one entry, chained to the last, and return its id. Inside `writing`, whose lock orders entries.
+
+    `is_accepting` stands it on all that came before as it lies, whatever that is.
+    """
+    before = _standing(connection, table) if is_accepting else _last_hash(connection, table)
+    values = dict(row) | {"id": _next_id(connection, table), PREVIOUS: before}
+    connection.execute(insert(table).values(values | {HASH: _hash(table, values)}))
+    return int(values["id"])
+
+
+def checked_chain(connection: Connection, table: Table) -> Chain:
+    """Read every entry and follow the chain. Raises LedgerBroken at the first that does not hold."""
+    walk = _Walk(table)
+    try:
+        for row in connection.execute(select(table).order_by(table.c.id)).mappings():
+            walk.step(row)
+    except DBAPIError as error:
+        if connection.dialect.name != "sqlite":
+            raise
+        raise LedgerBroken(f"the ledger {table.name} cannot be read: {error.orig}. {FIX}") from error
+    given_out = _ids_given_out(connection, table)
+    if not walk.broken and given_out > walk.last:
+        walk.broken = f"its entries after entry {walk.last} are gone: {given_out} were written"
+    if walk.broken:
+        raise LedgerBroken(f"the ledger {table.name} is broken: {walk.broken}. {FIX}")
+    return Chain(entries=walk.entries, last=walk.last, accepted_by=walk.accepted_by)
+
+
+class _Walk:
+    """From entry to entry; keeps the first break that nobody accepted."""
+
+    def __init__(self, table: Table) -> None:
+        self._table, self._lying, self._head = table, hashlib.sha256(), ""
+        self.entries, self.last = 0, 0
+        self.accepted_by: int | None = None
+        self.broken = ""
+
+    @property
+    def standing(self) -> str:
+        """Digest of all entries so far as they lie."""
+        return self._lying.hexdigest()
+
+    def step(self, row: RowMapping) -> None:
+        number, before, found = row["id"], row[PREVIOUS], _hash(self._table, row)
+        if before != self._head and self.entries and before == self.standing:
+            self.broken, self.accepted_by = "", number
+        elif before != self._head:
+            self._break(
+                f"entry {number} was written after an entry {_short(before)}, and before it lies "
+                f"{f'entry {self.last}, {_short(self._head)}' if self.entries else 'none'}: an entry between "
+                "was removed, put elsewhere or written anew"
+            )
+        if found != row[HASH]:
+            told = ", ".join(name for name in self._table.columns.keys() if name not in (PREVIOUS, HASH))
+            self._break(
+                f"entry {number} is not what was written: its content gives {_short(found)}, it carries "
+                f"{_short(row[HASH])} (one of {told} is another)"
+            )
+        self._lying.update(f"{found} {row[HASH]}\n".encode())
+        self._head, self.last, self.entries = row[HASH], number, self.entries + 1
+
+    def _break(self, how: str) -> None:
+        self.broken = self.broken or how
+
+
+def _hash(table: Table, row: Mapping[str, Any]) -> str:
+    """SHA-256 of an entry's columns as JSON; nulls are left out, so that a column more leaves old hashes as they are."""
+    values = {
+        name: _plain(column, row[name])
+        for name, column in table.columns.items()
+        if name != HASH and row.get(name) is not None
+    }
+    told = json.dumps(values, sort_keys=True, separators=(",", ":"), default=repr)
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _plain(column: Column[Any], value: Any) -> Any:
+    """As the database gives it back: a whole number in a column of floats is a float."""
+    try:
+        return column.type.python_type(value)
+    except (TypeError, ValueError):
+        return value
+
+
+def _last_hash(connection: Connection, table: Table) -> str:
+    found: str | None = connection.execute(
+        select(table.c[HASH]).order_by(table.c.id.desc()).limit(1)
+    ).scalar()
+    return found or ""
+
+
+def _standing(connection: Connection, table: Table) -> str:
+    walk = _Walk(table)
+    for row in connection.execute(select(table).order_by(table.c.id)).mappings():
+        walk.step(row)
+    return walk.standing if walk.entries else ""
+
+
+def _next_id(connection: Connection, table: Table) -> int:
+    """The id is part of the hash, so it is taken before the entry is written."""
+    if connection.dialect.name == "postgresql":
+        sequence = func.pg_get_serial_sequence(table.name, "id")
+        return int(connection.execute(select(func.nextval(sequence))).scalar_one())
+    last = connection.execute(select(func.max(table.c.id))).scalar() or 0
+    return max(last, _ids_given_out(connection, table)) + 1
+
+
+def _ids_given_out(connection: Connection, table: Table) -> int:
+    """How far SQLite has counted, whose count a rollback takes back; elsewhere 0, since ids are skipped there."""
+    if connection.dialect.name != "sqlite":
+        return 0
+    query = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+    return int(connection.execute(query, {"name": table.name}).scalar() or 0)
+
+
+def _short(digest: Any) -> str:
+    return f"{str(digest)[:12]}…" if digest else "without a hash"
