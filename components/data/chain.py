@@ -13,13 +13,14 @@ has accepted a broken chain, and what comes after is chained again.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Column, Connection, RowMapping, Table, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
+
+from components.data.seals import content_hash
 
 PREVIOUS, HASH = "previous_hash", "entry_hash"  # columns
 FIX = (
@@ -50,16 +51,16 @@ def append_entry(
     `is_accepting` stands it on all that came before as it lies, whatever that is.
     """
     before = _standing(connection, table) if is_accepting else _last_hash(connection, table)
-    values = dict(row) | {"id": _next_id(connection, table), PREVIOUS: before}
+    values = dict(row) | {_id(table).name: _next_id(connection, table), PREVIOUS: before}
     connection.execute(insert(table).values(values | {HASH: _hash(table, values)}))
-    return int(values["id"])
+    return int(values[_id(table).name])
 
 
 def checked_chain(connection: Connection, table: Table) -> Chain:
     """Read every entry and follow the chain. Raises LedgerBroken at the first that does not hold."""
     walk = _Walk(table)
     try:
-        for row in connection.execute(select(table).order_by(table.c.id)).mappings():
+        for row in connection.execute(select(table).order_by(_id(table))).mappings():
             walk.step(row)
     except DBAPIError as error:
         if connection.dialect.name != "sqlite":
@@ -88,7 +89,7 @@ class _Walk:
         return self._lying.hexdigest()
 
     def step(self, row: RowMapping) -> None:
-        number, before, found = row["id"], row[PREVIOUS], _hash(self._table, row)
+        number, before, found = row[_id(self._table).name], row[PREVIOUS], _hash(self._table, row)
         if before != self._head and self.entries and before == self.standing:
             self.broken, self.accepted_by = "", number
         elif before != self._head:
@@ -98,7 +99,7 @@ class _Walk:
                 "was removed, put elsewhere or written anew"
             )
         if found != row[HASH]:
-            told = ", ".join(name for name in self._table.columns.keys() if name not in (PREVIOUS, HASH))
+            told = ", ".join(name for name in _written(self._table) if name != PREVIOUS)
             self._break(
                 f"entry {number} is not what was written: its content gives {_short(found)}, it carries "
                 f"{_short(row[HASH])} (one of {told} is another)"
@@ -111,34 +112,31 @@ class _Walk:
 
 
 def _hash(table: Table, row: Mapping[str, Any]) -> str:
-    """SHA-256 of an entry's columns as JSON; nulls are left out, so that a column more leaves old hashes as they are."""
-    values = {
-        name: _plain(column, row[name])
-        for name, column in table.columns.items()
-        if name != HASH and row.get(name) is not None
-    }
-    told = json.dumps(values, sort_keys=True, separators=(",", ":"), default=repr)
-    return hashlib.sha256(told.encode()).hexdigest()
+    return content_hash(table, row, _written(table))
 
 
-def _plain(column: Column[Any], value: Any) -> Any:
-    """As the database gives it back: a whole number in a column of floats is a float."""
-    try:
-        return column.type.python_type(value)
-    except (TypeError, ValueError):
-        return value
+def _written(table: Table) -> list[str]:
+    """The columns that stay as they were written."""
+    return [
+        column.name for column in table.columns if column.name != HASH and not column.info.get("may change")
+    ]
+
+
+def _id(table: Table) -> Column[int]:
+    (column,) = table.primary_key.columns
+    return column
 
 
 def _last_hash(connection: Connection, table: Table) -> str:
     found: str | None = connection.execute(
-        select(table.c[HASH]).order_by(table.c.id.desc()).limit(1)
+        select(table.c[HASH]).order_by(_id(table).desc()).limit(1)
     ).scalar()
     return found or ""
 
 
 def _standing(connection: Connection, table: Table) -> str:
     walk = _Walk(table)
-    for row in connection.execute(select(table).order_by(table.c.id)).mappings():
+    for row in connection.execute(select(table).order_by(_id(table))).mappings():
         walk.step(row)
     return walk.standing if walk.entries else ""
 
@@ -146,9 +144,9 @@ def _standing(connection: Connection, table: Table) -> str:
 def _next_id(connection: Connection, table: Table) -> int:
     """The id is part of the hash, so it is taken before the entry is written."""
     if connection.dialect.name == "postgresql":
-        sequence = func.pg_get_serial_sequence(table.name, "id")
+        sequence = func.pg_get_serial_sequence(table.name, _id(table).name)
         return int(connection.execute(select(func.nextval(sequence))).scalar_one())
-    last = connection.execute(select(func.max(table.c.id))).scalar() or 0
+    last = connection.execute(select(func.max(_id(table)))).scalar() or 0
     return max(last, _ids_given_out(connection, table)) + 1
 
 

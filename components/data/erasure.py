@@ -25,7 +25,8 @@ from components.data.erased_users import (
 )
 from components.data.moments import Clock, utc_now
 from components.data.schema import day_partitions, events, quarantine, recommendation_runs, recommendations
-from components.data.warehouse import reading, writing
+from components.data.seals import SEAL, seal_of
+from components.data.warehouse import reading, rows_where, writing
 from components.faults import crash_point
 
 
@@ -157,9 +158,10 @@ def _erase_quarantined(engine: Engine, user_id: str) -> None:
     with writing(engine, "ingest") as connection:
         ids = _quarantine_ids(connection, user_id)
         emptied = {"payload": NOTHING, "reasons": ERASED_USER, "state": "erased", "resolution": None}
-        for at in range(0, len(ids), 10_000):
-            these = quarantine.c.id.in_(ids[at : at + 10_000])
-            connection.execute(update(quarantine).where(these).values(emptied))
+        kept = (quarantine.c.batch_id, quarantine.c.kind, quarantine.c.source_row)
+        for row in list(rows_where(connection, quarantine.c.id, ids, *kept)):
+            values = emptied | {SEAL: seal_of(quarantine, {**row._mapping, **emptied})}
+            connection.execute(update(quarantine).where(quarantine.c.id == row.id).values(values))
 
 
 def _erase_recommendations(engine: Engine, user_id: str) -> None:

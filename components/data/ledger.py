@@ -56,7 +56,8 @@ def append_promotion(
 ) -> int:
     """Write one entry and return its number. Entries can be neither changed nor deleted.
 
-    `is_accepting`: the entry accepts all before it as it lies, though the chain be broken. Raises TypeError or ValueError if the evidence is not JSON (NaN is not).
+    `is_accepting`: the entry accepts all before it as it lies, though the chain be broken. Raises TypeError or
+    ValueError if the evidence is not JSON (NaN is not).
     """
     row = {
         "action": action,

@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Engine, RowMapping, select, update
 from components.data.batch import EVENT_COLUMNS, ITEM_COLUMNS, DataContractError
 from components.data.moments import Clock, from_micros, to_micros, utc_now
 from components.data.schema import quarantine
+from components.data.seals import SEAL, RowChanged, is_as_written
 from components.data.warehouse import reading, rows_where, writing
 
 State = Literal["open", "released", "dropped"]
@@ -174,9 +175,15 @@ def refuse_unless(found: dict[int, QuarantinedRow], quarantine_id: int, states: 
 
 
 def _row(row: RowMapping) -> QuarantinedRow:
+    if not is_as_written(quarantine, row):
+        raise RowChanged(
+            f"quarantine row {row['id']} is not what was written: somebody, or a failing disk, changed the database "
+            "behind recloop. Put it back from a backup (`recloop restore`), or leave the row where it is"
+        )
+    told = {name: value for name, value in row.items() if name != SEAL}
     decoded = {"payload": json.loads(row["payload"]), "reasons": tuple(row["reasons"].split("|"))}
     at = row["resolved_at"]
-    return QuarantinedRow(**{**row, **decoded, "resolved_at": None if at is None else from_micros(at)})
+    return QuarantinedRow(**{**told, **decoded, "resolved_at": None if at is None else from_micros(at)})
 
 
 def _flat(row: QuarantinedRow) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from components.data.accounts import accept_batches
 from components.data.alpha import accept_alpha
 from components.registry.drift_state import OUTSIDE
 from components.registry.moves import (
@@ -52,7 +53,7 @@ def reconcile(
 
     `report` says how they stand and writes nothing. `adopt` makes what somebody did by hand the ledger's
     newest entry; `put-back` moves the alias back to the ledger's champion, and the ledger says so. Both first
-    finish a move that was interrupted. `accept-ledger` takes a ledger that is broken as it lies, alpha's too, and
+    finish a move that was interrupted. `accept-ledger` takes a ledger that is broken as it lies, those of alpha and batches too, and
     MLflow's champion as the present one; of one that is whole it changes nothing. `actor` is who decides it.
 
     Raises LeaseHeld if a promotion of this model does not end, TrackingUnreachable.
@@ -91,6 +92,7 @@ def reconcile(
 
 def _accept(engine: Engine, model_name: str, drift: Drift, actor: str) -> PromotionResult:
     accept_alpha(engine, f"by {actor}")
+    accept_batches(engine, f"by {actor}")
     if drift.state != "broken":
         return refused(drift.alias, "the ledger of promotions is whole.")
     return adopt(engine, model_name, drift, actor=actor, accepts_ledger=True)

@@ -1,4 +1,4 @@
-"""The ledgers as `recloop doctor` looks at them: the chain of each, and the entry that MLflow carries."""
+"""The ledgers as `recloop doctor` looks at them: the chain of each, the entry that MLflow carries, the quarantine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class CheckedLedger:
 
 
 def checked_ledgers(engine: Engine, settings: Settings) -> Iterator[CheckedLedger]:
-    """Promotions and alpha. Of a registry that is not on this machine only the chain is asked."""
+    """Promotions, alpha, batches. Of a registry that is not on this machine only the chain is asked."""
+    from components.data.accounts import checked_accounts
     from components.data.alpha import checked_alpha
     from components.data.chain import LedgerBroken
     from components.registry.ledger_check import check_ledger
@@ -35,6 +36,7 @@ def checked_ledgers(engine: Engine, settings: Settings) -> Iterator[CheckedLedge
     for ledger, check, more in (
         ("promotions", lambda: check_ledger(engine, model), beside),
         ("alpha", lambda: checked_alpha(engine), ""),
+        ("batches", lambda: checked_accounts(engine), ""),
     ):
         try:
             yield CheckedLedger(ledger=ledger, ok=True, detail=_whole(check()) + more)
