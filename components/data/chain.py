@@ -2,9 +2,8 @@
 
 An entry carries the SHA-256 of its columns and, among these, the hash of the entry before it, so one change breaks
 every link after it. The chain runs over the whole table, not over a model or window of it: moving an entry from one
-to another, or taking all of one out, breaks it too. Two things it cannot see: a tail that was cut off, which SQLite's
-own count of ids tells, and MLflow for promotions; and a chain that was computed anew from some entry on, which MLflow
-tells (see `registry.ledger_check`).
+to another, or taking all of one out, breaks it too. The last entry stands in `chain_heads` besides, so that a tail that
+was cut off is seen. Whoever writes all of it anew, heads too, is seen by MLflow alone (see `registry.ledger_check`).
 
 An entry may stand, instead of on the one before, on a digest of all that came before as it lies: whoever wrote it
 has accepted a broken chain, and what comes after is chained again.
@@ -17,9 +16,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, RowMapping, Table, func, insert, select, text
+from sqlalchemy import Column, Connection, RowMapping, Table, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from components.data.schema import chain_heads
 from components.data.seals import content_hash
 
 PREVIOUS, HASH = "previous_hash", "entry_hash"  # columns
@@ -52,7 +52,9 @@ def append_entry(
     """
     before = _standing(connection, table) if is_accepting else _last_hash(connection, table)
     values = dict(row) | {_id(table).name: _next_id(connection, table), PREVIOUS: before}
-    connection.execute(insert(table).values(values | {HASH: _hash(table, values)}))
+    digest = _hash(table, values)
+    connection.execute(insert(table).values(values | {HASH: digest}))
+    _move_head(connection, table, values[_id(table).name], digest)
     return int(values[_id(table).name])
 
 
@@ -66,9 +68,9 @@ def checked_chain(connection: Connection, table: Table) -> Chain:
         if connection.dialect.name != "sqlite":
             raise
         raise LedgerBroken(f"the ledger {table.name} cannot be read: {error.orig}. {FIX}") from error
-    given_out = _ids_given_out(connection, table)
-    if not walk.broken and given_out > walk.last:
-        walk.broken = f"its entries after entry {walk.last} are gone: {given_out} were written"
+    head = connection.execute(select(chain_heads).where(chain_heads.c.chain == table.name)).one_or_none()
+    if not walk.broken and (0 if head is None else head.last) != walk.last:
+        walk.broken = f"it ends with entry {walk.last}, and entry {head.last if head else 0} was written last"
     if walk.broken:
         raise LedgerBroken(f"the ledger {table.name} is broken: {walk.broken}. {FIX}")
     return Chain(entries=walk.entries, last=walk.last, accepted_by=walk.accepted_by)
@@ -146,16 +148,18 @@ def _next_id(connection: Connection, table: Table) -> int:
     if connection.dialect.name == "postgresql":
         sequence = func.pg_get_serial_sequence(table.name, _id(table).name)
         return int(connection.execute(select(func.nextval(sequence))).scalar_one())
+    given_out = text("SELECT max(seq) FROM sqlite_sequence WHERE name = :name")
     last = connection.execute(select(func.max(_id(table)))).scalar() or 0
-    return max(last, _ids_given_out(connection, table)) + 1
+    return max(last, connection.execute(given_out, {"name": table.name}).scalar() or 0) + 1
 
 
-def _ids_given_out(connection: Connection, table: Table) -> int:
-    """How far SQLite has counted, whose count a rollback takes back; elsewhere 0, since ids are skipped there."""
-    if connection.dialect.name != "sqlite":
-        return 0
-    query = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
-    return int(connection.execute(query, {"name": table.name}).scalar() or 0)
+def _move_head(connection: Connection, table: Table, last: int, digest: str) -> None:
+    head = {"last": last, HASH: digest}
+    if (
+        connection.execute(update(chain_heads).where(chain_heads.c.chain == table.name).values(head)).rowcount
+        == 0
+    ):
+        connection.execute(insert(chain_heads).values(head | {"chain": table.name}))
 
 
 def _short(digest: Any) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, or_, select
 
 from components.data.erased_users import (
     ERASED_USER,
@@ -24,9 +24,9 @@ from components.data.erased_users import (
     user_of_payload,
 )
 from components.data.moments import Clock, utc_now
+from components.data.quarantine import set_states
 from components.data.schema import day_partitions, events, quarantine, recommendation_runs, recommendations
-from components.data.seals import SEAL, seal_of
-from components.data.warehouse import reading, rows_where, writing
+from components.data.warehouse import reading, writing
 from components.faults import crash_point
 
 
@@ -158,10 +158,7 @@ def _erase_quarantined(engine: Engine, user_id: str) -> None:
     with writing(engine, "ingest") as connection:
         ids = _quarantine_ids(connection, user_id)
         emptied = {"payload": NOTHING, "reasons": ERASED_USER, "state": "erased", "resolution": None}
-        kept = (quarantine.c.batch_id, quarantine.c.kind, quarantine.c.source_row)
-        for row in list(rows_where(connection, quarantine.c.id, ids, *kept)):
-            values = emptied | {SEAL: seal_of(quarantine, {**row._mapping, **emptied})}
-            connection.execute(update(quarantine).where(quarantine.c.id == row.id).values(values))
+        set_states(connection, ids, emptied)
 
 
 def _erase_recommendations(engine: Engine, user_id: str) -> None:

@@ -252,6 +252,14 @@ alpha_ledger = Table(
     sqlite_autoincrement=True,
 )
 
+chain_heads = Table(
+    "chain_heads",
+    metadata,
+    Column("chain", Text, primary_key=True),  # the table that it is of
+    Column("last", BigInteger, nullable=False),  # id of the entry that was written last
+    Column("entry_hash", String(64), nullable=False),
+)
+
 cycles = Table(
     "cycles",
     metadata,

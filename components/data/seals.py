@@ -12,10 +12,13 @@ from typing import Any
 from sqlalchemy import Column, Table
 
 SEAL = "row_hash"
-_SEALED = {  # columns that stay as they were written
+_SEALED = {
     "stage_journal": ("key", "stage", "run", "output", "seconds", "peak_mb", "finished_at"),
-    "quarantine": ("batch_id", "kind", "source_row", "payload", "reasons"),
-}
+    "quarantine": (
+        "batch_id", "kind", "source_row", "payload", "reasons", "state", "resolved_at", "resolved_batch_id",
+        "resolution",
+    ),
+}  # fmt: skip
 
 
 class RowChanged(Exception):

@@ -39,7 +39,7 @@ class HistoryRow:
 
 
 def history(engine: Engine, model_name: str) -> list[HistoryRow]:
-    """Every move as it lies, oldest first; needs the warehouse only, not MLflow. `ledger_check` says whether it is so."""
+    """Every move as it lies, oldest first; needs the warehouse only, not MLflow."""
     return [
         HistoryRow(
             entry=entry.id,

@@ -62,7 +62,10 @@ def _change(engine: Engine, how: str) -> None:
         behind(engine, "UPDATE promotions SET version = '3' WHERE id = 2")
         _chained_anew(engine)
     else:
-        behind(engine, "DELETE FROM promotions WHERE id = 2", "UPDATE sqlite_sequence SET seq = 1")
+        behind(
+            engine, "DELETE FROM promotions WHERE id = 2", "UPDATE sqlite_sequence SET seq = 1",
+            "UPDATE chain_heads SET last = 1",
+        )  # fmt: skip
 
 
 SAID = {

@@ -24,11 +24,21 @@ _REFUSALS = {
 _HASHES = ("previous_hash", "entry_hash")
 _SEALED = {
     "stage_journal": ("key", "stage", "run", "output", "seconds", "peak_mb", "finished_at"),
-    "quarantine": ("batch_id", "kind", "source_row", "payload", "reasons"),
-}
+    "quarantine": (
+        "batch_id", "kind", "source_row", "payload", "reasons", "state", "resolved_at", "resolved_batch_id",
+        "resolution",
+    ),
+}  # fmt: skip
 
 
 def upgrade() -> None:
+    op.create_table(
+        "chain_heads",
+        sa.Column("chain", sa.Text(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("entry_hash", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("chain"),
+    )
     for table, id_ in {"promotions": "id", "alpha_ledger": "id", "batches": "batch_id"}.items():
         for name in _HASHES:
             op.add_column(table, sa.Column(name, sa.String(length=64), nullable=False, server_default=""))
@@ -43,6 +53,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("chain_heads")
     for table in _SEALED:
         op.drop_column(table, "row_hash")
     for name in reversed(_HASHES):
@@ -65,6 +76,8 @@ def _chain(name: str, id_: str) -> None:
         values = {"previous_hash": sa.bindparam("b_before"), "entry_hash": sa.bindparam("b_digest")}
         statement = sa.update(table).where(table.c[id_] == sa.bindparam("b_id"))
         op.get_bind().execute(statement.values(values), chained)
+        head = {"chain": name, "last": chained[-1]["b_id"], "entry_hash": before}
+        op.get_bind().execute(sa.insert(sa.table("chain_heads", *map(sa.column, head))).values(head))
 
 
 def _seal(name: str, id_: str) -> None:
