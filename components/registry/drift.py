@@ -54,7 +54,8 @@ def reconcile(
     `report` says how they stand and writes nothing. `adopt` makes what somebody did by hand the ledger's
     newest entry; `put-back` moves the alias back to the ledger's champion, and the ledger says so. Both first
     finish a move that was interrupted. `accept-ledger` takes a ledger that is broken as it lies, those of alpha
-    and batches too, and MLflow's champion as the present one; of one that is whole it changes nothing. `actor` is who decides it.
+    and batches too, and MLflow's champion as the present one; of one that is whole it changes nothing. `actor` is
+    who decides it.
 
     Raises LeaseHeld if a promotion of this model does not end, TrackingUnreachable.
     """

@@ -14,7 +14,15 @@ from tests.faults.page import as_json
 from tests.faults.refusing import is_possible
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-KINDS = ["kills", *(["disk"] if is_possible() else []), "corruption", "inputs", "races", "security"]
+KINDS = [
+    "kills",
+    *(["disk"] if is_possible() else []),
+    "corruption",
+    "inputs",
+    "races",
+    "security",
+    "upgrades",
+]
 
 
 @pytest.mark.timeout(1800)  # a minute of CPU, on a machine that other work may share

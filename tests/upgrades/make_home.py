@@ -21,12 +21,16 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).resolve().parent
+BEFORE = FOLDER / "home_461e104.tar.xz"  # of the release before this one
 HOME = Path("/tmp/recloop-of-a-release")
 RECORDED = "recorded.json"  # in the home: what the release said of it
 _LEFT_OUT = ("prefect", "run", "logs", "gx", "reports", "monitoring", "vectors", "artifacts/report")
@@ -67,7 +71,7 @@ class _Release:
 
     def __init__(self, checkout: Path, scratch: Path) -> None:
         outside = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-        ports = dict(zip(("PREFECT", "MLFLOW", "DOCS"), _free_ports(3), strict=True))
+        ports = dict(zip(("PREFECT", "MLFLOW", "DOCS"), free_ports(3), strict=True))
         ours = {f"RECLOOP_{name}_PORT": str(port) for name, port in ports.items()}
         self._cwd, self.scratch = checkout, scratch
         self._environ = outside | ours | {
@@ -125,6 +129,20 @@ def _approve(registry: Path, version: str) -> None:
             )
 
 
+@contextmanager
+def unpacked(archive: Path) -> Iterator[Path]:
+    """The home at the path that its records name, for one process of this machine at a time; gone afterwards."""
+    with FileLock(HOME.with_suffix(".lock")):
+        shutil.rmtree(HOME, ignore_errors=True)  # of a process that was killed
+        HOME.mkdir()
+        try:
+            with tarfile.open(archive, mode="r:xz") as tar:
+                tar.extractall(HOME, filter="data")
+            yield HOME
+        finally:
+            shutil.rmtree(HOME, ignore_errors=True)
+
+
 def _close_and_clean(home: Path) -> None:
     """Databases in one file each, without the name of the machine that made them."""
     for path in sorted(home.rglob("*.db")):
@@ -161,7 +179,7 @@ def _is_left_out(name: Path) -> bool:
     return within or name.name.endswith(_PASSING) or name.name == "report.html"
 
 
-def _free_ports(num: int) -> list[int]:
+def free_ports(num: int) -> list[int]:
     probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(num)]
     ports = [int(probe.getsockname()[1]) for probe in probes]
     for probe in probes:
