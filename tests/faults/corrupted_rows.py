@@ -1,4 +1,4 @@
-"""Rows of the warehouse changed by somebody who has the database: triggers dropped first, then a column, a row, two rows.
+"""Rows of the warehouse changed by somebody who has the database: triggers first, then a column, a row, two rows.
 
 Of ledgers, batches, journal, quarantine and leases, on SQLite and on a real PostgreSQL; of SQLite also bytes of the
 file. Each is refused by name, or changes nothing of what is read. Values of `events` and `items` are not looked at
