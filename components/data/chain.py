@@ -44,7 +44,7 @@ class Chain:
 
 
 def append_entry(
-    connection: Connection, table: Table, row: Mapping[str, Any], *, is_accepting: bool = False
+    connection: Connection, table: Table, row: Mapping[Any, Any], *, is_accepting: bool = False
 ) -> int:
     """Write one entry, chained to the last, and return its id. Inside `writing`, whose lock orders entries.
 
@@ -113,7 +113,7 @@ class _Walk:
         self.broken = self.broken or how
 
 
-def _hash(table: Table, row: Mapping[str, Any]) -> str:
+def _hash(table: Table, row: Mapping[Any, Any]) -> str:
     return content_hash(table, row, _written(table))
 
 

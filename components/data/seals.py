@@ -25,19 +25,19 @@ class RowChanged(Exception):
     """A row is not what was written: names table and row, and the fix."""
 
 
-def content_hash(table: Table, row: Mapping[str, Any], names: Iterable[str]) -> str:
+def content_hash(table: Table, row: Mapping[Any, Any], names: Iterable[str]) -> str:
     """SHA-256 of these columns as JSON. Nulls are left out: a column more leaves old hashes as they are."""
     values = {name: _plain(table.c[name], row[name]) for name in names if row.get(name) is not None}
     told = json.dumps(values, sort_keys=True, separators=(",", ":"), default=repr)
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-def seal_of(table: Table, row: Mapping[str, Any]) -> str:
+def seal_of(table: Table, row: Mapping[Any, Any]) -> str:
     """What a row of these tables carries as SEAL."""
     return content_hash(table, row, _SEALED[table.name])
 
 
-def is_as_written(table: Table, row: Mapping[str, Any]) -> bool:
+def is_as_written(table: Table, row: Mapping[Any, Any]) -> bool:
     return bool(seal_of(table, row) == row[SEAL])
 
 

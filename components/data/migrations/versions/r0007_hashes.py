@@ -89,7 +89,7 @@ def _seal(name: str, id_: str) -> None:
         op.get_bind().execute(statement.values(row_hash=sa.bindparam("b_digest")), sealed)
 
 
-def _hash(row: Mapping[str, Any], names: Iterable[str]) -> str:
+def _hash(row: Mapping[Any, Any], names: Iterable[str]) -> str:
     values = {name: row[name] for name in names if row[name] is not None}
     told = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(told.encode()).hexdigest()
