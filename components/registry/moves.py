@@ -74,7 +74,8 @@ def drift_now(engine: Engine, model_name: str) -> Drift:
 def settle(engine: Engine, model_name: str) -> tuple[Drift, PromotionResult | None]:
     """Finish a move that was interrupted; how things stand then, and what was finished. Under the lease.
 
-    A ledger that is broken is told, and nothing follows from it. Where MLflow refuses that to this account, the move waits for one that may.
+    A ledger that is broken is told, and nothing follows from it. Where MLflow refuses that to this account, the move
+    waits for one that may.
     """
     drift = drift_now(engine, model_name)
     if drift.state != "interrupted":
