@@ -9,7 +9,7 @@
 #   LOCKS=runtime postgres s3 login ray dev docs   what to install of infra/lock: these, and audit
 #   PYTHON=python3.11   the Python 3.11 to make .venv with
 #   ONLY=               the parts that `bench` runs, joined by commas; empty: the quick ones. Of `faults`: its kinds,
-#                       kills, disk, corruption, inputs, races, security, services; empty: all
+#                       kills, disk, corruption, inputs, races, security, services, upgrades; empty: all
 #   GROWTH=100000       events of the parts `growth` and `incremental` of `bench`, sizes joined by commas; empty: 100,000 and 1,000,000
 #   SEEDS=1,2,3         of `bench`
 #   ARMS=               arms that the parts `accuracy` and `warm` of `bench` train, joined by commas; empty: all, and two

@@ -22,9 +22,15 @@ from typing import Any
 from components.copies import MANIFEST, copies_of, entry_of
 from components.faults import crash_point
 
+FORMAT = 1  # of a manifest; one without a number is of 1
+
 
 class ArtifactDamaged(Exception):
     """A published file is missing, added, or not the bytes that were published."""
+
+
+class ArtifactNewer(ArtifactDamaged):
+    """A release after this one published it in another format: names both, and the fix."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +81,8 @@ def publish(
         files = {name: sha256_file(aside / name) for name in _files_in(aside)}
         identity = {"kind": kind, "files": files, "parents": dict(parents), "config": dict(config)}
         digest = digest_of(identity)
-        (aside / MANIFEST).write_text(json.dumps({"digest": digest, **identity}, indent=1, sort_keys=True))
+        manifest = {"digest": digest, "format": FORMAT, **identity}
+        (aside / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
         _sync_tree(aside)
         target = shelf / digest[:20]
         try:
@@ -148,9 +155,10 @@ def _checked(folder: Path) -> dict[str, Any]:
         raise ArtifactDamaged(f"{folder}: no {MANIFEST}; the folder was never published or has been removed")
     try:
         manifest = json.loads(manifest_path.read_text())
+        _refuse_other_format(manifest, manifest_path)
         identity = {name: manifest[name] for name in ("kind", "files", "parents", "config")}
         announced = manifest["digest"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactDamaged(f"{manifest_path}: not a readable manifest ({error})") from error
     if digest_of(identity) != announced:
         raise ArtifactDamaged(f"{manifest_path}: the manifest does not match its own digest")
@@ -165,6 +173,19 @@ def _checked(folder: Path) -> dict[str, Any]:
     if strangers := present - manifest["files"].keys():
         raise ArtifactDamaged(f"{folder / min(strangers)}: not in the manifest. {_MEND}")
     return manifest
+
+
+def _refuse_other_format(manifest: dict[str, Any], path: Path) -> None:
+    """The number is no part of the digest, which so stays what it was; hence nothing else may stand beside it."""
+    found = manifest.get("format", 1)
+    if type(found) is int and found > FORMAT:
+        raise ArtifactNewer(
+            f"{path} has format {found}, and this release reads up to {FORMAT}: a newer release published it. Update "
+            "this checkout, or name another --home."
+        )
+    known = {"digest", "format", "kind", "files", "parents", "config"}
+    if found != FORMAT or (strangers := manifest.keys() - known):
+        raise ValueError(f"format {found!r}" if found != FORMAT else f"{min(strangers)!r} is no part of one")
 
 
 _MEND = "Remove the folder and run the stage again, or fetch the artifact anew from where it was registered."

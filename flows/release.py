@@ -162,6 +162,8 @@ def champion_now() -> Incumbent | None:
     drift = finish_interrupted(warehouse(), settings.model_name)
     if drift.state == "moved":
         warning_line(f"{drift.reason} Nothing is promoted until `recloop reconcile` settles it.")
+    if drift.state == "broken":
+        warning_line(f"{drift.reason} Nothing is promoted before.")
     found = versions.champion(settings.model_name)
     if found is None:
         return None

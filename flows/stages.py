@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
-from components.artifact import ArtifactRef, digest_of, present, verified
+from components.artifact import ArtifactDamaged, ArtifactRef, digest_of, present, verified
 from components.data import journal
 from components.faults import crash_point
 from flows.local.console import stage_line
@@ -158,7 +158,11 @@ def all_there(value: object) -> bool:
     if isinstance(value, ArtifactRef):
         if not present(value.path):
             return False
-        verified(value.path)
+        if (found := verified(value.path)["digest"]) != value.digest:
+            raise ArtifactDamaged(
+                f"{value.path}: holds {found[:12]}…, and the journal names {value.digest[:12]}…. Remove the folder and "
+                "run again: the stage makes it anew."
+            )
         return True
     if is_dataclass(value):
         return all(all_there(getattr(value, part.name)) for part in fields(value))

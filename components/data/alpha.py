@@ -2,7 +2,7 @@
 
 Alpha is written down before the verdict is known, so that a run that dies in between has spent it, and two
 runs at once do not both come first. The same challenger on the same window finds what it got before.
-Append-only by trigger.
+Append-only by trigger, and chained: from a ledger that was changed no alpha is given (see `chain`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, select
 
+from components.data.chain import HASH, PREVIOUS, Chain, LedgerBroken, append_entry, checked_chain
 from components.data.moments import Clock, from_micros, to_micros, utc_now
 from components.data.schema import alpha_ledger as table
 from components.data.warehouse import reading, writing
@@ -46,14 +47,15 @@ def spend_alpha(
 ) -> AlphaEntry:
     """The entry that says what this challenger may use: shares[k-1] for the k-th of the window, 0 beyond them.
 
-    A challenger that was tried on the window before gets its first entry again, and spends nothing.
+    A challenger that was tried on the window before gets its first entry again, and spends nothing. Raises
+    LedgerBroken if the ledger is not what was written: alpha that is missing there would be spent twice.
     """
     with writing(engine, "alpha") as connection:
         entry, is_new = _entry_for(connection, window, challenger, shares, profile, now)
         if not is_new:
             return entry
         row = {name: value for name, value in vars(entry).items() if name != "id"}
-        connection.execute(insert(table).values(row | {"at": to_micros(entry.at)}))
+        append_entry(connection, table, row | {"at": to_micros(entry.at)})
         return _entries(connection, window)[-1]
 
 
@@ -74,7 +76,8 @@ def foresee_alpha(
 def _entry_for(
     connection: Connection, window: str, challenger: str, shares: Sequence[float], profile: str, now: Clock
 ) -> tuple[AlphaEntry, bool]:
-    """The challenger's entry on the window, and whether it would be a new one."""
+    """The challenger's entry on the window, and whether it would be a new one. Raises LedgerBroken."""
+    checked_chain(connection, table)
     spent = [entry for entry in _entries(connection, window) if entry.entry == "spent"]
     for entry in spent:
         if entry.challenger_digest == challenger:
@@ -104,7 +107,30 @@ def record_verdict(
     }
     with writing(engine, "alpha") as connection:
         if all(entry.replay != replay for entry in _entries(connection, spent.window_digest)):
-            connection.execute(insert(table).values(row))
+            append_entry(connection, table, row)
+
+
+def checked_alpha(engine: Engine) -> Chain:
+    """Follow the chain over all entries, of every window. Raises LedgerBroken."""
+    with reading(engine) as connection:
+        return checked_chain(connection, table)
+
+
+def accept_alpha(engine: Engine, why: str, *, now: Clock = utc_now) -> None:
+    """Write an entry, of no window, that accepts all before it as it lies; nothing if the chain is whole."""
+    row = {
+        "entry": "judged",
+        "attempt": 0,
+        "alpha_one_sided": 0.0,
+        "verdict": f"accepted: {why}",
+        "replay": "",
+    }
+    row |= {"window_digest": "", "challenger_digest": "", "profile": "", "at": to_micros(now())}
+    with writing(engine, "alpha") as connection:
+        try:
+            checked_chain(connection, table)
+        except LedgerBroken:
+            append_entry(connection, table, row, is_accepting=True)
 
 
 def alpha_entries(engine: Engine, window: str) -> list[AlphaEntry]:
@@ -117,4 +143,5 @@ def _entries(connection: Connection, window: str) -> list[AlphaEntry]:
     rows = connection.execute(
         select(table).where(table.c.window_digest == window).order_by(table.c.id)
     ).mappings()
-    return [AlphaEntry(**{**row, "at": from_micros(row["at"])}) for row in rows]
+    told = ({name: value for name, value in row.items() if name not in (PREVIOUS, HASH)} for row in rows)
+    return [AlphaEntry(**{**row, "at": from_micros(row["at"])}) for row in told]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, or_, select
 
 from components.data.erased_users import (
     ERASED_USER,
@@ -24,6 +24,7 @@ from components.data.erased_users import (
     user_of_payload,
 )
 from components.data.moments import Clock, utc_now
+from components.data.quarantine import set_states
 from components.data.schema import day_partitions, events, quarantine, recommendation_runs, recommendations
 from components.data.warehouse import reading, writing
 from components.faults import crash_point
@@ -157,9 +158,7 @@ def _erase_quarantined(engine: Engine, user_id: str) -> None:
     with writing(engine, "ingest") as connection:
         ids = _quarantine_ids(connection, user_id)
         emptied = {"payload": NOTHING, "reasons": ERASED_USER, "state": "erased", "resolution": None}
-        for at in range(0, len(ids), 10_000):
-            these = quarantine.c.id.in_(ids[at : at + 10_000])
-            connection.execute(update(quarantine).where(these).values(emptied))
+        set_states(connection, ids, emptied, whatever_they_are=True)
 
 
 def _erase_recommendations(engine: Engine, user_id: str) -> None:

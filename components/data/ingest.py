@@ -18,6 +18,7 @@ import pandas as pd
 from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, update
 
 from components.data.batch import QUARANTINE_COLUMNS, CheckedBatch
+from components.data.chain import append_entry, checked_chain
 from components.data.columns import nullable
 from components.data.erased_users import ERASED_USER, forget
 from components.data.event_rows import event_rows, sort_events, write_events
@@ -25,6 +26,7 @@ from components.data.item_history import merge_items, write_items
 from components.data.knowledge import Knowledge, knowledge_of
 from components.data.moments import Clock, to_micros, utc_now
 from components.data.schema import batches, events, quarantine
+from components.data.seals import SEAL, seal_of
 from components.data.warehouse import reading, writing
 from components.faults import crash_point
 
@@ -110,7 +112,8 @@ def land_within(connection: Connection, checked: CheckedBatch, *, now: Clock = u
         now,
     )
     write_events(connection, rows, found, result.batch_id)
-    _insert(connection, quarantine, [row | {"batch_id": result.batch_id} for row in refused])
+    aside = [row | {"batch_id": result.batch_id} for row in refused]
+    _insert(connection, quarantine, [row | {SEAL: seal_of(quarantine, row)} for row in aside])
     write_items(connection, merged, result.batch_id)
     _assert_nothing_lost(connection, result)
     return result
@@ -141,7 +144,8 @@ def stop_batch(engine: Engine, checked: CheckedBatch, why: str, *, now: Clock = 
 
 
 def watermark(connection: Connection) -> int:
-    """The last batch that landed; 0 before the first."""
+    """The last batch that landed; 0 before the first. Raises LedgerBroken if the batches are not what was written."""
+    checked_chain(connection, batches)
     landed = select(func.max(batches.c.batch_id)).where(batches.c.state == "landed")
     return connection.execute(landed).scalar() or 0
 
@@ -197,8 +201,7 @@ def _record(
     row |= {"since_at": knowledge.since, "as_of": knowledge.as_of}
     row["event_key"] = json.dumps(event_key) if event_key else None
     del row["batch_id"], row["repeated"]
-    batch_id = connection.execute(insert(batches).values(row).returning(batches.c.batch_id)).scalar_one()
-    return replace(result, batch_id=batch_id)
+    return replace(result, batch_id=append_entry(connection, batches, row))
 
 
 def _quarantine_rows(refused: pd.DataFrame) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, RowMapping, delete, insert, select
 
 from components.data.moments import Clock, from_micros, to_micros, utc_now
 from components.data.schema import stage_journal
+from components.data.seals import SEAL, is_as_written, seal_of
 from components.data.warehouse import reading, writing
 from components.faults import crash_point
 
@@ -39,12 +40,16 @@ class FinishedStage:
 def find(engine: Engine, key: str, of: type[T]) -> T | None:
     """What is recorded under this key, as the type that a stage gives; None if no stage has finished with it.
 
-    An entry that does not fit the type is of a stage that gave something else, and counts as none.
+    An entry that does not fit the type is of a stage that gave something else, and counts as none; so does one that
+    is not what was recorded, which the stage then records anew.
     """
     with reading(engine) as connection:
-        output = connection.execute(select(stage_journal.c.output).where(stage_journal.c.key == key)).scalar()
+        query = select(stage_journal).where(stage_journal.c.key == key)
+        row = connection.execute(query).mappings().one_or_none()
+    if row is None or not is_as_written(stage_journal, row):
+        return None
     try:
-        return None if output is None else TypeAdapter(of).validate_json(output)
+        return TypeAdapter(of).validate_json(row["output"])
     except ValidationError:
         return None
 
@@ -68,6 +73,7 @@ def record(
     row = {"key": key, "stage": stage, "run": run, "seconds": seconds, "peak_mb": peak_mb}
     values = TypeAdapter(type(output)).dump_python(output, mode="json")
     row |= {"output": json.dumps(values, sort_keys=True, allow_nan=False), "finished_at": to_micros(now())}
+    row[SEAL] = seal_of(stage_journal, row)
     crash_point("journal:before-record")
     with writing(engine, "journal") as connection:
         connection.execute(delete(stage_journal).where(stage_journal.c.key == key))
@@ -79,7 +85,7 @@ def stages_of(engine: Engine, run: str) -> list[FinishedStage]:
     query = select(stage_journal).where(stage_journal.c.run == run)
     with reading(engine) as connection:
         rows = connection.execute(query.order_by(stage_journal.c.finished_at, stage_journal.c.key)).mappings()
-        return [_entry(row) for row in rows]
+        return [_entry(row) for row in rows if is_as_written(stage_journal, row)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,4 +118,5 @@ def past_costs(engine: Engine) -> dict[str, PastCost]:
 
 def _entry(row: RowMapping) -> FinishedStage:
     decoded = {"output": json.loads(row["output"]), "finished_at": from_micros(row["finished_at"])}
-    return FinishedStage(**{**row, **decoded})
+    told = {name: value for name, value in row.items() if name != SEAL}
+    return FinishedStage(**{**told, **decoded})

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import psutil
-from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from components.data.moments import Clock, from_micros, to_micros, utc_now
@@ -65,12 +65,19 @@ class Lease:
         """What names it among all that this process may hold."""
         return _key(self.engine, self.owner, self.name, self.fence)
 
+    @property
+    def _mine(self) -> tuple[ColumnElement[bool], ...]:
+        """The row, while it is this holder's: where it was lost or set back, another may have the same number."""
+        return leases.c.name == self.name, leases.c.fence == self.fence, leases.c.owner == self.owner
+
     def ensure_held(self) -> None:
         """Renew the lease. Call before a step that only the holder may take. Raises LeaseLost."""
         with writing(self.engine, "lease") as connection:
-            mine = leases.c.name == self.name, leases.c.fence == self.fence
             expires_at = to_micros(self.now()) + round(self.ttl_seconds * 1e6)
-            if connection.execute(update(leases).where(*mine).values(expires_at=expires_at)).rowcount == 1:
+            if (
+                connection.execute(update(leases).where(*self._mine).values(expires_at=expires_at)).rowcount
+                == 1
+            ):
                 return
             taker = _row(connection, self.name)
         raise LeaseLost(
@@ -82,8 +89,7 @@ class Lease:
     def give_back(self) -> None:
         """Let the next one in; nothing, if the lease has gone to somebody else already."""
         with writing(self.engine, "lease") as connection:
-            mine = leases.c.name == self.name, leases.c.fence == self.fence
-            connection.execute(update(leases).where(*mine).values(expires_at=None))
+            connection.execute(update(leases).where(*self._mine).values(expires_at=None))
 
 
 def this_process() -> str:

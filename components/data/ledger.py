@@ -1,7 +1,7 @@
-"""The promotion ledger: who made which version champion, on what evidence. Append-only by trigger.
+"""The promotion ledger: who made which version champion, on what evidence. Append-only by trigger, and chained.
 
 MLflow's alias has no history; this is it. Only what moved the alias is written here: a refused promotion is
-a result of the function that refused it.
+a result of the function that refused it. Reading does not follow the chain: `checked_ledger` does.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Engine, RowMapping, insert, select
+from sqlalchemy import Engine, RowMapping, select
 
+from components.data.chain import HASH, PREVIOUS, Chain, append_entry, checked_chain
 from components.data.moments import Clock, from_micros, to_micros, utc_now
 from components.data.schema import promotions as table
 from components.data.warehouse import reading, writing
@@ -35,6 +36,7 @@ class PromotionEntry:
     reason: str
     evidence: dict[str, Any]
     at: datetime
+    entry_hash: str  # SHA-256, see `chain`
 
 
 def append_promotion(
@@ -50,10 +52,12 @@ def append_promotion(
     reason: str,
     evidence: dict[str, Any],
     now: Clock = utc_now,
+    is_accepting: bool = False,
 ) -> int:
     """Write one entry and return its number. Entries can be neither changed nor deleted.
 
-    Raises TypeError or ValueError if the evidence is not JSON (NaN is not).
+    `is_accepting`: the entry accepts all before it as it lies, though the chain be broken. Raises TypeError or
+    ValueError if the evidence is not JSON (NaN is not).
     """
     row = {
         "action": action,
@@ -68,7 +72,19 @@ def append_promotion(
         "at": to_micros(now()),
     }
     with writing(engine, "ledger") as connection:
-        return connection.execute(insert(table).values(row).returning(table.c.id)).scalar_one()
+        return append_entry(connection, table, row, is_accepting=is_accepting)
+
+
+def checked_ledger(engine: Engine) -> Chain:
+    """Follow the chain over all entries, of every model. Raises LedgerBroken."""
+    with reading(engine) as connection:
+        return checked_chain(connection, table)
+
+
+def entry_hash(engine: Engine, number: int) -> str | None:
+    """The hash that an entry carries; None if there is no such entry."""
+    with reading(engine) as connection:
+        return connection.execute(select(table.c[HASH]).where(table.c.id == number)).scalar()
 
 
 def promotions(engine: Engine, model: str) -> list[PromotionEntry]:
@@ -93,4 +109,5 @@ def current_champion(engine: Engine, model: str) -> str | None:
 
 
 def _entry(row: RowMapping) -> PromotionEntry:
-    return PromotionEntry(**{**row, "evidence": json.loads(row["evidence"]), "at": from_micros(row["at"])})
+    told = {name: value for name, value in row.items() if name != PREVIOUS}
+    return PromotionEntry(**{**told, "evidence": json.loads(row["evidence"]), "at": from_micros(row["at"])})

@@ -17,11 +17,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Engine, RowMapping, select, update
+from sqlalchemy import Connection, Engine, RowMapping, bindparam, select, update
 
 from components.data.batch import EVENT_COLUMNS, ITEM_COLUMNS, DataContractError
 from components.data.moments import Clock, from_micros, to_micros, utc_now
 from components.data.schema import quarantine
+from components.data.seals import SEAL, RowChanged, is_as_written, seal_of
 from components.data.warehouse import reading, rows_where, writing
 
 State = Literal["open", "released", "dropped"]
@@ -152,11 +153,22 @@ def drop_quarantined(engine: Engine, ids: Sequence[int], *, reason: str, now: Cl
     return len(still_open)
 
 
-def set_states(connection: Connection, ids: Sequence[int], values: dict[str, Any]) -> None:
-    """Give rows a new state."""
-    for at in range(0, len(ids), 10_000):
-        these = quarantine.c.id.in_(ids[at : at + 10_000])
-        connection.execute(update(quarantine).where(these).values(values))
+def set_states(
+    connection: Connection, ids: Sequence[int], values: dict[str, Any], *, whatever_they_are: bool = False
+) -> None:
+    """Give rows new values, sealed anew. Raises RowChanged if one is not what was written, unless told not to look."""
+    marked: list[Any] = [bindparam(f"b_{name}") for name in (*values, SEAL)]
+    changed = []
+    for row in rows_where(connection, quarantine.c.id, ids, *quarantine.columns[1:]):
+        if not whatever_they_are:
+            _refuse_changed(row._mapping)
+        anew = values | {SEAL: seal_of(quarantine, {**row._mapping, **values})}
+        changed.append({"b_id": row.id} | {f"b_{name}": value for name, value in anew.items()})
+    if changed:
+        set_ = dict(zip((*values, SEAL), marked, strict=True))
+        connection.execute(
+            update(quarantine).where(quarantine.c.id == bindparam("b_id")).values(set_), changed
+        )
 
 
 def refuse_unless(found: dict[int, QuarantinedRow], quarantine_id: int, states: tuple[str, ...]) -> None:
@@ -173,10 +185,20 @@ def refuse_unless(found: dict[int, QuarantinedRow], quarantine_id: int, states: 
         )
 
 
+def _refuse_changed(row: RowMapping) -> None:
+    if not is_as_written(quarantine, row):
+        raise RowChanged(
+            f"quarantine row {row['id']} is not what was written: somebody, or a failing disk, changed the database "
+            "behind recloop. Put it back from a backup (`recloop restore`)"
+        )
+
+
 def _row(row: RowMapping) -> QuarantinedRow:
+    _refuse_changed(row)
+    told = {name: value for name, value in row.items() if name != SEAL}
     decoded = {"payload": json.loads(row["payload"]), "reasons": tuple(row["reasons"].split("|"))}
     at = row["resolved_at"]
-    return QuarantinedRow(**{**row, **decoded, "resolved_at": None if at is None else from_micros(at)})
+    return QuarantinedRow(**{**told, **decoded, "resolved_at": None if at is None else from_micros(at)})
 
 
 def _flat(row: QuarantinedRow) -> dict[str, Any]:

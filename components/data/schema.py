@@ -2,7 +2,8 @@
 
 `batches.batch_id` grows with every landing and is the ingestion watermark: "all batches up to 7" names one
 state of `events` for ever. `events` and `items` do not refer to each other, since either may arrive first.
-`promotions` and `alpha_ledger` are append-only: triggers in the migrations refuse updates and deletes.
+`promotions` and `alpha_ledger` are append-only: triggers in the migrations refuse updates and deletes. Where a trigger
+did not, `chain` finds it, in `batches` too; rows of `quarantine` and `stage_journal` are sealed one by one (`seals`).
 What "known at" means is said in `knowledge`.
 """
 
@@ -30,6 +31,10 @@ metadata = MetaData()
 _Counter = BigInteger().with_variant(Integer, "sqlite")
 
 
+def _hash(name: str) -> Column[str]:
+    return Column(name, String(64), nullable=False, server_default="")
+
+
 def _batch_id() -> Column[int]:
     return Column("batch_id", ForeignKey("batches.batch_id"), nullable=False, index=True)
 
@@ -41,7 +46,7 @@ batches = Table(
     Column("digest", String(64), nullable=False),
     Column("source", Text, nullable=False),
     Column("state", String(16), nullable=False),  # landed | stopped
-    Column("why", Text, nullable=False, default=""),  # of a stopped batch
+    Column("why", Text, nullable=False, default="", info={"may change": True}),  # of a stopped batch
     Column("received", Integer, nullable=False),  # these four count events
     Column("accepted", Integer, nullable=False),
     Column("quarantined", Integer, nullable=False),
@@ -57,6 +62,8 @@ batches = Table(
     Column("as_of", BigInteger),  # its own now; null: landed before this was kept, or not told
     Column("late", Integer, nullable=False, server_default="0"),  # of the accepted
     Column("event_key", Text),  # JSON: the source's; null: not told, or its events have ids
+    _hash("previous_hash"),  # of the batch before, see `chain`
+    _hash("entry_hash"),
     UniqueConstraint("digest", "state", name="one_landing_a_digest"),
     CheckConstraint(
         "state <> 'landed' OR accepted + quarantined + duplicates = received", name="no_event_is_lost"
@@ -131,6 +138,7 @@ quarantine = Table(
     Column("resolved_at", BigInteger),
     Column("resolved_batch_id", BigInteger),  # of a released row: the batch that it landed with
     Column("resolution", Text),  # of a dropped row: why
+    _hash("row_hash"),  # see `seals`
     sqlite_autoincrement=True,
 )
 
@@ -189,6 +197,7 @@ stage_journal = Table(
     Column("seconds", Float, nullable=False),
     Column("peak_mb", Float, nullable=False),
     Column("finished_at", BigInteger, nullable=False),
+    _hash("row_hash"),
 )
 
 leases = Table(
@@ -215,6 +224,8 @@ promotions = Table(
     Column("reason", Text, nullable=False),
     Column("evidence", Text, nullable=False),  # JSON
     Column("at", BigInteger, nullable=False),
+    _hash("previous_hash"),  # of the entry before, see `chain`
+    _hash("entry_hash"),
     CheckConstraint("action IN ('promote', 'rollback')", name="known_action"),
     sqlite_autoincrement=True,
 )
@@ -232,11 +243,21 @@ alpha_ledger = Table(
     Column("verdict", Text),  # of what was judged
     Column("replay", String(64)),  # digest of its evidence
     Column("at", BigInteger, nullable=False),
+    _hash("previous_hash"),
+    _hash("entry_hash"),
     CheckConstraint("entry IN ('spent', 'judged')", name="known_entry"),
     CheckConstraint(
         "(entry = 'judged') = (verdict IS NOT NULL AND replay IS NOT NULL)", name="only_what_was_judged"
     ),
     sqlite_autoincrement=True,
+)
+
+chain_heads = Table(
+    "chain_heads",
+    metadata,
+    Column("chain", Text, primary_key=True),  # the table that it is of
+    Column("last", BigInteger, nullable=False),  # id of the entry that was written last
+    Column("entry_hash", String(64), nullable=False),
 )
 
 cycles = Table(

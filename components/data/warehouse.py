@@ -37,11 +37,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
-    InterfaceError,
     NoSuchModuleError,
-    OperationalError,
 )
 
+from components.data.damage import damage_of, is_full, is_lost
 from components.data.read_only import read_only_engine, read_only_url
 from components.shown_address import shown_address, without_secrets
 
@@ -143,33 +142,22 @@ def _transaction(engine: Engine, options: dict[str, Any]) -> Iterator[Connection
             yield connection
     except DBAPIError as error:
         shown = shown_address(engine.url.render_as_string(hide_password=False))
-        if _is_full(error):
+        if is_full(error):
             raise WarehouseUnreachable(
                 f"{shown}: {str(error.orig).strip()}. Nothing of what was being written is there. Free space where the "
                 "database lies (SQLite needs room for it twice, in its file and in the -wal file beside it) and in the "
                 "folder of temporary files where it sorts indexes (SQLITE_TMPDIR, else /var/tmp), and run the same "
                 "command again"
             ) from error
-        if engine.dialect.name == "sqlite" or not _is_lost(error):
+        if (damage := damage_of(error)) is not None:
+            raise WarehouseUnreachable(f"{shown}: {damage}") from error
+        if engine.dialect.name == "sqlite" or not is_lost(error):
             raise
         raise WarehouseUnreachable(
             f"{shown}: {str(error.orig).strip()}. Check that the address is right and that the database runs, or "
             "name another RECLOOP_WAREHOUSE_URL. Nothing is there by half: what was being written has been "
             "rolled back or, if only the answer to its end was lost, is there whole. Run the same command again"
         ) from error
-
-
-def _is_full(error: DBAPIError) -> bool:
-    """The disk, or what the database may take of it."""
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    return code == sqlite3.SQLITE_FULL or getattr(error.orig, "sqlstate", None) == "53100"
-
-
-def _is_lost(error: DBAPIError) -> bool:
-    if error.connection_invalidated:
-        return True
-    never_answered = getattr(error.orig, "sqlstate", None) is None
-    return never_answered and isinstance(error, InterfaceError | OperationalError)
 
 
 def rows_where(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from components.artifact import MANIFEST, ArtifactDamaged, ArtifactRef, publish,
 from components.registry.warm_start import WarmStart
 
 KIND = "bundle"
+FORMAT = 1  # of what lies in a bundle; the number stands in its facts from 2 on, where it is 1 it is left out
 ARM, TOKENIZER, ITEMS, FACTS = "arm", "tokenizer", "items.parquet", "bundle.json"
 HEALTH = "health.json"  # of the tokenizer: figure -> value
 ARM_ITEMS, ID_TABLE = "item_ids.parquet", "semantic_ids.parquet"  # both: item_id, one column a code
@@ -69,7 +70,17 @@ class BundleFacts:
 
     @classmethod
     def from_dict(cls, said: Mapping[str, Any]) -> BundleFacts:
-        begun = said.get("warm_start")
+        told, begun = {field.name for field in fields(cls)}, said.get("warm_start")
+        if (number := said.get("format", FORMAT)) != FORMAT or (unknown := sorted(said.keys() - told)):
+            what = (
+                f"format {number}"
+                if number != FORMAT
+                else f"facts that this release does not know, {unknown}"
+            )
+            raise BundleMismatch(
+                f"the bundle has {what}; this release reads format {FORMAT}. A newer release built it: update this "
+                "checkout, or serve another version (`recloop rollback` goes to the champion before)."
+            )
         return cls(**{**said, "warm_start": WarmStart(**begun) if begun else None})
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from components.data.accounts import accept_batches
+from components.data.alpha import accept_alpha
 from components.registry.drift_state import OUTSIDE
 from components.registry.moves import (
     Drift,
@@ -22,7 +24,7 @@ from components.registry.versions import find_version
 if TYPE_CHECKING:
     from components.data.warehouse import Engine
 
-Mode = Literal["report", "adopt", "put-back"]
+Mode = Literal["report", "adopt", "put-back", "accept-ledger"]
 
 
 @reaching_tracking()
@@ -51,7 +53,9 @@ def reconcile(
 
     `report` says how they stand and writes nothing. `adopt` makes what somebody did by hand the ledger's
     newest entry; `put-back` moves the alias back to the ledger's champion, and the ledger says so. Both first
-    finish a move that was interrupted. `actor` is who decides it.
+    finish a move that was interrupted. `accept-ledger` takes a ledger that is broken as it lies, those of alpha
+    and batches too, and MLflow's champion as the present one; of one that is whole it changes nothing. `actor` is
+    who decides it.
 
     Raises LeaseHeld if a promotion of this model does not end, TrackingUnreachable.
     """
@@ -60,7 +64,9 @@ def reconcile(
         return refused(drift.alias, drift.reason)
     with alone(engine, model_name) as lease:
         drift, finished = settle(engine, model_name)
-        if drift.state == "agree":
+        if mode == "accept-ledger":
+            return _accept(engine, model_name, drift, actor)
+        if drift.state in ("agree", "broken"):
             return finished or refused(drift.alias, drift.reason)
         if mode == "adopt":
             return adopt(engine, model_name, drift, actor=actor)
@@ -83,3 +89,11 @@ def reconcile(
             reason=f"put back: {drift.reason}",
             evidence={"put_back": True},
         )
+
+
+def _accept(engine: Engine, model_name: str, drift: Drift, actor: str) -> PromotionResult:
+    accept_alpha(engine, f"by {actor}")
+    accept_batches(engine, f"by {actor}")
+    if drift.state != "broken":
+        return refused(drift.alias, "the ledger of promotions is whole.")
+    return adopt(engine, model_name, drift, actor=actor, accepts_ledger=True)

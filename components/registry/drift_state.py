@@ -18,19 +18,22 @@ class Drift:
     """How the alias stands to the ledger.
 
     `agree`; `interrupted`: a move of ours died on its way, and the next promotion or rollback finishes it;
-    `moved`: somebody moved the alias, or deleted its version, without recloop.
+    `moved`: somebody moved the alias, or deleted its version, without recloop; `broken`: the ledger is not what was
+    written, so nothing follows from it.
     """
 
-    state: Literal["agree", "interrupted", "moved"]
+    state: Literal["agree", "interrupted", "moved", "broken"]
     alias: str | None  # the version that MLflow calls champion
     ledger: str | None  # the version that the ledger's last entry made champion
     reason: str
 
 
-def drift_of(model: RegisteredModel, last: PromotionEntry | None) -> Drift:
-    """Compare a model's alias with the ledger's last entry about it."""
+def drift_of(model: RegisteredModel, last: PromotionEntry | None, broken: str = "") -> Drift:
+    """Compare a model's alias with the ledger's last entry about it; `broken` is what `ledger_check` says of that."""
     now = model.aliases.get(CHAMPION)
     recorded = last.version if last else None
+    if broken:
+        return Drift(state="broken", alias=now, ledger=recorded, reason=broken)
     if last is not None and _is_unfinished(model, last, now):
         reason = f"entry {last.id} of the ledger is not finished: {name(recorded)} becomes champion with it."
         return Drift(state="interrupted", alias=now, ledger=recorded, reason=reason)

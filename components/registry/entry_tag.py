@@ -1,4 +1,4 @@
-"""The tag of the registered model that names the ledger's entry which `champion` follows.
+"""The tag of the registered model that names the ledger's entry which `champion` follows, by number and hash.
 
 Whoever may write it may move the alias: MLflow asks the same right of both, and a server with promoters refuses both
 to everybody else. So it is written, unchanged, before the ledger is.
@@ -6,27 +6,36 @@ to everybody else. So it is written, unchanged, before the ledger is.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from components.registry.registered import ENTRY_TAG
 
+if TYPE_CHECKING:
+    from components.data.ledger import PromotionEntry
 
-def carry(model_name: str, entry: int) -> None:
+
+def carry(model_name: str, entry: PromotionEntry) -> None:
     """Name this entry, if there is such a model."""
-    if carried(model_name) is not None:
-        MlflowClient().set_registered_model_tag(model_name, ENTRY_TAG, str(entry))
+    if _tag(model_name) is not None:
+        _write(model_name, f"{entry.id} {entry.entry_hash}")
 
 
-def carried(model_name: str) -> int | None:
-    """The number of the entry that the model carries, 0 for none; None if there is no such model."""
+def _write(model_name: str, tag: str) -> None:
+    MlflowClient().set_registered_model_tag(model_name, ENTRY_TAG, tag)
+
+
+def _tag(model_name: str) -> str | None:
+    """The tag as it stands, "0" for none; None if there is no such model."""
     try:
         tags = MlflowClient().get_registered_model(model_name).tags
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return None
-    return int(tags.get(ENTRY_TAG, 0))
+    return str(tags.get(ENTRY_TAG, "0"))
 
 
 def why_not_carry(model_name: str) -> str | None:
@@ -35,7 +44,8 @@ def why_not_carry(model_name: str) -> str | None:
     Asked by writing what is there already.
     """
     try:
-        carry(model_name, carried(model_name) or 0)
+        if (tag := _tag(model_name)) is not None:
+            _write(model_name, tag)
     except MlflowException as error:
         if error.error_code != "PERMISSION_DENIED":
             raise

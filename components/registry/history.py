@@ -11,7 +11,9 @@ from components.data.ledger import PromotionEntry, promotions
 if TYPE_CHECKING:
     from components.data.warehouse import Engine
 
-Kind = Literal["promoted", "approved", "forced", "rolled back", "withdrawn", "put back", "adopted"]
+Kind = Literal[
+    "promoted", "approved", "forced", "rolled back", "withdrawn", "put back", "adopted", "accepted"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +21,8 @@ class HistoryRow:
     """One move of the champion. `kind` says on whose word it moved.
 
     `promoted` on a verdict, `approved` by a reviewer, `forced` against both; `rolled back` by a person,
-    `withdrawn` by a smoke test; moved by hand in MLflow and `adopted` or `put back`.
+    `withdrawn` by a smoke test; moved by hand in MLflow and `adopted` or `put back`; `accepted`: MLflow's champion
+    was adopted, and the ledger before it, which was broken, taken as it lies.
     """
 
     entry: int
@@ -32,10 +35,11 @@ class HistoryRow:
     reason: str
     replay: str | None  # digest of the evidence
     bundle: str | None
+    entry_hash: str
 
 
 def history(engine: Engine, model_name: str) -> list[HistoryRow]:
-    """Every move, oldest first; needs the warehouse only, not MLflow."""
+    """Every move as it lies, oldest first; needs the warehouse only, not MLflow."""
     return [
         HistoryRow(
             entry=entry.id,
@@ -48,6 +52,7 @@ def history(engine: Engine, model_name: str) -> list[HistoryRow]:
             reason=entry.reason,
             replay=entry.evidence.get("replay"),
             bundle=entry.evidence.get("bundle"),
+            entry_hash=entry.entry_hash,
         )
         for entry in promotions(engine, model_name)
     ]
@@ -59,6 +64,8 @@ def _kind(entry: PromotionEntry) -> Kind:
         if "failed_entry" in told:
             return "withdrawn"
         return "put back" if told.get("put_back") else "rolled back"
+    if told.get("accepted"):
+        return "accepted"
     if told.get("adopted") or "approved" not in told:
         return "adopted"
     if told.get("forced"):

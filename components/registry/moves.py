@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 from mlflow import MlflowClient
 
 from components.data.lease import Lease, LeaseHeld, hold_lease, this_process
-from components.data.ledger import Action, append_promotion, last_promotion
+from components.data.ledger import Action, PromotionEntry, append_promotion, last_promotion
 from components.faults import crash_point
 from components.registry.drift_state import Drift, drift_of, name
 from components.registry.entry_tag import carry, why_not_carry
+from components.registry.ledger_check import why_broken
 from components.registry.registered import CHALLENGER, CHAMPION, RegisteredVersion
 from components.registry.versions import aliases, find_version, registered_model
 
@@ -66,20 +67,24 @@ def alone(engine: Engine, model_name: str) -> Iterator[Lease]:
 def drift_now(engine: Engine, model_name: str) -> Drift:
     """Compare alias and ledger; reads only."""
     model = registered_model(model_name)
-    return drift_of(model, last_promotion(engine, model_name))
+    broken = why_broken(engine, model)
+    return drift_of(model, None if broken else last_promotion(engine, model_name), broken)
 
 
 def settle(engine: Engine, model_name: str) -> tuple[Drift, PromotionResult | None]:
     """Finish a move that was interrupted; how things stand then, and what was finished. Under the lease.
 
-    Where MLflow refuses that to this account, the move waits for one that may.
+    A ledger that is broken is told, and nothing follows from it. Where MLflow refuses that to this account, the move
+    waits for one that may.
     """
     drift = drift_now(engine, model_name)
-    last = last_promotion(engine, model_name)
-    if drift.state != "interrupted" or last is None or why_not_carry(model_name) is not None:
+    if drift.state != "interrupted":
+        return drift, None
+    last = _written(engine, model_name)
+    if why_not_carry(model_name) is not None:
         return drift, None
     target = find_version(model_name, last.version) if last.version else None
-    _follow(model_name, target, last.id)
+    _follow(model_name, target, last)
     reason = f"entry {last.id} of the ledger was interrupted and is finished now."
     moved = drift.alias != last.version
     finished = result_of(target, previous=drift.alias, moved=moved, reason=reason, ledger_id=None)
@@ -123,13 +128,18 @@ def move(
         evidence=evidence | made_of,
     )
     crash_point(f"{action}:after-ledger")
-    _follow(model_name, target, entry)
+    _follow(model_name, target, _written(engine, model_name))
     done = f"champion is {name(target.version if target else None)}, before it {name(previous)}."
     return result_of(target, previous=previous, moved=True, reason=done, ledger_id=entry)
 
 
-def adopt(engine: Engine, model_name: str, drift: Drift, *, actor: str) -> PromotionResult:
-    """Write down what somebody did to the alias, as the ledger's newest entry. Under the lease."""
+def adopt(
+    engine: Engine, model_name: str, drift: Drift, *, actor: str, accepts_ledger: bool = False
+) -> PromotionResult:
+    """Write down what somebody did to the alias, as the ledger's newest entry. Under the lease.
+
+    `accepts_ledger`: and that the ledger before it, broken, is accepted as it lies.
+    """
     if (why_not := why_not_carry(model_name)) is not None:
         return refused(drift.alias, why_not)
     target = find_version(model_name, drift.alias) if drift.alias else None
@@ -143,11 +153,14 @@ def adopt(engine: Engine, model_name: str, drift: Drift, *, actor: str) -> Promo
         verdict="none",
         actor=actor,
         reason=drift.reason,
-        evidence={"adopted": True} | ({"bundle": target.bundle_digest} if target else {}),
+        evidence={"adopted": True}
+        | ({"accepted": True} if accepts_ledger else {})
+        | ({"bundle": target.bundle_digest} if target else {}),
+        is_accepting=accepts_ledger,
     )
     crash_point("adopt:after-ledger")
     _no_longer_challenger(model_name, target)
-    carry(model_name, entry)
+    carry(model_name, _written(engine, model_name))
     return PromotionResult(
         moved=False, champion=drift.alias, previous=drift.ledger, reason=drift.reason, ledger_id=entry
     )
@@ -173,7 +186,14 @@ def refused(champion: str | None, reason: str) -> PromotionResult:
     return PromotionResult(moved=False, champion=champion, previous=champion, reason=reason, ledger_id=None)
 
 
-def _follow(model_name: str, target: RegisteredVersion | None, entry: int) -> None:
+def _written(engine: Engine, model_name: str) -> PromotionEntry:
+    """The entry that was written last, which nobody but the holder of the lease writes."""
+    last = last_promotion(engine, model_name)
+    assert last is not None
+    return last
+
+
+def _follow(model_name: str, target: RegisteredVersion | None, entry: PromotionEntry) -> None:
     """Let the alias follow an entry of the ledger. What is champion is no longer challenger."""
     client = MlflowClient()
     if target is None:

@@ -59,7 +59,7 @@ def promote(
     person must stand behind the move: `approver`, who asks for it, or the reviewer of the tag.
     `expected_champion` None: there is none yet. Promoting the champion again moves nothing and is no error: a
     killed run may ask twice, and a smoke test that it did not come to is made up for. An alias that somebody
-    moved by hand is left alone, and nothing is promoted over it.
+    moved by hand is left alone, and nothing is promoted over it, nor on a ledger that is not what was written.
 
     Raises LeaseHeld if another promotion of this model does not end, TrackingUnreachable (if the ledger has
     the entry by then, the next call finishes it), TypeError or ValueError if the evidence is not JSON.
@@ -104,11 +104,14 @@ def rollback(
     """Bring back the champion before this one, with its tokenizer and ID table: they are in its bundle.
 
     Called again it goes one further back. Versions that exist no more are passed over. An alias that was
-    moved by hand is written into the ledger first, so that the way back starts from what is served.
+    moved by hand is written into the ledger first, so that the way back starts from what is served. A ledger that is
+    not what was written names no champion before this one: refused.
     `expected_champion`, where given, is who must be champion for anything to happen.
     """
     with alone(engine, model_name) as lease:
         drift, _ = settle(engine, model_name)
+        if drift.state == "broken":
+            return refused(drift.alias, f"{drift.reason} Nothing is rolled back before.")
         if expected_champion is not None and drift.alias != expected_champion:
             return refused(
                 drift.alias, f"the champion is {name(drift.alias)}, not {name(expected_champion)}: it stays."
@@ -160,6 +163,8 @@ def apply_approvals(
 
 def _unexpected(drift: Drift, version: str, expected: str | None) -> str | None:
     """Why this is not the moment to promote, or None."""
+    if drift.state == "broken":
+        return f"{drift.reason} Nothing is promoted before."
     if drift.state == "moved":
         return (
             f"{drift.reason} `recloop reconcile --adopt` accepts that, `recloop reconcile --put-back` undoes "

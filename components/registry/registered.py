@@ -11,7 +11,7 @@ APPROVAL_TAG, APPROVED = "validation_status", "approved"
 APPROVER_TAG = "approved_by"  # a reviewer writes it; MLflow keeps no author of a tag
 STARTER_TAG = "recloop.started_by"
 JUDGED_TAG = "recloop.filter_seen"  # whether its replay left seen items out; absent: it did
-ENTRY_TAG = "recloop.ledger_entry"  # of the registered model: the last entry that the alias follows
+ENTRY_TAG = "recloop.ledger_entry"  # of the registered model: number and hash of the last entry that the alias follows
 
 
 class TrackingUnreachable(Exception):
@@ -91,7 +91,12 @@ class RegisteredModel:
     @property
     def entry(self) -> int | None:
         """The number of the ledger's entry that the model carries, 0 for none; None if there is no such model."""
-        return int(self.tags.get(ENTRY_TAG, 0)) if self.exists else None
+        return int((self.tags.get(ENTRY_TAG) or "0").split()[0]) if self.exists else None
+
+    @property
+    def entry_hash(self) -> str:
+        """The hash of that entry; "" where a release before carried its number alone."""
+        return self.tags.get(ENTRY_TAG, "").partition(" ")[2]
 
 
 def excludes_seen(tags: Mapping[str, str]) -> bool:

@@ -41,8 +41,10 @@ def owed_test(
     engine: Engine, model_name: str, drift: Drift, smoke: SmokeTest | None
 ) -> tuple[PromotionEntry, RegisteredVersion] | None:
     """The champion and its entry, if its smoke test is still owed: the process died before or in it."""
+    if smoke is None or drift.state != "agree":
+        return None
     last = last_promotion(engine, model_name)
-    if smoke is None or last is None or last.version is None or drift.state != "agree":
+    if last is None or last.version is None:
         return None
     champion = find_version(model_name, last.version)
     owed = last.action == "promote" and last.evidence.get("smoke_test") is True

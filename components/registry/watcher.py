@@ -82,7 +82,7 @@ def _act(
     engine: Engine, model_name: str, policy: PromotionPolicy, smoke: SmokeTest | None
 ) -> list[WatchEvent]:
     events = []
-    if (drift := drift_of_alias(engine, model_name)).state == "moved":
+    if (drift := drift_of_alias(engine, model_name)).state in ("moved", "broken"):
         events.append(WatchEvent(kind="drift", text=drift.reason))
     events += [
         WatchEvent(

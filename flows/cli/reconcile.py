@@ -12,15 +12,25 @@ def reconcile(
         bool, typer.Option("--adopt", help="accept what MLflow says; the ledger notes it")
     ] = False,
     put_back: Annotated[bool, typer.Option("--put-back", help="move the alias back to the ledger's")] = False,
+    accept_ledger: Annotated[
+        bool,
+        typer.Option(
+            "--accept-ledger",
+            help="take ledgers that somebody changed behind recloop as they lie, and MLflow's champion; noted too",
+        ),
+    ] = False,
 ) -> None:
     """Say how MLflow's `champion` stands to the ledger; --adopt or --put-back brings them together."""
     from flows.cli.registry import NotMoved, actor, registry
     from flows.local.console import console
     from flows.warehouse import warehouse
 
-    if adopt and put_back:
-        raise typer.BadParameter("--adopt accepts the alias, --put-back undoes it: give one")
-    mode: Literal["report", "adopt", "put-back"] = "adopt" if adopt else "put-back" if put_back else "report"
+    if adopt + put_back + accept_ledger > 1:
+        raise typer.BadParameter(
+            "--adopt accepts the alias, --put-back undoes it, --accept-ledger accepts a broken ledger: give one"
+        )
+    mode: Literal["report", "adopt", "put-back", "accept-ledger"] = "adopt" if adopt else "report"
+    mode = "put-back" if put_back else "accept-ledger" if accept_ledger else mode
     with registry() as model_name:
         from components.registry import drift
 

@@ -57,6 +57,19 @@ def model_now() -> RegisteredModel:
         return registered_model(name)
 
 
+def why_ledger_is_broken() -> str:
+    """What is wrong with the ledger by its chain, and by MLflow where that is there to be asked; "" if nothing is."""
+    from components.registry.ledger_check import why_broken
+    from components.registry.registered import TrackingRefused, TrackingUnreachable
+    from flows.warehouse import warehouse
+
+    try:
+        model = model_now()
+    except (NothingRegistered, TrackingUnreachable, TrackingRefused):
+        model = None
+    return why_broken(warehouse(), model)
+
+
 def _address(settings: Settings) -> str:
     if (address := mlflow_address(settings)) is None:
         raise NothingRegistered(

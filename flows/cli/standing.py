@@ -65,6 +65,7 @@ def _registry() -> RegistryStanding:
     from components.data.ledger import last_promotion, promotions
     from components.registry.approval import approvals_of
     from components.registry.drift_state import drift_of
+    from components.registry.ledger_check import why_broken
     from components.registry.registered import CHALLENGER, CHAMPION, TrackingRefused, TrackingUnreachable
     from flows.cli.registry import NothingRegistered, model_now
     from flows.warehouse import warehouse
@@ -75,10 +76,11 @@ def _registry() -> RegistryStanding:
         return RegistryStanding(is_empty=True)
     except (TrackingUnreachable, TrackingRefused) as error:
         return RegistryStanding(trouble=str(error))
-    were = {entry.version for entry in promotions(warehouse(), model.name)}
+    broken = why_broken(warehouse(), model)
+    were = set() if broken else {entry.version for entry in promotions(warehouse(), model.name)}
     return RegistryStanding(
         champion=model.named(CHAMPION),
         challenger=model.named(CHALLENGER),
         approvals=tuple(found for found in reversed(approvals_of(model, were)) if found.state == "pending"),
-        drift=drift_of(model, last_promotion(warehouse(), model.name)),
+        drift=drift_of(model, None if broken else last_promotion(warehouse(), model.name), broken),
     )

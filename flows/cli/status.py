@@ -85,7 +85,7 @@ def settled_by(found: RegistryStanding) -> str:
     assert found.drift is not None
     fix = (
         ""
-        if found.drift.state == "interrupted"
+        if found.drift.state in ("interrupted", "broken")  # the first by itself, the other says how
         else " `recloop reconcile` with --adopt or --put-back settles it."
     )
     return found.drift.reason + fix

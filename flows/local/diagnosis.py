@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from flows.local.engine_servers import local_servers
+from flows.local.ledgers import checked_ledgers
 from flows.local.process import port_taken, read_record, who_listens
 from flows.local.server import LocalServer, healthy
 from flows.local.site import is_our_site
@@ -223,6 +224,7 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
     try:
         engine = open_warehouse(url)
         stale = stale_leases(engine)
+        ledgers = list(checked_ledgers(engine, settings))
         engine.dispose()
     except WarehouseUnreachable as error:
         yield Finding(name="warehouse", ok=False, detail=str(error), fix="as it says")
@@ -235,6 +237,8 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
             detail=f"{lease.name!r} of {lease.owner} was never given back; its holder was killed",
             fix="the next run takes it over by itself: run the same command again",
         )
+    for one in ledgers:
+        yield Finding(name=f"ledger {one.ledger}", ok=one.ok, detail=one.detail, fix="as it says")
 
 
 def _embedded_databases(settings: Settings) -> Iterator[Finding]:

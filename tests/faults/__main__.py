@@ -24,7 +24,7 @@ os.environ |= {"GX_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "tru
 from tests.faults.fault import strike_all
 from tests.faults.page import as_json, page
 
-KINDS = ("kills", "disk", "corruption", "inputs", "races", "security", "services")
+KINDS = ("kills", "disk", "corruption", "inputs", "races", "security", "services", "upgrades")
 
 
 def main() -> int:

@@ -1,4 +1,7 @@
-"""Published files with a byte flipped, cut, gone or beside a stranger: each is refused by name, and none is read."""
+"""Published files with a byte flipped, cut, gone or beside a stranger: each is refused by name, and none is read.
+
+Rows of the warehouse and copies in an object store: see `corrupted_rows` and `corrupted_objects`.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from components.features.featureset import load_feature_set
 from components.tokenizer.id_table import read_id_table, table_sizes_of
 from components.tokenizer.tokenizer import load_tokenizer
 from tests.faults import damaged_artifacts as made
+from tests.faults.corrupted_objects import object_faults
+from tests.faults.corrupted_rows import row_faults
 from tests.faults.fault import Fault, Outcome
 
 KIND = "corruption"
@@ -43,6 +48,9 @@ def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
         if target.folder is not None:
             stranger = target.folder / "stranger.bin"
             yield _fault(target, "a file more", partial(_strike, target, stranger, lambda path: path.touch()))
+    yield from row_faults(scratch / "warehouses", short=short, seed=seed)
+    if not short:
+        yield from object_faults(scratch / "copied", seed=seed)
 
 
 def _damages(

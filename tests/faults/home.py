@@ -20,7 +20,7 @@ from tests.faults.child import done
 OF_A_CLOCK = {
     "landed_at", "taken_at", "finished_at", "begun_at", "resolved_at", "acquired_at", "expires_at", "at",
     "created_at", "recorded_at", "written_at", "scored_at", "data_docs",
-    "seconds", "owner", "user_key", "salt", "fence",
+    "seconds", "owner", "user_key", "salt", "fence", "entry_hash", "previous_hash", "row_hash",
 }  # fmt: skip
 Work = Callable[[Path], object]
 

@@ -15,7 +15,7 @@ from tests.faults.page import as_json
 from tests.faults.refusing import is_possible
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-KINDS = ["kills", "disk", "corruption", "inputs", "races", "security", "services"]
+KINDS = ["kills", "disk", "corruption", "inputs", "races", "security", "services", "upgrades"]
 for name, possible in (("disk", is_possible), ("services", services.is_possible)):
     if not possible():
         KINDS.remove(name)

@@ -1,0 +1,1 @@
+"""Homes and bundles of releases before this one."""
