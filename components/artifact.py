@@ -150,17 +150,22 @@ def _checked(folder: Path) -> dict[str, Any]:
         manifest = json.loads(manifest_path.read_text())
         identity = {name: manifest[name] for name in ("kind", "files", "parents", "config")}
         announced = manifest["digest"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactDamaged(f"{manifest_path}: not a readable manifest ({error})") from error
-    if digest_of(identity) != announced:
+        if not isinstance(manifest["kind"], str) or not all(
+            isinstance(manifest[name], dict) for name in ("files", "parents", "config")
+        ):
+            raise TypeError("kind is a text; files, parents and config are objects")
+        found = digest_of(identity)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ArtifactDamaged(f"{manifest_path}: not a readable manifest ({error}). {_MEND}") from error
+    if found != announced:
         raise ArtifactDamaged(f"{manifest_path}: the manifest does not match its own digest")
     present = set(_files_in(folder))
     for name, expected in manifest["files"].items():
         if name not in present:
             raise ArtifactDamaged(f"{folder / name}: missing. {_MEND}")
-        if (found := sha256_file(folder / name)) != expected:
+        if (sha256 := sha256_file(folder / name)) != expected:
             raise ArtifactDamaged(
-                f"{folder / name}: SHA-256 is {found[:12]}…, the manifest says {expected[:12]}…. {_MEND}"
+                f"{folder / name}: SHA-256 is {sha256[:12]}…, the manifest says {str(expected)[:12]}…. {_MEND}"
             )
     if strangers := present - manifest["files"].keys():
         raise ArtifactDamaged(f"{folder / min(strangers)}: not in the manifest. {_MEND}")

@@ -82,7 +82,7 @@ def _unpacked(path: Path) -> Any:  # binary files, which share no type
 def _known(path: Path, encoding: str) -> str:
     try:
         "".encode(encoding)
-    except LookupError as error:
+    except (LookupError, UnicodeError) as error:  # `undefined` is one that encodes nothing
         raise DataContractError(
             f"{path}: no encoding is called {encoding!r}. Say one of utf-8, latin-1, cp1252, utf-16, "
             "shift_jis, gb18030."
