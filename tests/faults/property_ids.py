@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from components.artifact import publish
 from components.data.batch import EVENT_COLUMNS, ITEM_COLUMNS, Batch
 from components.data.contracts.batch_check import check_batch
+from components.data.csv_file import write_csv
 from components.data.ingest import land_batch
 from components.data.quarantine import list_quarantine
 from components.data.recommendations import lists_of, publish_run, write_lists
@@ -132,7 +133,7 @@ def _in_lists(engine: Engine, home: Path, users: Sequence[str], items: Sequence[
         _same(list(found["item_id"]), list(items[:5]), f"the list of {ascii(user)}")
         assert json.loads(json.dumps(found["item_id"].tolist())) == list(items[:5])
     path = home / "lists.csv"
-    lists.to_csv(path, index=False)
+    write_csv(lists, path)
     with path.open(newline="", encoding="utf-8") as file:
         exported = [(row["user_id"], row["item_id"]) for row in csv.DictReader(file)]
     _same(exported, [(user, item) for user, _, item in rows], "an export")
