@@ -14,7 +14,8 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,19 @@ def verified(path: Path | str) -> dict[str, Any]:
     """
     folder = Path(path)
     present(folder)
-    return _checked(folder)
+    with whole(folder):
+        return _checked(folder)
+
+
+@contextmanager
+def whole(folder: Path | str) -> Iterator[None]:
+    """While a published folder is read: what erasure or pruning takes away meanwhile is ArtifactDamaged, by name."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ArtifactDamaged(
+            f"{folder}: was removed while it was read ({error.filename or error}). {_MEND}"
+        ) from error
 
 
 def _is_named(folder: Path, name: str) -> None:

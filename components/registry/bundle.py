@@ -168,8 +168,7 @@ def open_bundle(path: Path | str) -> Bundle:
         facts = BundleFacts.from_dict(manifest["config"])
     except (TypeError, ValueError) as error:
         raise BundleMismatch(
-            f"{folder}: its manifest does not say what the bundle was made from ({error}). Another release may have made "
-            "it: fetch or build it anew."
+            f"{folder}: its manifest does not say what the bundle was made from ({error}). Fetch or build it anew."
         ) from error
     _refuse_mismatch(folder, facts)
     return Bundle(path=folder, digest=manifest["digest"], facts=facts)

@@ -44,8 +44,14 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     },
 }
 _CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": Refusal}}
+_NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"description": "No version is loaded, or its alias was not read lately"}
+}
 _METRICS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "In Prometheus' own text"},
+    200: {
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+        "description": "In Prometheus' own text",
+    },
     401: _REFUSALS[401],
     429: _REFUSALS[429],
 }
@@ -80,7 +86,10 @@ def create_app(service: Service) -> FastAPI:
 
 def _add_answers(app: FastAPI, service: Service) -> None:
     @app.post(
-        "/v1/recommendations", response_model=Recommendations, responses=_OF_BODIES | _REFUSALS | _CONFLICT, tags=["lists"]
+        "/v1/recommendations",
+        response_model=Recommendations,
+        responses=_OF_BODIES | _REFUSALS | _CONFLICT,
+        tags=["lists"],
     )
     async def recommendations(asked: RecommendationRequest) -> Response:
         """The best k items for a user, or for a history of items."""
@@ -112,7 +121,11 @@ def _add_state(app: FastAPI, service: Service) -> None:
         """The process lives."""
         return {"status": "alive"}
 
-    @app.get("/ready", responses={503: {"description": "No version, or an alias that was not read lately"}}, tags=["state"])
+    @app.get(
+        "/ready",
+        responses=_NOT_READY,
+        tags=["state"],
+    )
     async def ready(request: Request) -> JSONResponse:
         """Whether a version is loaded and its alias was read lately; 503 if not. A key is told what is amiss."""
         state = service.readiness(at=time.monotonic())

@@ -41,7 +41,16 @@ def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
 
 def _strike(scratch: Path, name: str, seconds: int, seed: int) -> Outcome:
     scratch.mkdir(parents=True)
-    asked = [sys.executable, "-m", "tests.faults.fuzz_one", name, "--seconds", str(seconds), "--seed", str(seed)]
+    asked = [
+        sys.executable,
+        "-m",
+        "tests.faults.fuzz_one",
+        name,
+        "--seconds",
+        str(seconds),
+        "--seed",
+        str(seed),
+    ]
     done = subprocess.run(
         [*asked, "--scratch", str(scratch), "--cases", str(_CASES)],
         cwd=_CHECKOUT, capture_output=True, text=True, errors="replace", timeout=seconds * 4 + 600, check=False,

@@ -1,7 +1,7 @@
-"""One reader under atheris, in a process of its own: `python -m tests.faults.fuzz_one csv --seconds 60 --scratch DIR`.
+"""One reader under atheris, in a process of its own: `python -m tests.faults.fuzz_one csv --seconds 9 --scratch DIR`.
 
-What is raised that should not be, what takes over 5 CPU seconds and what takes over 1 GB is kept, once for each place in
-the code, and fuzzing goes on. Found is told in DIR/found.json: cases tried, and of each finding its bytes.
+What is raised that should not be, what takes over 5 CPU seconds and what takes over 1 GB is kept, once for each place
+in the code, and fuzzing goes on. Found is told in DIR/found.json: cases tried, and of each finding its bytes.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def _where(error: BaseException) -> str:
     """Class and the deepest place in our own code, which tell one fault from another."""
     ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "/components/" in frame.filename
             or "/flows/" in frame.filename]  # fmt: skip
-    place = f"{Path(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name}" if ours else "no code of ours"
+    place = (
+        f"{Path(ours[-1].filename).name}:{ours[-1].lineno} in {ours[-1].name}" if ours else "no code of ours"
+    )
     return f"{type(error).__name__} at {place}: {str(error)[:150]!r}" if not ours else (
         f"{type(error).__name__} at {place}"
     )  # fmt: skip

@@ -47,7 +47,11 @@ def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
                 )  # fmt: skip
         for name, wanted, ask in _by_hand(client, document):
             yield Fault(
-                kind="fuzz", name=name, where="scoring server", holds=f"answers {wanted}", strike=partial(_answers, ask, wanted)
+                kind="fuzz",
+                name=name,
+                where="scoring server",
+                holds=f"answers {wanted}",
+                strike=partial(_answers, ask, wanted),
             )
 
 
@@ -63,7 +67,11 @@ def _ask(operation: Any, mode: Any, url: str, number: int, by: int) -> Outcome:
 
     @seed(by)
     @settings(
-        max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+        max_examples=number,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
     )
     @given(operation.as_strategy(generation_mode=mode))
     def example(case: Any) -> None:
@@ -80,7 +88,9 @@ def _ask(operation: Any, mode: Any, url: str, number: int, by: int) -> Outcome:
     return Outcome(fired=next(count) > 0, violations=tuple(wrong))
 
 
-def _by_hand(client: Any, document: dict[str, Any]) -> Iterator[tuple[str, tuple[int, ...], Callable[[], Any]]]:
+def _by_hand(
+    client: Any, document: dict[str, Any]
+) -> Iterator[tuple[str, tuple[int, ...], Callable[[], Any]]]:
     """What no document describes: other methods, other content, and more of it than is taken."""
     for path, operations in document["paths"].items():
         for method in _METHODS:
@@ -89,14 +99,40 @@ def _by_hand(client: Any, document: dict[str, Any]) -> Iterator[tuple[str, tuple
     post = partial(client.post, "/v1/recommendations")
     sound = b'{"history": ["i00"]}'
     yield "JSON", (200,), partial(post, content=sound, headers=_JSON)
-    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", ""):
-        yield f"Content-Type {kind!r}", (415, 422), partial(post, content=sound, headers={"Content-Type": kind})
+    for kind in (
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/xml",
+        "",
+    ):
+        yield (
+            f"Content-Type {kind!r}",
+            (415, 422),
+            partial(post, content=sound, headers={"Content-Type": kind}),
+        )
     yield "no body", (422,), partial(post, headers=_JSON)
     yield "no JSON", (422,), partial(post, content=b"{", headers=_JSON)
-    yield "gzip that is said", (400, 415, 422), partial(post, content=b"\x1f\x8b\x08", headers=_JSON | {"Content-Encoding": "gzip"})
-    yield "a body too long", (413,), partial(post, content=b'{"user_id": "' + b"a" * 2_000_000 + b'"}', headers=_JSON)
-    yield "one in pieces, too long", (413,), partial(post, content=(b"a" * 65_536 for _ in range(40)), headers=_JSON)
-    yield "a query too long", (422, 414, 431, 400), partial(client.get, "/v1/items", params={"query": "a" * 9_000})
+    yield (
+        "gzip that is said",
+        (400, 415, 422),
+        partial(post, content=b"\x1f\x8b\x08", headers=_JSON | {"Content-Encoding": "gzip"}),
+    )
+    yield (
+        "a body too long",
+        (413,),
+        partial(post, content=b'{"user_id": "' + b"a" * 2_000_000 + b'"}', headers=_JSON),
+    )
+    yield (
+        "one in pieces, too long",
+        (413,),
+        partial(post, content=(b"a" * 65_536 for _ in range(40)), headers=_JSON),
+    )
+    yield (
+        "a query too long",
+        (422, 414, 431, 400),
+        partial(client.get, "/v1/items", params={"query": "a" * 9_000}),
+    )
     yield "a path that is none", (404,), partial(client.get, "/v2/nothing")
 
 

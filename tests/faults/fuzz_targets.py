@@ -23,8 +23,12 @@ from components.data.batch import DataContractError
 from components.data.sources import SourceUnavailable
 from tests.faults.fuzz_trees import Mutator, changed_tree
 
-_EVENTS = "user_id,item_id,timestamp,event_type,value\nu1,i1,1704067200,view,1.5\nu2,i2,2024-01-02T00:00:00Z,buy,\n"
-_ITEMS = 'item_id,title,categories,year,available_at\ni1,"One, two",a|b,1999,\ni2,Two,,,2024-01-01T00:00:00Z\n'
+_EVENTS = (
+    "user_id,item_id,timestamp,event_type,value\nu1,i1,1704067200,view,1.5\nu2,i2,2024-01-02T00:00:00Z,buy,\n"
+)
+_ITEMS = (
+    'item_id,title,categories,year,available_at\ni1,"One, two",a|b,1999,\ni2,Two,,,2024-01-01T00:00:00Z\n'
+)
 _MAPPING = """\
 layout: ""
 events: {file: events.csv, columns: {user: user_id, item: item_id, time: timestamp}, unit: s, types: {view: seen},
@@ -141,7 +145,9 @@ def _bundle(variant: int, content: bytes, folder: Path) -> object:
     name = names[variant % len(names)]
     files = {**sound_bundle(), name: content}
     if variant % len(names):
-        files["manifest.json"] = _fitting(files, content if variant % len(names) == 1 else files["manifest.json"])
+        files["manifest.json"] = _fitting(
+            files, content if variant % len(names) == 1 else files["manifest.json"]
+        )
     for where, held in files.items():
         (folder / where).parent.mkdir(parents=True, exist_ok=True)
         (folder / where).write_bytes(held)
@@ -151,7 +157,9 @@ def _bundle(variant: int, content: bytes, folder: Path) -> object:
 def _fitting(files: dict[str, bytes], manifest: bytes) -> bytes:
     try:
         told = json.loads(manifest)
-        hashes = {name: hashlib.sha256(held).hexdigest() for name, held in files.items() if name != "manifest.json"}
+        hashes = {
+            name: hashlib.sha256(held).hexdigest() for name, held in files.items() if name != "manifest.json"
+        }
         if isinstance(told["files"], dict):
             told["files"] |= {name: digest for name, digest in hashes.items() if name in told["files"]}
         told["digest"] = digest_of({name: told[name] for name in ("kind", "files", "parents", "config")})
@@ -173,16 +181,33 @@ def _parquet_seeds() -> list[bytes]:
         pq.write_table(table, sink, **options)
         return sink.getvalue()
 
-    events = pa.table({"user_id": ["u1", None], "item_id": [1, 2], "timestamp": pa.array([0, 10**15], pa.timestamp("us", "UTC"))})
-    items = pa.table({"item_id": ["1", "2"], "title": ["One", None], "categories": [["a"], None], "year": [1999.0, None]})
-    return [b"\0" + made(events), b"\1" + made(items), b"\0" + made(events, compression="none", use_dictionary=False)]
+    events = pa.table(
+        {
+            "user_id": ["u1", None],
+            "item_id": [1, 2],
+            "timestamp": pa.array([0, 10**15], pa.timestamp("us", "UTC")),
+        }
+    )
+    items = pa.table(
+        {"item_id": ["1", "2"], "title": ["One", None], "categories": [["a"], None], "year": [1999.0, None]}
+    )
+    return [
+        b"\0" + made(events),
+        b"\1" + made(items),
+        b"\0" + made(events, compression="none", use_dictionary=False),
+    ]
 
 
 def _packed_seeds() -> list[bytes]:
     import pyarrow as pa
 
     text = _EVENTS.encode()
-    packed = (gzip.compress(text), bz2.compress(text), lzma.compress(text), pa.compress(text, "zstd", asbytes=True))
+    packed = (
+        gzip.compress(text),
+        bz2.compress(text),
+        lzma.compress(text),
+        pa.compress(text, "zstd", asbytes=True),
+    )
     return [bytes([n]) + content for n, content in enumerate(packed)]
 
 
@@ -198,7 +223,7 @@ def targets() -> list[Target]:
     from components.registry.bundle import BundleMismatch
     from flows.settings import SettingsError
 
-    lines = '{"user_id": "u1", "item_id": "i1", "timestamp": 1704067200, "value": 1.5}\n{"user_id": 2, "item_id": null}\n'
+    lines = '{"user_id": "u1", "item_id": "i1", "timestamp": 1704067200, "value": 1.5}\n{"user_id": 2}\n'
     items = '{"item_id": "i1", "title": "One", "categories": ["a", {"b": 1}], "year": 1999}\n'
     line = "user=user_id,item=item_id,time=timestamp:ms,items.title=title,zone=UTC,header=a|b,delimiter=tab"
     return [

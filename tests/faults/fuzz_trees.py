@@ -1,4 +1,4 @@
-"""Cases with a structure (YAML, JSON): a node of the tree gives way to another, where changed bytes break the syntax."""
+"""Cases with a structure (YAML, JSON): a node of the tree gives way to another, where other bytes break the syntax."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _DEEP: list[Any] = []
 for _ in range(60):
     _DEEP = [_DEEP]
 _NODES: tuple[Any, ...] = (
-    None, True, 0, -1, 10**30, 1.5, float("nan"), float("inf"), "", "x", "none", "../x", "\x00", "\ud800", [], ["x"], [None],
-    {}, {"x": "y"}, {"": None}, [[]], {"x": {"x": {}}}, "2024-99-99", "sqlite://", "x" * 5_000, _DEEP,
+    None, True, 0, -1, 10**30, 1.5, float("nan"), float("inf"), "", "x", "none", "../x", "\x00", "\ud800", [], ["x"],
+    [None], {}, {"x": "y"}, {"": None}, [[]], {"x": {"x": {}}}, "2024-99-99", "sqlite://", "x" * 5_000, _DEEP,
 )  # fmt: skip
 
 
@@ -30,7 +30,10 @@ def changed_tree(read: Callable[[str], Any], write: Callable[[Any], str]) -> Mut
             tree = read(case[1:].decode())
             for _ in range(chance.choice((1, 1, 2, 3))):
                 tree = _changed(tree, chance)
-            return bytes([case[0] if case and chance.random() < 0.8 else chance.randrange(8)]) + write(tree).encode()[:longest - 1]
+            return (
+                bytes([case[0] if case and chance.random() < 0.8 else chance.randrange(8)])
+                + write(tree).encode()[: longest - 1]
+            )
         except Exception:  # no tree, or none that can be written
             return bytes(atheris.Mutate(case, longest))
 

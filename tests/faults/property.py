@@ -34,7 +34,11 @@ class Property:
         number = EXAMPLES_SHORT if short else EXAMPLES
         strike = partial(self._strike, number, by)
         return Fault(
-            kind="inputs", name=f"{self.name}: {number} examples", where=self.where, holds=self.holds, strike=strike
+            kind="inputs",
+            name=f"{self.name}: {number} examples",
+            where=self.where,
+            holds=self.holds,
+            strike=strike,
         )
 
     def _strike(self, number: int, by: int) -> Outcome:

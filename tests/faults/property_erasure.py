@@ -40,7 +40,25 @@ from tests.data.test_recommendations import lists
 from tests.faults.home import rows_of
 from tests.faults.property import Property
 
-_NAMES = ("", "A", "a", "%", "_", "o'b", 'q"', "b\\", "é", "e\u0301", "😀", "a b", "{", "&<", "*?[", "001", "x" * 300)
+_NAMES = (
+    "",
+    "A",
+    "a",
+    "%",
+    "_",
+    "o'b",
+    'q"',
+    "b\\",
+    "é",
+    "e\u0301",
+    "😀",
+    "a b",
+    "{",
+    "&<",
+    "*?[",
+    "001",
+    "x" * 300,
+)
 _END = 24.0 * 4  # hours
 
 
@@ -96,13 +114,19 @@ def _check(folder: Path, store: OpenStore, examples: list[_People]) -> None:
 def _build(engine: Engine, home: Path, store: OpenStore, examples: list[_People]) -> list[ArtifactRef]:
     """Events, quarantine, lists, day files, a checked batch, features and a store, of all users; the artifacts."""
     root = home / "artifacts"
-    users = [name + _mark(n, place) for n, people in enumerate(examples) for place, name in enumerate(people.users)]
+    users = [
+        name + _mark(n, place) for n, people in enumerate(examples) for place, name in enumerate(people.users)
+    ]
     rows = [
-        event(f"{n}-{k}", user=people.users[place] + _mark(n, place), item=f"i{k % 2}", hours=24 * day + k / 9)
+        event(
+            f"{n}-{k}", user=people.users[place] + _mark(n, place), item=f"i{k % 2}", hours=24 * day + k / 9
+        )
         for n, people in enumerate(examples)
         for k, (place, day) in enumerate(people.events)
     ]
-    refused = [bad("bad_value", payload=json.dumps({"user_id": f" {user} "}), row=n) for n, user in enumerate(users)]
+    refused = [
+        bad("bad_value", payload=json.dumps({"user_id": f" {user} "}), row=n) for n, user in enumerate(users)
+    ]
     told = batch(*rows, items=(item("i0", "0"), item("i1", "1")), quarantined=tuple(refused))
     land_batch(engine, told)
     write_lists(engine, ScoringRun(run="r", model_version="1", bundle="", feature_set=""), lists(*users))
@@ -130,7 +154,9 @@ def _features(log: pd.DataFrame, sequences: pa.Table, folder: Path) -> None:
     pq.write_table(pa.table(edges), folder / "graph.parquet")
 
 
-def _erase(engine: Engine, home: Path, store: OpenStore, made: list[ArtifactRef], gone: dict[str, str]) -> None:
+def _erase(
+    engine: Engine, home: Path, store: OpenStore, made: list[ArtifactRef], gone: dict[str, str]
+) -> None:
     before = _others(engine, home, store, made, gone)
     for user in gone.values():
         in_store = Place(
@@ -149,14 +175,21 @@ def _others(
     engine: Engine, home: Path, store: OpenStore, made: list[ArtifactRef], gone: dict[str, str]
 ) -> dict[str, list[str]]:
     """Where -> rows that hold none of these users' marks."""
-    found = {name: rows for name, rows in rows_of(home).items() if name in ("events", "quarantine", "recommendations")}
+    found = {
+        name: rows
+        for name, rows in rows_of(home).items()
+        if name in ("events", "quarantine", "recommendations")
+    }
     for ref in made:
         folder = home / "artifacts" / ref.kind / _now(engine, ref.digest)[:20]
         found |= _tables(ref, folder)
     for path in sorted((store.home / "offline" / "user_sequence").glob("cut-*.parquet")):
         found[path.name] = _rows(pq.read_table(path).to_pylist())
     not_theirs = (*gone, ERASED_USER)  # of what was refused, the reason stays
-    return {name: [row for row in rows if not any(mark in row for mark in not_theirs)] for name, rows in found.items()}
+    return {
+        name: [row for row in rows if not any(mark in row for mark in not_theirs)]
+        for name, rows in found.items()
+    }
 
 
 def _now(engine: Engine, digest: str) -> str:
@@ -172,7 +205,9 @@ def _tables(ref: ArtifactRef, folder: Path) -> dict[str, list[str]]:
             return {"snapshot": []}
         now = ArtifactRef(kind=ref.kind, digest="", path=str(folder))
         return {"snapshot": _rows(read_events(now).to_dict("records"))}
-    found = {f"{ref.kind}/{path.name}": path for path in sorted(folder.glob("*.parquet")) if path.stem != "graph"}
+    found = {
+        f"{ref.kind}/{path.name}": path for path in sorted(folder.glob("*.parquet")) if path.stem != "graph"
+    }
     told = {name: _rows(pq.read_table(path).to_pylist()) for name, path in found.items()}
     if ref.kind == "feature_set":
         told["feature_set/graph"] = _edges(folder)
@@ -182,7 +217,9 @@ def _tables(ref: ArtifactRef, folder: Path) -> dict[str, list[str]]:
 def _edges(folder: Path) -> list[str]:
     """By the users' names: their numbers move up."""
     users, edges = pq.read_table(folder / "users.parquet")["user_id"], pq.read_table(folder / "graph.parquet")
-    return _rows([{"user": users[row["user_index"]].as_py(), **row, "user_index": 0} for row in edges.to_pylist()])
+    return _rows(
+        [{"user": users[row["user_index"]].as_py(), **row, "user_index": 0} for row in edges.to_pylist()]
+    )
 
 
 def _rows(rows: list[dict[Any, Any]]) -> list[str]:

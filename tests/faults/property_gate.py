@@ -45,7 +45,11 @@ class _World:
     def arrays(self) -> dict[str, np.ndarray]:
         chance = np.random.default_rng(self.seed)
         champion = chance.choice([0.0, 0.3, 0.5, 1.0], size=self.users, p=[0.6, 0.2, 0.1, 0.1])
-        differs = np.where(chance.random(self.users) < self.share_equal, 0.0, chance.normal(self.effect, self.spread, self.users))
+        differs = np.where(
+            chance.random(self.users) < self.share_equal,
+            0.0,
+            chance.normal(self.effect, self.spread, self.users),
+        )
         return {"old": champion, "popularity": champion * 0.5, "new": champion + differs}
 
 
@@ -78,7 +82,9 @@ def _check(world: _World) -> None:
 
 
 def _no_lower(world: _World, before: Verdict, after: Verdict, what: str) -> None:
-    assert _RANK[after.outcome] >= _RANK[before.outcome], f"{world}: {what} made {before.outcome} {after.outcome}"
+    assert _RANK[after.outcome] >= _RANK[before.outcome], (
+        f"{world}: {what} made {before.outcome} {after.outcome}"
+    )
 
 
 def _never_worse(world: _World, arms: dict[str, np.ndarray], gains: np.ndarray) -> None:
@@ -101,15 +107,21 @@ def _refuses_no_figure(world: _World, arms: dict[str, np.ndarray]) -> None:
     good = _compared(dict(arms, new=arms["new"] + 1))
     for place in range(len(good)):
         broken = [replace(c, **{world.where: world.broken}) if n == place else c for n, c in enumerate(good)]
-        assert _decided(broken, world.users).outcome is not Outcome.PROMOTE, f"{world}: passed with {broken[place]}"
+        assert _decided(broken, world.users).outcome is not Outcome.PROMOTE, (
+            f"{world}: passed with {broken[place]}"
+        )
     absent = [c for c in good if c.baseline != "old"]
-    assert _decided(absent, world.users).outcome is not Outcome.PROMOTE, f"{world}: passed without the champion"
+    assert _decided(absent, world.users).outcome is not Outcome.PROMOTE, (
+        f"{world}: passed without the champion"
+    )
     for coverage in _NOT_A_FIGURE:
         told = _decided(good, world.users, coverage=coverage)
         assert told.outcome is not Outcome.PROMOTE, f"{world}: passed with a coverage of {coverage}"
     for share in _NOT_A_FIGURE:
         told = _decided(good, world.users, one_arm_only=share)
-        assert told.outcome is Outcome.INVALID, f"{world}: {share} of users without a list, and {told.outcome}"
+        assert told.outcome is Outcome.INVALID, (
+            f"{world}: {share} of users without a list, and {told.outcome}"
+        )
 
 
 def _changes_signs(world: _World, arms: dict[str, np.ndarray]) -> None:
@@ -133,7 +145,12 @@ def _one(challenger: np.ndarray, baseline: np.ndarray) -> Comparison:
 
 def _pair(one: str, other: str, ours: np.ndarray, theirs: np.ndarray, metric: str = "ndcg@10") -> Pairing:
     return Pairing(
-        challenger=one, baseline=other, metric=metric, slice="all", challenger_values=ours, baseline_values=theirs
+        challenger=one,
+        baseline=other,
+        metric=metric,
+        slice="all",
+        challenger_values=ours,
+        baseline_values=theirs,
     )
 
 

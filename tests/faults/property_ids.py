@@ -72,11 +72,17 @@ def _round(engine: Engine, home: Path, gx: Path, pairs: list[Pair]) -> None:
         return
     ref = take_snapshot(engine, home / "artifacts", end=at(1_000))
     events, items = read_events(ref), read_items(ref)
-    ours = sorted((int(name), user, item) for name, user, item in events[["event_id", "user_id", "item_id"]].to_numpy())
+    ours = sorted(
+        (int(name), user, item) for name, user, item in events[["event_id", "user_id", "item_id"]].to_numpy()
+    )
     _same(ours, sorted((n, *pairs[n]) for n in kept), "the snapshot's events")
     known = sorted(set(items["item_id"]))
     assert {pairs[n][1] for n in kept} <= set(known), "an item of an event is not in the snapshot"
-    _same(user_sequences(events, cutoff=at(1_000))["user_id"].to_pylist(), sorted({pairs[n][0] for n in kept}), "sequences")
+    _same(
+        user_sequences(events, cutoff=at(1_000))["user_id"].to_pylist(),
+        sorted({pairs[n][0] for n in kept}),
+        "sequences",
+    )
     _in_codes(home, known)
     _in_lists(engine, home, sorted({pairs[n][0] for n in kept}), known)
 
@@ -87,10 +93,10 @@ def _kept(engine: Engine, pairs: list[Pair]) -> list[int]:
     for n, (user, item) in enumerate(pairs):
         cannot_be = [name for name in (user, item) if not name.strip() or not _is_text(name)]
         if cannot_be:
-            assert n in refused, f"{ascii(cannot_be)} was taken in as an id"
+            assert n in refused, f"{cannot_be!a} was taken in as an id"
         if n in refused:
             wanted = {"bad_id", "missing_user", "missing_item", "unknown_item"}
-            assert set(refused[n]) <= wanted and cannot_be, f"{ascii((user, item))} was refused for {refused[n]}"
+            assert set(refused[n]) <= wanted and cannot_be, f"{(user, item)!a} was refused for {refused[n]}"
     return [n for n in range(len(pairs)) if n not in refused]
 
 
@@ -105,13 +111,18 @@ def _in_codes(home: Path, items: Sequence[str]) -> None:
     table = with_collision_tokens(ids[half:], codes[half:], np.zeros(len(ids) - half, dtype=np.int64))
     table = append(table, ids[:half], codes[:half])
     tokenizer = publish(home / "artifacts", "tokenizer", lambda folder: None, parents={}, config={})
-    back = read_id_table(publish_id_table(home / "artifacts", table, tokenizer=tokenizer, table_sizes=[len(ids), 2]))
+    back = read_id_table(
+        publish_id_table(home / "artifacts", table, tokenizer=tokenizer, table_sizes=[len(ids), 2])
+    )
     _same(back.item_ids.tolist(), table.item_ids.tolist(), "the ID table")
     of_item = dict(zip(back.item_ids, back.codes.tolist(), strict=True))
     own = {item: codes[n, 0] for n, item in enumerate(items)}
     assert all(of_item[item][0] == own[item] for item in items), "an item has another one's codes"
     known = TrainingSequences(
-        item_ids=ids, items=np.zeros(1, dtype=np.int32), times=np.zeros(1, dtype=np.int64), offsets=np.array([0, 1])
+        item_ids=ids,
+        items=np.zeros(1, dtype=np.int32),
+        times=np.zeros(1, dtype=np.int64),
+        offsets=np.array([0, 1]),
     )
     in_order = np.array([of_item[item] for item in items])
     vocabulary = vocabulary_of(known, in_order)
@@ -130,7 +141,7 @@ def _in_lists(engine: Engine, home: Path, users: Sequence[str], items: Sequence[
     for user in users:
         found = lists_of(engine, user)
         _same(list(found["user_id"]), [user] * len(items[:5]), "a list's user")
-        _same(list(found["item_id"]), list(items[:5]), f"the list of {ascii(user)}")
+        _same(list(found["item_id"]), list(items[:5]), f"the list of {user!a}")
         assert json.loads(json.dumps(found["item_id"].tolist())) == list(items[:5])
     path = home / "lists.csv"
     write_csv(lists, path)
@@ -140,7 +151,7 @@ def _in_lists(engine: Engine, home: Path, users: Sequence[str], items: Sequence[
 
 
 def _same(ours: object, theirs: object, what: str) -> None:
-    assert ours == theirs, f"{what}: {ascii(ours)}, not {ascii(theirs)}"
+    assert ours == theirs, f"{what}: {ours!a}, not {theirs!a}"
 
 
 def _batch(pairs: list[Pair]) -> Batch:

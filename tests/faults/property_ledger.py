@@ -59,12 +59,18 @@ def _replayed(engine: Engine, moves: list[_Move]) -> None:
         _make(engine, move, lines[move.model], number)
         for model in _MODELS:
             expected = lines[model][-1] if lines[model] else None
-            assert current_champion(engine, model) == expected, f"{moves[: number + 1]}: {model} is not {expected!r}"
+            assert current_champion(engine, model) == expected, (
+                f"{moves[: number + 1]}: {model} is not {expected!r}"
+            )
             now = [asdict(entry) for entry in promotions(engine, model)]
-            assert now[: len(before[model])] == before[model], f"{moves[: number + 1]} changed an earlier entry"
+            assert now[: len(before[model])] == before[model], (
+                f"{moves[: number + 1]} changed an earlier entry"
+            )
             assert len(now) == len(before[model]) + (model == move.model), f"{moves}: not one entry a move"
             last = last_promotion(engine, model)
-            assert (asdict(last) if last else None) == (now[-1] if now else None), f"{moves}: another is the last"
+            assert (asdict(last) if last else None) == (now[-1] if now else None), (
+                f"{moves}: another is the last"
+            )
     _refuses_to_forget(engine, moves)
 
 

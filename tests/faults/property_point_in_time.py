@@ -21,8 +21,8 @@ from components.features.sequences import training_spine, user_sequences
 from components.features.store.offline import lay_out, write_user_sequences
 from components.features.store.opening import OpenStore, apply_definitions, open_store
 from components.features.store.retrieval import training_rows
-from tests.features.rows import at, events, in_frame
 from tests.faults.property import Property
+from tests.features.rows import at, events, in_frame
 
 _USERS, _SECONDS, _LONGEST = ("a", "b", "é 1", "01"), 12, 3
 
@@ -67,7 +67,9 @@ def _check(store: OpenStore, histories: list[_History]) -> None:
         ]
         write_user_sequences(store.home, user_sequences(events(*rows), cutoff=at(cut), max_length=_LONGEST))
     asked = [(n, user, second) for n, history in enumerate(histories) for user, second in history.asked]
-    spines = [training_spine(np.array([f"{n} {user}"], dtype=object), at(second)) for n, user, second in asked]
+    spines = [
+        training_spine(np.array([f"{n} {user}"], dtype=object), at(second)) for n, user, second in asked
+    ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the engine's own, of its dependencies
         found = in_frame(training_rows(store, pd.concat(spines, ignore_index=True)))

@@ -51,7 +51,13 @@ def _rows(draw: st.DrawFn) -> list[dict[str, Any]]:
     kind = st.sampled_from(["rating", "view", "View", "", None, "=1+1"])
     ids = st.sampled_from([None, "", "e1", "e2", "e\x00", "x" * 2_000])
     row = st.builds(
-        lambda u, i, h, v, k, e: raw(u, i, h, v, event_type=k, event_id=e), user, item, hours, value, kind, ids
+        lambda u, i, h, v, k, e: raw(u, i, h, v, event_type=k, event_id=e),
+        user,
+        item,
+        hours,
+        value,
+        kind,
+        ids,
     )
     found = draw(st.lists(row, min_size=1, max_size=5))
     return [*found, draw(st.sampled_from(found))] if draw(st.booleans()) else found
@@ -77,14 +83,18 @@ def _partitioned(engine: Engine, gx: Path, rows: list[dict[str, Any]]) -> None:
     batch = received(*rows, items=_ITEMS)
     checked = check_batch(batch, as_of=at(_AS_OF), known_items=set(), gx_root=gx, config=LIMITS)
     good, bad = set(checked.events["source_row"]), Counter(checked.quarantined["source_row"])
-    assert not good & bad.keys() and good | bad.keys() == set(range(len(rows))), "a row is in both places, or in none"
+    assert not good & bad.keys() and good | bad.keys() == set(range(len(rows))), (
+        "a row is in both places, or in none"
+    )
     assert len(checked.events) + len(checked.quarantined) == len(rows), "a row is somewhere twice"
     result = land_batch(engine, checked)
     told = f"{result.accepted} + {result.quarantined} + {result.duplicates} of {result.received}"
     assert result.accepted + result.quarantined + result.duplicates == result.received == len(rows), told
     queue = list_quarantine(engine, kind="event")
     landed = _event_ids(engine)
-    assert (len(queue), len(landed)) == (result.quarantined, result.accepted), f"{told}, and other rows lie there"
+    assert (len(queue), len(landed)) == (result.quarantined, result.accepted), (
+        f"{told}, and other rows lie there"
+    )
     for row in queue:
         assert row.reasons and all(row.reasons), f"{row} has no reason"
         _is_as_received(row, rows)
@@ -107,11 +117,17 @@ def _released(engine: Engine, gx: Path, queue: list[QuarantinedRow], before: set
     """Every row, repaired and under a new id: each comes back once, and nothing else changes."""
     if not queue:
         return
-    repaired = {row.id: _REPAIRED | {"user_id": f"of row {row.id}", "event_id": f"released-{row.id}"} for row in queue}
+    repaired = {
+        row.id: _REPAIRED | {"user_id": f"of row {row.id}", "event_id": f"released-{row.id}"} for row in queue
+    }
     ids = [row.id for row in queue]
     done = release_quarantined(engine, ids, repaired=repaired, gx_root=gx, as_of=at(_AS_OF))
-    assert sorted(done.released) == sorted(ids) and not done.still_bad, f"not released: {dict(done.still_bad)}"
-    assert _event_ids(engine) == before | {f"released-{id}" for id in ids}, "what was released is not there, or more is"
+    assert sorted(done.released) == sorted(ids) and not done.still_bad, (
+        f"not released: {dict(done.still_bad)}"
+    )
+    assert _event_ids(engine) == before | {f"released-{id}" for id in ids}, (
+        "what was released is not there, or more is"
+    )
     assert not list_quarantine(engine, kind="event"), "what was released is open still"
     back = {f"of row {id}" for id in ids}
     assert back <= set(queries.user_ids(engine)), "a released row came back as another"

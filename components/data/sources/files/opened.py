@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from components.data.sources.files.bombs import metered
 
 COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 _MAX_LINE = 16_000_000  # characters; a longer one is no line of a table
-_BROKEN = (EOFError, lzma.LZMAError, pa.ArrowException, OSError)  # what unpackers raise
+_BROKEN = (EOFError, lzma.LZMAError, zlib.error, pa.ArrowException, OSError)  # what unpackers raise
 
 
 def bare_suffix(path: Path) -> str:
