@@ -22,8 +22,8 @@ from tests.faults.property import Property
 _RANK = {Outcome.REJECT: 0, Outcome.HOLD: 1, Outcome.PROMOTE: 2}
 _GUARD = NonInferiority(metric="recall@50", margin=0.02)
 _PROFILE = replace(
-    small(), validity=Validity(min_users=30, min_slice_users=30), must_beat=("popularity",), if_evaluable=(), latency=None,
-    required=(_GUARD, Threshold(metric="coverage@10", min_value=0.05)),
+    small(), validity=Validity(min_users=30, min_slice_users=30), must_beat=("popularity",), if_evaluable=(),
+    latency=None, required=(_GUARD, Threshold(metric="coverage@10", min_value=0.05)),
     primary=replace(small().primary, resamples=2_000),
 )  # fmt: skip
 _NOT_A_FIGURE = (math.nan, math.inf, -math.inf)
@@ -62,7 +62,7 @@ def properties(folder: Path) -> Iterator[Property]:
     )  # fmt: skip
     yield Property(
         name="gate monotone", where="compare_pairs and decide",
-        holds="a gain of every user is no loss; what is no figure never passes; two arms change places with their signs",
+        holds="a gain of every user is no loss; what is no figure never passes; arms change places with signs",
         examples=worlds, check=_check,
     )  # fmt: skip
 

@@ -96,7 +96,8 @@ def _kept(engine: Engine, pairs: list[Pair]) -> list[int]:
             assert n in refused, f"{cannot_be!a} was taken in as an id"
         if n in refused:
             wanted = {"bad_id", "missing_user", "missing_item", "unknown_item"}
-            assert set(refused[n]) <= wanted and cannot_be, f"{(user, item)!a} was refused for {refused[n]}"
+            assert cannot_be, f"{(user, item)!a} was refused for {refused[n]}"
+            assert set(refused[n]) <= wanted, f"{(user, item)!a} was refused for {refused[n]}"
     return [n for n in range(len(pairs)) if n not in refused]
 
 

@@ -37,7 +37,8 @@ def properties(folder: Path) -> Iterator[Property]:
         _Move, what=st.sampled_from(["promote", "rollback", "delete"]), model=st.sampled_from(_MODELS), version=names
     )  # fmt: skip
     yield Property(
-        name="ledger replay", where="append_promotion", holds="the champion is a fold over the moves; none can be changed",
+        name="ledger replay", where="append_promotion",
+        holds="the champion is a fold over the moves, of which none can be changed",
         examples=st.lists(moves, max_size=8), check=partial(_check, folder),
     )  # fmt: skip
 

@@ -38,7 +38,8 @@ def properties(folder: Path) -> Iterator[Property]:
     store = open_store(folder / "feast")
     apply_definitions(store, feature_set="f" * 12)
     yield Property(
-        name="point in time", where="training_rows", holds="each row knows what plain Python finds, and every row is there",
+        name="point in time", where="training_rows",
+        holds="each row knows what plain Python finds, and every row is there",
         examples=_histories(), check=partial(_check, store), at_once=10,
     )  # fmt: skip
 
@@ -50,7 +51,8 @@ def _histories(draw: st.DrawFn) -> _History:
     cuts = draw(st.lists(st.integers(1, _SECONDS), min_size=1, max_size=3, unique=True))
     asked = st.tuples(st.sampled_from([*_USERS, "nobody"]), st.integers(1, _SECONDS + 5))
     return _History(
-        rows=draw(st.lists(row, min_size=1, max_size=14)), cuts=cuts, asked=draw(st.lists(asked, min_size=1, max_size=8))
+        rows=draw(st.lists(row, min_size=1, max_size=14)), cuts=cuts,
+        asked=draw(st.lists(asked, min_size=1, max_size=8)),
     )  # fmt: skip
 
 

@@ -61,7 +61,8 @@ def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
         yield from _on_postgresql()
         yield Fault(
             kind=KIND, name="8 retrainings on one home", where="recloop retrain",
-            holds="one trains to its end, seven are refused by name", strike=partial(retrainings, scratch / "retrained", 8),
+            holds="one trains to its end, seven are refused by name",
+            strike=partial(retrainings, scratch / "retrained", 8),
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A reader in a loop while users are erased and old artifacts pruned: each read is whole, old or new, or told by name."""
+"""A reader in a loop while users are erased and artifacts pruned: each read is whole, old or new, or told by name."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from components.data.pruning import plan_pruning, prune
 from components.data.recommendations import lists_of, publish_run, write_lists
 from components.data.served_runs import ScoringRun
 from components.data.snapshot import read_events, read_items, take_snapshot
+from components.data.warehouse import Engine
 from tests.data.erasing import places_but_feast
 from tests.data.landing import at, batch, event, item
 from tests.data.test_recommendations import lists
@@ -113,9 +115,9 @@ def _read(
         while not last:
             last = ended.is_set()
             for said in refs:
-                _count(counts, said["kind"], lambda ref=ArtifactRef(**said): _read_one(ref, each))
+                _count(counts, said["kind"], partial(_read_one, ArtifactRef(**said), each))
             for user in range(users):
-                _count(counts, "lists_of", lambda name=f"user{user:02d}": _whole_list(lists_of(engine, name)))
+                _count(counts, "lists_of", partial(_read_list, engine, f"user{user:02d}"))
             reading.set()
     finally:
         told.send(json.dumps(counts))
@@ -155,7 +157,8 @@ def _read_one(ref: ArtifactRef, each: int) -> str:
     )
 
 
-def _whole_list(found: Any) -> str:
+def _read_list(engine: Engine, user: str) -> str:
+    found = lists_of(engine, user)
     return "" if len(found) in (0, 2) else f"{len(found)} places of 2"
 
 
