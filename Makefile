@@ -6,10 +6,11 @@
 #   TORCH_INDEX=        index for torch alone, e.g. one that holds CPU builds; empty: pip's own index
 #   TORCH_LOCK=         hashes of torch; empty: none are asked for, as an index with other builds than PyPI's and PyTorch's
 #                       CPU ones needs
-#   LOCKS=runtime postgres s3 login ray dev docs   what to install of infra/lock: these, and audit
+#   LOCKS=runtime postgres s3 login ray dev docs   what to install of infra/lock: these, and audit, fuzz
 #   PYTHON=python3.11   the Python 3.11 to make .venv with
 #   ONLY=               the parts that `bench` runs, joined by commas; empty: the quick ones. Of `faults`: its kinds,
-#                       kills, disk, corruption, inputs, races, security, services, upgrades; empty: all
+#                       kills, disk, corruption, inputs, races, security, services, upgrades; empty: all. fuzz, ten
+#                       minutes, only if it is said, with LOCKS="runtime postgres s3 login ray dev docs fuzz"
 #   GROWTH=100000       events of the parts `growth` and `incremental` of `bench`, sizes joined by commas; empty: 100,000 and 1,000,000
 #   SEEDS=1,2,3         of `bench`
 #   ARMS=               arms that the parts `accuracy` and `warm` of `bench` train, joined by commas; empty: all, and two
@@ -95,7 +96,7 @@ lock: | $(BIN)/python ## infra/lock anew, from infra/constraints.txt and pyproje
 	@$(BIN)/python -m pip install --quiet --no-deps $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)") "$(PINNED_TORCH)"
 	@$(BIN)/python -m pip install --quiet --no-deps "$$(grep '^uv==' infra/constraints.txt)"
 	@echo "locking 2/3: everything that pyproject.toml asks for, under the constraints"
-	@$(UV) install --quiet -c infra/constraints.txt -e '.[postgres,s3,login,ray,dev,docs,audit]'
+	@$(UV) install --quiet -c infra/constraints.txt -e '.[postgres,s3,login,ray,dev,docs,audit,fuzz]'
 	@$(UV) check --quiet
 	@echo "locking 3/3: hashes"
 	@$(if $(INDEX),UV_DEFAULT_INDEX="$(INDEX)") $(BIN)/python infra/making_lock.py

@@ -14,7 +14,8 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,19 @@ def verified(path: Path | str) -> dict[str, Any]:
     """
     folder = Path(path)
     present(folder)
-    return _checked(folder)
+    with whole(folder):
+        return _checked(folder)
+
+
+@contextmanager
+def whole(folder: Path | str) -> Iterator[None]:
+    """While a published folder is read: what erasure or pruning takes away meanwhile is ArtifactDamaged, by name."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ArtifactDamaged(
+            f"{folder}: was removed while it was read ({error.filename or error}). {_MEND}"
+        ) from error
 
 
 def _is_named(folder: Path, name: str) -> None:
@@ -158,17 +171,22 @@ def _checked(folder: Path) -> dict[str, Any]:
         _refuse_other_format(manifest, manifest_path)
         identity = {name: manifest[name] for name in ("kind", "files", "parents", "config")}
         announced = manifest["digest"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtifactDamaged(f"{manifest_path}: not a readable manifest ({error})") from error
-    if digest_of(identity) != announced:
+        if not isinstance(manifest["kind"], str) or not all(
+            isinstance(manifest[name], dict) for name in ("files", "parents", "config")
+        ):
+            raise TypeError("kind is a text; files, parents and config are objects")
+        found = digest_of(identity)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ArtifactDamaged(f"{manifest_path}: not a readable manifest ({error}). {_MEND}") from error
+    if found != announced:
         raise ArtifactDamaged(f"{manifest_path}: the manifest does not match its own digest")
     present = set(_files_in(folder))
     for name, expected in manifest["files"].items():
         if name not in present:
             raise ArtifactDamaged(f"{folder / name}: missing. {_MEND}")
-        if (found := sha256_file(folder / name)) != expected:
+        if (sha256 := sha256_file(folder / name)) != expected:
             raise ArtifactDamaged(
-                f"{folder / name}: SHA-256 is {found[:12]}…, the manifest says {expected[:12]}…. {_MEND}"
+                f"{folder / name}: SHA-256 is {sha256[:12]}…, the manifest says {str(expected)[:12]}…. {_MEND}"
             )
     if strangers := present - manifest["files"].keys():
         raise ArtifactDamaged(f"{folder / min(strangers)}: not in the manifest. {_MEND}")

@@ -14,6 +14,7 @@ import pandas as pd
 
 from components.artifact import digest_of
 from components.data import queries
+from components.data.csv_file import write_csv
 from components.evaluation import live_test as live_profiles
 from components.evaluation.live_test import LiveResult, read_live_test
 from components.report import render_live_report
@@ -132,6 +133,6 @@ def export_test(
     table = joined(kept, outcomes.events, within=within)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")
-    table.to_parquet(aside, index=False) if path.suffix == ".parquet" else table.to_csv(aside, index=False)
+    table.to_parquet(aside, index=False) if path.suffix == ".parquet" else write_csv(table, aside)
     aside.replace(path)
     return len(table), len(test.exposures) - len(kept)

@@ -283,6 +283,8 @@ def load_settings() -> Settings:
     """The settings of this environment; raises SettingsError naming each variable that is wrong."""
     try:
         return Settings()
+    except UnicodeDecodeError as error:
+        raise SettingsError(f".env is no UTF-8 text ({error}). Save it as UTF-8.") from None
     except ValidationError as error:
         faults = [
             f"{_variable(str(fault['loc'][0]))}: {fault['msg'].removeprefix('Value error, ')}"

@@ -9,6 +9,7 @@ that the index has files for.
     dev.lock        what [dev] adds, for tests and checks
     docs.lock       what [docs] adds, for the site
     audit.lock      what [audit] adds, for the security workflow
+    fuzz.lock       what [fuzz] adds, for `make faults ONLY=fuzz`
     installer.lock  uv, which installs the three
     torch.lock      torch: files of the default index, and CPU builds of PyTorch's own (TORCH_CPU below)
 """

@@ -21,6 +21,7 @@ GROUPS = (
     "dev",
     "docs",
     "audit",
+    "fuzz",
 )  # each holds what it adds to those before it
 
 

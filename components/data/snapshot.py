@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
-from components.artifact import ArtifactRef, publish, verified
+from components.artifact import ArtifactRef, publish, verified, whole
 from components.data import partitions
 from components.data.ingest import watermark
 from components.data.moments import Clock, from_micros, to_micros, utc_now
@@ -170,7 +170,8 @@ def event_days(ref: ArtifactRef, *, columns: Sequence[str] | None = None) -> Ite
     verified(ref.path)
     path = Path(ref.path)
     folder = path.parents[1] / "partitions"
-    listed = json.loads((path / PARTITIONS).read_text())
+    with whole(path):
+        listed = json.loads((path / PARTITIONS).read_text())
     partitions.bring(folder, [part["sha256"] for part in listed])
     for part in listed:
         yield partitions.read(folder, part["sha256"], snapshot=path, columns=columns)
@@ -183,7 +184,8 @@ def read_items(ref: ArtifactRef) -> pd.DataFrame:
     Raises ArtifactDamaged.
     """
     verified(ref.path)
-    return pq.read_table(Path(ref.path) / "items.parquet").to_pandas()
+    with whole(ref.path):
+        return pq.read_table(Path(ref.path) / "items.parquet").to_pandas()
 
 
 def read_categories(ref: ArtifactRef, item_ids: np.ndarray) -> list[tuple[str, ...]] | None:

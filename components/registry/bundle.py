@@ -106,8 +106,13 @@ class Bundle:
         return dict(json.loads(kept[0].read_text())) if kept else {}
 
     def items(self) -> pd.DataFrame:
-        """ITEM_COLUMNS, ascending by item_id."""
-        return pq.read_table(self.path / ITEMS).to_pandas()
+        """ITEM_COLUMNS, ascending by item_id. Raises BundleMismatch where it is no such table."""
+        try:
+            return pq.read_table(self.path / ITEMS, columns=list(ITEM_COLUMNS)).to_pandas()
+        except (pa.ArrowException, OSError) as error:
+            raise BundleMismatch(
+                f"{self.path / ITEMS}: not a table of items ({error}). Build the bundle anew."
+            ) from error
 
     def semantic_id(self, item_id: str) -> tuple[int, ...] | None:
         """The codes of an item in the ID table, coarse to fine; None for an item or arm without."""
@@ -170,7 +175,12 @@ def open_bundle(path: Path | str) -> Bundle:
     manifest = verified(folder)
     if manifest["kind"] != KIND:
         raise BundleMismatch(f"{folder}: an artifact of kind {manifest['kind']!r}, not a bundle")
-    facts = BundleFacts.from_dict(manifest["config"])
+    try:
+        facts = BundleFacts.from_dict(manifest["config"])
+    except (TypeError, ValueError) as error:
+        raise BundleMismatch(
+            f"{folder}: its manifest does not say what the bundle was made from ({error}). Fetch or build it anew."
+        ) from error
     _refuse_mismatch(folder, facts)
     return Bundle(path=folder, digest=manifest["digest"], facts=facts)
 

@@ -29,6 +29,10 @@ from components.serving.refusals import RequestRefused, not_ready
 from components.serving.service import Service
 
 _FOUND_AT_MOST = 50
+_OF_BODIES: dict[int | str, dict[str, Any]] = {
+    400: {"model": Refusal, "description": "The body is no text"},
+    404: {"model": Refusal, "description": "The server has no second version, or takes no events"},
+}
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Refusal, "description": "No key, or not one of ours"},
     413: {"model": Refusal, "description": "The body is too long"},
@@ -40,6 +44,17 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     },
 }
 _CONFLICT: dict[int | str, dict[str, Any]] = {409: {"model": Refusal}}
+_NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"description": "No version is loaded, or its alias was not read lately"}
+}
+_METRICS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+        "description": "In Prometheus' own text",
+    },
+    401: _REFUSALS[401],
+    429: _REFUSALS[429],
+}
 
 
 def create_app(service: Service) -> FastAPI:
@@ -71,13 +86,18 @@ def create_app(service: Service) -> FastAPI:
 
 def _add_answers(app: FastAPI, service: Service) -> None:
     @app.post(
-        "/v1/recommendations", response_model=Recommendations, responses=_REFUSALS | _CONFLICT, tags=["lists"]
+        "/v1/recommendations",
+        response_model=Recommendations,
+        responses=_OF_BODIES | _REFUSALS | _CONFLICT,
+        tags=["lists"],
     )
     async def recommendations(asked: RecommendationRequest) -> Response:
         """The best k items for a user, or for a history of items."""
         return _json(await service.recommending.answer(asked))
 
-    @app.post("/v1/events", response_model=TakenEvent, responses=_REFUSALS | _CONFLICT, tags=["events"])
+    @app.post(
+        "/v1/events", response_model=TakenEvent, responses=_OF_BODIES | _REFUSALS | _CONFLICT, tags=["events"]
+    )
     async def events(posted: PostedEvent) -> Response:
         """Take an event: the user's next list sees it, and the next ingestion keeps it."""
         return _json(await service.take_event(posted))
@@ -101,14 +121,18 @@ def _add_state(app: FastAPI, service: Service) -> None:
         """The process lives."""
         return {"status": "alive"}
 
-    @app.get("/ready", tags=["state"])
+    @app.get(
+        "/ready",
+        responses=_NOT_READY,
+        tags=["state"],
+    )
     async def ready(request: Request) -> JSONResponse:
         """Whether a version is loaded and its alias was read lately; 503 if not. A key is told what is amiss."""
         state = service.readiness(at=time.monotonic())
         told = state.to_dict(with_problems=keys.caller(request.headers) is not None)
         return JSONResponse(told, status_code=200 if state.is_ready else 503)
 
-    @app.get("/metrics", tags=["state"])
+    @app.get("/metrics", response_class=Response, responses=_METRICS, tags=["state"])
     async def metrics() -> Response:
         """For Prometheus."""
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)

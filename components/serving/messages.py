@@ -24,7 +24,12 @@ def _finite(value: float) -> float:
     return value
 
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID), AfterValidator(_plain)]
+Id = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=LONGEST_ID),
+    AfterValidator(_plain),
+    Field(json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f]*$"}),
+]
 
 
 class _Message(BaseModel):

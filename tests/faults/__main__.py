@@ -25,6 +25,7 @@ from tests.faults.fault import strike_all
 from tests.faults.page import as_json, page
 
 KINDS = ("kills", "disk", "corruption", "inputs", "races", "security", "services", "upgrades")
+ASKED_FOR = ("fuzz",)  # ten minutes of its own, and packages that the others do not need
 
 
 def main() -> int:
@@ -52,13 +53,13 @@ def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__.split("\n")[0])
     parser.add_argument("--short", action="store_true", help="the half that the tests run, in a minute")
     parser.add_argument(
-        "--only", default=",".join(KINDS), help=f"kinds, joined by commas: {', '.join(KINDS)}"
+        "--only", default=",".join(KINDS), help=f"kinds, joined by commas: {', '.join((*KINDS, *ASKED_FOR))}"
     )
     parser.add_argument("--seed", type=int, default=0, help="of bytes, strings and orders (default: 0)")
     asked = parser.parse_args()
     asked.only = [kind for kind in asked.only.split(",") if kind]
-    if unknown := set(asked.only) - set(KINDS):
-        parser.error(f"no kind {', '.join(sorted(unknown))}; there are {', '.join(KINDS)}")
+    if unknown := set(asked.only) - {*KINDS, *ASKED_FOR}:
+        parser.error(f"no kind {', '.join(sorted(unknown))}; there are {', '.join((*KINDS, *ASKED_FOR))}")
     return asked
 
 

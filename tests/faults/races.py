@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import random
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,13 +16,17 @@ from components.data.batch import CheckedBatch
 from components.data.ingest import land_batch
 from components.data.lease import LeaseHeld, hold_lease
 from components.data.ledger import append_promotion, current_champion, promotions
+from components.data.warehouse import open_warehouse, reading
 from tests.data.landing import batch, event, item
+from tests.faults import races_readers
 from tests.faults.child import done
 from tests.faults.fault import Fault, Outcome
 from tests.faults.home import rows_of, warehouse_of
+from tests.faults.races_retraining import retrainings
 
 KIND = "races"
 _PATIENCE = 600.0  # seconds
+_WHOLE = "each read is whole, old or new, or refused by name"
 _fork = multiprocessing.get_context("fork")
 
 
@@ -39,6 +44,12 @@ def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
         races.append(
             (f"four cold starts, {round_ + 1}", "open_warehouse", "every one opens, one schema", cold)
         )
+    races += [
+        ("a reader while users are erased", "read_events, read_items, open_bundle, lists_of", _WHOLE,
+         partial(races_readers.erasing, scratch / "erased", 8)),
+        ("a reader while artifacts are pruned", "read_events, read_items, open_bundle, lists_of", _WHOLE,
+         partial(races_readers.pruning, scratch / "pruned", 8)),
+    ] if not short else []  # fmt: skip
     for name, where, holds, strike in races:
         yield Fault(kind=KIND, name=name, where=where, holds=holds, strike=strike)
     if not short:
@@ -46,6 +57,12 @@ def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
             kind=KIND, name="40 rounds of two promoters", where="promote, MLflow's alias too",
             holds="one winner a round, alias and ledger agree",
             strike=partial(_raced_registry, scratch / "registry", 40),
+        )  # fmt: skip
+        yield from _on_postgresql()
+        yield Fault(
+            kind=KIND, name="8 retrainings on one home", where="recloop retrain",
+            holds="one trains to its end, seven are refused by name",
+            strike=partial(retrainings, scratch / "retrained", 8),
         )  # fmt: skip
 
 
@@ -178,6 +195,43 @@ def _cold_starts(folder: Path) -> Outcome:
 
 def _open_and_land(home: Path, number: int) -> None:
     land_batch(warehouse_of(home), batch(event(f"e{number}", hours=number)))
+
+
+def _on_postgresql() -> Iterator[Fault]:
+    """The same on a real one; nothing where none can be started."""
+    from tests.postgresql import Postgresql, PostgresqlMissing, running_postgresql
+
+    def strike(server: Postgresql, name: str) -> Outcome:
+        server.new(name)
+        url = server.url(name, "psycopg")
+        codes = _at_once([partial(_land_at, url, n) for n in range(4)])
+        wrong = [f"process {n} ended with {code}" for n, code in enumerate(codes) if code]
+        at_head, landed = done(partial(_standing, url))
+        if (at_head, landed) != (1, 4):
+            wrong.append(f"the schema says {at_head} times where it stands, and {landed} of 4 events landed")
+        return Outcome(fired=True, violations=tuple(wrong))
+
+    try:
+        with running_postgresql() as server:
+            for number in range(3):
+                yield Fault(
+                    kind=KIND, name=f"four cold starts, {number + 1}", where="open_warehouse, PostgreSQL",
+                    holds="every one opens, one schema", strike=partial(strike, server, f"cold{number}"),
+                )  # fmt: skip
+    except PostgresqlMissing as missing:
+        print(f"cold starts on PostgreSQL are left out: {missing}", file=sys.stderr)
+
+
+def _land_at(url: str, number: int) -> None:
+    land_batch(open_warehouse(url), batch(event(f"e{number}", hours=number)))
+
+
+def _standing(url: str) -> list[int]:
+    from sqlalchemy import text
+
+    tables = ("alembic_version", "events")
+    with reading(open_warehouse(url)) as connection:
+        return [connection.execute(text(f"SELECT count(*) FROM {name}")).scalar_one() for name in tables]
 
 
 def _at_once(works: list[Callable[[], object]]) -> list[int | None]:

@@ -74,12 +74,20 @@ def read_map_file(path: Path) -> MapFile:
             for word, value in (said | columns).items()
             if word not in ("columns", *more)
         }
-        types |= {str(theirs): str(ours) for theirs, ours in (said.get("types") or {}).items()}
+        types |= _types(path, said.get("types") or {}, table)
         weights |= _weights(path, said.get("weights") or {})
     for word in ("layout", "missing"):
         if words.get(word):
             told[word] = _text(words[word])
     return MapFile(told=told, types=types, weights=weights)
+
+
+def _types(path: Path, said: Any, table: str) -> dict[str, str]:
+    if not isinstance(said, Mapping):
+        raise DataContractError(
+            f"{path}: {table}: types is no mapping of their names to ours. Write types: {{addtocart: cart}}"
+        )
+    return {str(theirs): str(ours) for theirs, ours in said.items()}
 
 
 def _weights(path: Path, said: Any) -> dict[str, float]:

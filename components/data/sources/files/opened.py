@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from components.data.sources.files.bombs import metered
 
 COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 _MAX_LINE = 16_000_000  # characters; a longer one is no line of a table
-_BROKEN = (EOFError, lzma.LZMAError, pa.ArrowException, OSError)  # what unpackers raise
+_BROKEN = (EOFError, lzma.LZMAError, zlib.error, pa.ArrowException, OSError)  # what unpackers raise
 
 
 def bare_suffix(path: Path) -> str:
@@ -82,7 +83,7 @@ def _unpacked(path: Path) -> Any:  # binary files, which share no type
 def _known(path: Path, encoding: str) -> str:
     try:
         "".encode(encoding)
-    except LookupError as error:
+    except (LookupError, UnicodeError) as error:  # `undefined` is one that encodes nothing
         raise DataContractError(
             f"{path}: no encoding is called {encoding!r}. Say one of utf-8, latin-1, cp1252, utf-16, "
             "shift_jis, gb18030."

@@ -51,6 +51,7 @@ def sample_parquet(path: Path, *, num_rows: int) -> pa.Table:
     opened = _opened(parts_of(path)[0])
     batch = next(opened.iter_batches(batch_size=num_rows), None)
     table = opened.schema_arrow.empty_table() if batch is None else pa.Table.from_batches([batch])
+    _refuse_broken(path, table)
     return pa.table({name: _decoded(table.column(name)) for name in table.column_names})
 
 
@@ -65,6 +66,7 @@ def _part(root: Path, part: Path, wanted: Collection[str]) -> pa.Table:
         table = opened.read(columns=held) if held else pa.table({})
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(part, error, _bad_row_group(opened, held)) from error
+    _refuse_broken(part, table)
     columns = {name: _decoded(table.column(name)) for name in held}
     num_rows = opened.metadata.num_rows
     for name in wanted:
@@ -94,6 +96,30 @@ def _bad_row_group(opened: pq.ParquetFile, held: list[str]) -> str:
                 f" in row group {number} of {opened.metadata.num_row_groups}, rows {start:,} to {end - 1:,}"
             )
         start = end
+    return ""
+
+
+def _refuse_broken(part: Path, table: pa.Table) -> None:
+    """Arrow reads a text that is no UTF-8, and only what decodes it later fails."""
+    for name in table.column_names:
+        try:
+            table.column(name).validate(full=True)
+        except pa.ArrowException as error:
+            raise DataContractError(
+                f"{part}: column {name!r}{_first_undecoded(table.column(name))} does not hold what its type says "
+                f"({_first_line(error)}). Export the column again, as UTF-8 where it is text."
+            ) from error
+
+
+def _first_undecoded(column: pa.ChunkedArray) -> str:
+    """Where the first text is that is no UTF-8; "" where that cannot be told."""
+    if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
+        return ""
+    for row, held in enumerate(column.cast(pa.large_binary())):
+        try:
+            (held.as_py() or b"").decode()
+        except UnicodeDecodeError:
+            return f", row {row:,},"
     return ""
 
 
