@@ -60,16 +60,23 @@ def _run(asked: argparse.Namespace, home: Path) -> dict[str, object]:
     soak.end()
     told = soak.told(asked.out)
     spent = sum(os.times()[:4]) - cpu
-    return told | {"seconds": round(time.monotonic() - begun), "CPU s a cycle": round(spent / asked.cycles, 2)}
+    return told | {
+        "seconds": round(time.monotonic() - begun),
+        "CPU s a cycle": round(spent / asked.cycles, 2),
+    }
 
 
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__.split("\n")[0])
     parser.add_argument("--cycles", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0, help="of the data, and of the order of the faults")
-    parser.add_argument("--home", type=Path, help="where the home is made, and left; default: a folder that goes")
+    parser.add_argument(
+        "--home", type=Path, help="where the home is made, and left; default: a folder that goes"
+    )
     parser.add_argument("--out", type=Path, help="folder for the curves and the figures of each cycle")
-    parser.add_argument("--without-contracts", action="store_true", help="no spoiled batch: no Great Expectations")
+    parser.add_argument(
+        "--without-contracts", action="store_true", help="no spoiled batch: no Great Expectations"
+    )
     parser.add_argument("--without-refusals", action="store_true", help="no refusing disk: no C compiler")
     parser.add_argument(
         "--break-at", type=int, default=-1, help="damage the home after this cycle, to see that it is told"

@@ -23,7 +23,6 @@ from components.data.contracts.batch_check import ContractConfig, check_batch
 from components.data.ingest import BatchResult, land_batch
 from components.data.served_runs import ScoringRun
 from components.features.coded_events import COLUMNS, code_events
-from components.features.graph import item_graph
 from components.features.sequences import user_sequences
 from components.features.trainingset import load_training_set, publish_training_set
 from components.features.vectors import ItemVectors
@@ -90,7 +89,9 @@ def _run(run: str, day: Day, verdict: str, root: Path) -> ArtifactRef:
     assert checked.one
     landed = once("land", lambda: _land(checked.one), batch=checked.one)
     champion = once("open", lambda: Gave(text=_champion())).text
-    frozen = once("freeze", lambda: Gave(one=snapshot.take_snapshot(engine, root, end=day.end)), b=checked.one)
+    frozen = once(
+        "freeze", lambda: Gave(one=snapshot.take_snapshot(engine, root, end=day.end)), b=checked.one
+    )
     assert frozen.one
     rows = once("rows", lambda: _rows(day, frozen.one, root), snapshot=frozen.one)
     carried = _carried(day)

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ class History:
     erased: set[str] = field(default_factory=set)
     codes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     ledger: list[tuple[Any, ...]] = field(default_factory=list)
-    aside_since: dict[str, int] = field(default_factory=dict)  # what lies aside -> cycle that it was first seen in
+    aside_since: dict[str, int] = field(
+        default_factory=dict
+    )  # what lies aside -> cycle that it was first seen in
     spoiled: dict[int, int] = field(default_factory=dict)  # day -> rows
 
 
@@ -73,26 +76,26 @@ def _accounts(warehouse: sqlite3.Connection, history: History) -> Iterator[str]:
         yield f"batches tell of {told} quarantined rows, and {kept} are there"
 
 
-def _ledger(
-    warehouse: sqlite3.Connection, mlflow: sqlite3.Connection, history: History
-) -> Iterator[str]:
+def _ledger(warehouse: sqlite3.Connection, mlflow: sqlite3.Connection, history: History) -> Iterator[str]:
     entries = list(
-        warehouse.execute("SELECT id, action, version, previous_version, evidence FROM promotions ORDER BY id")
+        warehouse.execute(
+            "SELECT id, action, version, previous_version, evidence FROM promotions ORDER BY id"
+        )
     )
     if entries[: len(history.ledger)] != history.ledger:
         yield "entries of the ledger have changed"
-    for before, after in zip(entries, entries[1:], strict=False):
+    for before, after in pairwise(entries):
         if after[3] != before[2]:
             yield f"entry {after[0]} of the ledger goes on from version {after[3]}, and {before[2]} was champion"
-    champion = mlflow.execute("SELECT version FROM registered_model_aliases WHERE alias = 'champion'").fetchone()
+    champion = mlflow.execute(
+        "SELECT version FROM registered_model_aliases WHERE alias = 'champion'"
+    ).fetchone()
     if entries and (champion is None or str(champion[0]) != entries[-1][2]):
         yield f"the ledger says version {entries[-1][2]}, MLflow's alias {champion and champion[0]}"
     history.ledger = entries
 
 
-def _versions(
-    warehouse: sqlite3.Connection, mlflow: sqlite3.Connection, history: History
-) -> Iterator[str]:
+def _versions(warehouse: sqlite3.Connection, mlflow: sqlite3.Connection, history: History) -> Iterator[str]:
     rows = "SELECT value FROM model_version_tags WHERE key = 'recloop.bundle'"
     bundles = [digest for (digest,) in mlflow.execute(rows)]
     (there,) = mlflow.execute("SELECT count(*) FROM model_versions").fetchone()
@@ -149,10 +152,7 @@ def _codes(history: History, codes: dict[str, tuple[int, ...]]) -> Iterator[str]
 
 def _asides(history: History) -> Iterator[str]:
     """What a kill left aside goes with the sweep once it is as old as anything that is swept."""
-    there = {
-        path.relative_to(history.home).as_posix()
-        for path in (history.home / "artifacts").glob("*/.*")
-    }
+    there = {path.relative_to(history.home).as_posix() for path in (history.home / "artifacts").glob("*/.*")}
     history.aside_since = {name: history.aside_since.get(name, history.cycles) for name in there}
     for name, since in history.aside_since.items():
         if history.cycles - since > RETENTION + 2:

@@ -25,7 +25,7 @@ _ERASED_AT_MOST = USERS // 4
 
 
 class Soak:
-    """A home, who lives on it, and what was seen of it. `broken_at`: a cycle after which the harness does harm itself."""
+    """A home, who lives on it, and what was seen of it. After cycle `broken_at` the harness does harm itself."""
 
     def __init__(
         self, *, home: Path, seed: int, with_contracts: bool, broken_at: int, tell: Callable[[str], None]
@@ -37,7 +37,7 @@ class Soak:
         self._resident = Resident(begin)
         refusals = "RECLOOP_FAULTS_LIBRARY" in os.environ
         self._deck = Deck(every_strike(with_contracts=with_contracts, with_refusals=refusals), seed)
-        self._dice = random.Random(seed)
+        self._dice = random.Random(seed)  # noqa: S311
         self._history = History(home=home, seed=seed)
         self._begun: list[float] = []  # when each cycle began
         self._erased: list[str] = []
@@ -110,7 +110,9 @@ class Soak:
         for kind in sorted(self.armed):
             self._tell(f"| {kind} | {self.armed[kind]} | {self.fired[kind]} |")
         if grown:
-            self._tell("\n| figure | median | a cycle | % in 100 cycles | |\n| --- | ---: | ---: | ---: | --- |")
+            self._tell(
+                "\n| figure | median | a cycle | % in 100 cycles | |\n| --- | ---: | ---: | ---: | --- |"
+            )
         for one in grown:
             said = ("held" if one.is_bounded else "GROWS") if one.figure in growth.BOUNDED else ""
             self._tell(
@@ -185,5 +187,7 @@ def _break(home: Path) -> None:
     with closing(sqlite3.connect(home / "mlflow.db")) as mlflow, mlflow:
         mlflow.execute("UPDATE registered_model_aliases SET version = version + 1 WHERE alias = 'challenger'")
         mlflow.execute("DELETE FROM registered_model_aliases WHERE alias = 'champion'")
-    path = max((home / "artifacts" / "training_set").glob("[!.]*/*"), key=lambda path: path.stat().st_mtime_ns)
+    path = max(
+        (home / "artifacts" / "training_set").glob("[!.]*/*"), key=lambda path: path.stat().st_mtime_ns
+    )
     path.write_bytes(path.read_bytes() + b"x")

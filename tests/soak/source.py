@@ -41,7 +41,7 @@ class Day:
         return self.number == 0 or num_items(self.number) > num_items(self.number - 1)
 
     def events(self) -> list[dict]:
-        dice = random.Random(f"{self.seed} {self.number}")
+        dice = random.Random(f"{self.seed} {self.number}")  # noqa: S311
         number = HISTORY_EVENTS if self.number == 0 else EVENTS_A_DAY
         known = num_items(self.number)
         hours = sorted(dice.uniform(self.since_hours, self.until_hours - 0.01) for _ in range(number))
@@ -60,7 +60,7 @@ class Day:
         return [item(item_id(n), f"Item {n}") for n in range(before, num_items(self.number))]
 
     def checked(self, *, reordered: bool = False) -> CheckedBatch:
-        """As the contracts hand over a day in which nothing is spoiled; `reordered`: the same rows another way round."""
+        """As the contracts hand over a day without spoiled rows; `reordered`: the same rows another way round."""
         rows = self.events()
         if reordered:
             rows = rows[::-1]

@@ -1,4 +1,4 @@
-"""What goes wrong in a cycle, once: each fault is struck in a process of its own, before the cycle is run undisturbed."""
+"""What goes wrong in a cycle, once: each fault is struck in a process of its own, before the undisturbed run."""
 
 from __future__ import annotations
 
@@ -93,11 +93,15 @@ def every_strike(*, with_contracts: bool, with_refusals: bool) -> list[Strike]:
             for point in _ERASURE
         ),
         *(
-            Strike(kind="roll back", name=point, do=partial(_killed_going_back, point=point), can=_can_go_back)
+            Strike(
+                kind="roll back", name=point, do=partial(_killed_going_back, point=point), can=_can_go_back
+            )
             for point in ("rollback:after-ledger", "promotion:after-alias", "never")
         ),
         *(
-            Strike(kind="damage", name=part, do=partial(_damaged, part=part), can=partial(_is_made, part=part))
+            Strike(
+                kind="damage", name=part, do=partial(_damaged, part=part), can=partial(_is_made, part=part)
+            )
             for part in _DAMAGED
         ),
         Strike(kind="lease", name="of a dead holder", do=_lease),
@@ -122,7 +126,8 @@ class Deck:
     """Strikes in a seeded order, each once before any comes again; one that cannot be struck yet waits."""
 
     def __init__(self, strikes: list[Strike], seed: int) -> None:
-        self._all, self._dice, self._left = strikes, random.Random(seed), list[Strike]()
+        self._all, self._left = strikes, list[Strike]()
+        self._dice = random.Random(seed)  # noqa: S311
 
     def draw(self, state: State) -> Strike:
         for again in (False, True):
@@ -134,7 +139,9 @@ class Deck:
         raise AssertionError("no fault can be struck")
 
 
-def _child(state: State, work: Callable[[], Any], environment: Mapping[str, str] | None = None, **more: Any) -> Ended:
+def _child(
+    state: State, work: Callable[[], Any], environment: Mapping[str, str] | None = None, **more: Any
+) -> Ended:
     def begun() -> None:
         silenced()
         state.begin()
@@ -188,7 +195,7 @@ def _damaged(state: State, *, part: str) -> Struck:
     if not _killed(state, point="register:start").fired:
         return Struck(fired=False)
     folder = max((state.home / "artifacts" / part).glob("[!.]*"), key=lambda path: path.stat().st_mtime_ns)
-    dice = random.Random(f"{state.seed} {state.day.number}")
+    dice = random.Random(f"{state.seed} {state.day.number}")  # noqa: S311
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
     path = dice.choice(files)
     content = bytearray(path.read_bytes())
