@@ -20,6 +20,7 @@ from components.data import cycles, lease, queries, recommendations, snapshot
 from components.data.artifact_erasure import drop_superseded
 from components.data.batch import CheckedBatch, read_checked, write_checked
 from components.data.contracts.batch_check import ContractConfig, check_batch
+from components.data.erased_users import without_erased_users
 from components.data.ingest import BatchResult, land_batch
 from components.data.served_runs import ScoringRun
 from components.features.coded_events import COLUMNS, code_events
@@ -29,6 +30,7 @@ from components.features.vectors import ItemVectors
 from components.recommender.baselines.popularity import fit_popularity
 from components.registry import promotion, tracking
 from components.registry.bundle import BundleFacts, build_bundle, open_bundle
+from components.registry.bundled_parts import put_back
 from components.registry.drift import finish_interrupted
 from components.registry.registration import register_bundle
 from components.tokenizer.config import quick
@@ -120,6 +122,7 @@ def _check(day: Day, root: Path) -> Gave:
             day.received(), as_of=day.end, known_items=queries.item_ids(warehouse()),
             gx_root=load_settings().gx_root, config=ContractConfig(max_bad_event_share=0.9),
         )  # fmt: skip
+    found = without_erased_users(warehouse(), found)
     return Gave(
         one=publish(root, "checked_batch", lambda at: write_checked(found, at), parents={}, config={})
     )
@@ -154,7 +157,9 @@ def _carried(day: Day) -> tuple[ArtifactRef, ArtifactRef] | None:
     before = [found for found in cycles.cycles(warehouse()) if found.as_of < day.end]
     if not before:
         return None
-    tokenizer, ids = (ArtifactRef(**ref) for ref in before[-1].summary["carried"])
+    kept = before[-1].summary
+    tokenizer, ids = (ArtifactRef(**ref) for ref in kept["carried"])
+    put_back(ArtifactRef(**kept["bundle"]), tokenizer, ids)
     return tokenizer, ids
 
 

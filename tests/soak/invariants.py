@@ -87,11 +87,10 @@ def _ledger(warehouse: sqlite3.Connection, mlflow: sqlite3.Connection, history: 
     for before, after in pairwise(entries):
         if after[3] != before[2]:
             yield f"entry {after[0]} of the ledger goes on from version {after[3]}, and {before[2]} was champion"
-    champion = mlflow.execute(
-        "SELECT version FROM registered_model_aliases WHERE alias = 'champion'"
-    ).fetchone()
-    if entries and (champion is None or str(champion[0]) != entries[-1][2]):
-        yield f"the ledger says version {entries[-1][2]}, MLflow's alias {champion and champion[0]}"
+    rows = mlflow.execute("SELECT version FROM registered_model_aliases WHERE alias = 'champion'").fetchall()
+    champion, told = (str(rows[0][0]) if rows else None), (entries[-1][2] if entries else None)
+    if champion != told:
+        yield f"the ledger says version {told}, MLflow's alias {champion}"
     history.ledger = entries
 
 

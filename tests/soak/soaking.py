@@ -185,8 +185,11 @@ def _break(home: Path) -> None:
     with closing(sqlite3.connect(home / "warehouse.db")) as warehouse, warehouse:
         warehouse.execute("DELETE FROM events WHERE rowid = (SELECT min(rowid) FROM events)")
     with closing(sqlite3.connect(home / "mlflow.db")) as mlflow, mlflow:
-        mlflow.execute("UPDATE registered_model_aliases SET version = version + 1 WHERE alias = 'challenger'")
-        mlflow.execute("DELETE FROM registered_model_aliases WHERE alias = 'champion'")
+        gone = mlflow.execute("DELETE FROM registered_model_aliases WHERE alias = 'champion'").rowcount
+        if not gone:
+            mlflow.execute(
+                "INSERT INTO registered_model_aliases (name, alias, version) VALUES (?, 'champion', 1)", (MODEL,)
+            )
     path = max(
         (home / "artifacts" / "training_set").glob("[!.]*/*"), key=lambda path: path.stat().st_mtime_ns
     )

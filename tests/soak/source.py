@@ -36,10 +36,6 @@ class Day:
     def end(self) -> datetime:
         return at(self.until_hours)
 
-    @property
-    def brings_items(self) -> bool:
-        return self.number == 0 or num_items(self.number) > num_items(self.number - 1)
-
     def events(self) -> list[dict]:
         dice = random.Random(f"{self.seed} {self.number}")  # noqa: S311
         number = HISTORY_EVENTS if self.number == 0 else EVENTS_A_DAY

@@ -98,12 +98,7 @@ def every_strike(*, with_contracts: bool, with_refusals: bool) -> list[Strike]:
             )
             for point in ("rollback:after-ledger", "promotion:after-alias", "never")
         ),
-        *(
-            Strike(
-                kind="damage", name=part, do=partial(_damaged, part=part), can=partial(_is_made, part=part)
-            )
-            for part in _DAMAGED
-        ),
+        *(Strike(kind="damage", name=part, do=partial(_damaged, part=part)) for part in _DAMAGED),
         Strike(kind="lease", name="of a dead holder", do=_lease),
         Strike(kind="batch", name="the day again, in another order", do=_again),
     ]
@@ -179,11 +174,6 @@ def _killed_going_back(state: State, *, point: str) -> Struck:
         ended = _child(state, work)
         return Struck(fired=ended.is_done, violations=(ended.trace,) if ended.trace else ())
     return _dies(state, work, point)
-
-
-def _is_made(state: State, *, part: str) -> bool:
-    """Whether this cycle makes one of its own; an ID table of no new item is that of the cycle before."""
-    return part != "id_table" or state.day.brings_items
 
 
 def _can_go_back(state: State) -> bool:
