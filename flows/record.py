@@ -71,7 +71,7 @@ def keep_cycle(
 
 def is_on_record(cycle: SettledCycle) -> bool:
     """Whether this cycle has ended before."""
-    return any(kept.cycle_id == cycle.id for kept in cycles.cycles(warehouse()))
+    return bool(cycles.cycles(warehouse(), cycle_id=cycle.id))
 
 
 def read_record(cycle: cycles.Cycle) -> CycleRecord:
@@ -84,10 +84,10 @@ def carried_into(cycle: SettledCycle) -> CarriedIds | None:
 
     A tokenizer or ID table that was cleared away is put back from that cycle's bundle. Raises ArtifactDamaged.
     """
-    earlier = [found for found in cycles.cycles(warehouse()) if found.as_of < cycle.as_of]
+    earlier = cycles.cycles(warehouse(), before=cycle.as_of, last=1)
     if not earlier:
         return None
-    kept = read_record(earlier[-1])
+    kept = read_record(earlier[0])
     put_back(kept.bundle, kept.carried.tokenizer, kept.carried.ids)
     return kept.carried
 
@@ -97,7 +97,7 @@ def finished_cycle(cycle: SettledCycle) -> CycleSummary | None:
 
     Raises ArtifactDamaged for a bundle that is not what was published; one that was removed is made anew.
     """
-    found = [kept for kept in cycles.cycles(warehouse()) if kept.cycle_id == cycle.id]
+    found = cycles.cycles(warehouse(), cycle_id=cycle.id)
     if not found:
         return None
     kept = read_record(found[0])

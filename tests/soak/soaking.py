@@ -188,7 +188,8 @@ def _break(home: Path) -> None:
         gone = mlflow.execute("DELETE FROM registered_model_aliases WHERE alias = 'champion'").rowcount
         if not gone:
             mlflow.execute(
-                "INSERT INTO registered_model_aliases (name, alias, version) VALUES (?, 'champion', 1)", (MODEL,)
+                "INSERT INTO registered_model_aliases (name, alias, version) VALUES (?, 'champion', 1)",
+                (MODEL,),
             )
     path = max(
         (home / "artifacts" / "training_set").glob("[!.]*/*"), key=lambda path: path.stat().st_mtime_ns
