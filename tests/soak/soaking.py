@@ -149,7 +149,11 @@ class Soak:
             codes = does(cycle, day=state.day, verdict=state.verdict)
             does(upkeep.swept, older_than=state.retention)
             waiting = does(upkeep.waiting)
-            if self._erased and (left := does(upkeep.left_of, user=self._dice.choice(self._erased))):
+            if (
+                self._erased
+                and (strike.erases or state.day.number % 5 == 0)
+                and (left := does(upkeep.left_of, user=self._dice.choice(self._erased)))
+            ):
                 found.append(f"{left} rows and entries of an erased user are left")
         except WorkFailed as error:
             found.append(f"the undisturbed half fails: {error}")
