@@ -11,6 +11,7 @@
 #   ONLY=               the parts that `bench` runs, joined by commas; empty: the quick ones. Of `faults`: its kinds,
 #                       kills, disk, corruption, inputs, races, security, services, upgrades; empty: all. fuzz, ten
 #                       minutes, only if it is said, with LOCKS="runtime postgres s3 login ray dev docs fuzz"
+#   N=300               cycles of `soak`, a fault in each
 #   GROWTH=100000       events of the parts `growth` and `incremental` of `bench`, sizes joined by commas; empty: 100,000 and 1,000,000
 #   SEEDS=1,2,3         of `bench`
 #   ARMS=               arms that the parts `accuracy` and `warm` of `bench` train, joined by commas; empty: all, and two
@@ -31,6 +32,7 @@ ONLY ?=
 SEEDS ?=
 ARMS ?=
 DOCS ?=
+N ?= 300
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 
 VENV := .venv
@@ -48,7 +50,7 @@ UV = $(if $(INDEX),UV_DEFAULT_INDEX="$(INDEX)") VIRTUAL_ENV="$(abspath $(VENV))"
 # of a test's hundred processes compiles its libraries again, for 1 to 10 CPU seconds
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test faults check docs ui bench install lock clean
+.PHONY: help demo test faults soak check docs ui bench install lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -65,6 +67,9 @@ test: $(INSTALLED) ## all tests
 
 faults: $(INSTALLED) ## kills, a refusing disk, corruption, nasty inputs, races, attacks, services cut off: what must hold, struck one by one
 	$(BIN)/python -m tests.faults $(if $(ONLY),--only "$(ONLY)")
+
+soak: $(INSTALLED) ## N cycles on one home, a fault in each: what must hold after it, and what may not grow
+	$(BIN)/python -m tests.soak --cycles $(N) --out $(or $(DOCS),.bench)/soak
 
 check: $(INSTALLED) ## lint, format, types, layer contracts, workflows, containers
 	$(BIN)/ruff check .

@@ -186,7 +186,7 @@ def _asked(
 def _finished(asked: CycleRequest) -> CycleRecord | None:
     """The record of this very cycle, if it came to its end in this home."""
     wanted = settle_cycle(asked).id
-    found = [kept for kept in cycles.cycles(warehouse()) if kept.cycle_id == wanted]
+    found = cycles.cycles(warehouse(), cycle_id=wanted)
     return read_record(found[0]) if found else None
 
 

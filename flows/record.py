@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from components.artifact import ArtifactRef
 from components.data import cycles
 from components.data.batch_digest import batch_digest
+from components.registry.bundled_parts import put_back
 from flows.item_content import content_of
 from flows.settled import SettledCycle
 from flows.stage_code import StageCode, union
@@ -70,7 +71,7 @@ def keep_cycle(
 
 def is_on_record(cycle: SettledCycle) -> bool:
     """Whether this cycle has ended before."""
-    return any(kept.cycle_id == cycle.id for kept in cycles.cycles(warehouse()))
+    return bool(cycles.cycles(warehouse(), cycle_id=cycle.id))
 
 
 def read_record(cycle: cycles.Cycle) -> CycleRecord:
@@ -79,9 +80,16 @@ def read_record(cycle: cycles.Cycle) -> CycleRecord:
 
 
 def carried_into(cycle: SettledCycle) -> CarriedIds | None:
-    """Encoders, tokenizer and ID table of the latest cycle before this one; None if there is none."""
-    earlier = [found for found in cycles.cycles(warehouse()) if found.as_of < cycle.as_of]
-    return read_record(earlier[-1]).carried if earlier else None
+    """Encoders, tokenizer and ID table of the latest cycle before this one; None if there is none.
+
+    A tokenizer or ID table that was cleared away is put back from that cycle's bundle. Raises ArtifactDamaged.
+    """
+    earlier = cycles.cycles(warehouse(), before=cycle.as_of, last=1)
+    if not earlier:
+        return None
+    kept = read_record(earlier[0])
+    put_back(kept.bundle, kept.carried.tokenizer, kept.carried.ids)
+    return kept.carried
 
 
 def finished_cycle(cycle: SettledCycle) -> CycleSummary | None:
@@ -89,7 +97,7 @@ def finished_cycle(cycle: SettledCycle) -> CycleSummary | None:
 
     Raises ArtifactDamaged for a bundle that is not what was published; one that was removed is made anew.
     """
-    found = [kept for kept in cycles.cycles(warehouse()) if kept.cycle_id == cycle.id]
+    found = cycles.cycles(warehouse(), cycle_id=cycle.id)
     if not found:
         return None
     kept = read_record(found[0])

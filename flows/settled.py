@@ -99,13 +99,12 @@ def settle_cycle(request: CycleRequest) -> SettledCycle:
 
 
 def _next_cut(request: CycleRequest, now: datetime) -> datetime:
-    ends = [cycle.as_of for cycle in cycles.cycles(warehouse())]
-    if earlier := [end for end in ends if end < now]:
-        return earlier[-1]
-    if ends:
+    if earlier := cycles.cycles(warehouse(), before=now, last=1):
+        return earlier[0].as_of
+    if last := cycles.cycles(warehouse(), last=1):
         raise NothingNew(
-            f"nothing has arrived since the last cycle, whose replay ended {ends[-1]:%Y-%m-%dT%H:%MZ}. Come back with "
-            "more, or say where training ends and the replay begins: --train-cutoff 1998-01-01T00:00Z"
+            f"nothing has arrived since the last cycle, whose replay ended {last[0].as_of:%Y-%m-%dT%H:%MZ}. Come back "
+            "with more, or say where training ends and the replay begins: --train-cutoff 1998-01-01T00:00Z"
         )
     source = request.opened_source()
     events = source.read(since=request.since, until=now).events

@@ -166,4 +166,6 @@ def all_there(value: object) -> bool:
         return True
     if is_dataclass(value):
         return all(all_there(getattr(value, part.name)) for part in fields(value))
+    if isinstance(value, Mapping):
+        return all(all_there(part) for part in value.values())
     return True

@@ -74,7 +74,7 @@ def next_cycle(request: CycleRequest) -> tuple[SettledCycle, datetime]:
         cycle = settle_cycle(request)
         return cycle, cycle.train_cutoff
     except NothingNew:
-        last = cycles.cycles(warehouse())[-1]
+        (last,) = cycles.cycles(warehouse(), last=1)
         asked = request.model_copy(update={"train_cutoff": last.train_cutoff, "as_of": last.as_of})
         return settle_cycle(asked), last.as_of
 

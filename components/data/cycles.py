@@ -56,10 +56,20 @@ def record_cycle(
         connection.execute(insert(table).values(row))
 
 
-def cycles(engine: Engine) -> list[Cycle]:
-    """All cycles by `as_of`, oldest first."""
+def cycles(
+    engine: Engine, *, cycle_id: str | None = None, before: datetime | None = None, last: int | None = None
+) -> list[Cycle]:
+    """Cycles by `as_of`, oldest first: all, or the one of this id, those of an `as_of` before, the last few of these.
+
+    A summary is some 50 kB, so who needs one does not ask for all. Raises NaiveMoment for a `before` without a zone.
+    """
+    query = select(table).order_by(table.c.as_of.desc(), table.c.recorded_at.desc()).limit(last)
+    if cycle_id is not None:
+        query = query.where(table.c.cycle_id == cycle_id)
+    if before is not None:
+        query = query.where(table.c.as_of < to_micros(before))
     with reading(engine) as connection:
-        rows = connection.execute(select(table).order_by(table.c.as_of, table.c.recorded_at)).mappings()
+        rows = reversed(connection.execute(query).mappings().all())
         return [
             Cycle(
                 **{**row, "versions": json.loads(row["versions"]), "summary": json.loads(row["summary"])}

@@ -57,7 +57,7 @@ def standing() -> Standing:
         registry=_registry(),
         monitored=next(iter(monitor_runs(engine, model_name, limit=1)), None),
         served=current_run(engine),
-        cycles=tuple(told_of(cycle) for cycle in cycles.cycles(engine)[-LAST_CYCLES:]),
+        cycles=tuple(told_of(cycle) for cycle in cycles.cycles(engine, last=LAST_CYCLES)),
     )
 
 

@@ -27,7 +27,7 @@ def verdict(
     from flows.summary import told_of
     from flows.warehouse import warehouse
 
-    recorded = cycles.cycles(warehouse())[-last:]
+    recorded = cycles.cycles(warehouse(), last=last)
     if not recorded:
         raise NoVerdict(
             f"no cycle has been finished under {load_settings().home}: `recloop retrain` runs one; another --home "

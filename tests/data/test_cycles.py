@@ -56,6 +56,23 @@ def test_they_stand_in_the_order_of_what_they_speak_of(engine: Engine):
     assert [cycle.cycle_id for cycle in cycles(engine)] == ["early", "middle", "late", "again"]
 
 
+def test_one_or_the_last_few_are_read_without_the_others(engine: Engine):
+    for year in (2021, 2019, 2020):
+        _record(engine, f"c{year}", year)
+
+    def found(**asked) -> list[str]:
+        return [cycle.cycle_id for cycle in cycles(engine, **asked)]
+
+    assert found(last=2) == ["c2020", "c2021"]
+    assert found(cycle_id="c2019") == ["c2019"]
+    assert found(cycle_id="c") == []
+    of_2020 = datetime(2020, 1, 1, tzinfo=UTC)
+    assert found(before=of_2020, last=1) == ["c2019"]  # of the moment itself is not before
+    assert found(before=datetime(2021, 6, 1, tzinfo=UTC), last=2) == ["c2020", "c2021"]
+    with pytest.raises(NaiveMoment):
+        found(before=datetime(2020, 1, 1))
+
+
 def test_the_same_cycle_again_replaces_its_entry(engine: Engine):
     _record(engine, "c", 2020)
     _record(engine, "c", 2020, verdict="PROMOTE")

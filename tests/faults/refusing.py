@@ -48,8 +48,8 @@ def is_possible() -> bool:
     return sys.platform == "linux" and shutil.which("cc") is not None
 
 
-def under_it() -> None:
-    """Return in a process that has the library; begins this one anew if it has not."""
+def under_it(module: str = "tests.faults") -> None:
+    """Return in a process that has the library; begins this one, which runs `module`, anew if it has not."""
     if os.environ.get(_LIBRARY):
         return
     if not is_possible():
@@ -59,7 +59,7 @@ def under_it() -> None:
     folder = tempfile.mkdtemp(prefix="recloop-refusing-")
     library = f"{folder}/refusing.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, str(_SOURCE), "-ldl"], check=True)
-    command = [sys.executable, "-m", "tests.faults", *sys.argv[1:]]
+    command = [sys.executable, "-m", module, *sys.argv[1:]]
     os.execve(sys.executable, command, os.environ | {"LD_PRELOAD": library, _LIBRARY: library})
 
 

@@ -39,6 +39,23 @@ def test_all_state_lies_under_home_by_default(tmp_path: Path) -> None:
     assert not settings.home.exists()  # reading settings touches nothing
 
 
+def test_settings_follow_environment_folder_and_env_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first = load_settings()
+    assert load_settings() is first  # nothing has changed
+    monkeypatch.setenv("RECLOOP_ACTOR", "ann")
+    assert load_settings().actor == "ann"
+    monkeypatch.delenv("RECLOOP_ACTOR")
+    (tmp_path / ".env").write_text("RECLOOP_ACTOR=bo\n")
+    assert load_settings().actor == "bo"
+    (tmp_path / ".env").write_text("RECLOOP_ACTOR=carla\n")
+    assert load_settings().actor == "carla"
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    assert load_settings().home == tmp_path / "below" / ".recloop"
+
+
 def test_environment_moves_everything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RECLOOP_HOME", "~/elsewhere")
     monkeypatch.setenv("RECLOOP_MLFLOW_PORT", "5055")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,17 @@ class Made:
     @property
     def note(self) -> str:
         return f"{self.count} made"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """As the stage that counts popularity gives its arms."""
+
+    arms: Mapping[str, ArtifactRef]
+
+    @property
+    def note(self) -> str:
+        return ", ".join(self.arms)
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +85,18 @@ def test_what_was_cleared_away_is_made_anew_and_what_is_damaged_stops(tmp_path: 
         run_once(key(), Made, work)
 
 
+def test_one_of_several_that_was_cleared_away_or_damaged_is_seen(tmp_path: Path) -> None:
+    def work() -> Counted:
+        return Counted(arms={name: part(tmp_path, name) for name in ("popularity", "random")})
+
+    made = run_once(key(), Counted, work).output
+    shutil.rmtree(made.arms["random"].path)
+    assert not run_once(key(), Counted, work).reused
+    (Path(made.arms["random"].path) / "part.txt").write_text("y")
+    with pytest.raises(ArtifactDamaged, match=r"part\.txt"):
+        run_once(key(), Counted, work)
+
+
 def test_the_parents_of_what_is_published_are_what_the_key_reads(tmp_path: Path) -> None:
     read = part(tmp_path)
     assert key(reads={"ids": read, "cold": None}).parents == {"ids": read.digest}
@@ -84,6 +108,7 @@ def test_references_are_found_at_any_depth(tmp_path: Path) -> None:
     shutil.rmtree(gone.path)
     assert all_there(Made(part=here))
     assert not all_there(Made(part=here, extra=gone))
+    assert not all_there(Counted(arms={"popularity": here, "random": gone}))
 
 
 def test_a_failing_stage_records_nothing(tmp_path: Path) -> None:

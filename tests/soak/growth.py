@@ -1,0 +1,105 @@
+"""What a soak costs, cycle by cycle, and how it grows: slopes that a few outliers do not move."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+BOUND = 5.0  # % in 100 cycles, of what may not grow
+WARM_UP = 0.25  # of the cycles: caches fill, a retention comes to bear
+# what may not grow: the process that lives through it all, and what lies there only until it is old enough
+BOUNDED = ("memory, MB", "descriptors", "threads", "entries waiting for their age")
+PARTS = {
+    "warehouse": ("warehouse.db", "warehouse.db-wal"),
+    "MLflow's database": ("mlflow.db",),
+    "MLflow's artifacts": ("mlartifacts",),
+    "artifacts": ("artifacts",),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """Of one figure, after the warm-up."""
+
+    figure: str
+    typical: float  # the median
+    a_cycle: float  # Theil-Sen: the median of all slopes between two cycles
+
+    @property
+    def percent(self) -> float:
+        """Of the median, in 100 cycles."""
+        return 100 * 100 * self.a_cycle / self.typical if self.typical else 0.0
+
+    @property
+    def is_bounded(self) -> bool:
+        return self.figure not in BOUNDED or self.percent < BOUND
+
+
+def growth_of(figure: str, values: Sequence[float]) -> Growth:
+    """From one value a cycle. Raises ValueError with fewer than two after the warm-up."""
+    kept = list(values)[int(len(values) * WARM_UP) :]
+    if len(kept) < 2:
+        raise ValueError(f"{figure}: {len(values)} cycles are too few for a slope")
+    slopes = [
+        (later - earlier) / (at_later - at)
+        for at, earlier in enumerate(kept)
+        for at_later, later in enumerate(kept[at + 1 :], at + 1)
+    ]
+    return Growth(figure=figure, typical=median(kept), a_cycle=median(slopes))
+
+
+def of_process(pid: int) -> dict[str, float]:
+    """Resident memory, open descriptors and threads."""
+    proc = Path(f"/proc/{pid}")
+    pages = int((proc / "statm").read_text().split()[1])
+    return {
+        "memory, MB": pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
+        "descriptors": len(os.listdir(proc / "fd")),
+        "threads": len(os.listdir(proc / "task")),
+    }
+
+
+def of_disk(home: Path) -> dict[str, float]:
+    """MB of each part of the home, and its files."""
+    told = {f"{part}, MB": sum(_size(home / name) for name in names) / 1e6 for part, names in PARTS.items()}
+    told["files"] = sum(1 for path in home.rglob("*") if path.is_file())
+    return told
+
+
+def _size(path: Path) -> int:
+    if not path.exists():
+        return 0
+    if path.is_file():
+        return path.stat().st_size
+    return sum(found.stat().st_size for found in path.rglob("*") if found.is_file())
+
+
+def draw(measured: Sequence[dict[str, float]], grown: Sequence[Growth], path: Path) -> None:
+    """One small curve a figure, with its growth; what is bounded first."""
+    import matplotlib
+
+    matplotlib.use("svg" if path.suffix == ".svg" else "agg")
+    from matplotlib import pyplot
+
+    names = [one.figure for one in grown]
+    columns = 3
+    figure, axes = pyplot.subplots(
+        -(-len(names) // columns), columns, figsize=(12, 2.3 * -(-len(names) // columns)), squeeze=False
+    )
+    for axis in axes.flat[len(names) :]:
+        axis.set_visible(False)
+    for axis, one in zip(axes.flat, grown, strict=False):
+        values = [figures[one.figure] for figures in measured]
+        axis.plot(range(len(values)), values, linewidth=1, color="#2b6cb0")
+        axis.axvline(int(len(values) * WARM_UP), color="#bbbbbb", linewidth=0.8, linestyle="--")
+        axis.set_title(f"{one.figure}: {one.percent:+.1f} % in 100 cycles", fontsize=9)
+        axis.set_ylim(0, 1.15 * max(values) or 1)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(labelsize=8)
+    figure.supxlabel("cycle; the dashed line ends the warm-up", fontsize=9)
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)

@@ -1,0 +1,52 @@
+"""A soak of three cycles: faults fire, all holds; and harm that the harness does itself is told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.soak.growth import growth_of
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.timeout(1800)
+def test_three_cycles_hold_until_the_harness_does_harm_which_it_tells(tmp_path: Path):
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "tests.soak", "--cycles", "3", "--seed", "5", "--without-contracts",
+            "--without-refusals", "--break-at", "2", "--out", str(tmp_path),
+        ],
+        cwd=CHECKOUT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
+    assert done.returncode == 1, said
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["cycles"], told["armed"], told["fired"]) == (3, 3, 3), said
+    trouble = [line for line in done.stdout.splitlines() if line.startswith("cycle ")]
+    assert {line.split(" / ")[0] for line in trouble} == {"cycle 2"}, said  # those before it hold
+    for harm in ("1 events are lost", "MLflow's alias", "not in the manifest"):
+        assert any(harm in line for line in trouble), (harm, said)
+    assert told["violated"] == len(trouble)
+    assert len(json.loads((tmp_path / "cycles.json").read_text())) == 3
+
+
+def test_growth_is_a_slope_that_one_outlier_does_not_move():
+    """From cycle 10 on: 100, 101, …, and the median 114.5 of those 30 values, the outlier 1,000 among them."""
+    values = [50.0] * 10 + [100.0 + n for n in range(30)]
+    values[20] = 1_000.0
+    grown = growth_of("memory, MB", values)
+    assert grown.a_cycle == 1.0
+    assert grown.percent == pytest.approx(100 * 100 / 115.5)
+    assert not grown.is_bounded
+    assert growth_of("memory, MB", [200.0] * 40).is_bounded
+    assert growth_of("artifacts, MB", values).is_bounded  # what a growing data set takes has no bound here
+
+
+def test_too_few_cycles_give_no_slope():
+    with pytest.raises(ValueError, match="too few"):
+        growth_of("memory, MB", [1.0])
