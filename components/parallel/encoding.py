@@ -31,7 +31,8 @@ def encode_on_ray(
         return encoder.encode(values, on_step)
     edges = np.linspace(0, len(values), 1 + workers.count * SHARES_A_WORKER).astype(int)
     shares = [{"first": int(first), "last": int(last)} for first, last in pairwise(edges)]
-    vectors, failed = np.zeros((len(values), encoder.dim), dtype=np.float32), {}
+    vectors = np.zeros((len(values), encoder.dim), dtype=np.float32)
+    failed: dict[int, str] = {}
     done = 0
     with ray_data_of(workers) as data:
         for share in _encoded(data, encoder, values, workers, shares):
