@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from components.serving.split import Variant
 
@@ -32,6 +40,10 @@ Id = Annotated[
 ]
 
 
+_MOMENT = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number"}]}
+Moment = Annotated[AwareDatetime, WithJsonSchema(_MOMENT)]  # a number is taken for epoch seconds
+
+
 class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,7 +68,7 @@ class RecommendationRequest(_Message):
     k: int = Field(10, ge=1, description="places of the list")
     categories: list[Id] = Field([], max_length=100, description="only items of any of these")
     only_available: bool = Field(False, description="only items that are available now")
-    available_at: AwareDatetime | None = Field(None, description="only items that are available by then")
+    available_at: Moment | None = Field(None, description="only items that are available by then")
     exclude: list[Id] = Field([], description="item ids that the list must not hold")
     exclude_seen: bool | None = Field(
         None, description="leave out items of the history; null: as the version was judged"
@@ -129,7 +141,7 @@ class PostedEvent(_Message):
 
     user_id: Id
     item_id: Id
-    timestamp: AwareDatetime = Field(description="ISO 8601 with a zone, or epoch seconds")
+    timestamp: Moment = Field(description="ISO 8601 with a zone, or epoch seconds")
     event_type: Id = "interaction"
     value: Annotated[float, AfterValidator(_finite)] | None = None
     event_id: Id | None = Field(None, description="null: made of user, item, type and time")

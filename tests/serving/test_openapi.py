@@ -36,3 +36,5 @@ def test_what_is_no_json_is_not_called_so(world: World):
     assert document["components"]["schemas"]["RecommendationRequest"]["properties"]["exclude"]["items"][
         "pattern"
     ]
+    moment = document["components"]["schemas"]["PostedEvent"]["properties"]["timestamp"]
+    assert [told["type"] for told in moment["anyOf"]] == ["string", "number"]
