@@ -212,7 +212,7 @@ def _two_versions(url: str, home: Path) -> None:
 
     def prepare(_: Path) -> None:
         engine = open_warehouse(url)
-        for _ in range(2):
+        for _version in range(2):
             tagged_version(killed_registry.MODEL)
         ask(engine, killed_registry.MODEL, "1", None)
         engine.dispose()
