@@ -25,6 +25,7 @@ def is_outage(error: object) -> bool:
         return False
     return (
         isinstance(error, tracking.TrackingUnreachable | httpx.TransportError | CopiesUnreachable)
+        or (isinstance(error, httpx.HTTPStatusError) and error.response.status_code >= 500)
         or outage.is_outage(error)
         or tracking.is_object_store_away(error)
     )

@@ -100,8 +100,9 @@ def main() -> None:
         app()
     except Exception as error:
         from flows.cli.disk_refusal import disk_refusal
+        from flows.cli.prefect_refusal import prefect_refusal
 
-        told = error if _is_known(error) else disk_refusal(error)
+        told = error if _is_known(error) else disk_refusal(error) or prefect_refusal(error)
         if told is None:
             raise
         from flows.local.console import error_message

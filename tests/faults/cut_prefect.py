@@ -66,7 +66,6 @@ def prefect(scratch: Path, *, short: bool) -> Iterator[Service]:
     importlib.import_module("flows.training")
     importlib.import_module("flows.retraining_lease")
     from flows.local.servers import running_servers
-    from flows.outages import is_outage
     from tests.flows.local.test_servers import settings_in
 
     settings = settings_in(scratch / "servers")
@@ -74,8 +73,8 @@ def prefect(scratch: Path, *, short: bool) -> Iterator[Service]:
     with running_servers(settings, needed=("prefect",)):
         yield Service(
             name="Prefect", port=settings.prefect_port, protocol="http",
-            calls=_calls(scratch, settings.prefect_api_url), points=POINTS, is_told=is_outage,
-            address="", stays=("error",), back=3.0,
+            calls=_calls(scratch, settings.prefect_api_url), points=POINTS, is_told=_is_told,
+            address="Prefect at http://127.0.0.1", stays=("error",), back=3.0,
         )  # fmt: skip
 
 
@@ -115,6 +114,23 @@ def _laid_out(room: Room) -> None:
         client.create_deployment(flow_id=flow, name="nightly")
 
 
+@contextmanager
+def _as_a_command() -> Iterator[None]:
+    """What it fails with is what a person is told."""
+    from flows.cli.prefect_refusal import prefect_refusal
+
+    try:
+        yield
+    except Exception as error:
+        raise prefect_refusal(error) or error from error
+
+
+def _is_told(error: BaseException) -> bool:
+    from flows.cli.prefect_refusal import PrefectUnreachable
+
+    return isinstance(error, PrefectUnreachable)
+
+
 def _client() -> Any:
     from prefect.client.orchestration import get_client
 
@@ -147,7 +163,7 @@ def _flow(room: Room) -> None:
             count_popularity("r", snapshots)
             create_link_artifact(key="struck", link="http://127.0.0.1", link_text="a link")
 
-    with _asking(room, room.road), begun_here():
+    with _asking(room, room.road), _as_a_command(), begun_here():
         cut_off()
 
 
@@ -167,7 +183,7 @@ def _seen(room: Room) -> dict[str, Any]:
 
 def _start(room: Room) -> None:
     """As a webhook or a person starts a deployment: again is the same run."""
-    with _asking(room, room.road), _client() as client:
+    with _asking(room, room.road), _as_a_command(), _client() as client:
         deployment = client.read_deployment_by_name(f"{room.name}/nightly")
         client.create_flow_run_from_deployment(deployment.id, idempotency_key=room.name)
 
