@@ -35,7 +35,7 @@ from flows.graph import linked
 from flows.ingest import CheckedBatch, ingest
 from flows.local.console import warning_line
 from flows.outages import TRIED_AGAIN
-from flows.record import CarriedIds, is_on_record, keep_cycle
+from flows.record import CarriedIds, is_on_record, keep_cycle, put_back_carried
 from flows.release import champion_now, promote, register
 from flows.replay import replay
 from flows.request import CycleRequest
@@ -203,6 +203,8 @@ def open_cycle(cycle: SettledCycle, checked: CheckedBatch) -> StageResult[Opened
     )
 
     def work() -> OpenedCycle:
+        if cycle.request.tokenizer != "refit":
+            put_back_carried(cycle)
         return opened_with(cycle, champion_now())
 
     return run_once(key, OpenedCycle, work)

@@ -80,16 +80,23 @@ def read_record(cycle: cycles.Cycle) -> CycleRecord:
 
 
 def carried_into(cycle: SettledCycle) -> CarriedIds | None:
-    """Encoders, tokenizer and ID table of the latest cycle before this one; None if there is none.
+    """Encoders, tokenizer and ID table of the latest cycle before this one; None if there is none."""
+    kept = _record_before(cycle)
+    return kept.carried if kept else None
 
-    A tokenizer or ID table that was cleared away is put back from that cycle's bundle. Raises ArtifactDamaged.
+
+def put_back_carried(cycle: SettledCycle) -> None:
+    """Publish a tokenizer or ID table that was cleared away anew, from the bundle of the latest cycle before this one.
+
+    Raises ArtifactDamaged.
     """
+    if kept := _record_before(cycle):
+        put_back(kept.bundle, kept.carried.tokenizer, kept.carried.ids)
+
+
+def _record_before(cycle: SettledCycle) -> CycleRecord | None:
     earlier = cycles.cycles(warehouse(), before=cycle.as_of, last=1)
-    if not earlier:
-        return None
-    kept = read_record(earlier[0])
-    put_back(kept.bundle, kept.carried.tokenizer, kept.carried.ids)
-    return kept.carried
+    return read_record(earlier[0]) if earlier else None
 
 
 def finished_cycle(cycle: SettledCycle) -> CycleSummary | None:

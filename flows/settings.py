@@ -9,7 +9,6 @@ import getpass
 import os
 import re
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -286,12 +285,29 @@ def load_settings() -> Settings:
     Read anew whenever environment, working folder or .env have changed; else those of before, since reading takes
     8 to 40 ms and a stage asks three times.
     """
-    return _read(tuple(os.environ.items()), os.getcwd(), _changed_at(Path(".env")))
+    at = _surroundings()
+    if (kept := _kept.get(at)) is None:
+        kept = _read()
+        if _surroundings() == at:  # else another thread changed what was being read
+            _kept.clear()
+            _kept[at] = kept
+    return kept
 
 
-@lru_cache(maxsize=4)
-def _read(environment: tuple[tuple[str, str], ...], folder: str, changed: tuple[int, int]) -> Settings:
-    del environment, folder, changed  # what settings depend on
+_Surroundings = tuple[tuple[tuple[str, str], ...], str, tuple[int, int]]
+_kept: dict[_Surroundings, Settings] = {}  # the last reading
+
+
+def _surroundings() -> _Surroundings:
+    """What settings depend on."""
+    try:
+        folder = os.getcwd()
+    except FileNotFoundError:  # it was removed
+        folder = ""
+    return tuple(os.environ.items()), folder, _changed_at(Path(".env"))
+
+
+def _read() -> Settings:
     try:
         return Settings()
     except UnicodeDecodeError as error:

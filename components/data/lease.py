@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import psutil
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, delete, insert, select, update
@@ -193,7 +194,15 @@ def _is_over(engine: Engine, row: RowMapping, at: int) -> bool:
 
 
 def _key(engine: Engine, owner: str, name: str, fence: int) -> _Key:
-    return engine.url.render_as_string(), owner, name, fence
+    return _database(engine), owner, name, fence
+
+
+def _database(engine: Engine) -> str:
+    """One name for a database, however its address is written."""
+    path = engine.url.database
+    if engine.url.get_backend_name() == "sqlite" and path:
+        return str(Path(path).resolve())
+    return engine.url.render_as_string()
 
 
 def _is_forgotten_here(engine: Engine, row: RowMapping) -> bool:

@@ -8,6 +8,7 @@ however long it waits. On PostgreSQL a transaction-long advisory lock takes the 
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -203,8 +204,12 @@ def _connect(address: URL) -> Engine:
 
 
 def _patience(address: URL) -> dict[str, Any]:
-    """How long a server may take to let us in, unless the address says it; a statement may take as long as it does."""
-    if address.get_driver_name() != "psycopg" or "connect_timeout" in address.query:
+    """How long a server may take to let us in, unless the address or libpq's own variable says it.
+
+    A statement may take as long as it does.
+    """
+    is_said = "connect_timeout" in address.query or "PGCONNECT_TIMEOUT" in os.environ
+    if address.get_driver_name() != "psycopg" or is_said:
         return {}
     return {"connect_timeout": _CONNECT_SECONDS}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,12 @@ class _Worker:
 
     def __call__(self, share: dict[str, Any]) -> dict[str, Any]:
         first, last = int(share["first"][0]), int(share["last"][0])
-        encoded = self._encoder.encode(self._values[first:last])
+        values = self._values[first:last]
+        if away := next((one for one in values if isinstance(one, Path) and not one.exists()), None):
+            raise FileNotFoundError(
+                f"{away} is not on this worker's machine: the source's folder of images and sounds has to lie on a "
+                "file system that all workers share"
+            )
+        encoded = self._encoder.encode(values)
         told = {"first": first, "vectors": encoded.vectors, "failed": list(encoded.failed.items())}
         return {"share": np.array([told], dtype=object)}

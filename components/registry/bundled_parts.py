@@ -13,11 +13,12 @@ def put_back(bundle: ArtifactRef, *parts: ArtifactRef) -> None:
     """Publish anew those `parts` that were cleared away and that the bundle holds; the others stay as they are.
 
     A part that was removed since it was damaged is what cycles carry on: nobody else could make it again.
-    Raises ArtifactDamaged if the bundle's own copy is not what was published.
+    The bundle may be in the object store alone. Raises ArtifactDamaged if its own copy is not what was published,
+    CopiesUnreachable.
     """
     for part in parts:
         folder = Path(bundle.path) / TOKENIZER / part.kind
-        if present(part.path) or not (folder / MANIFEST).exists():
+        if present(part.path) or not present(bundle.path) or not (folder / MANIFEST).exists():
             continue
         manifest = verified(folder)
         if manifest["digest"] == part.digest:

@@ -121,11 +121,7 @@ def _add_state(app: FastAPI, service: Service) -> None:
         """The process lives."""
         return {"status": "alive"}
 
-    @app.get(
-        "/ready",
-        responses=_NOT_READY,
-        tags=["state"],
-    )
+    @app.get("/ready", responses=_NOT_READY, tags=["state"])
     async def ready(request: Request) -> JSONResponse:
         """Whether a version is loaded and its alias was read lately; 503 if not. A key is told what is amiss."""
         state = service.readiness(at=time.monotonic())

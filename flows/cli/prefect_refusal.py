@@ -14,7 +14,8 @@ class PrefectUnreachable(Exception):
 def prefect_refusal(error: BaseException) -> PrefectUnreachable | None:
     """`error` as a message to a person; None if it is none of Prefect's.
 
-    Nothing else of this project asks by httpx: who never loaded it has not asked Prefect.
+    Only Prefect is asked by httpx: who never loaded it has not asked. An error that one of these led to, by a fault of
+    ours, keeps its traceback.
     """
     if "httpx" not in sys.modules:
         return None
@@ -22,7 +23,7 @@ def prefect_refusal(error: BaseException) -> PrefectUnreachable | None:
     for _ in range(_CHAIN):
         if found is None or (said := _said(found)):
             break
-        found = found.__cause__ or found.__context__
+        found = found.__cause__
     if found is None or not said:
         return None
     from flows.settings import load_settings
@@ -38,8 +39,10 @@ def _said(error: BaseException) -> str:
     import httpx
 
     if isinstance(error, httpx.HTTPStatusError):
-        answer = error.response
-        refused = "; PREFECT_API_AUTH_STRING says who asks" if answer.status_code in (401, 403) else ""
+        answer, is_refused = error.response, error.response.status_code in (401, 403)
+        if answer.status_code < 500 and not is_refused:
+            return ""  # a request of ours that is wrong
+        refused = "; PREFECT_API_AUTH_STRING says who asks" if is_refused else ""
         asked = f"{answer.request.method} {answer.request.url.path}"
         return f"answered {answer.status_code} to {asked}{refused}"
     if isinstance(error, httpx.TransportError):
