@@ -47,6 +47,17 @@ def test_one_holder_at_a_time_and_the_other_is_told_who(engine: Engine):
             pass
 
 
+def test_another_spelling_of_the_address_is_the_same_database(tmp_path: Path):
+    """A process knows its own leases, and takes none of them from itself."""
+    engines = [open_warehouse(f"sqlite:///{tmp_path}{way}/w.db") for way in ("", "/../" + tmp_path.name)]
+    with (
+        hold_lease(engines[0], "retraining", owner=this_process()),
+        pytest.raises(LeaseHeld),
+        hold_lease(engines[1], "retraining", owner=this_process()),
+    ):
+        pass
+
+
 def test_a_lease_given_back_is_free_at_once_and_the_fence_grows(engine: Engine):
     fences = []
     for owner in ("ann", "bob", "ann"):

@@ -56,6 +56,22 @@ def test_settings_follow_environment_folder_and_env_file(
     assert load_settings().home == tmp_path / "below" / ".recloop"
 
 
+def test_what_changed_while_it_was_read_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by another thread, which puts another address there for a moment."""
+
+    class Interrupted(Settings):
+        def __init__(self) -> None:
+            os.environ["RECLOOP_MODEL_NAME"] = "of-a-moment"
+            super().__init__()
+
+    monkeypatch.setenv("RECLOOP_HOME", "read-anew")
+    with monkeypatch.context() as patched:
+        patched.setattr("flows.settings.Settings", Interrupted)
+        assert load_settings().model_name == "of-a-moment"
+    del os.environ["RECLOOP_MODEL_NAME"]
+    assert load_settings().model_name == "recloop"
+
+
 def test_environment_moves_everything(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RECLOOP_HOME", "~/elsewhere")
     monkeypatch.setenv("RECLOOP_MLFLOW_PORT", "5055")

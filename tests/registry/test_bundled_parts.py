@@ -46,6 +46,19 @@ def test_a_bundle_that_is_gone_or_holds_another_puts_nothing_back(tmp_path: Path
     assert not Path(other.path).exists()
 
 
+def test_a_bundle_that_lies_in_the_object_store_alone_puts_back_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("RECLOOP_HOME", str(tmp_path))
+    monkeypatch.setenv("RECLOOP_ARTIFACTS_URL", (tmp_path / "store").as_uri())
+    root = tmp_path / "artifacts"
+    bundle, _, ids = parts(root)
+    shutil.rmtree(root)
+    shutil.rmtree(tmp_path / "store" / "id_table")
+    put_back(bundle, ids)
+    assert verified(ids.path)["digest"] == ids.digest
+
+
 def test_a_damaged_copy_is_not_put_back(tmp_path: Path):
     bundle, _, ids = parts(tmp_path)
     shutil.rmtree(ids.path)
