@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, MetaData, insert, text
+from sqlalchemy import Engine, MetaData, insert, select, text
 
+from components.data import chain
 from components.data.alpha import accept_alpha, alpha_entries, checked_alpha, foresee_alpha, spend_alpha
 from components.data.chain import LedgerBroken
 from components.data.ledger import checked_ledger, promotions
-from components.data.warehouse import open_warehouse, writing
+from components.data.schema import promotions as table
+from components.data.warehouse import open_warehouse, reading, writing
 from tests.data.test_ledger import promote
 from tests.data.test_migrations import at_revision
 from tests.postgresql import Postgresql
@@ -37,12 +39,12 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 def behind(engine: Engine, *statements: str) -> None:
     """As somebody does who has the database: the triggers first."""
     with writing(engine, "ledger") as connection:
-        for table in ("promotions", "alpha_ledger"):
+        for name in ("promotions", "alpha_ledger"):
             if connection.dialect.name == "sqlite":
                 for verb in ("update", "delete"):
-                    connection.execute(text(f"DROP TRIGGER IF EXISTS {table}_no_{verb}"))
+                    connection.execute(text(f"DROP TRIGGER IF EXISTS {name}_no_{verb}"))
             else:
-                connection.execute(text(f"DROP TRIGGER IF EXISTS {table}_append_only ON {table}"))
+                connection.execute(text(f"DROP TRIGGER IF EXISTS {name}_append_only ON {name}"))
         for statement in statements:
             connection.execute(text(statement))
 
@@ -108,13 +110,31 @@ def test_entries_that_were_cut_off_are_missed(engine: Engine):
         checked_ledger(engine)
 
 
+def test_a_chain_that_was_written_anew_is_missed_by_its_head(engine: Engine):
+    five(engine)
+    behind(engine, "UPDATE promotions SET actor = 'x' WHERE id = 5")
+    with reading(engine) as connection:
+        (row,) = connection.execute(select(table).where(table.c.id == 5)).mappings()
+    behind(engine, f"UPDATE promotions SET entry_hash = '{chain._hash(table, row)}' WHERE id = 5")
+    with pytest.raises(LedgerBroken, match=r"its last entry 5 lies as \w+… and was written as"):
+        checked_ledger(engine)
+
+
+def test_what_is_written_after_a_cut_or_a_change_does_not_hide_it(engine: Engine):
+    five(engine)
+    behind(engine, "DELETE FROM promotions WHERE id > 3")
+    promote(engine, "6", "5")
+    with pytest.raises(LedgerBroken, match="was written after an entry"):
+        checked_ledger(engine)
+
+
 def test_an_entry_that_accepts_is_followed_by_a_chain_that_is_held_to_again(engine: Engine):
     five(engine)
     behind(engine, "UPDATE promotions SET actor = 'x' WHERE id = 2", "DELETE FROM promotions WHERE id = 4")
     accepting = promote(engine, "5", "5", is_accepting=True)
     promote(engine, "6", "5")
-    chain = checked_ledger(engine)
-    assert (chain.entries, chain.accepted_by, chain.last) == (
+    found = checked_ledger(engine)
+    assert (found.entries, found.accepted_by, found.last) == (
         6,
         accepting,
         promotions(engine, "recloop")[-1].id,

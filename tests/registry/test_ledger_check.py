@@ -42,8 +42,8 @@ def _promote(engine: Engine, model: str, version: str):
     )  # fmt: skip
 
 
-def _chained_anew(engine: Engine) -> None:
-    """The whole chain computed again by whoever can read this code."""
+def _chained_anew(engine: Engine) -> str:
+    """The whole chain computed again by whoever can read this code; the hash of the last entry."""
     from components.data import chain
 
     with writing(engine, "ledger") as connection:
@@ -53,6 +53,7 @@ def _chained_anew(engine: Engine) -> None:
             values = {chain.PREVIOUS: before, chain.HASH: digest}
             connection.execute(table.update().where(table.c.id == row["id"]).values(values))
             before = digest
+    return before
 
 
 def _change(engine: Engine, how: str) -> None:
@@ -60,17 +61,21 @@ def _change(engine: Engine, how: str) -> None:
         behind(engine, "UPDATE promotions SET actor = 'x' WHERE id = 1")
     elif how == "all anew":
         behind(engine, "UPDATE promotions SET version = '3' WHERE id = 2")
+        behind(engine, f"UPDATE chain_heads SET entry_hash = '{_chained_anew(engine)}'")
+    elif how == "all but the head anew":
+        behind(engine, "UPDATE promotions SET version = '3' WHERE id = 2")
         _chained_anew(engine)
     else:
         behind(
             engine, "DELETE FROM promotions WHERE id = 2", "UPDATE sqlite_sequence SET seq = 1",
-            "UPDATE chain_heads SET last = 1",
+            "UPDATE chain_heads SET last = 1, entry_hash = (SELECT entry_hash FROM promotions WHERE id = 1)",
         )  # fmt: skip
 
 
 SAID = {
     "a row": "entry 1 is not what was written",
     "all anew": "the ledger was written anew",
+    "all but the head anew": "its last entry 2 lies as",
     "the tail": "entries were cut off",
 }
 
