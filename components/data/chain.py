@@ -20,14 +20,15 @@ from typing import Any
 from sqlalchemy import Column, Connection, RowMapping, Table, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from components.data.damage import damage_of
 from components.data.schema import chain_heads
 from components.data.seals import content_hash
 
 PREVIOUS, HASH = "previous_hash", "entry_hash"  # columns
 FIX = (
-    "Somebody, or a failing disk, changed the database behind recloop. Put the database back from a backup (`recloop "
-    "restore`), or, if you have looked and accept what is there, run `recloop reconcile --accept-ledger`; it writes "
-    "down that you did."
+    "Somebody, or a failing disk, changed the database behind recloop. Put the database back from a backup (SQLite: "
+    "move the home away, then `recloop restore`; PostgreSQL: its own dump), or, if you have looked and accept what is "
+    "there, run `recloop reconcile --accept-ledger`; it writes down that you did."
 )
 
 
@@ -66,9 +67,9 @@ def checked_chain(connection: Connection, table: Table) -> Chain:
         for row in connection.execute(select(table).order_by(_id(table))).mappings():
             walk.step(row)
     except DBAPIError as error:
-        if connection.dialect.name != "sqlite":
+        if (damage := damage_of(error)) is None:
             raise
-        raise LedgerBroken(f"the ledger {table.name} cannot be read: {error.orig}. {FIX}") from error
+        raise LedgerBroken(f"the ledger {table.name} cannot be read: {damage}") from error
     if broken := walk.broken or _why_no_end(connection, table, walk):
         raise LedgerBroken(f"the ledger {table.name} is broken: {broken}. {FIX}")
     return Chain(entries=walk.entries, last=walk.last, accepted_by=walk.accepted_by)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, MetaData, insert, select, text
+from sqlalchemy.exc import OperationalError
 
 from components.data import chain
 from components.data.alpha import accept_alpha, alpha_entries, checked_alpha, foresee_alpha, spend_alpha
@@ -19,6 +20,7 @@ from tests.data.test_ledger import promote
 from tests.data.test_migrations import at_revision
 from tests.postgresql import Postgresql
 
+PAGE = "SELECT rootpage FROM sqlite_master WHERE name = 'promotions'"
 SHARES = (0.015, 0.006, 0.004)
 
 
@@ -142,6 +144,42 @@ def test_an_entry_that_accepts_is_followed_by_a_chain_that_is_held_to_again(engi
     behind(engine, "UPDATE promotions SET actor = 'y' WHERE id = 2")  # what was accepted is held to as well
     with pytest.raises(LedgerBroken, match="entry 2"):
         checked_ledger(engine)
+
+
+def test_an_outage_in_the_midst_of_reading_is_no_broken_ledger(tmp_path: Path):
+    """Nothing may be accepted of it."""
+    engine = open_warehouse(f"sqlite:///{tmp_path}/warehouse.db")
+    five(engine)
+    with reading(engine) as connection:
+        chain.checked_chain(connection, table)
+        driver = connection.connection.driver_connection
+        driver.set_progress_handler(lambda: 1, 1)
+        with pytest.raises(OperationalError, match="interrupted"):
+            chain.checked_chain(connection, table)
+        driver.set_progress_handler(None, 0)
+
+
+def test_a_page_that_is_damaged_leaves_only_the_backup(tmp_path: Path):
+    path = tmp_path / "warehouse.db"
+    engine = open_warehouse(f"sqlite:///{path}")
+    five(engine)
+    page, size = (connection_value(engine, sql) for sql in (PAGE, "PRAGMA page_size"))
+    engine.dispose()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    engine = open_warehouse(f"sqlite:///{path}")
+    with pytest.raises(
+        LedgerBroken, match="promotions cannot be read.*Move the home away.*`recloop restore`"
+    ) as told:
+        checked_ledger(engine)
+    assert "--accept-ledger" not in str(told.value)
+    engine.dispose()
+
+
+def connection_value(engine: Engine, sql: str) -> int:
+    with reading(engine) as connection:
+        return int(connection.execute(text(sql)).scalar_one())
 
 
 def test_no_alpha_is_given_from_a_ledger_that_was_changed(engine: Engine):
