@@ -170,7 +170,7 @@ def test_a_page_that_is_damaged_leaves_only_the_backup(tmp_path: Path):
         file.write(b"\xff" * size)
     engine = open_warehouse(f"sqlite:///{path}")
     with pytest.raises(
-        LedgerBroken, match="promotions cannot be read.*Move the home away.*`recloop restore`"
+        LedgerBroken, match=r"promotions cannot be read.*Move the home away.*`recloop restore`"
     ) as told:
         checked_ledger(engine)
     assert "--accept-ledger" not in str(told.value)

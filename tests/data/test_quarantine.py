@@ -176,7 +176,7 @@ def test_a_row_that_was_changed_is_marked_and_blocks_no_other(engine: Engine, gx
     assert accept_batches(engine, "by ada") == ""
     accepted = batch_results(engine)[-1]
     assert (accepted.state, accepted.quarantined) == ("stopped", 0)
-    assert "2 are there" in accepted.why and "by ada" in accepted.why
+    assert re.search("by ada.* 2 are there", accepted.why)
     assert list_quarantine(engine)[0].payload == {"unreadable": "{"}
     assert drop_quarantined(engine, ids[:1], reason="r") == 1
     with writing(engine, "ingest") as connection:

@@ -8,6 +8,7 @@ import pytest
 from mlflow import MlflowClient
 from sqlalchemy import text
 
+from components.data.alpha import spend_alpha
 from components.data.chain import HASH
 from components.data.ledger import checked_ledger, last_promotion
 from components.data.schema import promotions as table
@@ -131,6 +132,21 @@ def test_a_whole_ledger_is_not_accepted_again(warehouse: Engine, model: str):
     before = len(history(warehouse, model))
     result = reconcile(warehouse, model, "accept-ledger", actor="ada")
     assert (result.ledger_id, len(history(warehouse, model))) == (None, before)
+    assert result.reason.startswith("nothing to accept")
+
+
+def test_what_was_accepted_is_said(warehouse: Engine, model: str):
+    spend_alpha(warehouse, window="w", challenger="a", shares=(0.01,), profile="p")
+    behind(warehouse, "UPDATE alpha_ledger SET profile = 'q'")
+    assert (
+        "accepted as they lie, and written down: alpha."
+        in reconcile(warehouse, model, "accept-ledger").reason
+    )
+    _change(warehouse, "a row")
+    said = reconcile(warehouse, model, "accept-ledger").reason
+    assert (
+        said == "accepted as they lie, and written down: promotions. Champion is version 2, as MLflow has it."
+    )
 
 
 def test_evidence_and_hash_stand_in_the_history(warehouse: Engine, model: str):
