@@ -30,8 +30,11 @@ class ArtifactDamaged(Exception):
     """A published file is missing, added, or not the bytes that were published."""
 
 
-class ArtifactNewer(ArtifactDamaged):
-    """A release after this one published it in another format: names both, and the fix."""
+class ArtifactNewer(Exception):
+    """A release after this one published it in another format: names both, and the fix.
+
+    It is not damaged: whoever removes what is damaged leaves it where it is.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +106,7 @@ def publish(
 def present(path: Path | str) -> bool:
     """Whether a published folder is here, or was in the object store and is here now.
 
-    Raises ArtifactDamaged if the store's copy is not what was published, CopiesUnreachable.
+    Raises ArtifactDamaged if the store's copy is not what was published, ArtifactNewer, CopiesUnreachable.
     """
     folder = Path(path)
     if folder.exists():
@@ -123,7 +126,7 @@ def present(path: Path | str) -> bool:
 def bring_here(root: Path, kind: str) -> list[Path]:
     """Fetch what the object store has of a kind and this machine has not: for whoever looks through a kind.
 
-    Returns where those would lie whose copies are damaged; they stay away. Raises CopiesUnreachable.
+    Returns where those would lie whose copies are damaged; they stay away. Raises ArtifactNewer, CopiesUnreachable.
     """
     damaged = []
     copies = copies_of(root)
@@ -138,12 +141,23 @@ def bring_here(root: Path, kind: str) -> list[Path]:
 def verified(path: Path | str) -> dict[str, Any]:
     """Check every byte of a published folder and return its manifest.
 
-    Raises ArtifactDamaged naming the file and what to do about it.
+    Raises ArtifactDamaged naming the file and what to do about it, ArtifactNewer.
     """
     folder = Path(path)
     present(folder)
     with whole(folder):
         return _checked(folder)
+
+
+def refuse_newer(folder: Path) -> None:
+    """Raise ArtifactNewer if a published folder is of a later release; nothing else of it is looked at."""
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return  # damaged: whoever reads it says so
+    if isinstance(manifest, dict):
+        _refuse_newer_format(manifest, path)
 
 
 @contextmanager
@@ -193,14 +207,19 @@ def _checked(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _refuse_other_format(manifest: dict[str, Any], path: Path) -> None:
-    """The number is no part of the digest, which so stays what it was; hence nothing else may stand beside it."""
+def _refuse_newer_format(manifest: dict[str, Any], path: Path) -> None:
     found = manifest.get("format", 1)
     if type(found) is int and found > FORMAT:
         raise ArtifactNewer(
             f"{path} has format {found}, and this release reads up to {FORMAT}: a newer release published it. Update "
             "this checkout, or name another --home."
         )
+
+
+def _refuse_other_format(manifest: dict[str, Any], path: Path) -> None:
+    """The number is no part of the digest, which so stays what it was; hence nothing else may stand beside it."""
+    _refuse_newer_format(manifest, path)
+    found = manifest.get("format", 1)
     known = {"digest", "format", "kind", "files", "parents", "config"}
     if found != FORMAT or (strangers := manifest.keys() - known):
         raise ValueError(f"format {found!r}" if found != FORMAT else f"{min(strangers)!r} is no part of one")

@@ -13,6 +13,7 @@ from typing import cast
 from prefect import flow, task
 
 from components.artifact import ArtifactRef
+from components.data.alpha import checked_alpha
 from components.data.artifact_erasure import drop_superseded
 from components.evaluation.contenders import CHAMPION, Incumbent, arms_to_train
 from components.recommender.arm import ArmName
@@ -44,7 +45,7 @@ from flows.semantic_ids import IdentifiedItems, extend_ids, fit_tokenizer, ident
 from flows.settings import load_settings
 from flows.settled import SettledCycle, settle_cycle
 from flows.snapshots import Snapshots, take_snapshots
-from flows.stages import StageResult, key_of, run_once, say_in_prefect
+from flows.stages import ASKED, StageResult, key_of, run_once, say_in_prefect
 from flows.summary import CycleSummary
 from flows.telling import outlast_a_restart
 from flows.tokenizer_health import TokenizerHealth, check_tokenizer
@@ -196,8 +197,11 @@ def settle(request: CycleRequest) -> SettledCycle:
 def open_cycle(cycle: SettledCycle, checked: CheckedBatch) -> StageResult[OpenedCycle]:
     """Settle what this cycle is compared with and carries on: the champion of now, the last cycle's IDs.
 
-    A cycle that refits its tokenizer carries nothing on, and still compares its IDs with the previous ones.
+    A cycle that refits its tokenizer carries nothing on, and still compares its IDs with the previous ones. Raises
+    LedgerBroken if alpha is not what was written: none would be given after the training.
     """
+    if not ASKED.get():  # else it is only planned, perhaps for a home that is not there
+        checked_alpha(warehouse())
     key = key_of(
         open_cycle, "open cycle", run=cycle.id, reads={"batch": checked.batch}, facts={"cycle": cycle.id}
     )

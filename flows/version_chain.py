@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from components.artifact import ArtifactDamaged, ArtifactRef, verified
+from components.artifact import ArtifactDamaged, ArtifactNewer, ArtifactRef, verified
 from components.data.artifact_erasure import successor_of
 from components.registry import versions
 from components.registry.bundle import ARM, Bundle, open_bundle
@@ -91,7 +91,7 @@ def _start_of(warm: WarmStart, scratch: Path) -> Stored:
         try:
             uri = versions.get_version(settings.model_name, warm.version).uri
             path = versions.fetch_bundle(uri, warm.bundle, folder)
-        except (ArtifactDamaged, TrackingUnreachable, NoSuchVersion) as error:
+        except (ArtifactDamaged, ArtifactNewer, TrackingUnreachable, NoSuchVersion) as error:
             return replace(
                 kept, finding=replace(kept.finding, stage=stage, note=f"{kept.finding.note}; {error}")
             )
@@ -111,11 +111,11 @@ def _bundles(version: str, scratch: Path) -> Iterator[tuple[Finding, Bundle | No
     try:
         fetched = open_bundle(versions.fetch_bundle(registered.uri, digest, folder))
         yield compared(stage, digest, fetched.digest), fetched
-    except (ArtifactDamaged, TrackingUnreachable) as error:
-        is_outage = isinstance(error, TrackingUnreachable)
+    except (ArtifactDamaged, ArtifactNewer, TrackingUnreachable) as error:
+        is_unread = not isinstance(error, ArtifactDamaged)
         yield Finding(
-            stage=stage, recorded=digest, found="" if is_outage else "damaged",
-            verdict="missing" if is_outage else "differs", note=str(error),
+            stage=stage, recorded=digest, found="" if is_unread else "damaged",
+            verdict="missing" if is_unread else "differs", note=str(error),
         ), None  # fmt: skip
     kept = stored(warehouse(), settings.artifacts, "bundle", digest)
     yield kept.finding, open_bundle(kept.artifact.path) if kept.artifact else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -16,7 +17,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from components.artifact import ArtifactDamaged, ArtifactRef, bring_here, present, publish, verified
+from components.artifact import (
+    ArtifactDamaged,
+    ArtifactNewer,
+    ArtifactRef,
+    bring_here,
+    present,
+    publish,
+    verified,
+)
 from components.copies import CopiesUnreachable, copies_of
 from components.data import artifact_erasure, journal
 from components.data.artifact_erasure import drop_superseded
@@ -137,6 +146,17 @@ def test_a_damaged_copy_is_refused_by_name_and_not_put_in_place(root: Path, obje
     with pytest.raises(ArtifactDamaged, match=f"s3://{BUCKET}/{root.parent.name}/arm/{ref.digest[:20]}"):
         verified(ref.path)
     assert list((root / "arm").iterdir()) == []
+
+
+def test_a_copy_of_a_newer_release_is_no_damage(root: Path, objects: ObjectStore):
+    ref = make(root)
+    key = f"{root.parent.name}/arm/{ref.digest[:20]}/manifest.json"
+    objects.write(key, json.dumps(json.loads(objects.content(key)) | {"format": 2}).encode())
+    other_machine(root)
+    for ask in (lambda: verified(ref.path), lambda: bring_here(root, "arm")):
+        with pytest.raises(ArtifactNewer, match="has format 2"):
+            ask()
+    assert objects.content(key)
 
 
 def test_a_key_that_leads_out_of_its_folder_is_not_followed(root: Path, objects: ObjectStore):

@@ -116,8 +116,11 @@ def checked_alpha(engine: Engine) -> Chain:
         return checked_chain(connection, table)
 
 
-def accept_alpha(engine: Engine, why: str, *, now: Clock = utc_now) -> None:
-    """Write an entry, of no window, that accepts all before it as it lies; nothing if the chain is whole."""
+def accept_alpha(engine: Engine, why: str, *, now: Clock = utc_now) -> str:
+    """Write an entry, of no window, that accepts all before it as it lies; what was wrong.
+
+    "" if the chain is whole: nothing is written then.
+    """
     row = {
         "entry": "judged",
         "attempt": 0,
@@ -129,8 +132,10 @@ def accept_alpha(engine: Engine, why: str, *, now: Clock = utc_now) -> None:
     with writing(engine, "alpha") as connection:
         try:
             checked_chain(connection, table)
-        except LedgerBroken:
+        except LedgerBroken as error:
             append_entry(connection, table, row, is_accepting=True)
+            return str(error)
+    return ""
 
 
 def alpha_entries(engine: Engine, window: str) -> list[AlphaEntry]:

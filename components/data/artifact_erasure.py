@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from components.artifact import ArtifactDamaged, ArtifactRef, bring_here, publish, verified
+from components.artifact import ArtifactDamaged, ArtifactRef, bring_here, publish, refuse_newer, verified
 from components.copies import entry_of
 from components.data.erased_users import ERASED_USER, NOTHING, user_of_payload
 from components.data.erasure import Place
@@ -161,9 +161,17 @@ def _published(shelf: Path) -> list[Path]:
     return sorted(p for p in shelf.iterdir() if not p.name.startswith(".")) if shelf.is_dir() else []
 
 
+def readable(root: Path, kind: str) -> list[Path]:
+    """Everything of a kind. Raises ArtifactNewer before any is looked at: where a user stands in one is unknown."""
+    folders = _published(root / kind)
+    for folder in folders:
+        refuse_newer(folder)
+    return folders
+
+
 def _count(root: Path, kind: str, count: Count, user_id: str) -> int:
     bring_here(root, kind)
-    return sum(count(folder, user_id) for folder in _published(root / kind))
+    return sum(count(folder, user_id) for folder in readable(root, kind))
 
 
 def _erase(engine: Engine, root: Path, kind: str, ways: tuple[Count, Forget], user_id: str) -> None:
@@ -173,7 +181,7 @@ def _erase(engine: Engine, root: Path, kind: str, ways: tuple[Count, Forget], us
         remove_folder(damaged)
     if (root / kind).is_dir():
         remove_asides(root / kind)
-    for folder in _published(root / kind):
+    for folder in readable(root, kind):
         if count(folder, user_id):
             _rewrite(engine, root, folder, lambda aside: forget(aside, user_id))
 

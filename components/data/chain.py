@@ -2,8 +2,9 @@
 
 An entry carries the SHA-256 of its columns and, among these, the hash of the entry before it, so one change breaks
 every link after it. The chain runs over the whole table, not over a model or window of it: moving an entry from one
-to another, or taking all of one out, breaks it too. The last entry stands in `chain_heads` besides, so that a tail that
-was cut off is seen. Whoever writes all of it anew, heads too, is seen by MLflow alone (see `registry.ledger_check`).
+to another, or taking all of one out, breaks it too. The last entry stands in `chain_heads` besides, by id and hash, so
+that a tail that was cut off is seen, and a chain that was written anew; and the next entry stands on what stands there.
+Whoever writes all of it anew, heads too, is seen by MLflow alone (see `registry.ledger_check`).
 
 An entry may stand, instead of on the one before, on a digest of all that came before as it lies: whoever wrote it
 has accepted a broken chain, and what comes after is chained again.
@@ -19,14 +20,15 @@ from typing import Any
 from sqlalchemy import Column, Connection, RowMapping, Table, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from components.data.damage import damage_of
 from components.data.schema import chain_heads
 from components.data.seals import content_hash
 
 PREVIOUS, HASH = "previous_hash", "entry_hash"  # columns
 FIX = (
-    "Somebody, or a failing disk, changed the database behind recloop. Put the database back from a backup (`recloop "
-    "restore`), or, if you have looked and accept what is there, run `recloop reconcile --accept-ledger`; it writes "
-    "down that you did."
+    "Somebody, or a failing disk, changed the database behind recloop. Put the database back from a backup (SQLite: "
+    "move the home away, then `recloop restore`; PostgreSQL: its own dump), or, if you have looked and accept what is "
+    "there, run `recloop reconcile --accept-ledger`; it writes down that you did."
 )
 
 
@@ -50,7 +52,7 @@ def append_entry(
 
     `is_accepting` stands it on all that came before as it lies, whatever that is.
     """
-    before = _standing(connection, table) if is_accepting else _last_hash(connection, table)
+    before = _standing(connection, table) if is_accepting else _head_of(connection, table)[1]
     values = dict(row) | {_id(table).name: _next_id(connection, table), PREVIOUS: before}
     digest = _hash(table, values)
     connection.execute(insert(table).values(values | {HASH: digest}))
@@ -65,14 +67,11 @@ def checked_chain(connection: Connection, table: Table) -> Chain:
         for row in connection.execute(select(table).order_by(_id(table))).mappings():
             walk.step(row)
     except DBAPIError as error:
-        if connection.dialect.name != "sqlite":
+        if (damage := damage_of(error)) is None:
             raise
-        raise LedgerBroken(f"the ledger {table.name} cannot be read: {error.orig}. {FIX}") from error
-    head = connection.execute(select(chain_heads).where(chain_heads.c.chain == table.name)).one_or_none()
-    if not walk.broken and (0 if head is None else head.last) != walk.last:
-        walk.broken = f"it ends with entry {walk.last}, and entry {head.last if head else 0} was written last"
-    if walk.broken:
-        raise LedgerBroken(f"the ledger {table.name} is broken: {walk.broken}. {FIX}")
+        raise LedgerBroken(f"the ledger {table.name} cannot be read: {damage}") from error
+    if broken := walk.broken or _why_no_end(connection, table, walk):
+        raise LedgerBroken(f"the ledger {table.name} is broken: {broken}. {FIX}")
     return Chain(entries=walk.entries, last=walk.last, accepted_by=walk.accepted_by)
 
 
@@ -80,7 +79,7 @@ class _Walk:
     """From entry to entry; keeps the first break that nobody accepted."""
 
     def __init__(self, table: Table) -> None:
-        self._table, self._lying, self._head = table, hashlib.sha256(), ""
+        self._table, self._lying, self.head = table, hashlib.sha256(), ""
         self.entries, self.last = 0, 0
         self.accepted_by: int | None = None
         self.broken = ""
@@ -92,12 +91,12 @@ class _Walk:
 
     def step(self, row: RowMapping) -> None:
         number, before, found = row[_id(self._table).name], row[PREVIOUS], _hash(self._table, row)
-        if before != self._head and self.entries and before == self.standing:
+        if before != self.head and self.entries and before == self.standing:
             self.broken, self.accepted_by = "", number
-        elif before != self._head:
+        elif before != self.head:
             self._break(
                 f"entry {number} was written after an entry {_short(before)}, and before it lies "
-                f"{f'entry {self.last}, {_short(self._head)}' if self.entries else 'none'}: an entry between "
+                f"{f'entry {self.last}, {_short(self.head)}' if self.entries else 'none'}: an entry between "
                 "was removed, put elsewhere or written anew"
             )
         if found != row[HASH]:
@@ -107,7 +106,7 @@ class _Walk:
                 f"{_short(row[HASH])} (one of {told} is another)"
             )
         self._lying.update(f"{found} {row[HASH]}\n".encode())
-        self._head, self.last, self.entries = row[HASH], number, self.entries + 1
+        self.head, self.last, self.entries = row[HASH], number, self.entries + 1
 
     def _break(self, how: str) -> None:
         self.broken = self.broken or how
@@ -129,11 +128,24 @@ def _id(table: Table) -> Column[int]:
     return column
 
 
-def _last_hash(connection: Connection, table: Table) -> str:
-    found: str | None = connection.execute(
-        select(table.c[HASH]).order_by(_id(table).desc()).limit(1)
-    ).scalar()
-    return found or ""
+def _head_of(connection: Connection, table: Table) -> tuple[int, str]:
+    """Id and hash of the entry that was written last; (0, "") if none was."""
+    query = select(chain_heads.c.last, chain_heads.c[HASH]).where(chain_heads.c.chain == table.name)
+    found = connection.execute(query).one_or_none()
+    return (0, "") if found is None else (found[0], found[1])
+
+
+def _why_no_end(connection: Connection, table: Table, walk: _Walk) -> str:
+    """What differs between the last entry that lies there and the one that was written last; "" if nothing does."""
+    last, digest = _head_of(connection, table)
+    if last != walk.last:
+        return f"it ends with entry {walk.last}, and entry {last} was written last"
+    if digest != walk.head:
+        return (
+            f"its last entry {last} lies as {_short(walk.head)} and was written as {_short(digest)}: it was written "
+            "anew"
+        )
+    return ""
 
 
 def _standing(connection: Connection, table: Table) -> str:

@@ -20,8 +20,8 @@ def damage_of(error: DBAPIError) -> str | None:
         return None
     cause = "a text in it is no text any more" if is_text else said
     return (
-        f"{cause}: the file was changed by something other than SQLite, or the disk fails. Put it back from a backup "
-        "(`recloop restore`)"
+        f"{cause}: the file was changed by something other than SQLite, or the disk fails. Move the home "
+        "away and put it back from a backup (`recloop restore`)"
     )
 
 

@@ -158,7 +158,7 @@ def _erase_quarantined(engine: Engine, user_id: str) -> None:
     with writing(engine, "ingest") as connection:
         ids = _quarantine_ids(connection, user_id)
         emptied = {"payload": NOTHING, "reasons": ERASED_USER, "state": "erased", "resolution": None}
-        set_states(connection, ids, emptied, whatever_they_are=True)
+        set_states(connection, ids, emptied)
 
 
 def _erase_recommendations(engine: Engine, user_id: str) -> None:

@@ -11,15 +11,16 @@ import csv
 import json
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, Engine, RowMapping, bindparam, select, update
+from sqlalchemy import Connection, Engine, bindparam, select, update
 
 from components.data.batch import EVENT_COLUMNS, ITEM_COLUMNS, DataContractError
+from components.data.chain import FIX
 from components.data.moments import Clock, from_micros, to_micros, utc_now
 from components.data.schema import quarantine
 from components.data.seals import SEAL, RowChanged, is_as_written, seal_of
@@ -52,6 +53,11 @@ class QuarantinedRow:
     resolved_at: datetime | None
     resolved_batch_id: int | None
     resolution: str | None
+    is_as_written: bool = True  # False: somebody changed it behind recloop
+
+    @property
+    def told_state(self) -> str:
+        return self.state if self.is_as_written else f"{self.state}, changed"
 
 
 def list_quarantine(
@@ -63,7 +69,10 @@ def list_quarantine(
     kind: Literal["event", "item"] | None = None,
     limit: int | None = None,
 ) -> list[QuarantinedRow]:
-    """The rows that fit, oldest first. `state=None` gives open, released and dropped ones."""
+    """The rows that fit, oldest first. `state=None` gives open, released and dropped ones.
+
+    One that was changed behind recloop is told as it lies, and says so.
+    """
     table = quarantine.c
     query = select(quarantine).where(table.state.in_(STATES if state is None else (state,)))
     if batch_id is not None:
@@ -74,13 +83,14 @@ def list_quarantine(
         query = query.where(("|" + table.reasons + "|").contains(f"|{reason}|", autoescape=True))
     with reading(engine) as connection:
         rows = connection.execute(query.order_by(table.id).limit(limit)).mappings()
-        return [_row(row) for row in rows]
+        return [_row(dict(row)) for row in rows]
 
 
 def rows_by_id(connection: Connection, ids: Sequence[int]) -> dict[int, QuarantinedRow]:
-    """Those of the rows that are in the queue."""
+    """Those of the rows that are in the queue, or were changed behind recloop, whatever state that gave them."""
     found = rows_where(connection, quarantine.c.id, ids, *quarantine.columns[1:])
-    return {row[0]: _row(row._mapping) for row in found if row.state in STATES}
+    rows = (_row(row._asdict()) for row in found)
+    return {row.id: row for row in rows if row.state in STATES or not row.is_as_written}
 
 
 def export_quarantine(rows: Sequence[QuarantinedRow], path: Path, *, format: ExportFormat = "csv") -> int:
@@ -139,7 +149,7 @@ def read_repaired(path: Path) -> dict[int, dict[str, Any]]:
 def drop_quarantined(engine: Engine, ids: Sequence[int], *, reason: str, now: Clock = utc_now) -> int:
     """Take rows out of the queue for good; returns how many were open. Again changes nothing.
 
-    Raises QuarantineRefused, and drops nothing, if an id is not in the queue or was released.
+    Raises QuarantineRefused, and drops nothing, if an id is not in the queue or was released; RowChanged.
     """
     if not reason.strip():
         raise QuarantineRefused("a row is dropped for a reason. Say it: --reason '…'")
@@ -153,57 +163,62 @@ def drop_quarantined(engine: Engine, ids: Sequence[int], *, reason: str, now: Cl
     return len(still_open)
 
 
-def set_states(
-    connection: Connection, ids: Sequence[int], values: dict[str, Any], *, whatever_they_are: bool = False
-) -> None:
-    """Give rows new values, sealed anew. Raises RowChanged if one is not what was written, unless told not to look."""
-    marked: list[Any] = [bindparam(f"b_{name}") for name in (*values, SEAL)]
-    changed = []
-    for row in rows_where(connection, quarantine.c.id, ids, *quarantine.columns[1:]):
-        if not whatever_they_are:
-            _refuse_changed(row._mapping)
-        anew = values | {SEAL: seal_of(quarantine, {**row._mapping, **values})}
-        changed.append({"b_id": row.id} | {f"b_{name}": value for name, value in anew.items()})
-    if changed:
-        set_ = dict(zip((*values, SEAL), marked, strict=True))
+def set_states(connection: Connection, ids: Sequence[int], values: dict[str, Any]) -> None:
+    """Give rows new values, sealed anew, whatever they are: who asks has looked, in the same transaction."""
+    sealed = [
+        {"b_id": row.id, "b_seal": seal_of(quarantine, row._asdict() | values)}
+        for row in rows_where(connection, quarantine.c.id, ids, *quarantine.columns[1:])
+    ]
+    if sealed:
+        anew = values | {SEAL: bindparam("b_seal")}
         connection.execute(
-            update(quarantine).where(quarantine.c.id == bindparam("b_id")).values(set_), changed
+            update(quarantine).where(quarantine.c.id == bindparam("b_id")).values(anew), sealed
         )
 
 
 def refuse_unless(found: dict[int, QuarantinedRow], quarantine_id: int, states: tuple[str, ...]) -> None:
-    """Raise QuarantineRefused unless the row is in the queue, in one of these states."""
+    """Raise QuarantineRefused unless the row is in the queue, in one of these states; RowChanged if it is another."""
     row = found.get(quarantine_id)
     if row is None:
         raise QuarantineRefused(
             f"quarantine row {quarantine_id} is not there. `recloop quarantine list --state all` shows all."
         )
+    if not row.is_as_written:
+        raise RowChanged(f"quarantine row {quarantine_id} is not what was written. {FIX}")
     if row.state not in states:
+        at = f" at {row.resolved_at:%Y-%m-%dT%H:%MZ}" if row.resolved_at else ""
         raise QuarantineRefused(
-            f"quarantine row {quarantine_id} was {row.state} at {row.resolved_at:%Y-%m-%dT%H:%MZ}"
+            f"quarantine row {quarantine_id} was {row.state}{at}"
             f"{f' ({row.resolution})' if row.resolution else ''}. Leave it out."
         )
 
 
-def _refuse_changed(row: RowMapping) -> None:
-    if not is_as_written(quarantine, row):
-        raise RowChanged(
-            f"quarantine row {row['id']} is not what was written: somebody, or a failing disk, changed the database "
-            "behind recloop. Put it back from a backup (`recloop restore`)"
-        )
-
-
-def _row(row: RowMapping) -> QuarantinedRow:
-    _refuse_changed(row)
+def _row(row: Mapping[str, Any]) -> QuarantinedRow:
     told = {name: value for name, value in row.items() if name != SEAL}
-    decoded = {"payload": json.loads(row["payload"]), "reasons": tuple(row["reasons"].split("|"))}
-    at = row["resolved_at"]
-    return QuarantinedRow(**{**told, **decoded, "resolved_at": None if at is None else from_micros(at)})
+    decoded = {"payload": _payload(row["payload"]), "reasons": tuple(str(row["reasons"]).split("|"))}
+    decoded |= {"resolved_at": _moment(row["resolved_at"]), "is_as_written": is_as_written(quarantine, row)}
+    return QuarantinedRow(**{**told, **decoded})
+
+
+def _payload(text: Any) -> dict[str, Any]:
+    """The values; of a row that was changed behind recloop perhaps the text alone."""
+    try:
+        values = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        values = None
+    return values if isinstance(values, dict) else {"unreadable": str(text)}
+
+
+def _moment(micros: Any) -> datetime | None:
+    try:
+        return None if micros is None else from_micros(micros)
+    except (TypeError, ValueError, OverflowError):
+        return None  # changed behind recloop
 
 
 def _flat(row: QuarantinedRow) -> dict[str, Any]:
     about = {"quarantine_id": row.id, "kind": row.kind, "reasons": "|".join(row.reasons)}
-    about |= {"batch_id": row.batch_id, "source_row": row.source_row, "state": row.state}
+    about |= {"batch_id": row.batch_id, "source_row": row.source_row, "state": row.told_state}
     return about | row.payload
 
 

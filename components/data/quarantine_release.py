@@ -64,7 +64,7 @@ def release_quarantined(
     received. `as_of` is the now that they are checked and known at (default: the latest of any batch). A kill
     releases all or none; the same rows again change nothing.
 
-    Raises QuarantineRefused, and changes nothing, if an id is not in the queue or was dropped.
+    Raises QuarantineRefused, and changes nothing, if an id is not in the queue or was dropped; RowChanged.
     """
     repaired = repaired or {}
     with reading(engine) as connection:

@@ -7,11 +7,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Table
+from sqlalchemy import Table
 
 SEAL = "row_hash"
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=repr)
 _SEALED = {
     "stage_journal": ("key", "stage", "run", "output", "seconds", "peak_mb", "finished_at"),
     "quarantine": (
@@ -27,9 +29,13 @@ class RowChanged(Exception):
 
 def content_hash(table: Table, row: Mapping[Any, Any], names: Iterable[str]) -> str:
     """SHA-256 of these columns as JSON. Nulls are left out: a column more leaves old hashes as they are."""
-    values = {name: _plain(table.c[name], row[name]) for name in names if row.get(name) is not None}
-    told = json.dumps(values, sort_keys=True, separators=(",", ":"), default=repr)
-    return hashlib.sha256(told.encode()).hexdigest()
+    types = _types(table)
+    values = {
+        name: value if type(value) is types[name] else _plain(types[name], value)
+        for name in names
+        if (value := row.get(name)) is not None
+    }
+    return hashlib.sha256(_JSON.encode(values).encode()).hexdigest()
 
 
 def seal_of(table: Table, row: Mapping[Any, Any]) -> str:
@@ -41,9 +47,14 @@ def is_as_written(table: Table, row: Mapping[Any, Any]) -> bool:
     return bool(seal_of(table, row) == row[SEAL])
 
 
-def _plain(column: Column[Any], value: Any) -> Any:
+@cache
+def _types(table: Table) -> dict[str, type[Any]]:
+    return {column.name: column.type.python_type for column in table.columns}
+
+
+def _plain(type_: type[Any], value: Any) -> Any:
     """As the database gives it back: a whole number in a column of floats is a float."""
     try:
-        return column.type.python_type(value)
+        return type_(value)
     except (TypeError, ValueError):
         return value

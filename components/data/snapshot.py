@@ -72,7 +72,8 @@ def take_snapshot(
     description. Same content and cut give the same digest. `end` may lie after the last event: more may
     then arrive before it, and a later snapshot of the same cut has another digest.
 
-    Raises NaiveMoment for a moment without a zone, SnapshotEmpty if no event lies in the interval.
+    Raises NaiveMoment for a moment without a zone, SnapshotEmpty if no event lies in the interval, LedgerBroken before
+    anything is written if the batches are not what was written.
     """
     written = _write(engine, root, start=start, end=end, known_by=known_by or end, reuse=True)
     crash_point("snapshot:before-record")
@@ -120,6 +121,7 @@ def _write(
     folder = root / "partitions"
     folder.mkdir(parents=True, exist_ok=True)
     with reading(engine) as connection:
+        as_of_batch = watermark(connection)  # first: of batches that are not what was written nothing is made
         wanted = partitions.stretches(connection, from_at, until_at, known_at)
         if not wanted:
             raise SnapshotEmpty(_why_empty(connection, start, end))
@@ -128,7 +130,6 @@ def _write(
         hashes |= written
         counted = count_within(connection, from_at, until_at, known_at)
         item_table = items_before(connection, until_at, known_at)
-        as_of_batch = watermark(connection)
     partitions.sync(folder, list(written.values()))
     partitions.copy(folder, [hashes[stretch] for stretch in wanted])
     crash_point("snapshot:partitions-written")

@@ -21,6 +21,7 @@ from components.data.artifact_erasure import (
     DAYS,
     count_rows,
     drop_superseded,
+    readable,
     remove_asides,
     remove_file,
     remove_folder,
@@ -39,9 +40,14 @@ def snapshot_place(engine: Engine, root: Path, user_id: str) -> Place:
     """The snapshots under `root`; counted are rows in their day files. Erase the events first."""
     return Place(
         name="snapshot",
-        count=lambda: sum(count_rows(path, user_id) for path in _day_files(root)),
+        count=lambda: _count(root, user_id),
         erase=lambda: _erase(engine, root, user_id),
     )
+
+
+def _count(root: Path, user_id: str) -> int:
+    readable(root, KIND)
+    return sum(count_rows(path, user_id) for path in _day_files(root))
 
 
 def _erase(engine: Engine, root: Path, user_id: str) -> None:
@@ -51,6 +57,7 @@ def _erase(engine: Engine, root: Path, user_id: str) -> None:
     drop_superseded(engine, root)
     for damaged in bring_here(root, KIND):
         remove_folder(damaged)
+    snapshots_here = readable(root, KIND)
     holding = [path for path in _day_files(root) if count_rows(path, user_id)]
     anew = {path.stem: _write_without(path, user_id) for path in holding}
     if anew:
@@ -58,7 +65,7 @@ def _erase(engine: Engine, root: Path, user_id: str) -> None:
         partitions.sync(root / DAYS, written)
         partitions.copy(root / DAYS, written)
     crash_point("erase:days-written")
-    for folder in sorted((root / KIND).glob("[!.]*")) if anew else ():
+    for folder in snapshots_here if anew else ():
         _rewrite(engine, root, folder, anew)
     with writing(engine, "snapshots") as connection:
         for sha256 in anew:

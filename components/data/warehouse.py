@@ -86,7 +86,12 @@ def open_warehouse(url: str) -> Engine:
             f"{shown}: its schema is not one of this checkout ({error}). Update the checkout, or name "
             "another RECLOOP_WAREHOUSE_URL"
         ) from error
-    except (DBAPIError, sqlite3.Error, OSError) as error:
+    except (
+        DBAPIError,
+        sqlite3.Error,
+        OSError,
+        UnicodeDecodeError,
+    ) as error:  # the last: of a name in the file
         cause = without_secrets(str(error.orig if isinstance(error, DBAPIError) else error).strip(), url)
         raise WarehouseUnreachable(
             f"{shown}: {cause}. Check that the address is right, that the database runs, and that this "

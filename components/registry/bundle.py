@@ -71,7 +71,8 @@ class BundleFacts:
     @classmethod
     def from_dict(cls, said: Mapping[str, Any]) -> BundleFacts:
         told, begun = {field.name for field in fields(cls)}, said.get("warm_start")
-        if (number := said.get("format", FORMAT)) != FORMAT or (unknown := sorted(said.keys() - told)):
+        number, said = said.get("format", FORMAT), {name: said[name] for name in said if name != "format"}
+        if number != FORMAT or (unknown := sorted(said.keys() - told)):
             what = (
                 f"format {number}"
                 if number != FORMAT

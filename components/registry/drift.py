@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from components.data.accounts import accept_batches
-from components.data.alpha import accept_alpha
+from components.data.accepting import accept_books, said
 from components.registry.drift_state import OUTSIDE
+from components.registry.entry_tag import why_not_carry
 from components.registry.moves import (
     Drift,
     PromotionResult,
@@ -54,8 +55,8 @@ def reconcile(
     `report` says how they stand and writes nothing. `adopt` makes what somebody did by hand the ledger's
     newest entry; `put-back` moves the alias back to the ledger's champion, and the ledger says so. Both first
     finish a move that was interrupted. `accept-ledger` takes a ledger that is broken as it lies, those of alpha
-    and batches too, and MLflow's champion as the present one; of one that is whole it changes nothing. `actor` is
-    who decides it.
+    and batches too, and MLflow's champion as the present one, and says which it took; of one that is whole it changes
+    nothing, nor where MLflow refuses this account the champion. `actor` is who decides it.
 
     Raises LeaseHeld if a promotion of this model does not end, TrackingUnreachable.
     """
@@ -92,8 +93,12 @@ def reconcile(
 
 
 def _accept(engine: Engine, model_name: str, drift: Drift, actor: str) -> PromotionResult:
-    accept_alpha(engine, f"by {actor}")
-    accept_batches(engine, f"by {actor}")
-    if drift.state != "broken":
-        return refused(drift.alias, "the ledger of promotions is whole.")
-    return adopt(engine, model_name, drift, actor=actor, accepts_ledger=True)
+    if (why_not := why_not_carry(model_name)) is not None:
+        return refused(drift.alias, f"nothing was accepted. {why_not}")
+    accepted = accept_books(engine, actor=actor)
+    if drift.state == "broken":
+        adopted = adopt(engine, model_name, drift, actor=actor, accepts_ledger=True)
+        told = f"{said(('promotions', *accepted))} Champion is {name(drift.alias)}, as MLflow has it."
+        return replace(adopted, reason=told)
+    also = f" {drift.reason}" if drift.state == "moved" else ""
+    return refused(drift.alias, said(accepted) + also)

@@ -1,7 +1,8 @@
 """Whether the ledger is what was written: its own chain, and the entry that MLflow carries.
 
-A chain alone sees neither a tail that was cut off nor one that was computed anew. MLflow carries number and hash of
-the entry that `champion` follows, in another database, so whoever rewrites the past has to write in both.
+A chain, and the head that stands beside it, do not see what was computed anew together with the head. MLflow carries
+number and hash of the entry that `champion` follows, in another database, so whoever rewrites the past has to write in
+both.
 """
 
 from __future__ import annotations

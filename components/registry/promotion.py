@@ -126,15 +126,21 @@ def rollback(
 
 @reaching_tracking()
 def apply_approvals(
-    engine: Engine, *, model_name: str, policy: PromotionPolicy = AUTO, smoke: SmokeTest | None = None
+    engine: Engine,
+    *,
+    model_name: str,
+    policy: PromotionPolicy = AUTO,
+    smoke: SmokeTest | None = None,
+    seen: Drift | None = None,
 ) -> PromotionResult | None:
     """Promote the newest version that a reviewer approved in MLflow's UI; None if there is nothing to do.
 
     Pending is the approval of a version that is newer than the champion and never was champion: an approval
     that was acted on, or overtaken, does not come back by itself. Where the policy refuses the newest, the one
-    before it is asked. The ledger names the approver. Without anything pending nothing is written.
+    before it is asked. The ledger names the approver. Without anything pending nothing is written. `seen` is the drift
+    as the caller has just seen it, which costs a walk over the ledger; what moves is looked at again under the lease.
     """
-    drift = drift_now(engine, model_name)
+    drift = seen or drift_now(engine, model_name)
     pending = pending_approvals(engine, model_name)
     if drift.state == "interrupted" or owed_test(engine, model_name, drift, smoke):
         with alone(engine, model_name) as lease:

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from components.artifact import MANIFEST, ArtifactDamaged, ArtifactRef, bring_here, present, verified
+from components.artifact import (
+    MANIFEST,
+    ArtifactDamaged,
+    ArtifactNewer,
+    ArtifactRef,
+    bring_here,
+    present,
+    verified,
+)
 from components.data import snapshot
 from components.data.artifact_erasure import successor_of
 from components.data.origins import BatchOrigin
@@ -73,13 +81,15 @@ def stored(engine: Engine, root: Path, kind: str, digest: str) -> Stored:
             artifact=None, is_erased=True,
         )  # fmt: skip
     folder = root / kind / now[:20]
-    if not present(folder):
-        return Stored(finding=missing(stage, digest), artifact=None, is_erased=now != digest)
     ref = ArtifactRef(kind=kind, digest=now, path=str(folder))
     try:
+        if not present(folder):
+            return Stored(finding=missing(stage, digest), artifact=None, is_erased=now != digest)
         found = verified(folder)["digest"]
         if kind == snapshot.KIND:
             snapshot.read_events(ref)
+    except ArtifactNewer as error:
+        return Stored(finding=missing(stage, digest, str(error)), artifact=None, is_erased=now != digest)
     except ArtifactDamaged as error:
         finding = Finding(stage=stage, recorded=digest, found="damaged", verdict="differs", note=str(error))
         return Stored(finding=finding, artifact=None, is_erased=now != digest)
@@ -150,6 +160,8 @@ def checked_batches(
             try:
                 found = verified(folder)["parents"]["received"]
                 yield compared(stage, batch.digest, found)
+            except ArtifactNewer as error:
+                yield missing(stage, batch.digest, str(error))
             except ArtifactDamaged as error:
                 yield Finding(
                     stage=stage, recorded=batch.digest, found="damaged", verdict="differs", note=str(error)

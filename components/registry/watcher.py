@@ -93,7 +93,7 @@ def _act(
         for approval in approvals(engine, model_name)
         if approval.state == "overtaken"
     ]
-    result = apply_approvals(engine, model_name=model_name, policy=policy, smoke=smoke)
+    result = apply_approvals(engine, model_name=model_name, policy=policy, smoke=smoke, seen=drift)
     if result is not None:
         events.append(WatchEvent(kind="moved" if result.moved else "refused", text=result.reason))
     return events

@@ -50,7 +50,7 @@ def list_rows(
             row.batch_id,
             row.kind,
             row.source_row,
-            row.state,
+            row.told_state,
             " ".join(row.reasons),
             values[:120],
         )

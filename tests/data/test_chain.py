@@ -7,16 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, MetaData, insert, text
+from sqlalchemy import Engine, MetaData, insert, select, text
+from sqlalchemy.exc import OperationalError
 
+from components.data import chain
 from components.data.alpha import accept_alpha, alpha_entries, checked_alpha, foresee_alpha, spend_alpha
 from components.data.chain import LedgerBroken
 from components.data.ledger import checked_ledger, promotions
-from components.data.warehouse import open_warehouse, writing
+from components.data.schema import promotions as table
+from components.data.warehouse import open_warehouse, reading, writing
 from tests.data.test_ledger import promote
 from tests.data.test_migrations import at_revision
 from tests.postgresql import Postgresql
 
+PAGE = "SELECT rootpage FROM sqlite_master WHERE name = 'promotions'"
 SHARES = (0.015, 0.006, 0.004)
 
 
@@ -37,12 +41,12 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 def behind(engine: Engine, *statements: str) -> None:
     """As somebody does who has the database: the triggers first."""
     with writing(engine, "ledger") as connection:
-        for table in ("promotions", "alpha_ledger"):
+        for name in ("promotions", "alpha_ledger"):
             if connection.dialect.name == "sqlite":
                 for verb in ("update", "delete"):
-                    connection.execute(text(f"DROP TRIGGER IF EXISTS {table}_no_{verb}"))
+                    connection.execute(text(f"DROP TRIGGER IF EXISTS {name}_no_{verb}"))
             else:
-                connection.execute(text(f"DROP TRIGGER IF EXISTS {table}_append_only ON {table}"))
+                connection.execute(text(f"DROP TRIGGER IF EXISTS {name}_append_only ON {name}"))
         for statement in statements:
             connection.execute(text(statement))
 
@@ -108,13 +112,31 @@ def test_entries_that_were_cut_off_are_missed(engine: Engine):
         checked_ledger(engine)
 
 
+def test_a_chain_that_was_written_anew_is_missed_by_its_head(engine: Engine):
+    five(engine)
+    behind(engine, "UPDATE promotions SET actor = 'x' WHERE id = 5")
+    with reading(engine) as connection:
+        (row,) = connection.execute(select(table).where(table.c.id == 5)).mappings()
+    behind(engine, f"UPDATE promotions SET entry_hash = '{chain._hash(table, row)}' WHERE id = 5")
+    with pytest.raises(LedgerBroken, match=r"its last entry 5 lies as \w+… and was written as"):
+        checked_ledger(engine)
+
+
+def test_what_is_written_after_a_cut_or_a_change_does_not_hide_it(engine: Engine):
+    five(engine)
+    behind(engine, "DELETE FROM promotions WHERE id > 3")
+    promote(engine, "6", "5")
+    with pytest.raises(LedgerBroken, match="was written after an entry"):
+        checked_ledger(engine)
+
+
 def test_an_entry_that_accepts_is_followed_by_a_chain_that_is_held_to_again(engine: Engine):
     five(engine)
     behind(engine, "UPDATE promotions SET actor = 'x' WHERE id = 2", "DELETE FROM promotions WHERE id = 4")
     accepting = promote(engine, "5", "5", is_accepting=True)
     promote(engine, "6", "5")
-    chain = checked_ledger(engine)
-    assert (chain.entries, chain.accepted_by, chain.last) == (
+    found = checked_ledger(engine)
+    assert (found.entries, found.accepted_by, found.last) == (
         6,
         accepting,
         promotions(engine, "recloop")[-1].id,
@@ -122,6 +144,42 @@ def test_an_entry_that_accepts_is_followed_by_a_chain_that_is_held_to_again(engi
     behind(engine, "UPDATE promotions SET actor = 'y' WHERE id = 2")  # what was accepted is held to as well
     with pytest.raises(LedgerBroken, match="entry 2"):
         checked_ledger(engine)
+
+
+def test_an_outage_in_the_midst_of_reading_is_no_broken_ledger(tmp_path: Path):
+    """Nothing may be accepted of it."""
+    engine = open_warehouse(f"sqlite:///{tmp_path}/warehouse.db")
+    five(engine)
+    with reading(engine) as connection:
+        chain.checked_chain(connection, table)
+        driver = connection.connection.driver_connection
+        driver.set_progress_handler(lambda: 1, 1)
+        with pytest.raises(OperationalError, match="interrupted"):
+            chain.checked_chain(connection, table)
+        driver.set_progress_handler(None, 0)
+
+
+def test_a_page_that_is_damaged_leaves_only_the_backup(tmp_path: Path):
+    path = tmp_path / "warehouse.db"
+    engine = open_warehouse(f"sqlite:///{path}")
+    five(engine)
+    page, size = (connection_value(engine, sql) for sql in (PAGE, "PRAGMA page_size"))
+    engine.dispose()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    engine = open_warehouse(f"sqlite:///{path}")
+    with pytest.raises(
+        LedgerBroken, match=r"promotions cannot be read.*Move the home away.*`recloop restore`"
+    ) as told:
+        checked_ledger(engine)
+    assert "--accept-ledger" not in str(told.value)
+    engine.dispose()
+
+
+def connection_value(engine: Engine, sql: str) -> int:
+    with reading(engine) as connection:
+        return int(connection.execute(text(sql)).scalar_one())
 
 
 def test_no_alpha_is_given_from_a_ledger_that_was_changed(engine: Engine):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import Engine, select
 
-from components.artifact import ArtifactRef, publish, verified
+from components.artifact import ArtifactNewer, ArtifactRef, publish, verified
 from components.data import cycles, erased_users, journal, queries
 from components.data.artifact_erasure import successor_of
 from components.data.batch import CheckedBatch, write_checked
@@ -235,6 +236,21 @@ def test_nothing_of_the_user_is_left_and_the_others_are_as_they_were(copy: Path)
     assert _counts(copy, engine, OTHER).items() >= others.items()
     assert batch_results(engine) == landed
     assert {entry.count for entry in erase_user(engine, USER, places(copy, engine))} == {0}
+
+
+@pytest.mark.parametrize("kind", ["feature_set", "snapshot"])
+def test_what_a_newer_release_published_is_refused_and_stays(copy: Path, kind: str):
+    engine = open_warehouse(f"sqlite:///{copy}/warehouse.db")
+    manifest = sorted((copy / "artifacts" / kind).glob("[!.]*/manifest.json"))[0]
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 2}))
+    before = sorted(manifest.parent.rglob("*"))
+    for ask in (
+        lambda: plan_erasure(places(copy, engine)),
+        lambda: erase_user(engine, USER, places(copy, engine)),
+    ):
+        with pytest.raises(ArtifactNewer, match=f"{manifest.parent.name}.* has format 2"):
+            ask()
+    assert sorted(manifest.parent.rglob("*")) == before
 
 
 def _counts(home: Path, engine: Engine, user: str) -> dict[str, int]:

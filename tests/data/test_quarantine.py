@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 
 from components.data import queries
+from components.data.accounts import accept_batches, checked_accounts
 from components.data.batch import EVENT_COLUMNS, ITEM_COLUMNS, Batch, DataContractError
+from components.data.chain import LedgerBroken
 from components.data.contracts.batch_check import ContractConfig, check_batch
 from components.data.ingest import BatchResult, batch_results, land_batch
 from components.data.quarantine import (
@@ -27,8 +30,9 @@ from components.data.quarantine import (
 )
 from components.data.quarantine_release import release_quarantined
 from components.data.schema import events
+from components.data.seals import RowChanged
 from components.data.snapshot import read_events, take_snapshot
-from components.data.warehouse import open_warehouse, reading
+from components.data.warehouse import open_warehouse, reading, writing
 from tests.data.landing import at, bad, batch
 
 KEY = ("user_id", "item_id", "timestamp")
@@ -137,6 +141,48 @@ def test_received_values_come_back_from_a_file_and_no_cell_is_a_formula(engine, 
             (row,) = csv.DictReader(file)
         assert not row["user_id"].startswith(("=", "+", "-", "@", "\t", "\r"))
         assert (row["quarantine_id"], row["reasons"], row["source_row"]) == ("1", "bad_id", "7")
+
+
+def test_a_row_that_was_changed_is_marked_and_blocks_no_other(engine: Engine, gx_root: Path, tmp_path: Path):
+    """Listed and exported with a mark, neither released nor dropped until a person accepts what lies there."""
+    ingest(
+        engine,
+        gx_root,
+        received(raw(), raw(value="bad"), raw(value="bad", hours=2), raw(hours=3, value="x")),
+        9,
+    )
+    ids = list(states(engine))
+    with writing(engine, "ingest") as connection:
+        connection.execute(text("UPDATE quarantine SET payload = '{' WHERE id = :id"), {"id": ids[0]})
+        connection.execute(text("DELETE FROM quarantine WHERE id = :id"), {"id": ids[2]})
+    assert [row.told_state for row in list_quarantine(engine)] == ["open, changed", "open"]
+    assert export_quarantine(list_quarantine(engine), tmp_path / "rows.csv") == 2
+    assert [row["state"] for row in csv.DictReader((tmp_path / "rows.csv").open())] == [
+        "open, changed",
+        "open",
+    ]
+    for refused in (
+        lambda: drop_quarantined(engine, ids[:2], reason="r"),
+        lambda: release_quarantined(engine, ids[:1], gx_root=gx_root, config=LIMITS),
+    ):
+        with pytest.raises(RowChanged, match=f"quarantine row {ids[0]} is not .* --accept-ledger"):
+            refused()
+    assert drop_quarantined(engine, ids[1:2], reason="r") == 1
+    told = r"batch 1 set 3 rows aside, and 2 are there; row \d+ is another\."
+    with pytest.raises(LedgerBroken, match=told):
+        checked_accounts(engine)
+    assert re.search(told, accept_batches(engine, "by ada"))
+    assert checked_accounts(engine).accepted_by
+    assert accept_batches(engine, "by ada") == ""
+    accepted = batch_results(engine)[-1]
+    assert (accepted.state, accepted.quarantined) == ("stopped", 0)
+    assert re.search("by ada.* 2 are there", accepted.why)
+    assert list_quarantine(engine)[0].payload == {"unreadable": "{"}
+    assert drop_quarantined(engine, ids[:1], reason="r") == 1
+    with writing(engine, "ingest") as connection:
+        connection.execute(text("DELETE FROM quarantine WHERE id = :id"), {"id": ids[1]})
+    with pytest.raises(LedgerBroken, match="batch 1 set 3 rows aside, and 1 are there"):
+        checked_accounts(engine)
 
 
 def test_a_file_without_ids_or_with_one_twice_is_refused(tmp_path: Path):

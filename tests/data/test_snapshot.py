@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, select, text
 
 from components.artifact import ArtifactDamaged, ArtifactRef
+from components.data.chain import LedgerBroken
 from components.data.ingest import land_batch
 from components.data.moments import NaiveMoment
 from components.data.schema import day_partitions, events, snapshots
@@ -45,6 +46,16 @@ def at(hours: float) -> datetime:
 def partition_files(root: Path) -> dict[str, int]:
     """Name -> time of the last write."""
     return {path.name: path.stat().st_mtime_ns for path in (root / "partitions").iterdir()}
+
+
+def test_of_batches_that_were_changed_not_even_a_day_is_written(tmp_path: Path):
+    engine = open_warehouse(f"sqlite:///{tmp_path}/warehouse.db")
+    land_batch(engine, batch(event("e1", hours=1)))
+    with writing(engine, "ingest") as connection:
+        connection.execute(text("UPDATE batches SET accepted = 0, duplicates = 1"))
+    with pytest.raises(LedgerBroken, match="ledger batches is broken"):
+        take_snapshot(engine, tmp_path / "artifacts", end=at(10))
+    assert [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()] == []
 
 
 def test_worked_example(engine: Engine, tmp_path: Path):

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from components.data import chain
 from components.data.schema import metadata
 from components.data.warehouse import Engine, open_warehouse
 from tests.faults import corrupted_world as world
@@ -91,6 +92,19 @@ def _damages(rows: dict[str, list[dict[str, Any]]], chance: random.Random, short
         for row in rows[table][:-1] if table in _CHAINED else ():
             text = f"DELETE FROM {table} WHERE {key} > {_sql(row[key])}"
             yield Damage(name=f"cut off after {row[key]!r}", table=table, statements=(text,))
+        if table in _CHAINED:
+            yield _written_anew(table, key, rows[table])
+
+
+def _written_anew(table: str, key: str, rows: list[dict[str, Any]]) -> Damage:
+    """The first entry another, and the whole chain computed for it by whoever can read this code; but not the head."""
+    before, texts = "", []
+    for row in rows:
+        anew = row | {chain.PREVIOUS: before} | ({"at" if "at" in row else "late": 7} if not before else {})
+        before = anew[chain.HASH] = chain._hash(metadata.tables[table], anew)
+        values = ", ".join(f"{name} = {_sql(value)}" for name, value in anew.items() if value != row[name])
+        texts.append(f"UPDATE {table} SET {values} WHERE {key} = {_sql(row[key])}")
+    return Damage(name="written anew, its head left alone", table=table, statements=tuple(texts))
 
 
 def _swapped(table: str, key: str, one: dict[str, Any], other: dict[str, Any]) -> Damage:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from components.artifact import ArtifactDamaged, ArtifactRef, verified
+from components.artifact import ArtifactDamaged, ArtifactNewer, ArtifactRef, verified
 from components.features.featureset import load_feature_set
 from components.tokenizer.id_table import read_id_table, table_sizes_of
 from components.tokenizer.tokenizer import load_tokenizer
@@ -94,7 +94,7 @@ def _refusal(reader: Callable[[], object], path: Path) -> str:
     """What is wrong with how a reader took it; "" if it refused by name."""
     try:
         reader()
-    except ArtifactDamaged as error:
+    except (ArtifactDamaged, ArtifactNewer) as error:  # a bit of the format's number, too
         return (
             ""
             if path.name in str(error) or path.parent.name in str(error)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.artifact import ArtifactDamaged, digest_of
+from components.artifact import ArtifactDamaged, ArtifactNewer, digest_of
 from components.data.batch import DataContractError
 from components.data.sources import SourceUnavailable
 from tests.faults.fuzz_trees import Mutator, changed_tree
@@ -237,7 +237,7 @@ def targets() -> list[Target]:
         Target(name="settings", read=_env, seeds=_own_seeds(_ENV), refusals=(SettingsError,)),
         Target(
             name="bundle", read=_bundle, seeds=_bundle_seeds,
-            refusals=(ArtifactDamaged, BundleMismatch), mutate=changed_tree(json.loads, json.dumps),
+            refusals=(ArtifactDamaged, ArtifactNewer, BundleMismatch), mutate=changed_tree(json.loads, json.dumps),
         ),
     ]  # fmt: skip
 

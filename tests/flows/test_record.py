@@ -10,12 +10,18 @@ import pandas as pd
 import pytest
 
 from components.artifact import ArtifactDamaged, ArtifactRef, publish
+from components.data.alpha import spend_alpha
 from components.data.batch_digest import batch_digest
+from components.data.chain import LedgerBroken
+from flows.cycle import open_cycle
+from flows.ingest import CheckedBatch
 from flows.record import CarriedIds, carried_into, finished_cycle, keep_cycle
 from flows.request import CycleRequest
 from flows.settled import SettledCycle, settle_cycle
 from flows.stage_code import StageCode, code_of
 from flows.summary import ArmFigure, CycleSummary, StageFigure
+from flows.warehouse import warehouse
+from tests.data.test_chain import behind
 
 LAST = datetime(2024, 3, 2, 15, tzinfo=UTC)
 TOLD = CycleSummary(
@@ -43,6 +49,17 @@ def cycle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SettledCycle:
     )
     pd.DataFrame({"item_id": ["i"], "title": ["I"]}).to_csv(folder / "items.csv", index=False)
     return settle_cycle(CycleRequest(source=str(folder), train_cutoff=LAST - timedelta(days=1)))
+
+
+def test_a_broken_ledger_of_alpha_stops_a_cycle_before_it_trains(cycle: SettledCycle, tmp_path: Path):
+    spend_alpha(warehouse(), window="w", challenger="a", shares=(0.01,), profile="p")
+    behind(warehouse(), "UPDATE alpha_ledger SET profile = 'q'")
+    batch = made(tmp_path, "checked_batch")
+    checked = CheckedBatch(
+        batch=batch, received_digest="r", data_docs="", num_events=1, num_items=1, num_bad=0
+    )
+    with pytest.raises(LedgerBroken, match="ledger alpha_ledger is broken"):
+        open_cycle.fn(cycle, checked)
 
 
 def made(root: Path, kind: str) -> ArtifactRef:

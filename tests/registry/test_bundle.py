@@ -172,6 +172,13 @@ def test_an_item_that_stands_twice_is_refused(tmp_path: Path):
         )
 
 
+def test_a_format_that_is_said_is_the_one_that_is_meant():
+    said = facts().to_dict()
+    assert BundleFacts.from_dict(said | {"format": 1}) == facts()
+    with pytest.raises(BundleMismatch, match="the bundle has format 2"):
+        BundleFacts.from_dict(said | {"format": 2})
+
+
 @pytest.mark.parametrize("moment", ["1998-01-01T00:00:00", "1998-01-01T00:00:00+02:00"])
 def test_the_end_of_training_is_said_in_utc(moment: str):
     with pytest.raises(ValueError, match="UTC"):

@@ -8,6 +8,7 @@ import pytest
 from mlflow import MlflowClient
 from sqlalchemy import text
 
+from components.data.alpha import spend_alpha
 from components.data.chain import HASH
 from components.data.ledger import checked_ledger, last_promotion
 from components.data.schema import promotions as table
@@ -42,8 +43,8 @@ def _promote(engine: Engine, model: str, version: str):
     )  # fmt: skip
 
 
-def _chained_anew(engine: Engine) -> None:
-    """The whole chain computed again by whoever can read this code."""
+def _chained_anew(engine: Engine) -> str:
+    """The whole chain computed again by whoever can read this code; the hash of the last entry."""
     from components.data import chain
 
     with writing(engine, "ledger") as connection:
@@ -53,6 +54,7 @@ def _chained_anew(engine: Engine) -> None:
             values = {chain.PREVIOUS: before, chain.HASH: digest}
             connection.execute(table.update().where(table.c.id == row["id"]).values(values))
             before = digest
+    return before
 
 
 def _change(engine: Engine, how: str) -> None:
@@ -60,17 +62,21 @@ def _change(engine: Engine, how: str) -> None:
         behind(engine, "UPDATE promotions SET actor = 'x' WHERE id = 1")
     elif how == "all anew":
         behind(engine, "UPDATE promotions SET version = '3' WHERE id = 2")
+        behind(engine, f"UPDATE chain_heads SET entry_hash = '{_chained_anew(engine)}'")
+    elif how == "all but the head anew":
+        behind(engine, "UPDATE promotions SET version = '3' WHERE id = 2")
         _chained_anew(engine)
     else:
         behind(
             engine, "DELETE FROM promotions WHERE id = 2", "UPDATE sqlite_sequence SET seq = 1",
-            "UPDATE chain_heads SET last = 1",
+            "UPDATE chain_heads SET last = 1, entry_hash = (SELECT entry_hash FROM promotions WHERE id = 1)",
         )  # fmt: skip
 
 
 SAID = {
     "a row": "entry 1 is not what was written",
     "all anew": "the ledger was written anew",
+    "all but the head anew": "its last entry 2 lies as",
     "the tail": "entries were cut off",
 }
 
@@ -126,6 +132,21 @@ def test_a_whole_ledger_is_not_accepted_again(warehouse: Engine, model: str):
     before = len(history(warehouse, model))
     result = reconcile(warehouse, model, "accept-ledger", actor="ada")
     assert (result.ledger_id, len(history(warehouse, model))) == (None, before)
+    assert result.reason.startswith("nothing to accept")
+
+
+def test_what_was_accepted_is_said(warehouse: Engine, model: str):
+    spend_alpha(warehouse, window="w", challenger="a", shares=(0.01,), profile="p")
+    behind(warehouse, "UPDATE alpha_ledger SET profile = 'q'")
+    assert (
+        "accepted as they lie, and written down: alpha."
+        in reconcile(warehouse, model, "accept-ledger").reason
+    )
+    _change(warehouse, "a row")
+    said = reconcile(warehouse, model, "accept-ledger").reason
+    assert (
+        said == "accepted as they lie, and written down: promotions. Champion is version 2, as MLflow has it."
+    )
 
 
 def test_evidence_and_hash_stand_in_the_history(warehouse: Engine, model: str):

@@ -15,6 +15,8 @@ import requests
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from components.data.alpha import checked_alpha, spend_alpha
+from components.data.chain import LedgerBroken
 from components.data.ledger import promotions
 from components.data.warehouse import Engine
 from components.registry import tracking
@@ -22,6 +24,7 @@ from components.registry.drift import finish_interrupted, reconcile
 from components.registry.promotion import promote, rollback
 from components.registry.registered import BUNDLE_TAG, STARTER_TAG, VERDICT_TAG, TrackingRefused
 from components.registry.versions import aliases
+from tests.data.test_chain import behind
 from tests.registry.servers import ADMIN, ADMIN_PASSWORD, mlflow_with_accounts
 
 MODEL = "guarded"
@@ -285,6 +288,11 @@ def test_recloop_with_cis_account_writes_nothing_and_says_why(warehouse: Engine,
     for mode in ("adopt", "put-back"):
         assert "MLflow refuses" in reconcile(warehouse, MODEL, mode).reason  # type: ignore[arg-type]
     assert finish_interrupted(warehouse, MODEL).state == "moved"
+    spend_alpha(warehouse, window="w", challenger="a", shares=(0.01,), profile="p")
+    behind(warehouse, "UPDATE alpha_ledger SET profile = 'q'")
+    assert "nothing was accepted. MLflow refuses" in reconcile(warehouse, MODEL, "accept-ledger").reason
+    with pytest.raises(LedgerBroken):
+        checked_alpha(warehouse)
     as_account(WORKER)
     assert reconcile(warehouse, MODEL, "put-back").champion == "1"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
-from components.artifact import ArtifactDamaged
+from components.artifact import ArtifactDamaged, ArtifactNewer
 from components.registry.bundle import Bundle
 from components.registry.registration import register_bundle
 from components.registry.tracking import NonFiniteMetric, TrackingRun
@@ -146,6 +147,18 @@ def test_a_damaged_upload_is_not_registered_but_uploaded_again(
     registered = register(bundle, run, "damaged")
     assert registered.source != upload.model_uri
     assert download_bundle("damaged", "1", tmp_path / "elsewhere").digest == bundle.digest
+
+
+def test_an_upload_of_a_newer_release_is_refused_and_stays(bundle: Bundle, run: TrackingRun):
+    killed_at("register:after-log", lambda: register(bundle, run, "newer"))
+    uploads = MlflowClient().search_logged_models([run.experiment_id], f"source_run_id = '{run.run_id}'")
+    path = Path(uploads[0].artifact_location) / "artifacts" / bundle.path.name / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
+    with pytest.raises(ArtifactNewer, match="has format 2"):
+        register(bundle, run, "newer")
+    assert path.exists()
+    left = MlflowClient().search_logged_models([run.experiment_id], f"source_run_id = '{run.run_id}'")
+    assert [one.model_id for one in left] == [one.model_id for one in uploads]
 
 
 def test_a_bundle_is_fetched_once_and_checked(tmp_path: Path, bundle: Bundle, run: TrackingRun):

@@ -17,9 +17,12 @@ from components.data.ingest import land_batch
 from components.data.snapshot import read_events, take_snapshot
 from components.data.warehouse import open_warehouse
 from components.serving.spool import EVENT_COLUMNS
+from flows.local.ledgers import checked_ledgers
 from flows.settings import Settings
 from tests.data.landing import at
+from tests.data.test_chain import behind
 from tests.data.test_erasure import holding
+from tests.data.test_ledger import promote
 from tests.data.test_quarantine import LIMITS, raw, received
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -57,6 +60,27 @@ def recloop(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[
         text=True,
         check=False,
     )
+
+
+def test_what_was_changed_is_accepted_where_nothing_is_registered(settings: Settings):
+    """No MLflow database: a row of the quarantine is another, one is gone, and promotions were changed."""
+    engine = open_warehouse(settings.warehouse_url.get_secret_value())
+    promote(engine, "1", None)
+    behind(
+        engine, "UPDATE quarantine SET payload = '{' WHERE id = 1", "DELETE FROM quarantine WHERE id = 2",
+        "UPDATE promotions SET actor = 'x'",
+    )  # fmt: skip
+    assert "open, changed" in recloop(settings, "quarantine", "list").stdout
+    refused = recloop(settings, "quarantine", "drop", "--id", "1", "--reason", "x")
+    assert "recloop reconcile --accept-ledger" in " ".join(refused.stderr.split()), refused.stderr
+    told = recloop(settings, "reconcile", "--accept-ledger")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "accepted as they lie, and written down: promotions, batches." in told.stdout
+    assert all(ledger.ok for ledger in checked_ledgers(engine, settings))
+    assert "nothing to accept" in recloop(settings, "reconcile", "--accept-ledger").stdout
+    assert recloop(settings, "reconcile").returncode == 1
+    assert "1 rows dropped" in recloop(settings, "quarantine", "drop", "--id", "1", "--reason", "x").stdout
+    engine.dispose()
 
 
 def test_rows_go_out_to_be_repaired_and_come_back(settings: Settings, tmp_path: Path):
