@@ -52,7 +52,7 @@ def damage_in(engine: Engine, *, with_indexes: bool = False) -> str | None:
 
 
 def _lost_column(connection: Connection) -> str:
-    """A table without a column that every migrated one has: a byte of the schema's text was changed, which is no error."""
+    """A table without a column that every migrated one has: to SQLite, another text of the schema is no error."""
     for table in metadata.sorted_tables:
         there = {row[1] for row in connection.exec_driver_sql(f'PRAGMA table_info("{table.name}")')}
         for column in table.columns:

@@ -1,8 +1,8 @@
 """Requests that make something new, asked once: MLflow's client sends any request again whose reply it did not get.
 
 A POST that was done, and whose reply was lost, is done twice so: two runs of one cycle, two versions of one bundle (by
-the source of 3.17.2, where urllib3 retries every method). Whoever makes something looks for it first; asked once, a lost
-reply is an outage that is told, and who asks again finds what was made.
+the source of 3.17.2, where urllib3 retries every method). Whoever makes something looks for it first; asked once, a
+lost reply is an outage that is told, and who asks again finds what was made.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ def path(tmp_path: Path) -> Path:
     land_batch(engine, batch(quarantined=tuple(bad("x", row=n) for n in range(3))))
     for number in range(3):
         append_promotion(
-            engine, action="promote", model="model-m", version=str(number), previous_version=None, expected_version=None,
-            verdict="PROMOTE", actor="a", reason="r", evidence={},
+            engine, action="promote", model="model-m", version=str(number), previous_version=None,
+            expected_version=None, verdict="PROMOTE", actor="a", reason="r", evidence={},
         )  # fmt: skip
     engine.dispose()
     with closing(sqlite3.connect(path)) as database:
@@ -81,4 +81,8 @@ def test_an_index_that_lost_a_row_is_told_and_hides_none(path: Path, index: str,
     engine = open_warehouse(f"sqlite:///{path}")
     assert index in (damage_in(engine, with_indexes=True) or "")
     last = last_promotion(engine, "model-m")
-    assert (len(list_quarantine(engine)), len(promotions(engine, "model-m")), last and last.version) == (3, 3, "2")
+    assert (len(list_quarantine(engine)), len(promotions(engine, "model-m")), last and last.version) == (
+        3,
+        3,
+        "2",
+    )

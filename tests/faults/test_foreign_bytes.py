@@ -43,6 +43,7 @@ CASES: dict[str, tuple[str, Callable[[], bytes]]] = {
         lambda: b"\0\x1f\x8b\x08\0i\xe9\x0ck\x02\xff\x1d\xc5A\n\x83\x01QR%+e\0\0\0",
     ),
     "settings that are no UTF-8": ("settings", lambda: b"\0RECLOOP_HOME=\x95\n"),
+    "a home of nobody": ("settings", lambda: b"\0RECLOOP_HOME=~.recloop\n"),
     "a manifest whose files are a text": ("bundle", lambda: manifest(files="x")),
     "a manifest whose parents are none": ("bundle", lambda: manifest(parents=None)),
     "a manifest of infinity": ("bundle", lambda: b"\0" + manifest(config=float("inf"))[1:]),
