@@ -150,6 +150,8 @@ class _Sqlite:
             database.execute("PRAGMA journal_mode=DELETE")
         # nine bytes of ten are zeros between the rows of a page: nothing reads them
         self.written = [place for place, byte in enumerate(self._saved.read_bytes()) if byte]
+        with self.copied() as (copied, _):
+            world.all_read(copied)
 
     def copy(self) -> Path:
         for left in self._copy.parent.glob(f"{self._copy.name}*"):
@@ -186,6 +188,8 @@ class _Postgresql:
         world.fill(engine, Path("nowhere"))
         self.rows = world.rows_of(engine)
         engine.dispose()
+        with self.copied() as (copied, _):
+            world.all_read(copied)
 
     def copied(self) -> ExitStack:
         import psycopg
