@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Engine, RowMapping, select
+from sqlalchemy import ColumnElement, Engine, RowMapping, select
 
 from components.data.chain import HASH, PREVIOUS, Chain, append_entry, checked_chain
 from components.data.moments import Clock, from_micros, to_micros, utc_now
@@ -19,7 +19,8 @@ from components.data.schema import promotions as table
 from components.data.warehouse import reading, writing
 
 Action = Literal["promote", "rollback"]
-_OF_MODEL = table.c.model.concat("")  # not by an index: one that lost rows would give an earlier champion
+# not by an index: one that lost rows would give an earlier champion
+_OF_MODEL: ColumnElement[str] = table.c.model.concat("")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,8 +74,8 @@ def faults(service: Service, *, lanes: int, hows: Sequence[How] = tuple(HOWS)) -
         for point, how in armed:
             yield Fault(
                 kind=KIND, name=HOWS[how], where=f"{service.name}, {point.name}",
-                holds=f"told as one error that says what is away, within {point.longest:.0f} s and twice what the undisturbed "
-                "call waits; again, all is there, once",
+                holds=f"told as one error that says what is away, within {point.longest:.0f} s and twice what the "
+                "undisturbed call waits; again, all is there, once",
                 strike=lambda: next(outcomes),
             )  # fmt: skip
 
