@@ -10,7 +10,7 @@
 #   PYTHON=python3.11   the Python 3.11 to make .venv with
 #   ONLY=               the parts that `bench` runs, joined by commas; empty: the quick ones. Of `faults`: its kinds,
 #                       kills, disk, corruption, inputs, races, security, services, upgrades; empty: all. fuzz, ten
-#                       minutes, only if it is said, with LOCKS="runtime postgres s3 login ray dev docs fuzz"
+#                       minutes, only if it is said, after make -B install LOCKS="runtime postgres s3 login ray dev docs fuzz"
 #   N=300               cycles of `soak`, a fault in each
 #   GROWTH=100000       events of the parts `growth` and `incremental` of `bench`, sizes joined by commas; empty: 100,000 and 1,000,000
 #   SEEDS=1,2,3         of `bench`

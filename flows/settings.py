@@ -166,7 +166,10 @@ class Settings(MonitorSettings, NotifySettings):
     )
     @classmethod
     def _absolute(cls, path: Path) -> Path:
-        return path.expanduser().resolve()
+        try:
+            return path.expanduser().resolve()
+        except RuntimeError as error:  # ~name of nobody, links in a circle
+            raise ValueError(f"{path}: {error}; write the folder out") from None
 
     @field_validator(
         "feast_registry_url", "feast_offline_url", "feast_online_url", "artifacts_url", mode="before"

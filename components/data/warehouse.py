@@ -41,7 +41,7 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
 )
 
-from components.data.damage import damage_of, is_full, is_lost
+from components.data.damage import damage_behind, damage_in, is_full, is_lost
 from components.data.read_only import read_only_engine, read_only_url
 from components.shown_address import shown_address, without_secrets
 
@@ -86,12 +86,12 @@ def open_warehouse(url: str) -> Engine:
             f"{shown}: its schema is not one of this checkout ({error}). Update the checkout, or name "
             "another RECLOOP_WAREHOUSE_URL"
         ) from error
-    except (
-        DBAPIError,
-        sqlite3.Error,
-        OSError,
-        UnicodeDecodeError,
-    ) as error:  # the last: of a name in the file
+    except UnicodeDecodeError as error:  # of SQLite's own message
+        raise WarehouseUnreachable(
+            f"{shown}: a name in its schema is no text any more, so the file was changed by something other than "
+            "SQLite, or the disk fails. Move the home away, and put it back from a backup (`recloop restore`)"
+        ) from error
+    except (DBAPIError, sqlite3.Error, OSError) as error:
         cause = without_secrets(str(error.orig if isinstance(error, DBAPIError) else error).strip(), url)
         raise WarehouseUnreachable(
             f"{shown}: {cause}. Check that the address is right, that the database runs, and that this "
@@ -143,11 +143,15 @@ def reading(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def _transaction(engine: Engine, options: dict[str, Any]) -> Iterator[Connection]:
     """A server that goes away in the midst of it, and a full disk, have rolled it back: say so, and how to go on."""
+    shown = shown_address(engine.url.render_as_string(hide_password=False))
     try:
         with engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
+    except UnicodeDecodeError as error:  # of SQLite's message about a schema that was damaged?
+        if (damage := damage_in(engine)) is None:
+            raise
+        raise WarehouseUnreachable(f"{shown}: {damage}") from error
     except DBAPIError as error:
-        shown = shown_address(engine.url.render_as_string(hide_password=False))
         if is_full(error):
             raise WarehouseUnreachable(
                 f"{shown}: {str(error.orig).strip()}. Nothing of what was being written is there. Free space where the "
@@ -155,7 +159,7 @@ def _transaction(engine: Engine, options: dict[str, Any]) -> Iterator[Connection
                 "folder of temporary files where it sorts indexes (SQLITE_TMPDIR, else /var/tmp), and run the same "
                 "command again"
             ) from error
-        if (damage := damage_of(error)) is not None:
+        if (damage := damage_behind(error, engine)) is not None:
             raise WarehouseUnreachable(f"{shown}: {damage}") from error
         if engine.dialect.name == "sqlite" or not is_lost(error):
             raise

@@ -212,6 +212,7 @@ def _remote(title: str, address: str, variable: str) -> Finding:
 
 
 def _warehouse(settings: Settings) -> Iterator[Finding]:
+    from components.data.damage import damage_in
     from components.data.lease import stale_leases
     from components.data.warehouse import WarehouseUnreachable, open_warehouse
 
@@ -223,13 +224,17 @@ def _warehouse(settings: Settings) -> Iterator[Finding]:
         return
     try:
         engine = open_warehouse(url)
+        damage = damage_in(engine, with_indexes=True)
         stale = stale_leases(engine)
         ledgers = list(checked_ledgers(engine, settings))
         engine.dispose()
     except WarehouseUnreachable as error:
         yield Finding(name="warehouse", ok=False, detail=str(error), fix="as it says")
         return
-    yield Finding(name="warehouse", ok=True, detail=f"{settings.warehouse_address}, newest schema")
+    state = damage or "newest schema"
+    yield Finding(
+        name="warehouse", ok=not damage, detail=f"{settings.warehouse_address}, {state}", fix="as it says"
+    )
     for lease in stale:
         yield Finding(
             name="lease",

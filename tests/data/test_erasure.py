@@ -42,7 +42,7 @@ from components.features.store.online import materialize
 from components.features.store.opening import apply_definitions, open_store
 from components.features.store.retrieval import training_rows
 from components.features.trainingset import load_training_set, publish_training_set
-from tests.data.erasing import USER, places_but_feast
+from tests.data.erasing import USER, places_but_feast, told_by
 from tests.data.landing import at
 from tests.data.test_quarantine import LIMITS, raw, received
 from tests.data.test_recommendations import lists
@@ -173,14 +173,7 @@ def holding(home: Path, word: str) -> list[str]:
     for path in sorted(home.rglob("*")):
         if not path.is_file():
             continue
-        text = path.read_bytes()
-        if path.suffix == ".parquet":
-            text += str(pq.ParquetFile(path).read().to_pylist()).encode()
-        if path.suffix == ".db":
-            connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-            text += "\n".join(connection.iterdump()).encode()
-            connection.close()
-        if word.encode() in text:
+        if word.encode() in told_by(path):
             found.append(str(path.relative_to(home)))
     return found
 

@@ -1,6 +1,6 @@
 """`make faults`: strike, and say what held.
 
-    make faults                             everything, in 15 minutes on two cores
+    make faults                             all but fuzz; docs/how-to/faults.md says how long each kind took
     make faults ONLY=kills,disk             some kinds
     python -m tests.faults --short          what `make test` runs
 
@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # children are forked: no pool of
 # engines tell nobody what they do
 os.environ |= {"GX_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
 
-from tests.faults.fault import strike_all
+from tests.faults.fault import LeftOut, strike_all
 from tests.faults.page import as_json, page
 
 KINDS = ("kills", "disk", "corruption", "inputs", "races", "security", "services", "upgrades")
@@ -40,13 +40,17 @@ def main() -> int:
             module = importlib.import_module(f"tests.faults.{kind}")
             scratch = Path(folder).resolve() / kind
             faults = module.faults(scratch, short=asked.short, seed=asked.seed)
-            tallies.append(strike_all(kind, faults, tell=lambda line: print(line, flush=True)))
+            try:
+                tallies.append(strike_all(kind, faults, tell=lambda line: print(line, flush=True)))
+            except LeftOut as left_out:
+                print(f"{kind} is left out: {left_out}", flush=True)
+                continue
             print(f"{kind}: {tallies[-1].fired} of {tallies[-1].armed}", file=sys.stderr, flush=True)
     if "disk" in asked.only:
         remove_library()
     print(page(tallies, with_points="kills" in asked.only))
     print(as_json(tallies))
-    return 0 if all(tally.is_good for tally in tallies) else 1
+    return 0 if tallies and all(tally.is_good for tally in tallies) else 1
 
 
 def _asked() -> argparse.Namespace:
@@ -60,6 +64,11 @@ def _asked() -> argparse.Namespace:
     asked.only = [kind for kind in asked.only.split(",") if kind]
     if unknown := set(asked.only) - {*KINDS, *ASKED_FOR}:
         parser.error(f"no kind {', '.join(sorted(unknown))}; there are {', '.join((*KINDS, *ASKED_FOR))}")
+    if "fuzz" in asked.only:
+        from tests.faults.fuzz import missing
+
+        if said := missing():
+            parser.exit(2, f"{said}\n")
     return asked
 
 

@@ -69,8 +69,10 @@ def _stored(root: Path, store: Any) -> Iterator[Stored]:
     keys = sorted(store.keys("copies/"))
     for name, ref in refs.items():
         mine = tuple(key for key in keys if f"/{ref.kind}/{ref.digest[:20]}/" in key)
+        assert mine, f"no copy of {name} lies in the store"
         yield Stored(name=name, ref=ref, keys=mine, read=partial(verified, ref.path))
     of_days = tuple(key for key in keys if any(key.endswith(day.name) for day in days))
+    assert of_days, "no copy of a day file lies in the store"
     yield Stored(name="day files", ref=snapshot, keys=of_days, read=partial(read_events, snapshot))
 
 

@@ -165,6 +165,15 @@ READERS = (
 )  # fmt: skip
 
 
+def all_read(engine: Engine) -> None:
+    """Of an undamaged world every reader gives what was written, all of it."""
+    for reader in READERS:
+        found = reader.read(engine)
+        if reader.table == "stage_journal":
+            assert found == [key * 32 for key in KEYS], found
+        assert not (said := reader.same(found)), f"{reader.table}: {said}"
+
+
 def violation(reader: Reader, engine: Engine, changed: str | None) -> str:
     """What is wrong with how a reader took it; "" if it refused by name, or read what was written.
 

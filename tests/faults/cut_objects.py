@@ -82,8 +82,13 @@ def objects(scratch: Path, *, short: bool) -> Iterator[Service]:
     ours, theirs = context.Pipe()
     begun = context.Process(target=_serve, args=(theirs,), daemon=True)
     begun.start()
+    theirs.close()  # or nobody is told that the process has died
     try:
-        port = ours.recv()
+        try:
+            port = ours.recv()
+        except EOFError:
+            begun.join()
+            raise RuntimeError(f"moto's server ended with {begun.exitcode} before it listened") from None
         yield Service(
             name="object store", port=port, protocol="http", calls=_calls(scratch, port),
             points=[point for point in POINTS if not short or point.name in _SHORT],

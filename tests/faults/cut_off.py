@@ -60,7 +60,7 @@ class Service:
     calls: Mapping[str, Call]
     points: Sequence[Point]
     is_told: Callable[[BaseException], bool]  # whether an error is one that says: this service is away
-    address: str  # what such an error has to name
+    address: str  # what such an error has to name; {road}: the port of the road
     secrets: tuple[str, ...] = ()
     stays: tuple[How, ...] = ("slow", "error")  # for as long as the call lasts
     back: float = 0.0  # seconds that it is down, if it is not so until the call has ended
@@ -74,7 +74,8 @@ def faults(service: Service, *, lanes: int, hows: Sequence[How] = tuple(HOWS)) -
         for point, how in armed:
             yield Fault(
                 kind=KIND, name=HOWS[how], where=f"{service.name}, {point.name}",
-                holds="told within 15 s as one error that says what is away; again, all is there, once",
+                holds=f"told as one error that says what is away, within {point.longest:.0f} s and twice what the "
+                "undisturbed call waits; again, all is there, once",
                 strike=lambda: next(outcomes),
             )  # fmt: skip
 
@@ -167,7 +168,7 @@ def _strike(
         wire.disarm()
         return Outcome(fired=True, violations=(f"the harness's own work failed: {ended.trace}",))
     told = ended.result
-    wrong = _wrong(service, point, told, undisturbed[0])
+    wrong = _wrong(service, point, told, undisturbed[0], service.address.format(road=wire.port))
     if (found := done(partial(call.seen, ground))) != undisturbed[1]:
         wrong.append(f"there is {_difference(found, undisturbed[1])}")
     return Outcome(fired=told["fired"] > 0, violations=tuple(wrong))
@@ -201,7 +202,7 @@ def _waited() -> float:
     return time.monotonic() - (int(worked) + int(in_line)) / 1e9
 
 
-def _wrong(service: Service, point: Point, told: dict[str, Any], took: float) -> list[str]:
+def _wrong(service: Service, point: Point, told: dict[str, Any], took: float, address: str) -> list[str]:
     struck, again, wrong = told["struck"], told["again"], []
     if os.environ.get("RECLOOP_FAULTS_SEEN"):
         print(point.name, round(struck["seconds"], 1), struck["error"], struck["message"][:300])
@@ -209,7 +210,7 @@ def _wrong(service: Service, point: Point, told: dict[str, Any], took: float) ->
         wrong.append(f"the call waited {struck['seconds']:.1f} s, undisturbed {took:.1f} s")
     if struck["error"] and not (point.raises and struck["is_told"]):
         wrong.append(f"raised {struck['error']}: {struck['message'][:300]}")
-    elif struck["error"] and not (service.address in struck["message"] and "again" in struck["message"]):
+    elif struck["error"] and not (address in struck["message"] and "again" in struck["message"]):
         wrong.append(f"told neither where nor what to do: {struck['message'][:300]}")
     if any(secret in struck["message"] for secret in service.secrets):
         wrong.append(f"showed a password: {struck['message'][:300]}")

@@ -24,7 +24,7 @@ from tests.data.test_pruning import Gave
 from tests.data.test_recommendations import lists, run_of
 from tests.faults.child import done
 from tests.faults.cut_off import Call, Point, Service
-from tests.faults.home import OF_A_CLOCK, files_of
+from tests.faults.home import OF_A_CLOCK, changed_behind, files_of
 from tests.faults.killed_worlds import NOW
 from tests.faults.wire import Wire
 from tests.postgresql import Postgresql, running_postgresql
@@ -232,7 +232,10 @@ def _promote(base: Base) -> None:
 
 
 def _seen(base: Base) -> dict[str, Any]:
-    """Rows of every table past the road, and published files."""
+    """Rows of every table past the road, and published files; every hash fits."""
+    engine = open_warehouse(Postgresql(base.port).url(base.name, "psycopg"))
+    assert not (changed := changed_behind(engine)), changed
+    engine.dispose()
     return _rows(base) | {"files": files_of(base.home, "artifacts")}
 
 

@@ -36,6 +36,9 @@ POINTS = (
     ),
     Point(name="flow run: tags", call="flow", what="^PATCH /api/flow_runs/", slow=_TAKES),
     Point(name="sweep: runs that died", call="flow", what="^POST /api/flow_runs/filter", slow=_TAKES),
+    Point(
+        name="sweep: a run left running", call="flow again", what="^POST /api/flow_runs/filter", slow=_TAKES
+    ),
     Point(name="artifact: create", call="flow", what="^POST /api/artifacts/", slow=_TAKES),
     Point(name="logs", call="flow", what="^POST /api/logs/", slow=_TAKES),
     Point(name="events", call="flow", what="^GET /api/events/in", slow=_TAKES),
@@ -74,7 +77,7 @@ def prefect(scratch: Path, *, short: bool) -> Iterator[Service]:
         yield Service(
             name="Prefect", port=settings.prefect_port, protocol="http",
             calls=_calls(scratch, settings.prefect_api_url), points=POINTS, is_told=_is_told,
-            address="Prefect at http://127.0.0.1", stays=("error",), back=3.0,
+            address="Prefect at http://127.0.0.1:{road} ", stays=("error",), back=3.0,
         )  # fmt: skip
 
 
@@ -87,6 +90,7 @@ def _calls(scratch: Path, past: str) -> dict[str, Call]:
 
     return {
         "flow": Call(fresh=fresh, work=_flow, seen=_seen),
+        "flow again": Call(fresh=fresh, work=_flow_again, seen=_seen),
         "deployment": Call(fresh=fresh, work=_start, seen=_started),
     }
 
@@ -99,7 +103,8 @@ def _asking(room: Room, address: str) -> Iterator[None]:
     from flows.engine_environment import engine_environment
     from flows.settings import Settings
 
-    os.environ["RECLOOP_HOME"] = str(room.home)
+    # what Prefect asks, and what recloop says that it asked
+    os.environ |= {"RECLOOP_HOME": str(room.home), "PREFECT_API_URL": address}
     shipped = engine_environment(Settings(home=room.home))
     told = {getattr(known, name): shipped[name] for name in _PATIENCE}
     with known.temporary_settings(updates={**told, known.PREFECT_API_URL: address}):
@@ -165,6 +170,20 @@ def _flow(room: Room) -> None:
 
     with _asking(room, room.road), _as_a_command(), begun_here():
         cut_off()
+
+
+def _flow_again(room: Room) -> None:
+    """After one that Prefect failed before it carried the warehouse's tag, which claims to run still."""
+    from prefect import flow
+    from prefect.context import TagsContext
+    from prefect.states import Running
+
+    from flows.retraining_lease import begun_here
+
+    with _asking(room, room.past), _client() as client, begun_here():
+        mine = TagsContext.get().current_tags
+        client.create_flow_run(flow(name=room.name)(lambda: None), tags=mine, state=Running())
+    _flow(room)
 
 
 def _seen(room: Room) -> dict[str, Any]:

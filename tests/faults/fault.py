@@ -8,6 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 
+class LeftOut(Exception):
+    """A kind that cannot be struck on this machine: says why, and what to do."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a strike led to."""

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.faults.fault import Fault, Outcome
@@ -20,6 +21,7 @@ from tests.faults.fuzz_targets import targets
 
 KIND = "fuzz"
 SECONDS = 600
+_NEEDED = ("atheris", "schemathesis")
 _LEAST = 50  # cases that a reader is tried on, else it has not been tried
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _CASES = _CHECKOUT.parent / "shared" / "cases"
@@ -37,6 +39,13 @@ def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
     from tests.faults import fuzz_requests
 
     yield from fuzz_requests.faults(scratch / "requests", short=short, seed=seed)
+
+
+def missing() -> str:
+    """What to install and how, if it is not there."""
+    lacking = [name for name in _NEEDED if find_spec(name) is None]
+    locks = "runtime postgres s3 login ray dev docs fuzz"
+    return f'fuzz needs {" and ".join(lacking)}: make -B install LOCKS="{locks}"' if lacking else ""
 
 
 def _strike(scratch: Path, name: str, seconds: int, seed: int) -> Outcome:
@@ -62,4 +71,6 @@ def _strike(scratch: Path, name: str, seconds: int, seed: int) -> Outcome:
     print(f"reader of {name}: {found['tried']:,} cases", file=sys.stderr, flush=True)
     wrong = [f"{one['what']}, by {base64.b64decode(one['case'])[:300]!r}" for one in found["found"]]
     wrong += [f"the process ended, by {path.read_bytes()[:300]!r}" for path in scratch.glob("ended-*")]
+    if done.returncode and not wrong:
+        wrong = [f"the fuzzer ended with {done.returncode}: {done.stderr[-600:]}"]
     return Outcome(fired=found["tried"] >= _LEAST, violations=tuple(wrong))

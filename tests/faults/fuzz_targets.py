@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import lzma
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -107,17 +108,18 @@ def _mapping(variant: int, content: bytes, folder: Path) -> object:
 
 
 def _env(variant: int, content: bytes, folder: Path) -> object:
-    from flows.settings import Settings, load_settings
+    """As the command reads it in a folder. What was read is kept by environment, so each case has another one."""
+    from flows.settings import load_settings
 
     del variant
-    path = folder / ".env"
-    path.write_bytes(content)
-    before = Settings.model_config["env_file"]
-    Settings.model_config["env_file"] = path
+    (folder / ".env").write_bytes(content)
+    os.environ["RECLOOP_FUZZ_CASE"] = str(int(os.environ.get("RECLOOP_FUZZ_CASE", "0")) + 1)
+    before = Path.cwd()
+    os.chdir(folder)
     try:
         return load_settings()
     finally:
-        Settings.model_config["env_file"] = before
+        os.chdir(before)
 
 
 _BUNDLE: dict[str, bytes] = {}

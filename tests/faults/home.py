@@ -2,6 +2,7 @@
 
 The state is the rows of the warehouse and the bytes of every published file. What a clock or chance had a part in
 is left out, and so is what lies aside under a name that begins with a dot: no reader looks there, and pruning takes it.
+Hashes are left out too, since moments are in them; `changed_behind` follows them instead.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.data.warehouse import Engine, open_warehouse
+from components.data.warehouse import Engine, open_warehouse, reading
 from tests.faults.child import done
 
 OF_A_CLOCK = {
@@ -27,6 +28,40 @@ Work = Callable[[Path], object]
 
 def warehouse_of(home: Path) -> Engine:
     return open_warehouse(f"sqlite:///{home}/warehouse.db")
+
+
+def changed_behind(engine: Engine) -> list[str]:
+    """What the chains of promotions, alpha and batches, and the seals of quarantine and journal, say to be another."""
+    from sqlalchemy import select
+
+    from components.data.accounts import checked_accounts
+    from components.data.alpha import checked_alpha
+    from components.data.chain import LedgerBroken
+    from components.data.ledger import checked_ledger
+    from components.data.schema import stage_journal
+    from components.data.seals import is_as_written
+
+    told = []
+    for check in (checked_ledger, checked_alpha, checked_accounts):
+        try:
+            check(engine)
+        except LedgerBroken as error:
+            told.append(str(error))
+    with reading(engine) as connection:
+        entries = list(connection.execute(select(stage_journal)).mappings())
+    return told + [
+        f"entry {entry['key']} of the journal is not what was written"
+        for entry in entries
+        if not is_as_written(stage_journal, entry)
+    ]
+
+
+def changed_in(home: Path) -> list[str]:
+    """The same of a home, in a process of its own."""
+    if not (home / "warehouse.db").exists():
+        return []
+    told: list[str] = done(lambda: changed_behind(warehouse_of(home)))
+    return told
 
 
 @dataclass(frozen=True, kw_only=True)

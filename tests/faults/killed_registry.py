@@ -16,7 +16,7 @@ from typing import Any
 from components.data.warehouse import Engine
 from tests.faults.child import done, in_child
 from tests.faults.fault import Outcome
-from tests.faults.home import Stage, Work, warehouse_of
+from tests.faults.home import Stage, Work, changed_behind, warehouse_of
 
 MODEL = "struck"
 _REGISTER = ("facts", "pending", "upload", "log", "model", "create", "alias")
@@ -96,6 +96,7 @@ def seen(engine: Engine, model: str = MODEL) -> dict[str, Any]:
     entries = [[e.action, e.previous_version, e.version, e.verdict] for e in promotions(engine, model)]
     drift = drift_of_alias(engine, model).state if found else ""
     numbers = [one.version for one in found]
+    assert not (changed := changed_behind(engine)), changed
     return {"versions": numbers, "tags": tags, "aliases": aliases(model), "ledger": entries, "drift": drift}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.faults import killed_registry, killed_worlds
 from tests.faults.child import done, in_child
 from tests.faults.fault import Fault, Outcome
-from tests.faults.home import Stage, Work, difference, kept, state_of
+from tests.faults.home import Stage, Work, changed_in, difference, kept, state_of
 
 KIND = "kills"
 
@@ -64,7 +64,7 @@ def _strike(
         return Outcome(fired=True, violations=(f"the same call again fails: {again.error}: {again.message}",))
     if state_of(home) != undisturbed[0]:
         return Outcome(fired=True, violations=(f"another state: {difference(home, undisturbed[1])}",))
-    return Outcome(fired=True)
+    return Outcome(fired=True, violations=tuple(changed_in(home)))
 
 
 def _fault(where: str, point: str, strike: Callable[[], Outcome]) -> Fault:

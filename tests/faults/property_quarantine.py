@@ -95,7 +95,8 @@ def _partitioned(engine: Engine, gx: Path, rows: list[dict[str, Any]]) -> None:
         f"{told}, and other rows lie there"
     )
     for row in queue:
-        assert all(row.reasons), f"{row} has no reason"
+        assert row.reasons, f"{row} has no reason"
+        assert all(row.reasons), f"{row} has an empty reason"
         _is_as_received(row, rows)
     ids = dict(zip(checked.events["source_row"], checked.events["event_id"], strict=True))
     conflicting = {row.source_row for row in queue} - bad.keys()

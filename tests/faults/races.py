@@ -91,7 +91,7 @@ def _writers(folder: Path, writers: int, batches: int, seed: int) -> Outcome:
         home.mkdir(parents=True)
     codes = _at_once([partial(_write, together, [writer], batches, seed) for writer in range(writers)])
     done(partial(_write, alone, list(range(writers)), batches, seed))
-    wrong = [f"writer {n} ended with {code}" for n, code in enumerate(codes) if code]
+    wrong = [f"writer {n} ended with {code}" for n, code in enumerate(codes) if code != 0]
     ours, theirs = rows_of(together, without=("batch_id",)), rows_of(alone, without=("batch_id",))
     for table in ("events", "items", "quarantine"):
         if (one := digest_of(ours[table])) != (other := digest_of(theirs[table])):
@@ -133,7 +133,7 @@ def _promoters(folder: Path, rounds: int) -> Outcome:
     together = _fork.Barrier(2)
     codes = _at_once([partial(_promote, folder, name, rounds, together) for name in "ab"])
     entries = done(lambda: [[e.previous_version, e.version] for e in promotions(warehouse_of(folder), "m")])
-    wrong = [f"promoter {n} ended with {code}" for n, code in enumerate(codes) if code]
+    wrong = [f"promoter {n} ended with {code}" for n, code in enumerate(codes) if code != 0]
     if len(entries) != rounds:
         wrong.append(f"{len(entries)} moves in {rounds} rounds")
     if [previous for previous, _ in entries] != [None, *(version for _, version in entries[:-1])]:
@@ -182,7 +182,7 @@ def _race_registry(folder: Path, rounds: int) -> None:
 def _cold_starts(folder: Path) -> Outcome:
     folder.mkdir(parents=True)
     codes = _at_once([partial(_open_and_land, folder, n) for n in range(4)])
-    wrong = [f"process {n} ended with {code}" for n, code in enumerate(codes) if code]
+    wrong = [f"process {n} ended with {code}" for n, code in enumerate(codes) if code != 0]
     connection = sqlite3.connect(folder / "warehouse.db")
     at_head = connection.execute("SELECT count(*) FROM alembic_version").fetchone()[0]
     connection.close()
@@ -205,7 +205,7 @@ def _on_postgresql() -> Iterator[Fault]:
         server.new(name)
         url = server.url(name, "psycopg")
         codes = _at_once([partial(_land_at, url, n) for n in range(4)])
-        wrong = [f"process {n} ended with {code}" for n, code in enumerate(codes) if code]
+        wrong = [f"process {n} ended with {code}" for n, code in enumerate(codes) if code != 0]
         at_head, landed = done(partial(_standing, url))
         if (at_head, landed) != (1, 4):
             wrong.append(f"the schema says {at_head} times where it stands, and {landed} of 4 events landed")
@@ -241,4 +241,7 @@ def _at_once(works: list[Callable[[], object]]) -> list[int | None]:
         process.start()
     for process in processes:
         process.join(_PATIENCE)
-    return [process.exitcode for process in processes]
+    codes = [process.exitcode for process in processes]  # None: it hangs
+    for process in processes:
+        process.kill()
+    return codes

@@ -46,21 +46,26 @@ def pruning(folder: Path, users: int) -> Outcome:
 def _raced(folder: Path, work: Callable[[Path, int], None], users: int, *, events_a_user: int) -> Outcome:
     folder.mkdir(parents=True)
     refs = done(lambda: _build(folder, users))
-    reading, ended = _fork.Event(), _fork.Event()
+    reading, begun, ended = _fork.Event(), _fork.Event(), _fork.Event()
     reader, told = _fork.Pipe(duplex=False)
-    process = _fork.Process(target=_read, args=(folder, refs, users, events_a_user, reading, ended, told))
+    process = _fork.Process(
+        target=_read, args=(folder, refs, users, events_a_user, reading, begun, ended, told)
+    )
     process.start()
     told.close()
     reading.wait(_PATIENCE)
     worker = _fork.Process(target=work, args=(folder, users))
+    begun.set()
     worker.start()
     worker.join(_PATIENCE)
     ended.set()
     counts: dict[str, Any] = json.loads(reader.recv()) if reader.poll(_PATIENCE) else {}
     process.join(_PATIENCE)
     wrong = list(counts.get("wrong", ["the reader died"]))
-    if worker.exitcode:
-        wrong.append(f"the other process ended with {worker.exitcode}")
+    for name, one in (("reader", process), ("other process", worker)):
+        if one.exitcode != 0:
+            wrong.append(f"the {name} {'hangs' if one.exitcode is None else f'ended with {one.exitcode}'}")
+            one.kill()
     return Outcome(
         fired=counts.get("whole", 0) > 0 and counts.get("refused", 0) > 0, violations=tuple(wrong[:5])
     )
@@ -104,39 +109,43 @@ def _bundle(home: Path, number: int) -> ArtifactRef:
 
 
 def _read(
-    home: Path, refs: list[dict[str, str]], users: int, each: int, reading: Any, ended: Any, told: Any
-) -> None:
-    """Read all again and again until the other process is done, and once more."""
+    home: Path, refs: list[dict[str, str]], users: int, each: int,
+    reading: Any, begun: Any, ended: Any, told: Any,
+) -> None:  # fmt: skip
+    """Read all again and again until the other process is done, and once more; what races with it is counted."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    counts: dict[str, Any] = {"whole": 0, "refused": 0, "wrong": []}
+    counts: dict[str, Any] = {"whole": 0, "refused": 0, "failed": 0, "wrong": []}
     engine = warehouse_of(home)
+
+    def count(what: str, read: Callable[[], str]) -> None:
+        is_raced = begun.is_set() and not ended.is_set()
+        came, wrong = _read_so(read)
+        counts[came] += is_raced
+        if wrong:
+            counts["wrong"].append(f"{what}: {wrong[:200]}")
+
     try:
         last = False
         while not last:
             last = ended.is_set()
             for said in refs:
-                _count(counts, said["kind"], partial(_read_one, ArtifactRef(**said), each))
+                count(said["kind"], partial(_read_one, ArtifactRef(**said), each))
             for user in range(users):
-                _count(counts, "lists_of", partial(_read_list, engine, f"user{user:02d}"))
+                count("lists_of", partial(_read_list, engine, f"user{user:02d}"))
             reading.set()
     finally:
         told.send(json.dumps(counts))
 
 
-def _count(counts: dict[str, Any], what: str, read: Callable[[], str]) -> None:
+def _read_so(read: Callable[[], str]) -> tuple[str, str]:
+    """How it came out, and what is wrong with that."""
     try:
-        wrong = read()
+        return "whole", read()
     except ArtifactDamaged as refused:  # its name and what to do are told
-        counts["refused"] += 1
-        wrong = (
-            "" if "Remove" in str(refused) or "was never published" in str(refused) else f"refused: {refused}"
-        )
+        is_told = "Remove" in str(refused) or "was never published" in str(refused)
+        return "refused", "" if is_told else f"refused: {refused}"
     except Exception as error:
-        wrong = f"{type(error).__name__}: {error}"
-    else:
-        counts["whole"] += 1
-    if wrong:
-        counts["wrong"].append(f"{what}: {wrong[:200]}")
+        return "failed", f"{type(error).__name__}: {error}"
 
 
 def _read_one(ref: ArtifactRef, each: int) -> str:
@@ -167,15 +176,15 @@ def _erase_all(home: Path, users: int) -> None:
 
     engine = warehouse_of(home)
     for user in range(users - 1):
-        name = f"user{user:02d}"
-        for _ in range(50):  # a log that is being read is told of, and erased again as the message says
+        name, until = f"user{user:02d}", time.monotonic() + _PATIENCE / users
+        while True:  # a log that is being read is told of, and erased again as the message says
             try:
                 erase_user(engine, name, places_but_feast(home, engine, name))
                 break
             except ErasureUnfinished:
+                if time.monotonic() > until:
+                    raise
                 time.sleep(0.05)
-        else:
-            raise AssertionError("50 times in use")
 
 
 def _prune_all(home: Path, users: int) -> None:

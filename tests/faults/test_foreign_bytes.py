@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -32,31 +33,35 @@ def manifest(**other: object) -> bytes:
     return b"\1" + json.dumps(json.loads(sound_bundle()["manifest.json"]) | other).encode()
 
 
-CASES = {
-    "types that are a list": ("mapping", mapping("types: [x]")),
-    "types that are a text": ("mapping", mapping("types: x")),
-    "an encoding that encodes nothing": ("mapping", mapping("encoding: undefined")),
+# made when a case is tried: a bundle is built for some
+CASES: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "types that are a list": ("mapping", lambda: mapping("types: [x]")),
+    "types that are a text": ("mapping", lambda: mapping("types: x")),
+    "an encoding that encodes nothing": ("mapping", lambda: mapping("encoding: undefined")),
     "a broken stream in a packed file": (
         "packed",
-        b"\0\x1f\x8b\x08\0i\xe9\x0ck\x02\xff\x1d\xc5A\n\x83\x01QR%+e\0\0\0",
+        lambda: b"\0\x1f\x8b\x08\0i\xe9\x0ck\x02\xff\x1d\xc5A\n\x83\x01QR%+e\0\0\0",
     ),
-    "settings that are no UTF-8": ("settings", b"\0RECLOOP_HOME=\x95\n"),
-    "a manifest whose files are a text": ("bundle", manifest(files="x")),
-    "a manifest whose parents are none": ("bundle", manifest(parents=None)),
-    "a manifest of infinity": ("bundle", b"\0" + manifest(config=float("inf"))[1:]),
-    "a manifest of another config": ("bundle", manifest(config={"x": 1})),
-    "a manifest as deep as a well": ("bundle", b"\0" + b"[" * 100_000),
-    "a table of items that is none": ("bundle", b"\x030"),
+    "settings that are no UTF-8": ("settings", lambda: b"\0RECLOOP_HOME=\x95\n"),
+    "a home of nobody": ("settings", lambda: b"\0RECLOOP_HOME=~.recloop\n"),
+    "a manifest whose files are a text": ("bundle", lambda: manifest(files="x")),
+    "a manifest whose parents are none": ("bundle", lambda: manifest(parents=None)),
+    "a manifest of infinity": ("bundle", lambda: b"\0" + manifest(config=float("inf"))[1:]),
+    "a manifest of another config": ("bundle", lambda: manifest(config={"x": 1})),
+    "a manifest as deep as a well": ("bundle", lambda: b"\0" + b"[" * 100_000),
+    "a table of items that is none": ("bundle", lambda: b"\x030"),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_case_that_was_found_is_refused_by_name(name: str, tmp_path: Path):
-    """`stray` gives what is raised that should not be; and none of these is read."""
-    target, case = CASES[name]
+    """`stray` gives what is raised that should not be; and none of these is read, though a sound one was before."""
+    target, made = CASES[name]
+    sound, case = _TARGETS[target].seeds()[0], made()
+    assert stray(_TARGETS[target], sound, tmp_path / "home") is None
     assert stray(_TARGETS[target], case, tmp_path / "home") is None
     with pytest.raises(_TARGETS[target].refusals):
-        _TARGETS[target].read(case[0], case[1:], fresh(tmp_path / "again"))
+        _TARGETS[target].read(case[0], case[1:], fresh(tmp_path / "home"))
 
 
 @pytest.mark.parametrize("name", _TARGETS)

@@ -12,19 +12,23 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.faults.fault import Fault, Outcome
-from tests.upgrades.make_home import BEFORE, CHECKOUT, HOME, RECORDED, free_ports, unpacked
+from tests.faults.fault import Fault, LeftOut, Outcome
+from tests.upgrades.make_home import BEFORE, CHECKOUT, HOME, RECORDED, HomeTaken, free_ports, unpacked
 
 KIND = "upgrades"
 
 
 def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
-    with unpacked(BEFORE) as home:
+    with ExitStack() as inside:
+        try:
+            home = inside.enter_context(unpacked(BEFORE))
+        except HomeTaken as taken:
+            raise LeftOut(str(taken)) from taken
         for name, strike in (
             ("its warehouse is migrated, its ledgers are chained", _migrated),
             ("its artifacts are read, its bundle ranks", _bundle_ranks),

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 BOUND = 5.0  # % in 100 cycles, of what may not grow
+ENOUGH = 20  # cycles with a figure, to judge how it grows
 WARM_UP = 0.25  # of the cycles: caches fill, a retention comes to bear
 # what may not grow: the process that lives through it all, and what lies there only until it is old enough
 BOUNDED = ("memory, MB", "descriptors", "threads", "entries waiting for their age")
@@ -49,6 +50,19 @@ def growth_of(figure: str, values: Sequence[float]) -> Growth:
         for at_later, later in enumerate(kept[at + 1 :], at + 1)
     ]
     return Growth(figure=figure, typical=median(kept), a_cycle=median(slopes))
+
+
+def grown_of(measured: Sequence[dict[str, float]], names: Sequence[str]) -> list[Growth]:
+    """Of the figures that enough cycles have: one that failed half-way has not all."""
+    values = {name: [figures[name] for figures in measured if name in figures] for name in names}
+    return [growth_of(name, values[name]) for name in names if len(values[name]) >= ENOUGH]
+
+
+def is_bounded(grown: Sequence[Growth]) -> bool | None:
+    """None: not judged, for one of the bounded figures has too few cycles."""
+    if not {one.figure for one in grown} >= set(BOUNDED):
+        return None
+    return all(one.is_bounded for one in grown)
 
 
 def of_process(pid: int) -> dict[str, float]:
@@ -92,7 +106,7 @@ def draw(measured: Sequence[dict[str, float]], grown: Sequence[Growth], path: Pa
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
     for axis, one in zip(axes.flat, grown, strict=False):
-        values = [figures[one.figure] for figures in measured]
+        values = [figures[one.figure] for figures in measured if one.figure in figures]
         axis.plot(range(len(values)), values, linewidth=1, color="#2b6cb0")
         axis.axvline(int(len(values) * WARM_UP), color="#bbbbbb", linewidth=0.8, linestyle="--")
         axis.set_title(f"{one.figure}: {one.percent:+.1f} % in 100 cycles", fontsize=9)

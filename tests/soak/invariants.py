@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from components.artifact import ArtifactDamaged, verified
+from tests.data.erasing import told_by
+from tests.faults.home import changed_in
 from tests.soak.source import Day
 from tests.soak.strikes import RETENTION
 
@@ -44,7 +46,9 @@ def violations(history: History, codes: dict[str, tuple[int, ...]]) -> list[str]
             *_served(warehouse, history),
             *_journal(warehouse, every=history.cycles % 10 == 0),
         ]
-    return [*found, *_codes(history, codes), *_asides(history), *_bytes_of_erased(history)]
+    if history.cycles % 10 == 0:
+        found += [f"{name} still names {user}, who was erased" for name, user in named(home, history.erased)]
+    return [*found, *changed_in(home), *_codes(history, codes), *_asides(history), *_bytes_of_erased(history)]
 
 
 def _opened(database: Path) -> sqlite3.Connection:
@@ -156,6 +160,15 @@ def _asides(history: History) -> Iterator[str]:
     for name, since in history.aside_since.items():
         if history.cycles - since > RETENTION + 2:
             yield f"{name} lies aside since cycle {since}"
+
+
+def named(home: Path, users: Collection[str]) -> Iterator[tuple[str, str]]:
+    """File and user, for every file with one in its bytes, its rows or, unpacked, its columns."""
+    for path in sorted(home.rglob("*")) if users else ():
+        content = told_by(path) if path.is_file() else b""
+        for user in sorted(users):
+            if user.encode() in content:
+                yield path.relative_to(home).as_posix(), user
 
 
 def _bytes_of_erased(history: History) -> Iterator[str]:

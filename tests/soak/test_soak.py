@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from tests.soak.growth import growth_of
+from tests.soak.growth import BOUNDED, grown_of, growth_of, is_bounded
+from tests.soak.invariants import named
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -29,9 +32,11 @@ def test_cycles_hold_until_the_harness_does_harm_which_it_tells(tmp_path: Path):
     assert (told["cycles"], told["armed"], told["fired"]) == (2, 2, 2), said
     trouble = [line for line in done.stdout.splitlines() if line.startswith("cycle ")]
     assert {line.split(" / ")[0] for line in trouble} == {"cycle 1"}, said  # the one before it holds
-    for harm in ("1 events are lost", "MLflow's alias", "journal, rows"):
+    for harm in ("1 events are lost", "MLflow's alias", "journal, rows", "of the journal is not what was"):
         assert any(harm in line for line in trouble), (harm, said)
     assert told["violated"] == len(trouble)
+    assert told["growth is bounded"] is None
+    assert "Growth is not judged: 20 whole cycles are wanted." in done.stdout
     assert len(json.loads((tmp_path / "cycles.json").read_text())) == 2
 
 
@@ -45,6 +50,22 @@ def test_growth_is_a_slope_that_one_outlier_does_not_move():
     assert not grown.is_bounded
     assert growth_of("memory, MB", [200.0] * 40).is_bounded
     assert growth_of("artifacts, MB", values).is_bounded  # what a growing data set takes has no bound here
+
+
+def test_a_cycle_that_failed_half_way_has_no_figures_and_the_others_are_judged():
+    whole = dict.fromkeys(BOUNDED, 1.0)
+    measured = [whole] * 20 + [{"memory, MB": 1.0}]
+    assert is_bounded(grown_of(measured, BOUNDED)) is True
+    assert is_bounded(grown_of(measured[1:], BOUNDED)) is None
+    assert len(grown_of(measured[1:], BOUNDED)) == 1
+
+
+def test_who_was_erased_is_found_in_packed_columns(tmp_path: Path):
+    users = pa.table({"user_id": ["person-0001-zq", "person-0002-zq"] * 500})
+    pq.write_table(users, tmp_path / "day.parquet", compression="zstd", write_statistics=False)
+    assert b"person-0002-zq" not in (tmp_path / "day.parquet").read_bytes()
+    told = list(named(tmp_path, {"person-0002-zq", "person-0003-zq"}))
+    assert told == [("day.parquet", "person-0002-zq")]
 
 
 def test_too_few_cycles_give_no_slope():

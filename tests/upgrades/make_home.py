@@ -26,12 +26,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).resolve().parent
 BEFORE = FOLDER / "home_461e104.tar.xz"  # of the release before this one
 HOME = Path("/tmp/recloop-of-a-release")
+_PATIENCE = 600.0  # seconds, for whoever has it now
 RECORDED = "recorded.json"  # in the home: what the release said of it
 _LEFT_OUT = ("prefect", "run", "logs", "gx", "reports", "monitoring", "vectors", "artifacts/report")
 _PASSING = (".part", "-wal", "-shm", ".opening", ".lock")
@@ -48,11 +49,15 @@ print(json.dumps({"moments": [moment.isoformat() for moment in moments_at(events
 """
 
 
+class HomeTaken(Exception):
+    """HOME, or the lock beside it, is another's: names the path and the fix."""
+
+
 def make_home(commit: str, to: Path) -> None:
     """Run the release in a checkout of its own, and write what it leaves. Refuses where HOME holds something."""
-    if HOME.exists():
-        raise SystemExit(f"{HOME} is there already: move it away")
-    with tempfile.TemporaryDirectory(prefix="recloop-release-") as scratch:
+    with _alone(), tempfile.TemporaryDirectory(prefix="recloop-release-") as scratch:
+        if HOME.exists():
+            raise HomeTaken(f"{HOME} is there already: move it away")
         release = Path(scratch) / "checkout"
         git = ["git", "-C", str(CHECKOUT), "worktree"]
         subprocess.run([*git, "add", "--detach", str(release), commit], check=True)
@@ -131,16 +136,41 @@ def _approve(registry: Path, version: str) -> None:
 
 @contextmanager
 def unpacked(archive: Path) -> Iterator[Path]:
-    """The home at the path that its records name, for one process of this machine at a time; gone afterwards."""
-    with FileLock(HOME.with_suffix(".lock")):
+    """The home at the path that its records name, for one process of this machine at a time; gone afterwards.
+
+    Raises HomeTaken.
+    """
+    with _alone():
         shutil.rmtree(HOME, ignore_errors=True)  # of a process that was killed
-        HOME.mkdir()
+        try:
+            HOME.mkdir()
+        except FileExistsError as error:
+            raise HomeTaken(f"{HOME} is another user's: have it removed") from error
         try:
             with tarfile.open(archive, mode="r:xz") as tar:
                 tar.extractall(HOME, filter="data")
             yield HOME
         finally:
             shutil.rmtree(HOME, ignore_errors=True)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Raises HomeTaken."""
+    path = HOME.with_suffix(".lock")
+    lock = FileLock(path, mode=0o666, timeout=_PATIENCE)  # of every user of this machine
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise HomeTaken(
+            f"{path} is held by another process for {_PATIENCE:.0f} s: wait for it, or end it"
+        ) from error
+    except OSError as error:
+        raise HomeTaken(f"{path} cannot be locked ({error.strerror}): have it removed") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _close_and_clean(home: Path) -> None:
@@ -189,4 +219,7 @@ def free_ports(num: int) -> list[int]:
 
 if __name__ == "__main__":
     given = sys.argv[1]
-    make_home(given, FOLDER / f"home_{given[:7]}.tar.xz")
+    try:
+        make_home(given, FOLDER / f"home_{given[:7]}.tar.xz")
+    except HomeTaken as taken:
+        sys.exit(str(taken))

@@ -103,6 +103,18 @@ def test_a_broken_warehouse_is_one_finding(settings: Settings) -> None:
     assert "warehouse.db" in found(settings, "warehouse").detail
 
 
+def test_an_index_that_lost_a_row_is_found(settings: Settings) -> None:
+    from components.data.warehouse import open_warehouse
+    from tests.data.test_damage import misplace
+
+    settings.home.mkdir()
+    open_warehouse(settings.warehouse_url.get_secret_value()).dispose()
+    assert amiss(settings) == []
+    misplace(settings.home / "warehouse.db", "sqlite_autoindex_alembic_version_1", b"00")
+    assert amiss(settings) == ["warehouse"]
+    assert "alembic_version" in found(settings, "warehouse").detail
+
+
 @pytest.mark.parametrize(
     "url",
     [
