@@ -16,8 +16,6 @@ from components.data.warehouse import reading, writing
 
 _COUNTED = ("received", "accepted", "quarantined", "duplicates", "items_received", "items_new", "items_updated",
             "items_unchanged", "items_quarantined", "late")  # fmt: skip
-
-
 _NAMED = 3  # batches, in a message
 
 

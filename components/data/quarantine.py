@@ -196,7 +196,10 @@ def refuse_unless(found: dict[int, QuarantinedRow], quarantine_id: int, states: 
 
 def _row(row: Mapping[str, Any]) -> QuarantinedRow:
     told = {name: value for name, value in row.items() if name != SEAL}
-    decoded = {"payload": _payload(row["payload"]), "reasons": tuple(str(row["reasons"]).split("|"))}
+    decoded: dict[str, Any] = {
+        "payload": _payload(row["payload"]),
+        "reasons": tuple(str(row["reasons"]).split("|")),
+    }
     decoded |= {"resolved_at": _moment(row["resolved_at"]), "is_as_written": is_as_written(quarantine, row)}
     return QuarantinedRow(**{**told, **decoded})
 

@@ -32,7 +32,8 @@ _Counter = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _hash(name: str) -> Column[str]:
-    return Column(name, String(64), nullable=False, server_default="")
+    """Without a default: what a release before writes, which knows no hashes, is refused (see migration 0007)."""
+    return Column(name, String(64), nullable=False)
 
 
 def _batch_id() -> Column[int]:

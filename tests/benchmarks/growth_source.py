@@ -10,11 +10,15 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 100
@@ -22,6 +26,8 @@ END = BEGIN + timedelta(days=DAYS)  # of the full build; the daily batch is the 
 DAILY_END = END + timedelta(days=1)
 NUM_CATEGORIES, NUM_BRANDS = 40, 200
 _SLICE = 500_000  # events
+_NONE_OF = ("received", "accepted", "quarantined", "duplicates", "items_received", "items_new", "items_updated",
+            "items_unchanged", "items_quarantined", "late")  # fmt: skip
 _DAY_US = 86_400_000_000
 
 
@@ -111,9 +117,9 @@ def fill(warehouse: Path, folder: Path, *, daily: bool = False) -> None:
     indexes = () if daily else tuple(events.indexes)
     for index in indexes:
         index.drop(engine)
+    batch = _batch(engine, daily)
     with sqlite3.connect(warehouse) as connection:
         connection.execute("PRAGMA synchronous=OFF")
-        batch = _batch(connection, daily)
         path = (folder / "daily" if daily else folder) / "events.parquet"
         for rows in pq.ParquetFile(path).iter_batches(100_000):
             connection.executemany("INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?)", _event_rows(rows, batch))
@@ -125,17 +131,17 @@ def fill(warehouse: Path, folder: Path, *, daily: bool = False) -> None:
     engine.dispose()
 
 
-def _batch(connection: sqlite3.Connection, daily: bool) -> int:
+def _batch(engine: Engine, daily: bool) -> int:
+    from components.data.chain import append_entry
+    from components.data.schema import batches
+    from components.data.warehouse import writing
+
     since, end = (END, DAILY_END) if daily else (None, END)
     at = [None if moment is None else int(moment.timestamp()) * 1_000_000 for moment in (since, end)]
-    zeros = "received, accepted, quarantined, duplicates, items_received, items_new, items_updated"
-    found = connection.execute(
-        f"INSERT INTO batches (digest, source, state, why, {zeros}, items_unchanged, items_quarantined, data_docs, "
-        "landed_at, since_at, as_of) VALUES (?, 'growth', 'landed', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, '', 0, ?, ?)",
-        (f"{int(daily):064x}", *at),
-    )
-    assert found.lastrowid is not None
-    return found.lastrowid
+    row = dict.fromkeys(_NONE_OF, 0) | {"source": "growth", "state": "landed", "why": "", "data_docs": ""}
+    row |= {"digest": f"{int(daily):064x}", "landed_at": 0, "since_at": at[0], "as_of": at[1]}
+    with writing(engine, "ingest") as connection:
+        return append_entry(connection, batches, row)
 
 
 def _event_rows(rows: pa.RecordBatch, batch: int) -> Iterator[tuple[object, ...]]:

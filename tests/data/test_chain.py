@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, MetaData, insert, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from components.data import chain
 from components.data.alpha import accept_alpha, alpha_entries, checked_alpha, foresee_alpha, spend_alpha
 from components.data.chain import LedgerBroken
+from components.data.ingest import land_batch
 from components.data.ledger import checked_ledger, promotions
 from components.data.schema import promotions as table
 from components.data.warehouse import open_warehouse, reading, writing
+from tests.data.landing import batch, event
 from tests.data.test_ledger import promote
 from tests.data.test_migrations import at_revision
 from tests.postgresql import Postgresql
@@ -43,8 +45,8 @@ def behind(engine: Engine, *statements: str) -> None:
     with writing(engine, "ledger") as connection:
         for name in ("promotions", "alpha_ledger"):
             if connection.dialect.name == "sqlite":
-                for verb in ("update", "delete"):
-                    connection.execute(text(f"DROP TRIGGER IF EXISTS {name}_no_{verb}"))
+                for called in ("no_update", "no_delete", "wants_hash"):
+                    connection.execute(text(f"DROP TRIGGER IF EXISTS {name}_{called}"))
             else:
                 connection.execute(text(f"DROP TRIGGER IF EXISTS {name}_append_only ON {name}"))
         for statement in statements:
@@ -74,8 +76,8 @@ CHANGES = {
     "the first less": ("DELETE FROM promotions WHERE id = 1", "entry 2 was written after an entry"),
     "another number": ("UPDATE promotions SET id = 90 WHERE id = 2", "entry 3 was written after an entry"),
     "one put in": (
-        "INSERT INTO promotions (id, action, model, verdict, actor, reason, evidence, at) "
-        "VALUES (60, 'promote', 'recloop', 'PROMOTE', 'x', 'x', '{}', 0)", "entry 60 was written after"
+        "INSERT INTO promotions (id, action, model, verdict, actor, reason, evidence, at, previous_hash, entry_hash) "
+        "VALUES (60, 'promote', 'recloop', 'PROMOTE', 'x', 'x', '{}', 0, '', '')", "entry 60 was written after"
     ),
 }  # fmt: skip
 
@@ -209,6 +211,27 @@ def test_entries_of_before_are_chained_as_they_lie(tmp_path: Path):
     behind(engine, "UPDATE promotions SET actor = 'x' WHERE id = 1")
     with pytest.raises(LedgerBroken, match="entry 1 is not"):
         checked_ledger(engine)
+
+
+WITHOUT_HASHES = {
+    "promotions": "(action, model, verdict, actor, reason, evidence, at) "
+    "VALUES ('promote', 'm', 'v', 'a', 'r', '{}', 0)",
+    "alpha_ledger": "(entry, window_digest, challenger_digest, attempt, alpha_one_sided, profile, at) "
+    "VALUES ('spent', 'w', 'c', 1, 0.01, 'p', 0)",
+    "batches": "(source, digest, state, received, accepted, quarantined, duplicates, items_received, items_new, "
+    "items_updated, items_unchanged, items_quarantined, data_docs, landed_at, why) "
+    "VALUES ('s', 'd', 'landed', 0, 0, 0, 0, 0, 0, 0, 0, 0, '', 0, '')",
+    "quarantine": "(batch_id, kind, payload, reasons, state) VALUES (1, 'event', '{}', 'x', 'open')",
+    "stage_journal": "(key, stage, run, output, seconds, peak_mb, finished_at) VALUES ('k', 's', 'r', '{}', 1, 1, 0)",
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_HASHES)
+def test_what_a_release_before_writes_after_the_migration_is_refused(engine: Engine, name: str):
+    """By a process that was not stopped: its rows would break the chain, or count as changed."""
+    land_batch(engine, batch(event("e1", hours=1)))
+    with pytest.raises(DBAPIError, match="hash"), writing(engine, "ledger") as connection:
+        connection.execute(text(f"INSERT INTO {name} {WITHOUT_HASHES[name]}"))
 
 
 def _write_unchained(engine: Engine, tables: MetaData) -> None:

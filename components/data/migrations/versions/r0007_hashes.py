@@ -1,5 +1,6 @@
 """The ledgers of promotions and of alpha, and the batches, become chains of hashes; rows of quarantine and journal are
-sealed one by one. What is there is taken as it lies.
+sealed one by one. What is there is taken as it lies. A process of the release before that goes on writes no hashes: its
+rows are refused, since they would break what is kept here.
 """
 
 from __future__ import annotations
@@ -31,6 +32,12 @@ _SEALED = {
 }  # fmt: skip
 
 
+_HASHED = {
+    **dict.fromkeys(("promotions", "alpha_ledger", "batches"), _HASHES),
+    **dict.fromkeys(_SEALED, ("row_hash",)),
+}
+
+
 def upgrade() -> None:
     op.create_table(
         "chain_heads",
@@ -50,9 +57,14 @@ def upgrade() -> None:
     for table, id_ in {"quarantine": "id", "stage_journal": "key"}.items():
         op.add_column(table, sa.Column("row_hash", sa.String(length=64), nullable=False, server_default=""))
         _seal(table, id_)
+    for table, hashes in _HASHED.items():
+        _refuse_without(table, hashes)
 
 
 def downgrade() -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        for table in _HASHED:
+            op.execute(f"DROP TRIGGER {table}_wants_hash")
     op.drop_table("chain_heads")
     for table in _SEALED:
         op.drop_column(table, "row_hash")
@@ -93,6 +105,22 @@ def _hash(row: Mapping[Any, Any], names: Iterable[str]) -> str:
     values = {name: row[name] for name in names if row[name] is not None}
     told = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _refuse_without(table: str, hashes: tuple[str, ...]) -> None:
+    """SQLite takes no default away again, so a trigger looks for it."""
+    if op.get_bind().dialect.name == "postgresql":
+        for name in hashes:
+            op.alter_column(table, name, server_default=None)
+        return
+    told = (
+        f"{table} wants a hash: a release before this one writes none. Stop its processes, and start them from this "
+        "checkout"
+    )
+    op.execute(
+        f"CREATE TRIGGER {table}_wants_hash BEFORE INSERT ON {table} WHEN NEW.{hashes[-1]} = '' "
+        f"BEGIN SELECT RAISE(ABORT, '{told}'); END"
+    )
 
 
 def _let_change(table: str) -> None:
