@@ -126,9 +126,9 @@ def _lane(service: Service, armed: Sequence[tuple[Point, How]], number: int) -> 
     with wire_to(service.port, service.protocol) as wire:
         for at, (point, how) in enumerate(armed):
             call = service.calls[point.call]
-            if point.call not in undisturbed:
-                undisturbed[point.call] = _undisturbed(service, call, wire, f"u{number}x{at}")
             try:
+                if point.call not in undisturbed:
+                    undisturbed[point.call] = _undisturbed(service, call, wire, f"u{number}x{at}")
                 yield _strike(service, point, how, wire, f"s{number}x{at}", undisturbed[point.call])
             except Exception as error:  # the harness itself: said, and the lane goes on
                 yield Outcome(fired=True, violations=(f"{type(error).__name__}: {error}",))
