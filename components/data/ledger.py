@@ -20,7 +20,7 @@ from components.data.warehouse import reading, writing
 
 Action = Literal["promote", "rollback"]
 # not by an index: one that lost rows would give an earlier champion
-_OF_MODEL: ColumnElement[str] = table.c.model.concat("")
+_of_model: ColumnElement[str] = table.c.model.concat("")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +92,13 @@ def entry_hash(engine: Engine, number: int) -> str | None:
 def promotions(engine: Engine, model: str) -> list[PromotionEntry]:
     """All entries of a model, oldest first."""
     with reading(engine) as connection:
-        query = select(table).where(_OF_MODEL == model).order_by(table.c.id)
+        query = select(table).where(_of_model == model).order_by(table.c.id)
         return [_entry(row) for row in connection.execute(query).mappings()]
 
 
 def last_promotion(engine: Engine, model: str) -> PromotionEntry | None:
     """The newest entry of a model: what the alias has to agree with. None while there is none."""
-    query = select(table).where(_OF_MODEL == model).order_by(table.c.id.desc()).limit(1)
+    query = select(table).where(_of_model == model).order_by(table.c.id.desc()).limit(1)
     with reading(engine) as connection:
         row = connection.execute(query).mappings().one_or_none()
         return None if row is None else _entry(row)
