@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Engine, RowMapping, select
+from sqlalchemy import Engine, RowMapping, select
 
 from components.data.chain import HASH, PREVIOUS, Chain, append_entry, checked_chain
 from components.data.moments import Clock, from_micros, to_micros, utc_now
@@ -20,7 +20,7 @@ from components.data.warehouse import reading, writing
 
 Action = Literal["promote", "rollback"]
 # not by an index: one that lost rows would give an earlier champion
-_OF_MODEL: ColumnElement[str] = table.c.model.concat("")
+_OF_MODEL = table.c.model.concat("")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +92,13 @@ def entry_hash(engine: Engine, number: int) -> str | None:
 def promotions(engine: Engine, model: str) -> list[PromotionEntry]:
     """All entries of a model, oldest first."""
     with reading(engine) as connection:
-        query = select(table).where(model == _OF_MODEL).order_by(table.c.id)
+        query = select(table).where(_OF_MODEL.in_((model,))).order_by(table.c.id)
         return [_entry(row) for row in connection.execute(query).mappings()]
 
 
 def last_promotion(engine: Engine, model: str) -> PromotionEntry | None:
     """The newest entry of a model: what the alias has to agree with. None while there is none."""
-    query = select(table).where(model == _OF_MODEL).order_by(table.c.id.desc()).limit(1)
+    query = select(table).where(_OF_MODEL.in_((model,))).order_by(table.c.id.desc()).limit(1)
     with reading(engine) as connection:
         row = connection.execute(query).mappings().one_or_none()
         return None if row is None else _entry(row)
