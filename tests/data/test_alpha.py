@@ -76,7 +76,7 @@ def test_a_judged_entry_without_a_verdict_is_refused(engine: Engine):
         "at": 0,
     }
     with pytest.raises(IntegrityError, match="only_what_was_judged"), writing(engine, "alpha") as connection:
-        connection.execute(insert(table).values(row | {"entry": "judged"}))
+        connection.execute(insert(table).values(row | {"entry": "judged", "entry_hash": "h"}))
 
 
 def test_what_is_foreseen_is_what_is_then_given_and_nothing_is_written(engine: Engine):
