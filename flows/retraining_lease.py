@@ -7,7 +7,7 @@ says that it crashed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -39,9 +39,8 @@ _ALIVE = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 def begun_here() -> Iterator[None]:
     """Let a flow that this process calls inside carry a tag of the process from its first moment.
 
-    Prefect's client makes a run twice if the reply to the first request is lost, and knows of the second alone; and a
-    flow that Prefect failed before it carried the warehouse's tag leaves a run that claims to run. By this tag
-    `only_retraining` finds both when the process calls again.
+    Prefect's client makes a run twice if the reply to the first request is lost, and knows of the second alone. By this
+    tag `only_retraining` finds the other one, which nobody will ever begin.
     """
     with tags(f"{_BEGUN_BY}{digest_of(lease.this_process())[:12]}"):
         yield
@@ -60,7 +59,7 @@ def only_retraining() -> Iterator[lease.Lease]:
             client.update_flow_run(me, tags={*runtime.flow_run.tags, tag})
             _sweep_dead_runs(client, tag, alive=me)
             for mine in (name for name in runtime.flow_run.tags if name.startswith(_BEGUN_BY)):
-                _sweep_dead_runs(client, mine, alive=me)
+                _sweep_dead_runs(client, mine, alive=me, claim=[StateType.PENDING])
         with tags(tag):  # of the flows and tasks that this one runs
             yield held
 
@@ -70,10 +69,12 @@ def warehouse_tag(settings: Settings) -> str:
     return f"warehouse:{digest_of(settings.warehouse_address)[:12]}"
 
 
-def _sweep_dead_runs(client: SyncPrefectClient, tag: str, *, alive: UUID) -> None:
+def _sweep_dead_runs(
+    client: SyncPrefectClient, tag: str, *, alive: UUID, claim: Sequence[StateType] = _ALIVE
+) -> None:
     """Mark every run with this tag that still claims to run, but the one `alive`, as crashed."""
     message = "The process that ran this is gone; its finished stages are in the journal."
-    claims = FlowRunFilterState(type=FlowRunFilterStateType(any_=_ALIVE))
+    claims = FlowRunFilterState(type=FlowRunFilterStateType(any_=list(claim)))
     tagged = FlowRunFilter(tags=FlowRunFilterTags(all_=[tag]), state=claims)
     task_filter = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_ALIVE)))
     for run in client.read_flow_runs(flow_run_filter=tagged):

@@ -16,8 +16,9 @@ def land(engine: Engine, batch_id: int, *, items: Sequence[str] = (), events: Se
     counted |= {"items_received": len(items), "items_new": len(items), "items_updated": 0}
     counted |= {"items_unchanged": 0, "items_quarantined": 0}
     row = {"batch_id": batch_id, "digest": f"{batch_id:064d}", "source": "folder", "state": "landed"}
+    row |= {"landed_at": batch_id, "entry_hash": "0" * 64}  # chained to nothing: nobody follows it
     with writing(engine, "ingest") as connection:
-        connection.execute(insert(schema.batches).values(row | counted | {"landed_at": batch_id}))
+        connection.execute(insert(schema.batches).values(row | counted))
         for item_id in items:
             connection.execute(
                 insert(schema.items).values(item_id=item_id, described_at=1, batch_id=batch_id)
