@@ -4,25 +4,26 @@
     make faults ONLY=kills,disk             some kinds
     python -m tests.faults --short          what `make test` runs
 
-The page is a table of kinds; the last line is one of JSON. Exit code 1 if a fault that was armed did not fire, or
-what should hold did not.
+At length the parts of the kinds run beside one another, in processes of their own. The page is a table of kinds; the
+last line is one of JSON. Exit code 1 if a fault that was armed did not fire, or what should hold did not.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # children are forked: no pool of threads may stand before
 # engines tell nobody what they do
 os.environ |= {"GX_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"}
 
-from tests.faults.fault import LeftOut, strike_all
+from tests.faults.fault import LeftOut, Tally
 from tests.faults.page import as_json, page
+from tests.faults.parts import keep_tally, parts_of, strike_here, strike_side_by_side
 
 KINDS = ("kills", "disk", "corruption", "inputs", "races", "security", "services", "upgrades")
 ASKED_FOR = ("fuzz",)  # ten minutes of its own, and packages that the others do not need
@@ -30,6 +31,22 @@ ASKED_FOR = ("fuzz",)  # ten minutes of its own, and packages that the others do
 
 def main() -> int:
     asked = _asked()
+    begun = time.monotonic()
+    if asked.short or asked.part:
+        tallies = _struck_here(asked)
+    else:
+        tallies = strike_side_by_side(asked.only, seed=asked.seed, tell=_tell)
+    is_good = bool(tallies) and all(tally.is_good for tally in tallies)
+    if asked.tally:
+        keep_tally(tallies[0] if tallies else None, asked.tally)
+        return 0 if is_good else 1
+    print(page(tallies, with_points="kills" in asked.only, seconds=time.monotonic() - begun))
+    print(as_json(tallies))
+    return 0 if is_good else 1
+
+
+def _struck_here(asked: argparse.Namespace) -> list[Tally]:
+    """One kind after the other, in this process; of a kind its one part, if one was named."""
     if "disk" in asked.only:
         from tests.faults.refusing import remove_library, under_it
 
@@ -37,20 +54,24 @@ def main() -> int:
     tallies = []
     with tempfile.TemporaryDirectory(prefix="recloop-faults-") as folder:
         for kind in asked.only:
-            module = importlib.import_module(f"tests.faults.{kind}")
             scratch = Path(folder).resolve() / kind
-            faults = module.faults(scratch, short=asked.short, seed=asked.seed)
             try:
-                tallies.append(strike_all(kind, faults, tell=lambda line: print(line, flush=True)))
+                tally = strike_here(
+                    kind, scratch, short=asked.short, seed=asked.seed, tell=_tell, only=asked.part
+                )
             except LeftOut as left_out:
-                print(f"{kind} is left out: {left_out}", flush=True)
+                _tell(f"{kind} is left out: {left_out}")
                 continue
-            print(f"{kind}: {tallies[-1].fired} of {tallies[-1].armed}", file=sys.stderr, flush=True)
+            part = f" / {asked.part}" if asked.part and asked.part != kind else ""
+            print(f"{kind}{part}: {tally.fired} of {tally.armed}", file=sys.stderr, flush=True)
+            tallies.append(tally)
     if "disk" in asked.only:
         remove_library()
-    print(page(tallies, with_points="kills" in asked.only))
-    print(as_json(tallies))
-    return 0 if tallies and all(tally.is_good for tally in tallies) else 1
+    return tallies
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
 
 
 def _asked() -> argparse.Namespace:
@@ -59,6 +80,8 @@ def _asked() -> argparse.Namespace:
     parser.add_argument(
         "--only", default=",".join(KINDS), help=f"kinds, joined by commas: {', '.join((*KINDS, *ASKED_FOR))}"
     )
+    parser.add_argument("--part", help="of one kind this part alone, in this process")
+    parser.add_argument("--tally", type=Path, help="where to leave the part's tally, in place of the page")
     parser.add_argument("--seed", type=int, default=0, help="of bytes, strings and orders (default: 0)")
     asked = parser.parse_args()
     asked.only = [kind for kind in asked.only.split(",") if kind]
@@ -69,6 +92,8 @@ def _asked() -> argparse.Namespace:
 
         if said := missing():
             parser.exit(2, f"{said}\n")
+    if asked.part and (len(asked.only) != 1 or asked.part not in (known := parts_of(asked.only[0]))):
+        parser.error(f"--part names a part of one kind; {asked.only[0]} has {', '.join(known)}")
     return asked
 
 

@@ -36,7 +36,7 @@ class Target:
     folder: Path | None  # where a stranger would lie; None: a file alone
 
 
-def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
+def _files(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
     chance = random.Random(seed)  # noqa: S311
     flips, cuts = (_FLIPS_SHORT, _CUTS_SHORT) if short else (_FLIPS, _CUTS)
     for target in _targets(scratch, short):
@@ -48,9 +48,6 @@ def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
         if target.folder is not None:
             stranger = target.folder / "stranger.bin"
             yield _fault(target, "a file more", partial(_strike, target, stranger, lambda path: path.touch()))
-    yield from row_faults(scratch / "warehouses", short=short, seed=seed)
-    if not short:
-        yield from object_faults(scratch / "copied", seed=seed)
 
 
 def _damages(
@@ -151,3 +148,11 @@ def _whole(name: str, ref: ArtifactRef, *readers: Callable[[], object]) -> Targe
     folder = Path(ref.path)
     files = tuple(sorted(path for path in folder.rglob("*") if path.is_file()))
     return Target(name=name, files=files, readers=readers, folder=folder)
+
+
+def _copies(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
+    if not short:
+        yield from object_faults(scratch, seed=seed)
+
+
+PARTS = {"files": _files, "rows": row_faults, "copies": _copies}

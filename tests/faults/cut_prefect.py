@@ -148,6 +148,7 @@ def _flow(room: Room) -> None:
 
     from prefect import flow
     from prefect.artifacts import create_link_artifact
+    from prefect.logging.handlers import APILogHandler
 
     from components.artifact import ArtifactRef
     from flows.retraining_lease import begun_here, only_retraining
@@ -170,6 +171,7 @@ def _flow(room: Room) -> None:
 
     with _asking(room, room.road), _as_a_command(), begun_here():
         cut_off()
+        APILogHandler().flush()  # as at the end of a process
 
 
 def _flow_again(room: Room) -> None:

@@ -35,7 +35,7 @@ class Found:
     refused: dict[int, str]  # position -> reasons
 
 
-def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
+def _columns(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
     columns = [*(("event", name) for name in OF_EVENTS), *(("item", name) for name in OF_ITEMS)]
     for kind, column in _SHORT if short else columns:
         values = [*nasty.strings(seed=seed), *nasty.numbers()]
@@ -46,7 +46,6 @@ def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
                 holds="comes back as it was, or is in quarantine with a reason",
                 strike=partial(_judge, found, position, value, column),
             )  # fmt: skip
-    yield from properties.faults(scratch / "properties", short=short, seed=seed)
 
 
 def _judge(found: Found, position: int, value: object, column: str) -> Outcome:
@@ -153,3 +152,6 @@ def _batch(kind: str, column: str, values: Sequence[object]) -> Batch:
         items=items.assign(source_row=range(len(items))),
         event_key=("user_id", "item_id", "timestamp"),
     )
+
+
+PARTS = {"columns": _columns, **properties.PARTS}

@@ -9,7 +9,7 @@ from tests.faults.crash_points import Point, crash_points
 from tests.faults.fault import Tally
 
 
-def page(tallies: Sequence[Tally], *, with_points: bool) -> str:
+def page(tallies: Sequence[Tally], *, with_points: bool, seconds: float) -> str:
     lines = ["", "| kind | armed | fired | violated | seconds | CPU s |"]
     lines += ["| --- | ---: | ---: | ---: | ---: | ---: |"]
     for one in tallies:
@@ -17,6 +17,8 @@ def page(tallies: Sequence[Tally], *, with_points: bool) -> str:
             f"{one.armed:,} | {one.fired:,} | {one.violated:,} | {one.seconds:.0f} | {one.cpu_seconds:.0f}"
         )
         lines.append(f"| {one.kind} | {figures} |")
+    cpu = sum(one.cpu_seconds for one in tallies)
+    lines += ["", f"{seconds:.0f} s by the clock, {cpu:.0f} CPU s; parts run beside one another."]
     if with_points:
         lines += ["", *_points(crash_points())]
     return "\n".join(lines) + "\n"

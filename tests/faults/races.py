@@ -30,7 +30,7 @@ _WHOLE = "each read is whole, old or new, or refused by name"
 _fork = multiprocessing.get_context("fork")
 
 
-def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
+def _on_sqlite(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
     writers, batches = (3, 8) if short else (8, 200)
     rounds = 10 if short else 200
     races: list[tuple[str, str, str, Callable[[], Outcome]]] = [
@@ -58,11 +58,15 @@ def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
             holds="one winner a round, alias and ledger agree",
             strike=partial(_raced_registry, scratch / "registry", 40),
         )  # fmt: skip
-        yield from _on_postgresql()
+
+
+def _retrainings(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
+    del seed
+    if not short:
         yield Fault(
             kind=KIND, name="8 retrainings on one home", where="recloop retrain",
             holds="one trains to its end, seven are refused by name",
-            strike=partial(retrainings, scratch / "retrained", 8),
+            strike=partial(retrainings, scratch, 8),
         )  # fmt: skip
 
 
@@ -197,8 +201,11 @@ def _open_and_land(home: Path, number: int) -> None:
     land_batch(warehouse_of(home), batch(event(f"e{number}", hours=number)))
 
 
-def _on_postgresql() -> Iterator[Fault]:
-    """The same on a real one; nothing where none can be started."""
+def _on_postgresql(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
+    """Cold starts on a real one; nothing where none can be started."""
+    del scratch, seed
+    if short:
+        return
     from tests.postgresql import Postgresql, PostgresqlMissing, running_postgresql
 
     def strike(server: Postgresql, name: str) -> Outcome:
@@ -245,3 +252,6 @@ def _at_once(works: list[Callable[[], object]]) -> list[int | None]:
     for process in processes:
         process.kill()
     return codes
+
+
+PARTS = {"SQLite": _on_sqlite, "retrainings": _retrainings, "cold starts on PostgreSQL": _on_postgresql}

@@ -21,12 +21,20 @@ _WITHOUT_SERVERS = (
 )  # fmt: skip
 
 
-def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
+def _without_servers(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
+    del short, seed
     for module in _WITHOUT_SERVERS:
         for probe in module.probes(fresh(scratch / module.__name__.rpartition("_")[2])):
             yield probe.as_fault()
+
+
+def _with_servers(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
+    del seed
     if not short:
         from tests.faults import security_servers
 
-        for probe in security_servers.probes(fresh(scratch / "servers")):
+        for probe in security_servers.probes(fresh(scratch)):
             yield probe.as_fault()
+
+
+PARTS = {"without servers": _without_servers, "with servers": _with_servers}

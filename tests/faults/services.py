@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,14 +38,16 @@ def is_possible() -> bool:
     return find_spec("moto") is not None or (find_spec("psycopg") is not None and binaries() is not None)
 
 
-def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
+def _cut_off(name: str, scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
     del seed
-    for name, begin in _SERVICES.items():
-        if short and name not in _SHORT:
-            continue
-        print(f"services: starting {name}", file=sys.stderr)
-        try:
-            with begin(scratch / name, short=short) as service:
-                yield from cut_off.faults(service, lanes=1 if short else _LANES)
-        except (PostgresqlMissing, ObjectStoreMissing) as missing:
-            print(f"services: {name} is left out: {missing}")
+    if short and name not in _SHORT:
+        return
+    print(f"services: starting {name}", file=sys.stderr)
+    try:
+        with _SERVICES[name](scratch, short=short) as service:
+            yield from cut_off.faults(service, lanes=1 if short else _LANES)
+    except (PostgresqlMissing, ObjectStoreMissing) as missing:
+        print(f"services: {name} is left out: {missing}")
+
+
+PARTS = {name: partial(_cut_off, name) for name in _SERVICES}
