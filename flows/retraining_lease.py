@@ -7,7 +7,7 @@ says that it crashed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from prefect.client.schemas.filters import (
     TaskRunFilterState,
     TaskRunFilterStateType,
 )
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Crashed
 
 from components.artifact import digest_of
@@ -37,12 +37,16 @@ _ALIVE = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 @contextmanager
 def begun_here() -> Iterator[None]:
-    """Let a flow that this process calls inside carry a tag of the process from its first moment.
+    """Let a flow that this process calls inside carry this process, and the warehouse it asks for, as tags.
 
-    Prefect's client makes a run twice if the reply to the first request is lost, and knows of the second alone. By this
-    tag `only_retraining` finds the other one, which nobody will ever begin.
+    Prefect's client makes a run twice if the reply to the first request is lost, and knows of the second alone; and a
+    run that cannot be read once it is Running is left so. By the tags both are found: nothing of this process runs
+    before it begins here, so what claims to is dead; `only_retraining` finds what dead processes left.
     """
-    with tags(f"{_BEGUN_BY}{digest_of(lease.this_process())[:12]}"):
+    mine = f"{_BEGUN_BY}{lease.this_process()}"
+    with get_client(sync_client=True) as client:
+        _sweep_dead_runs(client, mine)
+    with tags(mine, _asked_of(load_settings())):
         yield
 
 
@@ -57,9 +61,8 @@ def only_retraining() -> Iterator[lease.Lease]:
     with lease.hold_lease(warehouse(), RETRAINING, owner=lease.this_process()) as held:
         with get_client(sync_client=True) as client:
             client.update_flow_run(me, tags={*runtime.flow_run.tags, tag})
-            _sweep_dead_runs(client, tag, alive=me)
-            for mine in (name for name in runtime.flow_run.tags if name.startswith(_BEGUN_BY)):
-                _sweep_dead_runs(client, mine, alive=me, claim=[StateType.PENDING])
+            _sweep_dead_runs(client, tag, but=lambda run: run.id == me)
+            _sweep_dead_runs(client, _asked_of(settings), but=lambda run: run.id == me or _may_live(run))
         with tags(tag):  # of the flows and tasks that this one runs
             yield held
 
@@ -69,16 +72,28 @@ def warehouse_tag(settings: Settings) -> str:
     return f"warehouse:{digest_of(settings.warehouse_address)[:12]}"
 
 
+def _asked_of(settings: Settings) -> str:
+    """The tag of what a command begins, before it is known whether it may retrain."""
+    return f"asks-for-{warehouse_tag(settings)}"
+
+
+def _may_live(run: FlowRun) -> bool:
+    """Whether a run may be that of a living process. In this one nobody begins a run that waits: a reply was lost."""
+    owners = [tag.removeprefix(_BEGUN_BY) for tag in run.tags if tag.startswith(_BEGUN_BY)]
+    is_forgotten = run.state_type == StateType.PENDING and lease.this_process() in owners
+    return not is_forgotten and not any(lease.is_dead_here(owner) for owner in owners)
+
+
 def _sweep_dead_runs(
-    client: SyncPrefectClient, tag: str, *, alive: UUID, claim: Sequence[StateType] = _ALIVE
+    client: SyncPrefectClient, tag: str, *, but: Callable[[FlowRun], bool] = lambda run: False
 ) -> None:
-    """Mark every run with this tag that still claims to run, but the one `alive`, as crashed."""
+    """Mark every run with this tag that still claims to run as crashed, but those."""
     message = "The process that ran this is gone; its finished stages are in the journal."
-    claims = FlowRunFilterState(type=FlowRunFilterStateType(any_=list(claim)))
+    claims = FlowRunFilterState(type=FlowRunFilterStateType(any_=_ALIVE))
     tagged = FlowRunFilter(tags=FlowRunFilterTags(all_=[tag]), state=claims)
     task_filter = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_ALIVE)))
     for run in client.read_flow_runs(flow_run_filter=tagged):
-        if run.id == alive:
+        if but(run):
             continue
         own = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
         for task in client.read_task_runs(flow_run_filter=own, task_run_filter=task_filter):

@@ -98,6 +98,18 @@ def this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
 
 
+def is_dead_here(owner: str) -> bool:
+    """Whether this owner, by `this_process`, was a process of this machine that no longer runs."""
+    written_so = re.fullmatch(r"(.+):(\d+):([\d.]+)", owner)
+    if written_so is None or written_so[1] != socket.gethostname():
+        return False
+    try:
+        started = psutil.Process(int(written_so[2])).create_time()
+    except psutil.NoSuchProcess:
+        return True
+    return abs(started - float(written_so[3])) > _SAME_START_SECONDS  # its number went to another process
+
+
 @contextmanager
 def hold_lease(
     engine: Engine, name: str, *, owner: str, ttl_seconds: float = 60, now: Clock = utc_now
@@ -190,7 +202,7 @@ def _record(row: RowMapping) -> LeaseRecord:
 
 
 def _is_over(engine: Engine, row: RowMapping, at: int) -> bool:
-    return row["expires_at"] <= at or _is_dead_here(row["owner"]) or _is_forgotten_here(engine, row)
+    return row["expires_at"] <= at or is_dead_here(row["owner"]) or _is_forgotten_here(engine, row)
 
 
 def _key(engine: Engine, owner: str, name: str, fence: int) -> _Key:
@@ -212,15 +224,3 @@ def _is_forgotten_here(engine: Engine, row: RowMapping) -> bool:
     """
     is_ours = _key(engine, row["owner"], row["name"], row["fence"]) in _held_here
     return not is_ours and row["owner"] == this_process()
-
-
-def _is_dead_here(owner: str) -> bool:
-    """Whether this owner, by `this_process`, was a process of this machine that no longer runs."""
-    written_so = re.fullmatch(r"(.+):(\d+):([\d.]+)", owner)
-    if written_so is None or written_so[1] != socket.gethostname():
-        return False
-    try:
-        started = psutil.Process(int(written_so[2])).create_time()
-    except psutil.NoSuchProcess:
-        return True
-    return abs(started - float(written_so[3])) > _SAME_START_SECONDS  # its number went to another process
