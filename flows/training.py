@@ -31,7 +31,7 @@ from components.registry import bundle, tracking
 from components.registry.warm_start import WarmStart
 from components.tokenizer.id_table import read_id_table, table_sizes_of
 from flows.features import EncodedItems, TrainingRows
-from flows.local.console import progress_bar
+from flows.local.console import progress_bar, warning_line
 from flows.semantic_ids import IdentifiedItems
 from flows.settings import load_settings
 from flows.snapshots import Snapshots
@@ -233,6 +233,8 @@ def _watched(
             curve.on_step(step.step, step.num_steps, figures)
 
         yield on_step
+    if curve.why_unsent:
+        warning_line(f"the curve of {prefix} is not whole in MLflow: {curve.why_unsent}")
 
 
 def _told(steps: Sequence[Step]) -> str:

@@ -33,6 +33,7 @@ from components.shown_address import shown_address, without_secrets
 CYCLE_TAG = "recloop.cycle"
 _BATCH = 500  # figures a request; MLflow takes 1,000
 _FLUSH_SECONDS = 5.0
+_IN_VAIN = 3.0  # seconds of waiting that say: nobody answers, in place of: this request failed
 _SAFETY = {
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -184,8 +185,8 @@ def log_files(run: TrackingRun, files: Sequence[Path], *, folder: str) -> None:
 class TrainingCurve:
     """Curves of one training: `on_step(done, total, figures)` takes what a bar takes; figures go in batches.
 
-    After the first request that fails nothing is sent until the end, and then once more. NaN and infinity
-    are drawn as NaN: of a curve they are what was seen.
+    After the first request that fails nothing is sent until the end, and then once more, unless the first one was
+    waited for in vain a moment ago. NaN and infinity are drawn as NaN: of a curve they are what was seen.
     """
 
     run: TrackingRun
@@ -193,6 +194,12 @@ class TrainingCurve:
     unsent: list[Metric] = field(default_factory=list)
     why_unsent: str = ""  # the last failure
     _sent_at: float = field(default_factory=time.monotonic)
+    _waited: float = 0.0  # seconds for an answer that never came
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether to send now would only wait again: a training is not held up twice by one silent server."""
+        return self._waited > _IN_VAIN and time.monotonic() - self._sent_at < _FLUSH_SECONDS
 
     def on_step(self, done: int, total: int, figures: dict[str, float]) -> None:
         now = time.time_ns() // 1_000_000
@@ -204,15 +211,15 @@ class TrainingCurve:
             self.send()
 
     def send(self) -> None:
-        client = MlflowClient()
+        client, begun = MlflowClient(), time.monotonic()
         try:
             while self.unsent:
                 with reaching_tracking():
                     client.log_batch(self.run.run_id, metrics=self.unsent[:_BATCH])
                 del self.unsent[:_BATCH]
-            self.why_unsent = ""
+            self.why_unsent, self._waited = "", 0.0
         except TrackingUnreachable as error:
-            self.why_unsent = str(error)
+            self.why_unsent, self._waited = str(error), time.monotonic() - begun
         self._sent_at = time.monotonic()
 
 
@@ -223,7 +230,8 @@ def training_curve(run: TrackingRun, prefix: str) -> Iterator[TrainingCurve]:
     try:
         yield curve
     finally:
-        curve.send()
+        if not curve.is_in_vain:
+            curve.send()
 
 
 def refuse_non_finite(metrics: Mapping[str, float]) -> None:

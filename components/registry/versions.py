@@ -24,6 +24,7 @@ from components.registry.registered import (
 )
 from components.registry.tracking import address as tracking_address
 from components.registry.tracking import reaching_tracking
+from components.shown_address import shown_address
 
 
 @reaching_tracking()
@@ -163,10 +164,21 @@ def fetch_bundle(model_uri: str, digest: str, folder: Path) -> Path:
                 "terminal), then run the same command again."
             ) from error
         if isinstance(error, MlflowException) and "No such artifact" not in str(error):
+            if _is_half_way(error):
+                raise TrackingUnreachable(
+                    f"{uri} did not come whole from MLflow at {shown_address(tracking_address())} "
+                    f"({str(error).strip().splitlines()[-1]}). Look at that server and at where it keeps artifacts, "
+                    "then run the same command again."
+                ) from error
             raise
         raise ArtifactDamaged(f"{uri}: not there ({error}). Register the bundle again.") from error
     refuse_other(fetched, digest, uri)
     return fetched
+
+
+def _is_half_way(error: MlflowException) -> bool:
+    """Whether files that are there did not come: of a failed download MLflow keeps the text of each cause alone."""
+    return error.error_code == "INTERNAL_ERROR" and "failures occurred while downloading" in str(error)
 
 
 def facts_of(version: ModelVersion) -> RegisteredVersion:

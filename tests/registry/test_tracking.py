@@ -133,6 +133,18 @@ def test_a_training_outlives_its_tracking(run: TrackingRun, closed_port: str):
     assert closed_port in curve.why_unsent
 
 
+def test_a_training_waits_once_for_a_server_that_hangs(run: TrackingRun, silent_server: str):
+    tracking.configure(silent_server)
+    began = time.monotonic()
+    with tracking.training_curve(run, "mmgrec") as curve:
+        for step in range(500):  # as many as are sent at once
+            curve.on_step(step, 500, {"loss": 1.0})
+        assert time.monotonic() - began > 2 * SECONDS_OF_OUTAGE / 3  # here it has waited
+    assert time.monotonic() - began < SECONDS_OF_OUTAGE
+    assert len(curve.unsent) == 500
+    assert silent_server in curve.why_unsent
+
+
 def test_asking_a_server_does_not_import_feast(closed_port: str):
     """Feast's plug-in for MLflow would: 6 s of every command line."""
     program = (
