@@ -24,7 +24,7 @@ _COMFORT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "7",
     "PREFECT_CLIENT_MAX_RETRIES": "6",  # two minutes in all: a server that is started anew takes one on a busy machine
-    "PREFECT_API_REQUEST_TIMEOUT": "10",  # seconds of a try, in place of 60
+    "PREFECT_API_REQUEST_TIMEOUT": "8",  # seconds of a try, in place of 60: with one more try within 15
     "PREFECT_LOGGING_LEVEL": "INFO",  # what the Prefect UI shows of a run …
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",  # … and what the terminal shows
     "MLFLOW_LOGGING_LEVEL": "WARNING",
