@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -12,8 +13,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -221,6 +224,25 @@ def test_the_second_user_neither_starts_nor_stops(settings: Settings, servers: S
         assert second.seconds < 5
     assert {name: recorded(settings, name) for name in servers.started} == before
     assert answer(f"{settings.mlflow_tracking_uri}/health")[0] == 200
+
+
+def test_a_database_of_prefect_that_is_held_answers_within_seconds_and_then_takes_what_is_asked(
+    settings: Settings, servers: Servers
+) -> None:
+    """Prefect's own setting waits for a minute, and whoever asked with it."""
+    with (
+        httpx.Client(base_url=settings.prefect_api_url, timeout=30) as prefect,
+        closing(sqlite3.connect(settings.prefect_home / "prefect.db", isolation_level=None)) as other,
+    ):
+        token = prefect.get("/csrf-token", params={"client": "test"}).json()["token"]
+        asking = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "test"}
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        held = prefect.post("/flows/", json={"name": "held"}, headers=asking)
+        waited = time.monotonic() - began
+        other.execute("ROLLBACK")
+        assert (held.status_code, 3 < waited < 20) == (503, True)
+        assert prefect.post("/flows/", json={"name": "held"}, headers=asking).status_code == 201
 
 
 def test_another_home_does_not_take_them_for_its_own(
