@@ -38,7 +38,7 @@ def full_softmax_loss(
         if weights is None:
             return F.cross_entropy(scores, targets)
         return weighted_mean(F.cross_entropy(scores, targets, reduction="none"), weights)
-    parts = None if weights is None else weights / weights.sum()
+    parts = None if weights is None else (weights / weights.sum()).to(states)
     return _FullSoftmax.apply(states, vectors, targets, parts)
 
 

@@ -47,7 +47,7 @@ class ItemEmbedding(nn.Module):
         vectors from the rest. Items whose vector is zero have no say, and no rest.
         """
         has_vector = vectors.abs().sum(dim=1) > 0
-        rest = vectors[has_vector]
+        rest = vectors[has_vector].to(self.tables)
         self.tables.zero_()
         for rows in self.rows[has_vector].T:
             sums = torch.zeros_like(self.tables).index_add_(0, rows, rest)
