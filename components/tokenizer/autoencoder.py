@@ -29,6 +29,8 @@ class Autoencoder(nn.Module):
         self.encode = _mlp(widths)
         self.decode = _mlp(widths[::-1])
         if bounded:
+            # about even over ±1, as tanh of a standard normal is; and never where tanh is flat and nothing is learned
+            self.encode.append(nn.BatchNorm1d(latent_dim, affine=False))
             self.encode.append(nn.Tanh())
 
 
@@ -86,7 +88,7 @@ def train_through(
     when this returns. Raises DeviceUnavailable, TrainingDiverged.
     """
     device = compute.usable_device()
-    autoencoder.to(device)
+    autoencoder.to(device).train(len(x) > 1)  # one item has no spread to be normalised by
     x = x.to(device)
     optimizer = torch.optim.AdamW(autoencoder.parameters(), lr=config.learning_rate, weight_decay=1e-4)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, config.steps)
@@ -104,4 +106,4 @@ def train_through(
         optimizer.step()
         decay.step()
         on_step(step, finite_loss(loss, "quantizer", step))
-    autoencoder.to("cpu")
+    autoencoder.to("cpu").eval()

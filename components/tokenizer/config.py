@@ -155,7 +155,7 @@ def kmeans() -> TokenizerConfig:
 def fsq() -> TokenizerConfig:
     """Finite scalar quantization of the same item vectors; with no codebook, it is training that fills the codes.
 
-    At the 400 steps of `default` MovieLens-100K's items use 80 % of a level's codes, at 1,500 all of them.
+    On MovieLens-100K every code of a level is used, on Beauty 98 %, at perplexities of at least .91 and .78.
     """
     return TokenizerConfig(kind="fsq", steps=1500)
 

@@ -2,7 +2,8 @@
 
 Source: Mentzer et al. 2023, arXiv:2309.15505, section 3.1: bounded by tanh, rounded, straight-through. Each level of
 the tuple has scalars of its own, as RecGPT's four tokens of an item (Jiang et al. 2025, arXiv:2506.06270). An even
-number of values lies evenly about 0 here, where the published code shifts it by half a step.
+number of values lies evenly about 0 here, where the published code shifts it by half a step, and latents are brought
+to unit variance (batch norm) before tanh, which else may end where it is flat, with a few codes for all items.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ def grid_codebooks(num_levels: int, codebook_size: int) -> Float[Tensor, "level 
     """
     axes = [torch.linspace(-1, 1, side) for side in grid_sides(codebook_size)]
     points = torch.cartesian_prod(*axes).reshape(-1, len(axes))
-    return torch.stack([torch.block_diag(*[points] * num_levels)[level * len(points) :][: len(points)]
-                        for level in range(num_levels)])  # fmt: skip
+    codebooks = torch.zeros(num_levels, len(points), num_levels * len(axes))
+    for level, codebook in enumerate(codebooks):
+        codebook[:, level * len(axes) :][:, : len(axes)] = points
+    return codebooks
 
 
 def round_to_grid(
@@ -54,7 +57,7 @@ def train_fsq(
     last = autoencoder.decode[-1]
     assert isinstance(last, nn.Linear)
     with torch.no_grad():
-        # from any other start the latents carry the mean, and tanh keeps them where that has pushed them
+        # from any other start latents first learn what all vectors have in common, and some values stay unused
         last.bias.copy_(x.mean(dim=0))
 
     def cut(step: int, latent: Tensor) -> tuple[Tensor, Tensor]:

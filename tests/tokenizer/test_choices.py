@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from components.tokenizer.choices import BASELINE, TokenizerName, tokenizer_config
+from components.tokenizer.choices import BASELINE, TokenizerName, health_limits, tokenizer_config
 from components.tokenizer.config import default, fsq, kmeans, paper, product
 from components.tokenizer.fit import Fitted, fit_tokenizer
 from components.tokenizer.health import CodebookCollapsed, HealthLimits, check_health
@@ -62,7 +62,7 @@ def test_items_of_a_cluster_share_first_codes(chosen):
 def test_only_the_baseline_is_unwell(chosen):
     name, fitted = chosen
     if name != BASELINE:
-        check_health(fitted.health, HealthLimits())
+        check_health(fitted.health, health_limits(name))
         return
     with pytest.raises(CodebookCollapsed, match="level 1 of 3"):
         _begin(fitted, is_baseline=False)
@@ -70,6 +70,15 @@ def test_only_the_baseline_is_unwell(chosen):
     assert version.outside.startswith("level 1 of 3")
     assert version.figures == fitted.health.metrics()
     assert len(version.table) == 200
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_collapse_is_outside_of_every_ones_limits(name):
+    """One code of 16 at one level, and all else as good as can be."""
+    fitted = fit_tokenizer(*CATALOGUE.inputs, tokenizer_config("residual_kmeans", "quick", seed=3))
+    collapsed = replace(fitted.health, usage=(1.0, 1 / 16, 1.0), perplexity=(1.0, 1 / 16, 1.0))
+    with pytest.raises(CodebookCollapsed, match="level 2 of 3"):
+        check_health(collapsed, health_limits(name))
 
 
 def test_a_baseline_within_all_limits_is_outside_of_none_and_one_of_unrelated_ids_passes(chosen):
