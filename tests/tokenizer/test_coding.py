@@ -98,3 +98,16 @@ def test_what_trains_hears_its_steps(kind, steps, trains_codebooks):
     assert [step for step, _ in heard] == list(range(steps))
     assert (space.codebooks is None) == (not trains_codebooks)
     assert coded.codes.shape == (30, 3)
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.05])
+def test_residual_codes_tell_the_coarse_group_first(balance):
+    """Four groups at the corners of a square, in each a square a tenth as wide: one code a group, then which corner."""
+    corners = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+    x = (10 * corners.unsqueeze(1) + corners).reshape(16, 2).repeat(5, 1)
+    _, coded, _ = _coded(x, replace(KMEANS, num_levels=2, codebook_size=4, balance=balance))
+    groups = torch.arange(80) % 16
+    first, both = coded.nearest[:, 0], coded.nearest[:, 0] * 4 + coded.nearest[:, 1]
+    assert len(set(zip((groups // 4).tolist(), first.tolist(), strict=True))) == 4
+    assert len(set(zip(groups.tolist(), both.tolist(), strict=True))) == 16
+    assert len(both.unique()) == 16
