@@ -110,9 +110,9 @@ class _Walked:
 
 
 def _said(cycle: CycleRequest) -> dict[str, Any]:
-    """The request, without what it says nothing of: event weights, tuned settings and warm start came later."""
+    """The request, without what it says nothing of: event weights, tuned settings and more came later."""
     said = cycle.model_dump(mode="json")
-    unsaid = {name for name in ("event_weights", "tuned", "warm_start") if not said[name]}
+    unsaid = {name for name in ("event_weights", "tuned", "warm_start", "tokenizer_name") if not said[name]}
     return {name: value for name, value in said.items() if name not in unsaid}
 
 

@@ -12,7 +12,6 @@ from typing import cast
 
 from prefect import flow, task
 
-from components.artifact import ArtifactRef
 from components.data.alpha import checked_alpha
 from components.data.artifact_erasure import drop_superseded
 from components.evaluation.contenders import CHAMPION, Incumbent, arms_to_train
@@ -101,7 +100,9 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
             request.vector_limits, tracked, request.mapping, request.weighs_types,
         )
     )  # fmt: skip
-    identified = _identify(cycle, snapshots.output, prepared, carried, opened.output.previous_ids, health)
+    identified = _identify(cycle, snapshots.output, prepared, carried, opened.output, health)
+    if identified.output.outside:
+        warning_line(f"{opened.output.tokenizer_name} is a baseline, and stays: {identified.output.outside}")
     cold = linked(
         identify_cold(run, request.source, snapshots.output, identified.output.carried, request.mapping)
     )
@@ -131,7 +132,7 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
         request.challenger,
         CHAMPION if champion else None,
         request.source,
-        subject_of(request, opened.output, health, beginning),
+        subject_of(request, opened.output, health, beginning, identified.output),
     )
     made = {
         "features": prepared.encoded.output.feature_set, "tokenizer": identified.output.tokenizer,
@@ -173,14 +174,14 @@ def _check_tokenizer(
 
 def _identify(
     cycle: SettledCycle, snapshots: Snapshots, prepared: Features, carried: CarriedIds | None,
-    previous_ids: ArtifactRef | None, health: StageResult[TokenizerHealth] | None,
+    opened: OpenedCycle, health: StageResult[TokenizerHealth] | None,
 ) -> StageResult[IdentifiedItems]:  # fmt: skip
     """IDs by the tokenizer that is carried on, or by a new one; whose `health` decided which."""
     rows, encoded, request = prepared.rows.output, prepared.encoded.output, cycle.request
     if carried:
         return linked(extend_ids(cycle.id, rows, encoded, carried, wait_for=[health]))
-    asked = (cycle.id, snapshots, rows, encoded, request.preset, request.seed, previous_ids)
-    return linked(fit_tokenizer(*asked, wait_for=[health]))
+    asked = (cycle.id, snapshots, rows, encoded, opened.tokenizer_name, request.preset, request.seed)
+    return linked(fit_tokenizer(*asked, opened.previous_ids, wait_for=[health]))
 
 
 @task(task_run_name="settle-request", **TRIED_AGAIN)

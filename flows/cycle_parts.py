@@ -13,6 +13,7 @@ from components.evaluation.contenders import Contender, FittedArm, Incumbent, li
 from components.recommender.baselines.counting import BASELINES
 from components.registry.tracking import TrackingRun
 from components.report.subject import Subject
+from components.tokenizer.choices import BASELINE, DEFAULT, TokenizerName
 from flows.features import Features
 from flows.ingest import CheckedBatch, LandedBatch
 from flows.record import CarriedIds, carried_into
@@ -38,6 +39,7 @@ class OpenedCycle:
     champion: Incumbent | None
     carried: CarriedIds | None  # None: the tokenizer is fitted
     previous_ids: ArtifactRef | None  # the ID table before, which a refit is held against
+    tokenizer_name: TokenizerName = DEFAULT  # of the one that is carried on, or fitted
 
     @property
     def note(self) -> str:
@@ -80,12 +82,23 @@ class CycleParts:
 
 
 def opened_with(cycle: SettledCycle, champion: Incumbent | None) -> OpenedCycle:
-    """What the cycle carries on of the one before; one that refits its tokenizer carries no IDs on."""
-    previous = carried_into(cycle)
+    """What the cycle carries on of the one before; one that refits its tokenizer carries no IDs on.
+
+    Raises BadRequest where IDs are to be kept and to be made by another tokenizer.
+    """
+    previous, asked = carried_into(cycle), cycle.request.tokenizer_name
+    name = asked or (previous.name if previous else DEFAULT)
+    is_another = previous is not None and previous.name != name
+    if previous and is_another and cycle.request.tokenizer == "reuse":
+        raise BadRequest(
+            f"the semantic IDs that exist were made by {previous.name}, and are to be kept while {name} is asked for. "
+            f"Leave out --keep-tokenizer and {name} makes new ones for all items, or leave out --tokenizer"
+        )
     return OpenedCycle(
         champion=champion,
-        carried=None if cycle.request.tokenizer == "refit" else previous,
+        carried=None if cycle.request.tokenizer == "refit" or is_another else previous,
         previous_ids=previous.ids if previous else None,
+        tokenizer_name=name,
     )
 
 
@@ -125,7 +138,7 @@ def contenders_of(
 
 def subject_of(
     request: CycleRequest, opened: OpenedCycle, health: StageResult[TokenizerHealth] | None,
-    beginning: Beginning | None,
+    beginning: Beginning | None, ids: IdentifiedItems,
 ) -> Subject:  # fmt: skip
     """What the report says beyond its evidence: data set, champion's version, why tokenizer and weights are theirs."""
     return Subject(
@@ -133,6 +146,7 @@ def subject_of(
         challenger=f"by tuned preset {request.tuned['digest'][:12]}" if request.tuned else "",
         champion=opened.champion.told if opened.champion else "",
         ids=tokenizer_note(request.tokenizer, opened, health.output if health else None),
+        baseline=ids.told if opened.tokenizer_name == BASELINE else "",
         start=beginning.told if beginning else "",
     )
 
@@ -158,14 +172,16 @@ def start_of(beginning: Beginning | None, arm: str, request: CycleRequest) -> Ar
 
 
 def tokenizer_note(asked: str, opened: OpenedCycle, health: TokenizerHealth | None) -> str:
-    """Why the tokenizer is the one before, or a new one: one line for box and report."""
+    """Why the tokenizer is the one before, or a new one, and which where it is not the default: for box and report."""
+    which = "" if opened.tokenizer_name == DEFAULT else f" as {opened.tokenizer_name}"
+    which += ", a baseline whatever its health" if opened.tokenizer_name == BASELINE else ""
     if opened.previous_ids is None:
-        return "fitted: there was none before"
+        return f"fitted{which}: there was none before"
     if opened.carried is None:
-        return "refitted, as asked"
+        return f"refitted{which}, as asked"
     if health is None:
         return "kept, as asked"
-    return health.note.replace("to be refitted", "refitted", 1)
+    return health.note.replace("to be refitted", f"refitted{which}", 1)
 
 
 def summarise(

@@ -138,7 +138,7 @@ def _ask_all(cycle: SettledCycle, champion: Incumbent | None, ask: Asking) -> tu
     ).output  # fmt: skip
     contenders = contenders_of(cycle, trained, counted, bundled, opened.champion, identified)
     window = _window(cycle, snapshots, identified, cold, opened.champion)
-    subject = subject_of(request, opened, health, beginning)
+    subject = subject_of(request, opened, health, beginning, identified)
     replayed = _ask_replay(cycle, window, contenders, opened.champion, subject, ask)
     start = beginning.told if beginning is not None else ""
     registered = ask(register, run, _NO_RUN, bundled, replayed, start).output
@@ -193,16 +193,16 @@ def _ask_ids(
     rows, encoded, request = prepared.rows.output, prepared.encoded.output, cycle.request
     if carried is None:
         return ask(
-            fit_tokenizer, cycle.id, snapshots, rows, encoded, request.preset, request.seed,
-            opened.previous_ids,
+            fit_tokenizer, cycle.id, snapshots, rows, encoded, opened.tokenizer_name, request.preset,
+            request.seed, opened.previous_ids,
         ).output  # fmt: skip
     extended = ask(extend_ids, cycle.id, rows, encoded, carried)
     if extended.reused:
         return extended.output
     unknown = extended.output  # the tokenizer and its encoders stay, whatever IDs come
     return IdentifiedItems(
-        encoders=carried.encoders, tokenizer=carried.tokenizer, ids=unknown.ids, new_ids=0, health={},
-        told="",
+        encoders=carried.encoders, tokenizer=carried.tokenizer, ids=unknown.ids, name=carried.name, new_ids=0,
+        health={}, told=unknown.told,
     )  # fmt: skip
 
 

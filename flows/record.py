@@ -11,6 +11,7 @@ from components.artifact import ArtifactRef
 from components.data import cycles
 from components.data.batch_digest import batch_digest
 from components.registry.bundled_parts import put_back
+from components.tokenizer.choices import DEFAULT, TokenizerName
 from flows.item_content import content_of
 from flows.settled import SettledCycle
 from flows.stage_code import StageCode, union
@@ -26,6 +27,9 @@ class CarriedIds:
     encoders: ArtifactRef
     tokenizer: ArtifactRef
     ids: ArtifactRef
+    name: TokenizerName = (
+        DEFAULT  # of the tokenizer; what was carried on before there was a choice was made by it
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

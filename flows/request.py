@@ -29,6 +29,7 @@ from components.event_weights import NONE, event_weights_text, read_event_weight
 from components.recommender.arm import ArmName
 from components.recommender.search_space import Settings
 from components.recommender.tuned_preset import TunedPresetRefused, carried_preset
+from components.tokenizer.choices import TokenizerName
 from flows.settings import load_settings
 
 
@@ -113,10 +114,10 @@ class BatchRequest(BaseModel):
 
 ProfileName = Literal["small", "production", "sequential"]  # of the gate
 _FORM = (  # in the order in which a person asks; what is inherited would stand first
-    "source", "challenger", "profile", "preset", "tuned", "warm_start", "tokenizer", "mode", "filter_seen",
-    "train_cutoff", "since", "as_of", "seed", "mapping", "gate", "max_bad_share", "max_bad_item_share", "value_ranges",
-    "event_weights", "max_missing_share", "max_zero_share", "max_duplicate_share", "min_norm", "max_norm",
-    "min_present", "poisoned_rows",
+    "source", "challenger", "profile", "preset", "tuned", "warm_start", "tokenizer", "tokenizer_name", "mode",
+    "filter_seen", "train_cutoff", "since", "as_of", "seed", "mapping", "gate", "max_bad_share", "max_bad_item_share",
+    "value_ranges", "event_weights", "max_missing_share", "max_zero_share", "max_duplicate_share", "min_norm",
+    "max_norm", "min_present", "poisoned_rows",
 )  # fmt: skip
 
 
@@ -126,7 +127,7 @@ def _as_a_form(schema: dict[str, Any]) -> None:
 
 
 _LATER = {"gate": None, "mapping": "", "max_bad_item_share": 0.05, "value_ranges": "rating=0:10",
-          "event_weights": "", "tuned": None, "warm_start": False}  # fmt: skip
+          "event_weights": "", "tuned": None, "warm_start": False, "tokenizer_name": None}  # fmt: skip
 
 
 class CycleRequest(BatchRequest):
@@ -180,6 +181,12 @@ class CycleRequest(BatchRequest):
     tokenizer: Literal["auto", "reuse", "refit"] = Field(
         default="auto",
         description="auto: refit when its health on new items falls; reuse keeps every ID that exists, always",
+    )
+    tokenizer_name: TokenizerName | None = Field(
+        default=None,
+        description="how semantic IDs are made where a tokenizer is fitted (docs/arms.md, Tokenizers); another "
+        "than made those that exist is fitted under auto, and refused under reuse. None: as those that exist, else "
+        "graph_rqvae. paper is a baseline and passes whatever its health",
     )
 
     max_missing_share: float = Field(

@@ -8,7 +8,7 @@ was trained on is not on record: what is told is on how many it was trained now.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -23,10 +23,9 @@ from components.recommender.arm import Arm, ArmName, Histories
 from components.recommender.loading import load_arm
 from components.recommender.train_arm import train_arm
 from components.registry.verification import Finding, Stored, missing, stored
-from components.tokenizer import config as presets
+from components.tokenizer.choices import BASELINE, DEFAULT, health_limits, tokenizer_config
 from components.tokenizer.extension import extend_table
 from components.tokenizer.fit import fit_tokenizer
-from components.tokenizer.health import HealthLimits
 from components.tokenizer.id_table import publish_id_table, read_id_table, table_sizes_of
 from components.tokenizer.tokenizer import load_tokenizer
 from components.tokenizer.version import begin_version, publish_tokenizer
@@ -55,6 +54,7 @@ def _tokenizer_again(kept: Stored, scratch: Path) -> Finding:
     assert kept.artifact is not None
     manifest = verified(kept.artifact.path)
     parents, config = manifest["parents"], manifest["config"]
+    name = config.get("tokenizer", DEFAULT)  # one that was fitted before there was a choice does not say
     rows, features = (
         _stored("training_set", parents["training_set"]),
         _stored("feature_set", parents["feature_set"]),
@@ -73,12 +73,19 @@ def _tokenizer_again(kept: Stored, scratch: Path) -> Finding:
     with progress_bar("fit tokenizer") as bar:
         fitted = fit_tokenizer(
             data.vectors, data.present, edges, num_users=built.graph.num_users,
-            config=replace(presets.quick() if config["preset"] == "quick" else presets.default(), seed=config["seed"]),
+            config=tokenizer_config(name, config["preset"], seed=config["seed"]),
             on_step=lambda name, step, steps, loss: bar(step + 1, steps, {name: loss}),
             categories=snapshot.read_categories(of.artifact, data.item_ids), compute=load_settings().compute,
         )  # fmt: skip
     before = read_id_table(previous.artifact) if previous and previous.artifact else None
-    version = begin_version(fitted, data.item_ids, edges, previous=before, limits=HealthLimits())
+    version = begin_version(
+        fitted,
+        data.item_ids,
+        edges,
+        previous=before,
+        limits=health_limits(name),
+        is_baseline=name == BASELINE,
+    )
     again = publish_tokenizer(scratch / "artifacts", version, parents=parents, config=config)
     return _weights(stage, recorded, again.digest)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from prefect import task
@@ -15,11 +14,10 @@ from components.data import snapshot
 from components.features.featureset import load_feature_set
 from components.features.trainingset import load_training_set
 from components.registry.metric_names import ids_meaning, ids_metric
-from components.tokenizer import config as presets
+from components.tokenizer.choices import BASELINE, Size, TokenizerName, health_limits, tokenizer_config
 from components.tokenizer.cold import cold_table, publish_cold_ids
 from components.tokenizer.extension import extend_table
 from components.tokenizer.fit import fit_tokenizer as fit
-from components.tokenizer.health import HealthLimits
 from components.tokenizer.id_table import publish_id_table, read_id_table
 from components.tokenizer.tokenizer import Tokenizer, load_tokenizer
 from components.tokenizer.version import begin_version, publish_tokenizer
@@ -39,14 +37,16 @@ class IdentifiedItems:
     encoders: ArtifactRef  # a feature set
     tokenizer: ArtifactRef
     ids: ArtifactRef
+    name: TokenizerName
     new_ids: int
     health: dict[str, float]  # of a new tokenizer; empty where the one before stays
     told: str
+    outside: str = ""  # of a new baseline: which limit of health it is outside of
 
     @property
     def carried(self) -> CarriedIds:
         """What the next cycle carries on."""
-        return CarriedIds(encoders=self.encoders, tokenizer=self.tokenizer, ids=self.ids)
+        return CarriedIds(encoders=self.encoders, tokenizer=self.tokenizer, ids=self.ids, name=self.name)
 
     @property
     def note(self) -> str:
@@ -68,10 +68,10 @@ class ColdIds:
 
 @task(task_run_name="fit-tokenizer")
 def fit_tokenizer(
-    run: str, snapshots: Snapshots, rows: TrainingRows, encoded: EncodedItems,
-    preset: Literal["default", "quick"], seed: int, previous: ArtifactRef | None,
+    run: str, snapshots: Snapshots, rows: TrainingRows, encoded: EncodedItems, name: TokenizerName,
+    preset: Size, seed: int, previous: ArtifactRef | None,
 ) -> StageResult[IdentifiedItems]:  # fmt: skip
-    """A new tokenizer, and the ID table that begins with it. A collapsed codebook stops the run here.
+    """A new tokenizer, and the ID table that begins with it. A collapsed codebook stops the run here, but a baseline's.
 
     `previous` is the ID table of the version before, if there is one: how much of it is left is told.
     """
@@ -81,7 +81,10 @@ def fit_tokenizer(
         reads={
             "training_set": rows.training_set, "feature_set": encoded.feature_set, "previous_ids": previous,
         },
-        facts={"preset": preset, "seed": seed, "device": settings.device, "precision": settings.precision},
+        facts={
+            "tokenizer": name, "preset": preset, "seed": seed, "device": settings.device,
+            "precision": settings.precision,
+        },
     )  # fmt: skip
 
     def work() -> IdentifiedItems:
@@ -94,14 +97,21 @@ def fit_tokenizer(
                 data.present,
                 edges,
                 num_users=graph.num_users,
-                config=replace(presets.quick() if preset == "quick" else presets.default(), seed=seed),
+                config=tokenizer_config(name, preset, seed=seed),
                 on_step=lambda stage, step, steps, loss: bar(step + 1, steps, {stage: loss}),
                 categories=snapshot.read_categories(snapshots.train, data.item_ids),
                 compute=settings.compute,
             )
         before = read_id_table(previous) if previous else None
-        version = begin_version(fitted, data.item_ids, edges, previous=before, limits=HealthLimits())
-        config = {"preset": preset, "seed": seed}
+        version = begin_version(
+            fitted,
+            data.item_ids,
+            edges,
+            previous=before,
+            limits=health_limits(name),
+            is_baseline=name == BASELINE,
+        )
+        config = {"tokenizer": name, "preset": preset, "seed": seed}
         tokenizer = publish_tokenizer(settings.artifacts, version, parents=key.parents, config=config)
         return IdentifiedItems(
             encoders=encoded.feature_set,
@@ -109,9 +119,11 @@ def fit_tokenizer(
             ids=publish_id_table(
                 settings.artifacts, version.table, tokenizer=tokenizer, table_sizes=version.table_sizes
             ),
+            name=name,
             new_ids=len(version.table),
             health=version.figures,
             told=version.note,
+            outside=version.outside,
         )
 
     identified = run_once(key, IdentifiedItems, work, computes=True)
@@ -158,6 +170,7 @@ def extend_ids(
             encoders=carried.encoders,
             tokenizer=carried.tokenizer,
             ids=ids,
+            name=carried.name,
             new_ids=extended.num_new,
             health={},
             told=f"{extended.num_new} new IDs beside {len(known):,} that stay",

@@ -20,6 +20,7 @@ from components.features.featureset import load_feature_set
 from components.features.sequences import user_sequences
 from components.features.trainingset import TrainingSet, load_training_set, publish_training_set
 from components.recommender.arm import SEMANTIC_ID_ARMS, ArmName
+from components.tokenizer.choices import DEFAULT
 from components.tokenizer.id_table import read_id_table, table_sizes_of
 from flows.features import SEQUENCE_LENGTH, TrainingRows, coded, encode_items
 from flows.ingest import ingest
@@ -137,5 +138,8 @@ def _rows_and_ids(
         parents={"feature_set": encoded.feature_set.digest}, with_types=request.weighs_types,
     )  # fmt: skip
     rows = TrainingRows(training_set=training_set, num_users=len(sequences), cut=snapshots.cut)
-    identified = fit_tokenizer(cycle.id, snapshots, rows, encoded, request.preset, request.seed, None).output
+    name = request.tokenizer_name or DEFAULT
+    identified = fit_tokenizer(
+        cycle.id, snapshots, rows, encoded, name, request.preset, request.seed, None
+    ).output
     return load_training_set(training_set), identified.ids

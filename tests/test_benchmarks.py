@@ -25,7 +25,7 @@ from tests.benchmarks.cold_items import content_scores, split_cold
 from tests.benchmarks.datasets import Dataset, open_dataset
 from tests.benchmarks.leave_one_out import LeaveOneOut, TooShort, from_lists, hit_rate, ndcg, places
 from tests.benchmarks.results import ArmRun, is_done, read_runs, write_part, write_run
-from tests.benchmarks.semantic_codes import Codes, random_codes, training_edges
+from tests.benchmarks.semantic_codes import Codes, random_codes, semantic_codes, training_edges
 from tests.benchmarks.standing import UsersDiffer, best, comparisons, rows_of
 from tests.benchmarks.surroundings import shared_folder
 from tests.benchmarks.table import BEGIN, END, MarkersMissing, between_markers, write_table
@@ -142,6 +142,17 @@ def test_random_codes_are_the_same_tuples_on_other_items() -> None:
     dealt = random_codes(codes, seed=3)
     assert sorted(map(tuple, dealt.table)) == sorted(map(tuple, codes.table))
     assert (dealt.table == codes.table).all(axis=1).mean() < 0.2
+
+
+def test_codes_by_another_tokenizer_are_other_codes_and_each_is_fitted_once(tmp_path: Path) -> None:
+    lines = [f"{step} " + " ".join(f"i{n * step % 13}" for n in range(1, 9)) for step in range(1, 9)]
+    (tmp_path / "few.txt").write_text("\n".join(lines) + "\n")
+    data = open_dataset(str(tmp_path / "few.txt"), tmp_path)
+    by_name = {name: semantic_codes(data, 1, tmp_path, name) for name in ("residual_kmeans", "product")}
+    assert not np.array_equal(*(codes.table[:, :-1] for codes in by_name.values()))
+    assert semantic_codes(data, 1, tmp_path, "product").cpu_seconds == by_name["product"].cpu_seconds
+    assert len(list(tmp_path.glob("*.parquet"))) == 2
+    assert all(ARMS[f"mmgrec_by_{name}"].tokenizer == name for name in by_name)
 
 
 # --- cold items ----------------------------------------------------------------------------------------

@@ -47,6 +47,11 @@ def provenance(result: ReplayResult, subject: Subject) -> Markup:
             *_weights(result),
             *_champion(result, subject),
             *([("Tokenizer", subject.ids, "")] if subject.ids else []),
+            *(
+                [("Health of its codes", subject.baseline, "of a baseline, for which it is no condition")]
+                if subject.baseline
+                else []
+            ),
             *_start(subject),
             *_attempt(result),
             ("Detectable effect", number(found), "by this profile on this window"),

@@ -13,6 +13,7 @@ class Subject:
     challenger: str = ""  # what its arm's name does not say, such as a version
     champion: str = ""  # the same: "version 3, mmgrec"
     ids: str = ""  # why semantic IDs stayed or are new
+    baseline: str = ""  # of a tokenizer that passes whatever its health: its health
     start: str = ""  # where training began, if a warm start was asked for
 
 

@@ -15,12 +15,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from components.compute import Compute
+from components.tokenizer.autoencoder import Autoencoder, autoencoder_for, set_principal_components
 from components.tokenizer.collisions import spread_collisions
 from components.tokenizer.config import TokenizerConfig, codebook_size_for
+from components.tokenizer.fsq import train_fsq
 from components.tokenizer.kmeans import squared_distances
+from components.tokenizer.product import fit_parts, set_parts
 from components.tokenizer.quantizer import codewords, fit_codebooks, quantize
-from components.tokenizer.rqvae import Autoencoder, set_principal_components, train_rqvae
-from components.tokenizer.tokenizer import hidden_dims
+from components.tokenizer.rqvae import train_rqvae
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,7 @@ class LatentSpace:
     """The space in which item vectors are cut into codes."""
 
     autoencoder: Autoencoder
-    codebooks: Float[Tensor, "level code latent"] | None  # as training left them; None: nothing was trained
+    codebooks: Float[Tensor, "level code latent"] | None  # as training left them; None: no training gives any
     size: int  # codes of a level that the items can fill; the rest of the codebook is parked
 
 
@@ -53,13 +55,21 @@ def latent_space(
 
     Raises DeviceUnavailable, TrainingDiverged.
     """
+    full_size = _full_size(config, len(x))
     # k-means++ draws codes from items, so no level starts with more codes than there are different items
-    size = min(_full_size(config, len(x)), _distinct_rows(x))
-    autoencoder = Autoencoder(x.shape[1], hidden_dims(config), config.latent_dim)
-    if config.kind == "residual_kmeans":
-        set_principal_components(autoencoder, x)
-        return LatentSpace(autoencoder=autoencoder, codebooks=None, size=size)
-    trained = train_rqvae(autoencoder, x, size, config, generator, on_step, compute)
+    size = min(full_size, _distinct_rows(x))
+    autoencoder = autoencoder_for(config, x.shape[1], full_size)
+    trained = None
+    match config.kind:
+        case "graph_rqvae":
+            trained = train_rqvae(autoencoder, x, size, config, generator, on_step, compute)
+        case "fsq":
+            trained = train_fsq(autoencoder, x, full_size, config, generator, on_step, compute)
+            size = trained.shape[1]  # the grid is there, whoever fills it
+        case "residual_kmeans":
+            set_principal_components(autoencoder, x)
+        case "product":
+            set_parts(autoencoder, x, config.num_levels)
     return LatentSpace(autoencoder=autoencoder, codebooks=trained, size=size)
 
 
@@ -72,14 +82,8 @@ def give_codes(
 ) -> Coded:
     """Settle the codebooks on the final latent space, and give every item its codes."""
     latent = space.autoencoder.encode(x)
-    start = space.codebooks
-    # trained codebooks trail the encoder by their moving average, and are not balanced
-    if start is None or config.balance > 0:
-        start = fit_codebooks(
-            latent, start, num_levels=config.num_levels, size=space.size, balance=config.balance, generator=generator
-        )  # fmt: skip
-    full_size = _full_size(config, len(x))
-    codebooks = _with_parked_codes(start, latent, full_size)
+    settled = _settled(space, latent, config, generator)
+    codebooks = _with_parked_codes(settled, latent, _full_size(config, len(x)))
     codes, moved = _codes_of(latent, codebooks, space.size, spread=config.spread_collisions)
     return Coded(
         codebooks=codebooks,
@@ -87,8 +91,23 @@ def give_codes(
         nearest=quantize(latent, codebooks).codes,
         num_moved=len(moved),
         decoded=space.autoencoder.decode(codewords(codes, codebooks).sum(dim=1)),
-        reachable=_reachable(latent, codebooks, full_size),
+        reachable=_reachable(latent, settled),
     )
+
+
+def _settled(
+    space: LatentSpace, latent: Tensor, config: TokenizerConfig, generator: torch.Generator
+) -> Float[Tensor, "level code latent"]:
+    """The codebooks that belong to the final latents."""
+    levels, size, balance, start = config.num_levels, space.size, config.balance, space.codebooks
+    if config.kind == "product":
+        return fit_parts(latent, num_parts=levels, size=size, balance=balance, generator=generator)
+    # trained codebooks trail the encoder by their moving average, and are not balanced; a grid is as it is
+    if start is None or (balance > 0 and config.kind != "fsq"):
+        return fit_codebooks(
+            latent, start, num_levels=levels, size=size, balance=balance, generator=generator
+        )
+    return start
 
 
 def _full_size(config: TokenizerConfig, num_items: int) -> int:
@@ -119,12 +138,13 @@ def _with_parked_codes(
     return torch.cat([codebooks, parked], dim=1)
 
 
-def _reachable(latent: Tensor, codebooks: Float[Tensor, "level code dim"], full_size: int) -> list[int]:
-    """Codes that each level could use: no more than distinct vectors reach it."""
+def _reachable(latent: Tensor, codebooks: Float[Tensor, "level code dim"]) -> list[int]:
+    """Codes that each level could use: no more than vectors reach it that differ where its codes do."""
     residual, most = latent, []
     codes = quantize(latent, codebooks).codes
     for level, codebook in enumerate(codebooks):
-        most.append(min(full_size, _distinct_rows(residual)))
+        differ = (codebook != codebook[0]).any(dim=0)
+        most.append(min(len(codebook), _distinct_rows(residual * differ)))
         residual = residual - codebook[codes[:, level]]
     return most
 

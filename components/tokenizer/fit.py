@@ -12,6 +12,7 @@ from torch import Tensor
 
 from components.compute import ON_CPU, Compute
 from components.tokenizer.agreement import Categories, check_categories
+from components.tokenizer.autoencoder import Autoencoder
 from components.tokenizer.coding import give_codes, latent_space
 from components.tokenizer.config import TokenizerConfig
 from components.tokenizer.factors import Evidence, TasteSpace, fit_taste_space
@@ -29,7 +30,6 @@ from components.tokenizer.modalities import (
     standardize,
 )
 from components.tokenizer.reproducible import reproducible
-from components.tokenizer.rqvae import Autoencoder
 from components.tokenizer.tokenizer import Tokenizer, item_vectors
 
 OnStep = Callable[[str, int, int, float], None]  # stage (graph, quantizer), step from 0, steps, loss
@@ -41,7 +41,9 @@ class Fitted:
     codes: Int[np.ndarray, "item level"]  # of the items of the fit, coarse first
     health: Health
     graph_losses: Float[np.ndarray, "graph_step"]
-    quantizer_losses: Float[np.ndarray, "step"]  # empty for residual_kmeans, which trains nothing there
+    quantizer_losses: Float[
+        np.ndarray, "step"
+    ]  # empty where principal components are cut, and nothing is trained
 
 
 def fit_tokenizer(

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from components.tokenizer.autoencoder import Autoencoder, autoencoder_for, latent_dim
 from components.tokenizer.config import TokenizerConfig
 from components.tokenizer.factors import Evidence, TasteSpace, fold_in
 from components.tokenizer.graph import Graph
@@ -30,7 +31,6 @@ from components.tokenizer.modalities import (
 )
 from components.tokenizer.quantizer import quantize
 from components.tokenizer.reproducible import reproducible
-from components.tokenizer.rqvae import Autoencoder
 
 WEIGHTS, DESCRIPTION = "tokenizer.safetensors", "tokenizer.json"
 
@@ -192,7 +192,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         content_dim = sum(len(standard.mean) for standard in standards.values())
         with reproducible():
             encoder = GraphEncoder(content_dim + len(standards), config.graph)
-            autoencoder = Autoencoder(config.graph.dim + content_dim, hidden_dims(config), config.latent_dim)
+            codebook_size = tensors["codebooks"].shape[1]
+            autoencoder = autoencoder_for(config, config.graph.dim + content_dim, codebook_size)
         _check_shapes(tensors, config, content_dim + len(standards))
         encoder.load_state_dict(_under("encoder.", tensors))
         autoencoder.load_state_dict(_under("autoencoder.", tensors))
@@ -224,7 +225,7 @@ def _check_shapes(tensors: Mapping[str, Tensor], config: TokenizerConfig, input_
     factors = (len(tensors["confidence"]), config.graph.factor_dim)
     size = config.codebook_size or tensors["codebooks"].shape[1]
     expected = {
-        "codebooks": (config.num_levels, size, config.latent_dim),
+        "codebooks": (config.num_levels, size, latent_dim(config, size)),
         "centre": (config.graph.dim,),
         "factors": factors,
         "confidence": factors[:1],
@@ -239,11 +240,6 @@ def _check_shapes(tensors: Mapping[str, Tensor], config: TokenizerConfig, input_
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def hidden_dims(config: TokenizerConfig) -> tuple[int, ...]:
-    """Principal components are a linear map, so residual k-means has no hidden layer."""
-    return config.hidden_dims if config.kind == "graph_rqvae" else ()
 
 
 def item_vectors(

@@ -13,9 +13,9 @@ from jaxtyping import Int
 
 from components.artifact import ArtifactRef, publish
 from components.tokenizer.fit import Fitted
-from components.tokenizer.health import HealthLimits, check_health
+from components.tokenizer.health import CodebookCollapsed, CodesMeaningless, HealthLimits, check_health
 from components.tokenizer.ids import SemanticIds, with_collision_tokens
-from components.tokenizer.stability import Stability, check_stability, stability
+from components.tokenizer.stability import IdsUnrelated, Stability, check_stability, stability
 from components.tokenizer.tokenizer import Tokenizer
 
 KIND = "tokenizer"
@@ -29,6 +29,9 @@ class Version:
     kept: Stability | None  # of the version before; None where there is none, or no common item
     figures: dict[str, float]  # of health, and of stability where it was measured
     note: str  # one line for a person
+    outside: str = (
+        ""  # of a baseline: which limit it is outside of, and what to do; "" where it is within all
+    )
 
     @property
     def table_sizes(self) -> list[int]:
@@ -42,25 +45,34 @@ def begin_version(
     *,
     previous: SemanticIds | None,
     limits: HealthLimits,
+    is_baseline: bool = False,
 ) -> Version:
     """Check a fit and begin its ID table; `item_ids` ([item] str objects) and distinct `edges` are those of the fit.
 
     Items of one tuple get their collision tokens by how many users they have. Raises CodebookCollapsed,
-    CodesMeaningless and, against the table of the version before, IdsUnrelated.
+    CodesMeaningless and, against the table of the version before, IdsUnrelated; of a baseline, which is there to
+    be compared with, the first of these is told in `outside` instead.
     """
-    check_health(fitted.health, limits)
     # edges are distinct, so an item's edges are its users: popularity at the moment when its token is given for good
     popularity = np.bincount(edges[1], minlength=len(item_ids))
     table = with_collision_tokens(item_ids, fitted.codes, popularity)
     kept = stability(previous, table) if previous is not None else None
-    if kept is not None:
-        check_stability(kept, limits)
+    outside = ""
+    try:
+        check_health(fitted.health, limits)
+        if kept is not None:
+            check_stability(kept, limits)
+    except (CodebookCollapsed, CodesMeaningless, IdsUnrelated) as broken:
+        if not is_baseline:
+            raise
+        outside = str(broken)
     return Version(
         tokenizer=fitted.tokenizer,
         table=table,
         kept=kept,
         figures=fitted.health.metrics() | (kept.metrics() if kept is not None else {}),
         note="; ".join([fitted.health.summary(), *([kept.summary()] if kept is not None else [])]),
+        outside=outside,
     )
 
 

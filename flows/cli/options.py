@@ -181,6 +181,14 @@ Challenger = Annotated[
     Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "ease"],
     typer.Option(help="the arm that may become champion"),
 ]
+TokenizerChoice = Annotated[
+    Literal["graph_rqvae", "residual_kmeans", "fsq", "product", "paper"] | None,
+    typer.Option(
+        "--tokenizer",
+        help="how semantic IDs are made where they are made; other ones than those that exist make new IDs for all "
+        "items. paper is a baseline and passes whatever its health; default: as those that exist, else graph_rqvae",
+    ),
+]
 Profile = Annotated[
     str,
     typer.Option(

@@ -91,7 +91,7 @@ def _data_lines(summary: CycleSummary) -> list[str]:
         named = (f"{reason} {count}" for reason, count in most)
         quarantine += f" ({', '.join(named)})"
     ids = "IDs reused" if summary.tokenizer_reused else "tokenizer fitted"
-    refitted = summary.tokenizer_note if summary.tokenizer_note.startswith("refitted") else ""
+    refitted = summary.tokenizer_note if summary.tokenizer_note.startswith(("refitted", "fitted as")) else ""
     lines = [
         f"batch     {summary.received:,} events = {summary.accepted:,} accepted + {summary.duplicates} duplicates + "
         f"{quarantine}",

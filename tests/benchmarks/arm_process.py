@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from tests.benchmarks.arms import ARMS
+from components.tokenizer.choices import DEFAULT
+from tests.benchmarks.arms import ARMS, Benchmarked
 from tests.benchmarks.datasets import Dataset, open_dataset
 from tests.benchmarks.leave_one_out import PLACES, places
 from tests.benchmarks.peak_memory import peak_mb
@@ -27,7 +28,7 @@ def main(data_name: str, arm_name: str, seed: int) -> None:
     torch.set_num_threads(1)
     results, entry = results_folder(), ARMS[arm_name]
     data = open_dataset(data_name, results / "sources")
-    codes = _codes(data, entry.codes, seed)
+    codes = _codes(data, entry, seed)
     events = data.events
     begin = time.process_time()
     trained = entry.train(events.training(), codes.table, seed, None)
@@ -52,7 +53,7 @@ def main(data_name: str, arm_name: str, seed: int) -> None:
                 figures={
                     "is_peer": False,
                     "role": view.role,
-                    "codes": entry.codes,
+                    "codes": entry.codes if entry.tokenizer == DEFAULT else entry.tokenizer,
                     "num_items": events.num_items,
                     "codes_cpu_seconds": codes.cpu_seconds,
                     "training_cpu_seconds": training_cpu_seconds,
@@ -65,11 +66,11 @@ def main(data_name: str, arm_name: str, seed: int) -> None:
         )
 
 
-def _codes(data: Dataset, kind: str, seed: int) -> Codes:
-    if kind == "none":
+def _codes(data: Dataset, entry: Benchmarked, seed: int) -> Codes:
+    if entry.codes == "none":
         return Codes(table=np.zeros((data.events.num_items, 0), dtype=np.int64), cpu_seconds=0.0)
-    fitted = semantic_codes(data, seed, results_folder() / "codes")
-    return random_codes(fitted, seed) if kind == "random" else fitted
+    fitted = semantic_codes(data, seed, results_folder() / "codes", entry.tokenizer)
+    return random_codes(fitted, seed) if entry.codes == "random" else fitted
 
 
 def num_parameters(arm: Any) -> int:

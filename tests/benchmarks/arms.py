@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from jaxtyping import Int
@@ -24,13 +24,16 @@ from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import TigerArm, TigerConfig, train_tiger
 from components.recommender.baselines.popularity import fit_popularity
 from components.recommender.sequences import TrainingSequences
+from components.tokenizer.choices import DEFAULT, TokenizerName
 
 Codes = Int[np.ndarray, "item token"]
 Sizes = Sequence[int] | None  # of the code tables; None: as large as the codes ask
 Train = Callable[[TrainingSequences, Codes, int, Sizes], Any]
 Config = TypeVar("Config", DenseConfig, MMGRecConfig, TigerConfig)
 # What a row counts as where targets are checked. `hybrid` finds by tuple and orders by the dense score too.
-Role = Literal["simple", "dense", "dense_control", "generative", "hybrid", "random_codes", "paper"]
+Role = Literal[
+    "simple", "dense", "dense_control", "generative", "hybrid", "random_codes", "other_codes", "paper"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,7 @@ class View:
 class Benchmarked:
     train: Train
     codes: Literal["none", "semantic", "random"] = "none"
+    tokenizer: TokenizerName = DEFAULT  # of the codes
     is_seeded: bool = True  # False: every seed gives the same, so one is enough
     views: Mapping[str, View] = field(default_factory=dict)  # name of the row → view
 
@@ -124,4 +128,14 @@ ARMS: Mapping[str, Benchmarked] = {
     "mmgrec_random": Benchmarked(
         train=_mmgrec, codes="random", views=_decoded("mmgrec_random", "random_codes")
     ),
+    **{
+        f"mmgrec_by_{name}": Benchmarked(
+            train=_mmgrec,
+            codes="semantic",
+            tokenizer=name,
+            views=_decoded(f"mmgrec_by_{name}", "other_codes"),
+        )
+        for name in get_args(TokenizerName)
+        if name != DEFAULT
+    },
 }

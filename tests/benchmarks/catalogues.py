@@ -20,7 +20,8 @@ from components.data.sources.sequence import read_sequences
 from components.data.timestamps import read_timestamps
 from components.features.cache import VectorCache
 from components.features.encoding import EncoderConfig, encode_items
-from tests.conftest import SHARED
+from tests.benchmarks.datasets import open_dataset
+from tests.benchmarks.surroundings import results_folder, shared_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +54,14 @@ FILMS, BEAUTY = "ml-latest-small-multimodal", "amazon_beauty"
 def catalogues(data: str | None) -> dict[str, Callable[[Path], Catalogue] | None]:
     """How to read each data set, given a folder for vectors; None for one that is not here.
 
-    `data` names a folder of events and items; without it, the data beside the checkout that tests use too.
+    `data` names a folder of events and items, or is ml100k, of which what is trained on is read; without it, the data
+    beside the checkout that tests use too.
     """
+    if data == "ml100k":
+        return {data: read_movielens}
     if data is not None:
         return {Path(data).name: partial(read_catalogue, Path(data))}
-    films, beauty = SHARED / "data" / FILMS, SHARED / "data" / BEAUTY
+    films, beauty = shared_folder() / "data" / FILMS, shared_folder() / "data" / BEAUTY
     return {
         FILMS: partial(read_catalogue, films) if films.is_dir() else None,
         BEAUTY: partial(read_beauty, beauty) if beauty.is_dir() else None,
@@ -89,6 +93,21 @@ def read_catalogue(folder: Path, cache: Path) -> Catalogue:
         categories=[tuple(joined.split("|")) if isinstance(joined, str) else () for joined in told],
         items=[own["item"].to_numpy() for own in by_user],
         times=[own["time"].to_numpy() for own in by_user],
+    )
+
+
+def read_movielens(cache: Path) -> Catalogue:
+    """All but the last two events of each user."""
+    data = open_dataset("ml100k", results_folder() / "sources")
+    training, content = data.events.training(), data.content()
+    return Catalogue(
+        name=data.name,
+        item_ids=training.item_ids,
+        vectors=dict(content.vectors),
+        present=dict(content.present),
+        categories=[tuple(told.split("|")) if told else () for told in data.catalogue["categories"]],
+        items=np.split(training.items, training.offsets[1:-1]),
+        times=np.split(training.times, training.offsets[1:-1]),
     )
 
 

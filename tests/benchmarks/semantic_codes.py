@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from components.artifact import digest_of
 from components.features.vectors import ItemVectors
 from components.recommender.sequences import TrainingSequences
-from components.tokenizer import config as tokenizer_config
+from components.tokenizer.choices import DEFAULT, TokenizerName, tokenizer_config
 from components.tokenizer.fit import Fitted, fit_tokenizer
 from components.tokenizer.ids import SemanticIds, read_ids, with_collision_tokens, write_ids
 from tests.benchmarks.datasets import Dataset
@@ -32,15 +32,15 @@ class Codes:
     cpu_seconds: float  # of encoding the content and of the fit
 
 
-def semantic_codes(data: Dataset, seed: int, cache: Path) -> Codes:
-    config = replace(tokenizer_config.default(), seed=seed)
+def semantic_codes(data: Dataset, seed: int, cache: Path, tokenizer: TokenizerName = DEFAULT) -> Codes:
+    config = tokenizer_config(tokenizer, "default", seed=seed)
     made_of = digest_of([config.to_dict(), _shape(data)])
     path = cache / f"{data.name}__{seed}__{made_of[:8]}.parquet"
     cost = path.with_suffix(".json")
     if not cost.is_file():
         begin = time.process_time()
         training = data.events.training()
-        fitted = fit_on_training(training, data.content(), seed)
+        fitted = fit_on_training(training, data.content(), seed, tokenizer)
         cache.mkdir(parents=True, exist_ok=True)
         write_ids(first_ids(training, fitted), path)
         cost.write_text(json.dumps({"cpu_seconds": time.process_time() - begin}))
@@ -59,14 +59,16 @@ def random_codes(codes: Codes, seed: int) -> Codes:
     return Codes(table=codes.table[order], cpu_seconds=codes.cpu_seconds)
 
 
-def fit_on_training(training: TrainingSequences, content: ItemVectors, seed: int) -> Fitted:
+def fit_on_training(
+    training: TrainingSequences, content: ItemVectors, seed: int, tokenizer: TokenizerName = DEFAULT
+) -> Fitted:
     vectors, present = modalities(content)
     return fit_tokenizer(
         vectors,
         present,
         training_edges(training),
         training.num_users,
-        replace(tokenizer_config.default(), seed=seed),
+        tokenizer_config(tokenizer, "default", seed=seed),
     )
 
 

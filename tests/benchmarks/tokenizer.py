@@ -1,6 +1,6 @@
 """What semantic IDs are like on real data, and what they cost: every preset, several seeds, one JSON line.
 
-    python -m tests.benchmarks.tokenizer [DATA] [--only NAME] [--presets default,kmeans,paper] [--seeds 0,1,2]
+    python -m tests.benchmarks.tokenizer [DATA] [--only NAME] [--presets default,fsq] [--seeds 0,1,2]
 
 Shares of all items stand as they are: `collisions` after items were moved to free last codes, `moved` how many
 were, `collisions_unspread` without moving any. An agreement stands beside its `_permuted`, and its `_z` says by
@@ -22,21 +22,21 @@ from typing import Any
 
 import numpy as np
 
-from components.tokenizer.config import default, kmeans, paper
+from components.tokenizer.config import default, fsq, kmeans, paper, product
 from components.tokenizer.fit import Fitted, fit_tokenizer
 from components.tokenizer.health import CodebookCollapsed, CodesMeaningless, HealthLimits, check_health
 from components.tokenizer.ids import SemanticIds, with_collision_tokens
 from components.tokenizer.stability import stability
 from tests.benchmarks.catalogues import Catalogue, catalogues
 
-PRESETS = {"default": default, "kmeans": kmeans, "paper": paper}
+PRESETS = {"default": default, "kmeans": kmeans, "fsq": fsq, "product": product, "paper": paper}
 SEEDS = (0, 1, 2)
 
 
 def run(
     data: str | None, *, presets: Sequence[str] = tuple(PRESETS), seeds: Sequence[int] = SEEDS, only: str = ""
 ) -> dict[str, Any]:
-    """{data set: figures or "skipped: …"}; `data` names a folder, None means the data beside the checkout."""
+    """{data set: figures or "skipped: …"}; `data` as for `catalogues`, None means the data beside the checkout."""
     told: dict[str, Any] = {}
     for name, read in catalogues(data).items():
         if only not in name:
@@ -130,7 +130,7 @@ def _worst(figures: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.tokenizer", description=__doc__)
-    parser.add_argument("data", nargs="?", help="a folder of events and items")
+    parser.add_argument("data", nargs="?", help="a folder of events and items, or ml100k")
     parser.add_argument("--only", default="", help="part of a data set's name")
     parser.add_argument("--presets", default=",".join(PRESETS))
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))

@@ -216,7 +216,9 @@ def _train(desk: Desk) -> None:
     told = json.loads((desk.home / "told.json").read_text())
     ref = ArtifactRef(**told["ref"])
     rows = TrainingRows(training_set=ref, num_users=24, cut=datetime(2024, 1, 1, tzinfo=UTC))
-    ids = IdentifiedItems(encoders=ref, tokenizer=ref, ids=ref, new_ids=0, health={}, told="")
+    ids = IdentifiedItems(
+        encoders=ref, tokenizer=ref, ids=ref, name="graph_rqvae", new_ids=0, health={}, told=""
+    )
     train_arm.fn("r", "sasrec", rows, ids, "quick", 7, tracking.TrackingRun(**told["run"]))
 
 

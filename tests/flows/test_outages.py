@@ -125,7 +125,9 @@ def test_mlflow_is_away_twice_and_the_run_ends_whole(
 def test_a_training_that_fails_is_not_tried_again(settled: tuple[SettledCycle, int]) -> None:
     begun: list[str] = []
     rows = TrainingRows(training_set=NOWHERE, num_users=1, cut=NOW)
-    ids = IdentifiedItems(encoders=NOWHERE, tokenizer=NOWHERE, ids=NOWHERE, new_ids=0, health={}, told="")
+    ids = IdentifiedItems(
+        encoders=NOWHERE, tokenizer=NOWHERE, ids=NOWHERE, name="graph_rqvae", new_ids=0, health={}, told=""
+    )
 
     @flow(name="trains-on-nothing")
     def trains() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,10 +15,12 @@ from components.artifact import ArtifactDamaged, ArtifactRef, publish
 from components.data.alpha import spend_alpha
 from components.data.batch_digest import batch_digest
 from components.data.chain import LedgerBroken
+from components.data.cycles import cycles
 from flows.cycle import open_cycle
+from flows.cycle_parts import OpenedCycle, opened_with
 from flows.ingest import CheckedBatch
-from flows.record import CarriedIds, carried_into, finished_cycle, keep_cycle
-from flows.request import CycleRequest
+from flows.record import CarriedIds, carried_into, finished_cycle, keep_cycle, read_record
+from flows.request import BadRequest, CycleRequest
 from flows.settled import SettledCycle, settle_cycle
 from flows.stage_code import StageCode, code_of
 from flows.summary import ArmFigure, CycleSummary, StageFigure
@@ -112,3 +116,50 @@ def test_the_latest_earlier_cycle_is_carried_on(cycle: SettledCycle, tmp_path: P
     assert carried_into(cycle) is None  # itself is not earlier
     later = settle_cycle(cycle.request.model_copy(update={"as_of": cycle.as_of + timedelta(days=1)}))
     assert carried_into(later) == carried
+
+
+def opened_after(cycle: SettledCycle, kept: CarriedIds, **asked: Any) -> OpenedCycle:
+    """What a cycle a day later carries on of one that left `kept`."""
+    keep_cycle(
+        cycle, TOLD, received="r", carried=kept, bundle=ArtifactRef(kind="bundle", digest="b", path=""), codes=[]
+    )  # fmt: skip
+    later = cycle.request.model_copy(update=asked)
+    return opened_with(replace(cycle, request=later, as_of=cycle.as_of + timedelta(days=1)), None)
+
+
+NOWHERE = ArtifactRef(kind="any", digest="d" * 64, path="")
+BY_FSQ = CarriedIds(encoders=NOWHERE, tokenizer=NOWHERE, ids=NOWHERE, name="fsq")
+
+
+@pytest.mark.parametrize(
+    ("asked", "carries", "name"),
+    [
+        ({}, True, "fsq"),
+        ({"tokenizer": "reuse"}, True, "fsq"),
+        ({"tokenizer": "reuse", "tokenizer_name": "fsq"}, True, "fsq"),
+        ({"tokenizer": "refit"}, False, "fsq"),
+        ({"tokenizer_name": "product"}, False, "product"),
+        ({"tokenizer": "refit", "tokenizer_name": "product"}, False, "product"),
+    ],
+)
+def test_a_tokenizer_is_the_one_before_unless_another_is_named(
+    cycle: SettledCycle, asked: dict[str, Any], carries: bool, name: str
+) -> None:
+    opened = opened_after(cycle, BY_FSQ, **asked)
+    assert (opened.carried == BY_FSQ, opened.tokenizer_name) == (carries, name)
+    assert opened.previous_ids == NOWHERE
+
+
+def test_ids_that_another_tokenizer_made_are_not_kept_under_its_name(cycle: SettledCycle) -> None:
+    with pytest.raises(BadRequest, match=r"made by fsq, and are to be kept while product is asked for"):
+        opened_after(cycle, BY_FSQ, tokenizer="reuse", tokenizer_name="product")
+
+
+def test_what_was_carried_on_before_there_was_a_choice_was_made_by_the_default(cycle: SettledCycle) -> None:
+    """A record without the name, as releases before wrote it."""
+    opened_after(cycle, BY_FSQ)
+    [kept] = cycles(warehouse())
+    carried = {role: ref for role, ref in kept.summary["carried"].items() if role != "name"}
+    assert read_record(kept).carried.name == "fsq"
+    before = replace(kept, summary={**kept.summary, "carried": carried})
+    assert read_record(before).carried.name == "graph_rqvae"

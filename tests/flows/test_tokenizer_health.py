@@ -8,6 +8,7 @@ import pytest
 from components.artifact import ArtifactRef
 from components.monitoring.codes import Placed, code_measures, why_unhealthy
 from components.monitoring.limits import MonitorLimits
+from components.tokenizer.choices import DEFAULT, TokenizerName
 from flows.cycle_parts import OpenedCycle, tokenizer_note
 from flows.record import CarriedIds
 from flows.tokenizer_health import TokenizerHealth
@@ -26,8 +27,10 @@ def health(items: int, codes: int) -> TokenizerHealth:
     return TokenizerHealth(measures=measures, num_new=items, unhealthy=why_unhealthy(measures))
 
 
-def opened(carried: CarriedIds | None, previous: ArtifactRef | None) -> OpenedCycle:
-    return OpenedCycle(champion=None, carried=carried, previous_ids=previous)
+def opened(
+    carried: CarriedIds | None, previous: ArtifactRef | None, name: TokenizerName = DEFAULT
+) -> OpenedCycle:
+    return OpenedCycle(champion=None, carried=carried, previous_ids=previous, tokenizer_name=name)
 
 
 @pytest.mark.parametrize(
@@ -49,3 +52,22 @@ def test_the_reason_is_told(
     told: str,
 ) -> None:
     assert tokenizer_note(asked, opened(carried, previous), found).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "previous", "told"),
+    [
+        ("fsq", None, "fitted as fsq: there was none before"),
+        ("product", REF, "refitted as product, as asked"),
+        ("paper", REF, "refitted as paper, a baseline whatever its health, as asked"),
+    ],
+)
+def test_a_tokenizer_that_is_not_the_default_is_named(
+    name: TokenizerName, previous: ArtifactRef | None, told: str
+) -> None:
+    assert tokenizer_note("refit", opened(None, previous, name), None) == told
+
+
+def test_one_that_is_unwell_is_refitted_as_what_it_was() -> None:
+    note = tokenizer_note("auto", opened(CARRIED, REF, "fsq"), health(60, 1))
+    assert note.startswith("refitted as fsq, since on 60 items")

@@ -28,6 +28,15 @@ def test_what_is_told_of_the_tokenizer_stands_there_and_is_escaped():
     assert "<dt>Tokenizer</dt>" not in provenance(judged(), UNTOLD)
 
 
+def test_a_baseline_tells_the_health_of_its_codes():
+    text = provenance(judged(), Subject(baseline="1% of codes used"))
+    assert (
+        "<dt>Health of its codes</dt><dd>1% of codes used<small>of a baseline, for which it is no condition"
+        in text
+    )
+    assert "Health of its codes" not in provenance(judged(), UNTOLD)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.compute import ON_CPU
+from components.tokenizer.autoencoder import Autoencoder
 from components.tokenizer.coding import LatentSpace, give_codes, latent_space
 from components.tokenizer.config import TokenizerConfig, quick
 from components.tokenizer.quantizer import quantize
 from components.tokenizer.reproducible import reproducible
-from components.tokenizer.rqvae import Autoencoder
 
 KMEANS = replace(quick(), kind="residual_kmeans", latent_dim=2)
 
@@ -88,10 +88,26 @@ def test_no_level_starts_with_more_codes_than_there_are_different_items():
     assert len(np.unique(coded.nearest[:, 0])) == 3
 
 
-@pytest.mark.parametrize(("kind", "steps"), [("graph_rqvae", 60), ("residual_kmeans", 0)])
-def test_only_an_rqvae_trains(kind, steps):
+@pytest.mark.parametrize(
+    ("kind", "steps", "trains_codebooks"),
+    [("graph_rqvae", 60, True), ("fsq", 60, True), ("residual_kmeans", 0, False), ("product", 0, False)],
+)
+def test_what_trains_hears_its_steps(kind, steps, trains_codebooks):
     x = torch.randn(30, 6, generator=torch.Generator().manual_seed(0))
     space, coded, heard = _coded(x, replace(quick(), kind=kind))
     assert [step for step, _ in heard] == list(range(steps))
-    assert (space.codebooks is None) == (steps == 0)
+    assert (space.codebooks is None) == (not trains_codebooks)
     assert coded.codes.shape == (30, 3)
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.05])
+def test_residual_codes_tell_the_coarse_group_first(balance):
+    """Four groups at the corners of a square, in each a square a tenth as wide: one code a group, then which corner."""
+    corners = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+    x = (10 * corners.unsqueeze(1) + corners).reshape(16, 2).repeat(5, 1)
+    _, coded, _ = _coded(x, replace(KMEANS, num_levels=2, codebook_size=4, balance=balance))
+    groups = torch.arange(80) % 16
+    first, both = coded.nearest[:, 0], coded.nearest[:, 0] * 4 + coded.nearest[:, 1]
+    assert len(set(zip((groups // 4).tolist(), first.tolist(), strict=True))) == 4
+    assert len(set(zip(groups.tolist(), both.tolist(), strict=True))) == 16
+    assert len(both.unique()) == 16

@@ -9,8 +9,11 @@ from components.tokenizer.config import (
     TokenizerConfig,
     codebook_size_for,
     default,
+    fsq,
+    grid_sides,
     kmeans,
     paper,
+    product,
     quick,
 )
 
@@ -20,12 +23,20 @@ def test_codebook_size_follows_the_catalogue():
     assert [codebook_size_for(n) for n in (0, 1, 1_700, 12_101, 10**9)] == [16, 16, 64, 256, 1024]
 
 
+def test_sides_of_the_grid():
+    """Five values at least where there are so many codes: 5 · 5 ≤ 25, 5 · 5 · 5 ≤ 128, 5 · 5 · 5 · 5 ≤ 1,024."""
+    sizes = (2, 16, 25, 64, 128, 256, 1024)
+    expected = [(2,), (16,), (5, 5), (8, 8), (5, 5, 5), (7, 6, 6), (8, 5, 5, 5)]
+    assert [grid_sides(size) for size in sizes] == expected
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"num_levels": 0}, "num_levels is 0"),
         ({"codebook_size": 1}, "codebook_size is 1"),
-        ({"kind": "fsq"}, "kind is 'fsq'"),
+        ({"kind": "vq"}, "kind is 'vq'; it is one of graph_rqvae, residual_kmeans, fsq, product"),
+        ({"kind": "product", "latent_dim": 2}, "latent_dim is 2; product codes need one for each of the 3"),
         ({"balance": -1.0}, "balance is -1"),
         ({"hidden_dims": (0,)}, "hidden_dims"),
         ({"ema_decay": 1.0}, "ema_decay"),
@@ -50,6 +61,6 @@ def test_a_graph_config_that_cannot_run_is_not_built(changes, message):
         GraphConfig(**changes)
 
 
-@pytest.mark.parametrize("preset", [default(), quick(), kmeans(), paper()])
+@pytest.mark.parametrize("preset", [default(), quick(), kmeans(), fsq(), product(), paper()])
 def test_a_config_survives_json(preset):
     assert TokenizerConfig.from_dict(preset.to_dict()) == preset

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 
 from components.compute import Compute, DeviceUnavailable
 from components.divergence import TrainingDiverged
-from components.tokenizer.config import quick
+from components.tokenizer.config import Kind, quick
 from components.tokenizer.fit import Fitted, fit_tokenizer
 from components.tokenizer.health import HealthLimits, check_health
 from components.tokenizer.modalities import TokenizerInputError
@@ -205,7 +206,7 @@ def test_repeated_and_shuffled_edges_are_the_same_graph(catalogue, fitted):
 
 
 @pytest.mark.parametrize("num_items", [1, 2, 20])
-@pytest.mark.parametrize("kind", ["graph_rqvae", "residual_kmeans"])
+@pytest.mark.parametrize("kind", get_args(Kind))
 def test_a_catalogue_smaller_than_the_codebook(num_items, kind):
     """Items keep IDs of their own; the spare codes exist and are nobody's."""
     small = planted_catalogue(num_items=num_items, num_clusters=min(num_items, 2), num_users=4)
@@ -213,8 +214,9 @@ def test_a_catalogue_smaller_than_the_codebook(num_items, kind):
     assert fitted.codes.shape == (num_items, 3)
     assert fitted.tokenizer.codebook_size == 32
     assert len(np.unique(fitted.codes, axis=0)) == num_items
-    assert fitted.codes[:, 0].max() < num_items
-    assert fitted.health.usage[0] > 0.8
+    if kind != "fsq":  # whose grid is there, whoever fills it
+        assert fitted.codes[:, 0].max() < num_items
+        assert fitted.health.usage[0] > 0.8
     assert torch.isfinite(fitted.tokenizer.codebooks).all()
 
 
@@ -246,7 +248,7 @@ def test_a_catalogue_without_any_vector_is_told_apart_by_its_edges(catalogue):
         fit_tokenizer({}, {}, catalogue.edges, catalogue.num_users, quick())
 
 
-@pytest.mark.parametrize("kind", ["graph_rqvae", "residual_kmeans"])
+@pytest.mark.parametrize("kind", get_args(Kind))
 def test_one_item_without_anything(kind):
     """Nothing to learn from and nothing to tell apart: one ID, finite figures, and the gate lets it pass."""
     vectors, present = {"text": np.zeros((1, 3), dtype=np.float32)}, {"text": np.zeros(1, dtype=bool)}

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from components.tokenizer.autoencoder import Autoencoder, set_principal_components
 from components.tokenizer.config import TokenizerConfig, quick
 from components.tokenizer.quantizer import codewords, quantize
 from components.tokenizer.reproducible import reproducible
-from components.tokenizer.rqvae import Autoencoder, set_principal_components, train_rqvae
+from components.tokenizer.rqvae import train_rqvae
 
 
 def _clumps() -> torch.Tensor:

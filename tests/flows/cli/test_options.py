@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer
 
-from flows.cli.options import file_to_write, gate_asked, moment
+from components.tokenizer.choices import TokenizerName
+from flows.cli.options import TokenizerChoice, file_to_write, gate_asked, moment
 from flows.request import CycleRequest, cycle_request
 
 
@@ -69,3 +71,8 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(
     with pytest.raises(typer.BadParameter, match=told):
         file_to_write(str(tmp_path / name))
     assert file_to_write(str(tmp_path / "rows.csv")) == tmp_path / "rows.csv"
+
+
+def test_every_tokenizer_can_be_asked_for_by_its_name() -> None:
+    choices, nothing = get_args(get_args(TokenizerChoice)[0])
+    assert (set(get_args(choices)), nothing) == (set(get_args(TokenizerName)), type(None))

@@ -59,6 +59,9 @@ def test_everything_told_stands_in_the_box() -> None:
 
 
 def test_why_the_tokenizer_is_new_stands_in_the_box() -> None:
+    assert "tokenizer fitted as fsq" in drawn(
+        replace(TOLD, tokenizer_note="fitted as fsq: there was none before")
+    )
     assert "tokenizer refitted, since" in drawn(replace(TOLD, tokenizer_note="refitted, since on 40 items …"))
     assert "tokenizer refitted" not in drawn(TOLD)
 
