@@ -112,9 +112,24 @@ def default_hstu(density: Density = "dense") -> DenseConfig:
     return DenseConfig(mixer=mixer, training=_TRAINING[density])
 
 
+def default_fmlp(density: Density = "dense") -> DenseConfig:
+    """FMLP-Rec, its filter causal, sized and trained like SASRec (published with BPR).
+
+    NDCG@10 .133 on MovieLens-100K (one seed, 38 CPU seconds, 0.7 GB).
+    """
+    mixer = MixerConfig(block="fmlp", relation_dim=0, dropout=_DROPOUT[density])
+    return DenseConfig(mixer=mixer, training=_TRAINING[density])
+
+
 def default_ease() -> EASEConfig:
     """EASE: seconds; lambda 250 suits some thousand users. NDCG@10 .072 on MovieLens-100K."""
     return EASEConfig()
+
+
+def quick(config: DenseConfig) -> DenseConfig:
+    """The same, for tests: seconds; quality is not the aim."""
+    small = replace(config.mixer, dim=32, num_layers=1, max_length=20)
+    return replace(config, mixer=small, training=_QUICK)
 
 
 def quick_hstu() -> DenseConfig:

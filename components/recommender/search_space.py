@@ -83,6 +83,7 @@ _DENSE: Space = {
 _DEFAULT: Mapping[ArmName, Space] = {
     "sasrec": _DENSE,
     "hstu": _DENSE,
+    "fmlp": _DENSE,
     "semantic_sasrec": _DENSE,
     "mmgrec": {
         **_DENSE,
@@ -116,6 +117,7 @@ _QUICK_DENSE: Space = {
 _QUICK: Mapping[ArmName, Space] = {  # for tests: a few settings, and what trains in seconds
     "sasrec": _QUICK_DENSE,
     "hstu": _QUICK_DENSE,
+    "fmlp": _QUICK_DENSE,
     "semantic_sasrec": _QUICK_DENSE,
     "mmgrec": {**_QUICK_DENSE, "hybrid_share": Real(low=0.5, high=0.99)},
     "tiger": {

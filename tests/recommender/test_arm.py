@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName, Histories, takes_ids
-from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.dense_arm import DenseConfig, train_dense
 from components.recommender.arms.ease import EASEConfig, fit_ease
 from components.recommender.arms.hstu import train_hstu
 from components.recommender.arms.sasrec import train_sasrec
@@ -18,6 +18,7 @@ from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.baselines.popularity import fit_popularity, fit_recent_popularity
 from components.recommender.baselines.random_order import RandomArm
+from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
 from tests.recommender.examples import (
     SHORT,
@@ -55,6 +56,13 @@ def make_arms() -> dict[str, Arm]:
             DenseConfig(
                 mixer=replace(SMALL_MIXER, block="hstu", relation_dim=0, time_gaps=True), training=SHORT
             ),
+            seed=0,
+        ),
+        "fmlp": train_dense(
+            "fmlp",
+            sequences,
+            vocabulary_of(sequences),
+            DenseConfig(mixer=replace(SMALL_MIXER, block="fmlp", relation_dim=0), training=SHORT),
             seed=0,
         ),
         "tiger": train_tiger(sequences, tuples(NUM_ITEMS, width=4, seed=0), SMALL_TIGER, seed=0),

@@ -1,4 +1,4 @@
-"""Sequence mixer: a causal transformer with one position per item, and the relation term of MMGRec.
+"""Sequence mixer: causal blocks over one position per item, attention with the relation term of MMGRec among them.
 
 Relation-aware attention (Liu et al. 2024, arXiv:2404.16555): beside the heads' own queries and keys, one
 bilinear term of the two items, shared by the heads and scaled by gates of the user, enters scores and values.
@@ -12,7 +12,7 @@ Shapes: B histories, P places (a learned start, then the items), h heads, d dim,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -20,32 +20,39 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from components.recommender.networks.fast_dropout import fast_dropout
+from components.recommender.networks.filter_block import FilterBlock
 from components.recommender.networks.hstu_block import HSTUBlock, start_at_nothing
 
 NUM_GAP_BUCKETS = 32  # log2 of seconds: 2**31 s is 68 years
+BlockName = Literal["attention", "hstu", "fmlp"]
+_SCORING: tuple[BlockName, ...] = ("attention", "hstu")  # score pairs of places: what a bias is added to
 
 
 @dataclass(frozen=True, kw_only=True)
 class MixerConfig:
     """Size and switches of the mixer."""
 
-    block: Literal["attention", "hstu"] = "attention"
+    block: BlockName = "attention"
     dim: int = 64
     num_layers: int = 2
     num_heads: int = 2
     max_length: int = 50  # latest events of a history that are read
     dropout: float = 0.3
     relation_dim: int = 32  # 0 leaves the relation term out: plain attention
-    position: bool = True  # a bias per head and distance from the query
+    position: bool = (
+        True  # a bias per head and distance from the query, where the block scores pairs of places
+    )
     time_gaps: bool = False  # a bias per head and log2 of the seconds between two events
 
     def __post_init__(self) -> None:
         if self.dim % self.num_heads:
             raise ValueError(f"dim {self.dim} is no multiple of num_heads {self.num_heads}")
-        if self.block not in ("attention", "hstu"):
-            raise ValueError(f"block is {self.block!r}; it is 'attention' or 'hstu'")
-        if self.block == "hstu" and self.relation_dim:
-            raise ValueError("the relation term belongs to attention: relation_dim is 0 with hstu")
+        if self.block not in get_args(BlockName):
+            raise ValueError(f"block is {self.block!r}; it is one of {', '.join(get_args(BlockName))}")
+        if self.block != "attention" and self.relation_dim:
+            raise ValueError(f"the relation term belongs to attention: relation_dim is 0 with {self.block}")
+        if self.block not in _SCORING and self.time_gaps:
+            raise ValueError(f"{self.block} scores no pairs of places, so it has no time_gaps")
         if self.max_length < 1:
             raise ValueError(f"max_length is {self.max_length}; a history needs at least one place")
 
@@ -59,7 +66,8 @@ class Mixer(nn.Module):
         self.start = nn.Parameter(torch.randn(config.dim) * 0.02)
         self.blocks = nn.ModuleList(_block(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.dim)
-        self.position = nn.Parameter(torch.zeros(config.num_heads, config.max_length + 1))
+        scores = config.block in _SCORING
+        self.position = nn.Parameter(torch.zeros(config.num_heads, config.max_length + 1)) if scores else None
         self.gaps = nn.Parameter(torch.zeros(config.num_heads, NUM_GAP_BUCKETS)) if config.time_gaps else None
 
     def forward(
@@ -81,7 +89,7 @@ class Mixer(nn.Module):
         distance = at[:, None] - at
         ahead = torch.zeros(places, places, device=times.device).masked_fill(distance < 0, -torch.inf)
         bias = ahead[None, None]
-        if self.config.position:
+        if self.config.position and self.position is not None:
             bias = bias + self.position[:, distance.clamp(min=0)]
         if self.gaps is not None:
             # the start has no second of its own: it takes the first event's, a gap of zero
@@ -95,9 +103,13 @@ class Mixer(nn.Module):
 
 
 def _block(config: MixerConfig) -> nn.Module:
-    if config.block == "hstu":
-        return HSTUBlock(config.dim, config.num_heads, config.dropout)
-    return AttentionBlock(config)
+    match config.block:
+        case "hstu":
+            return HSTUBlock(config.dim, config.num_heads, config.dropout)
+        case "fmlp":
+            return FilterBlock(config.dim, config.max_length + 1, config.dropout)
+        case "attention":
+            return AttentionBlock(config)
 
 
 class AttentionBlock(nn.Module):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer
 
-from flows.cli.options import file_to_write, gate_asked, moment
+from components.recommender.arm import ArmName
+from flows.cli.options import ArmChoice, file_to_write, gate_asked, moment
 from flows.request import CycleRequest, cycle_request
 
 
@@ -24,6 +26,10 @@ def test_a_moment_is_read_with_its_zone(text: str) -> None:
 def test_a_moment_is_not_guessed(text: str, told: str) -> None:
     with pytest.raises(typer.BadParameter, match=told):
         moment(text)
+
+
+def test_every_arm_may_be_asked_for() -> None:
+    assert get_args(ArmChoice) == get_args(ArmName)
 
 
 def test_a_profile_of_ones_own_becomes_part_of_the_request(tmp_path: Path) -> None:
