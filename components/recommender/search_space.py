@@ -84,6 +84,7 @@ _DEFAULT: Mapping[ArmName, Space] = {
     "sasrec": _DENSE,
     "hstu": _DENSE,
     "fmlp": _DENSE,
+    "gru4rec": _DENSE,
     "semantic_sasrec": _DENSE,
     "mmgrec": {
         **_DENSE,
@@ -118,6 +119,7 @@ _QUICK: Mapping[ArmName, Space] = {  # for tests: a few settings, and what train
     "sasrec": _QUICK_DENSE,
     "hstu": _QUICK_DENSE,
     "fmlp": _QUICK_DENSE,
+    "gru4rec": _QUICK_DENSE,
     "semantic_sasrec": _QUICK_DENSE,
     "mmgrec": {**_QUICK_DENSE, "hybrid_share": Real(low=0.5, high=0.99)},
     "tiger": {

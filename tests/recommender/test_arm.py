@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName, Histories, takes_ids
-from components.recommender.arms.dense_arm import DenseConfig, train_dense
+from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_dense
 from components.recommender.arms.ease import EASEConfig, fit_ease
 from components.recommender.arms.hstu import train_hstu
 from components.recommender.arms.sasrec import train_sasrec
@@ -20,6 +20,8 @@ from components.recommender.baselines.popularity import fit_popularity, fit_rece
 from components.recommender.baselines.random_order import RandomArm
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
+from components.recommender.networks.mixer import BlockName
+from components.recommender.sequences import TrainingSequences
 from tests.recommender.examples import (
     SHORT,
     SMALL_MIXER,
@@ -58,13 +60,8 @@ def make_arms() -> dict[str, Arm]:
             ),
             seed=0,
         ),
-        "fmlp": train_dense(
-            "fmlp",
-            sequences,
-            vocabulary_of(sequences),
-            DenseConfig(mixer=replace(SMALL_MIXER, block="fmlp", relation_dim=0), training=SHORT),
-            seed=0,
-        ),
+        "fmlp": _mixed_by("fmlp", "fmlp", sequences),
+        "gru4rec": _mixed_by("gru4rec", "gru", sequences),
         "tiger": train_tiger(sequences, tuples(NUM_ITEMS, width=4, seed=0), SMALL_TIGER, seed=0),
         "ease": fit_ease(sequences, EASEConfig(regularization=1.0)),
         "popularity": fit_popularity(events),
@@ -73,6 +70,11 @@ def make_arms() -> dict[str, Arm]:
         ),
         "random": RandomArm(seed=3),
     }
+
+
+def _mixed_by(name: DenseName, block: BlockName, sequences: TrainingSequences) -> Arm:
+    config = DenseConfig(mixer=replace(SMALL_MIXER, block=block, relation_dim=0), training=SHORT)
+    return train_dense(name, sequences, vocabulary_of(sequences), config, seed=0)
 
 
 ARMS = make_arms()

@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from components.recommender.networks.fast_dropout import fast_dropout
 from components.recommender.networks.filter_block import FilterBlock
 from components.recommender.networks.hstu_block import HSTUBlock, start_at_nothing
+from components.recommender.networks.recurrent_block import RecurrentBlock
 
 NUM_GAP_BUCKETS = 32  # log2 of seconds: 2**31 s is 68 years
-BlockName = Literal["attention", "hstu", "fmlp"]
+BlockName = Literal["attention", "hstu", "fmlp", "gru"]
 _SCORING: tuple[BlockName, ...] = ("attention", "hstu")  # score pairs of places: what a bias is added to
 
 
@@ -108,6 +109,8 @@ def _block(config: MixerConfig) -> nn.Module:
             return HSTUBlock(config.dim, config.num_heads, config.dropout)
         case "fmlp":
             return FilterBlock(config.dim, config.max_length + 1, config.dropout)
+        case "gru":
+            return RecurrentBlock(config.dim, config.dropout)
         case "attention":
             return AttentionBlock(config)
 
