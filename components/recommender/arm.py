@@ -14,7 +14,16 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 ArmName = Literal[
-    "mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "fmlp", "gru4rec", "ease"
+    "mmgrec",
+    "mmgrec_paper",
+    "tiger",
+    "semantic_sasrec",
+    "sasrec",
+    "hstu",
+    "fmlp",
+    "gru4rec",
+    "bert4rec",
+    "ease",
 ]
 SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec"))
 SOLVED_ARMS: frozenset[ArmName] = frozenset(("ease",))  # at once, in one process; the others take steps

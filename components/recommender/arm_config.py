@@ -49,6 +49,10 @@ def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmC
             return presets.quick(presets.default_fmlp()) if is_quick else presets.default_fmlp(density)
         case "gru4rec":
             return presets.quick(presets.default_gru4rec()) if is_quick else presets.default_gru4rec(density)
+        case "bert4rec":
+            return (
+                presets.quick(presets.default_bert4rec()) if is_quick else presets.default_bert4rec(density)
+            )
         case "ease":
             return presets.default_ease()
     raise AssertionError(f"{arm} is an ArmName, and has no case here")

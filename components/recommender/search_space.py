@@ -85,6 +85,7 @@ _DEFAULT: Mapping[ArmName, Space] = {
     "hstu": _DENSE,
     "fmlp": _DENSE,
     "gru4rec": _DENSE,
+    "bert4rec": {**_DENSE, _EPOCHS: Whole(low=12, high=96), "cloze.share": Real(low=0.1, high=0.8)},
     "semantic_sasrec": _DENSE,
     "mmgrec": {
         **_DENSE,
@@ -120,6 +121,7 @@ _QUICK: Mapping[ArmName, Space] = {  # for tests: a few settings, and what train
     "hstu": _QUICK_DENSE,
     "fmlp": _QUICK_DENSE,
     "gru4rec": _QUICK_DENSE,
+    "bert4rec": _QUICK_DENSE,
     "semantic_sasrec": _QUICK_DENSE,
     "mmgrec": {**_QUICK_DENSE, "hybrid_share": Real(low=0.5, high=0.99)},
     "tiger": {

@@ -179,7 +179,16 @@ MaxNorm = Annotated[float, typer.Option(min=0, help="L2 norm of a vector, at mos
 MinPresent = Annotated[int, typer.Option(min=1, help="items that have a modality, at least")]
 # said once more, since the module that says it first loads NumPy; a test holds both to the same names
 ArmChoice = Literal[
-    "mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "fmlp", "gru4rec", "ease"
+    "mmgrec",
+    "mmgrec_paper",
+    "tiger",
+    "semantic_sasrec",
+    "sasrec",
+    "hstu",
+    "fmlp",
+    "gru4rec",
+    "bert4rec",
+    "ease",
 ]
 Challenger = Annotated[
     ArmChoice,

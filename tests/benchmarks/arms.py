@@ -124,6 +124,7 @@ ARMS: Mapping[str, Benchmarked] = {
     "hstu": _dense("hstu", presets.default_hstu),
     "fmlp": _dense("fmlp", presets.default_fmlp),
     "gru4rec": _dense("gru4rec", presets.default_gru4rec),
+    "bert4rec": _dense("bert4rec", presets.default_bert4rec),
     "tiger": Benchmarked(train=_tiger, codes="semantic", views={"tiger": View(role="generative")}),
     "mmgrec_paper": Benchmarked(
         train=_mmgrec_paper, codes="semantic", views={"mmgrec_paper": View(role="paper")}

@@ -1,7 +1,7 @@
 """What every arm promises, tried on each: the Arm protocol's invariants, and saving."""
 
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from components.recommender.baselines.popularity import fit_popularity, fit_rece
 from components.recommender.baselines.random_order import RandomArm
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
-from components.recommender.networks.mixer import BlockName
+from components.recommender.networks.cloze_network import Cloze
 from components.recommender.sequences import TrainingSequences
 from tests.recommender.examples import (
     SHORT,
@@ -60,8 +60,9 @@ def make_arms() -> dict[str, Arm]:
             ),
             seed=0,
         ),
-        "fmlp": _mixed_by("fmlp", "fmlp", sequences),
-        "gru4rec": _mixed_by("gru4rec", "gru", sequences),
+        "fmlp": _mixed_by("fmlp", sequences, block="fmlp"),
+        "gru4rec": _mixed_by("gru4rec", sequences, block="gru"),
+        "bert4rec": _mixed_by("bert4rec", sequences, Cloze(), bidirectional=True),
         "tiger": train_tiger(sequences, tuples(NUM_ITEMS, width=4, seed=0), SMALL_TIGER, seed=0),
         "ease": fit_ease(sequences, EASEConfig(regularization=1.0)),
         "popularity": fit_popularity(events),
@@ -72,8 +73,8 @@ def make_arms() -> dict[str, Arm]:
     }
 
 
-def _mixed_by(name: DenseName, block: BlockName, sequences: TrainingSequences) -> Arm:
-    config = DenseConfig(mixer=replace(SMALL_MIXER, block=block, relation_dim=0), training=SHORT)
+def _mixed_by(name: DenseName, sequences: TrainingSequences, cloze: Cloze | None = None, **mixer: Any) -> Arm:
+    config = DenseConfig(mixer=replace(SMALL_MIXER, relation_dim=0, **mixer), training=SHORT, cloze=cloze)
     return train_dense(name, sequences, vocabulary_of(sequences), config, seed=0)
 
 

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from components.recommender.networks.fast_dropout import fast_dropout
@@ -44,6 +44,7 @@ class MixerConfig:
         True  # a bias per head and distance from the query, where the block scores pairs of places
     )
     time_gaps: bool = False  # a bias per head and log2 of the seconds between two events
+    bidirectional: bool = False  # a place reads those after it too; for the cloze objective
 
     def __post_init__(self) -> None:
         if self.dim % self.num_heads:
@@ -54,6 +55,8 @@ class MixerConfig:
             raise ValueError(f"the relation term belongs to attention: relation_dim is 0 with {self.block}")
         if self.block not in _SCORING and self.time_gaps:
             raise ValueError(f"{self.block} scores no pairs of places, so it has no time_gaps")
+        if self.bidirectional and (self.block != "attention" or self.relation_dim or self.time_gaps):
+            raise ValueError("only plain attention is bidirectional: no relation_dim, no time_gaps")
         if self.max_length < 1:
             raise ValueError(f"max_length is {self.max_length}; a history needs at least one place")
 
@@ -67,22 +70,38 @@ class Mixer(nn.Module):
         self.start = nn.Parameter(torch.randn(config.dim) * 0.02)
         self.blocks = nn.ModuleList(_block(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.dim)
+        # by distance back from the query; with places on both sides, and the one that is asked for, from the middle
+        distances = 2 * config.max_length + 3 if config.bidirectional else config.max_length + 1
         scores = config.block in _SCORING
-        self.position = nn.Parameter(torch.zeros(config.num_heads, config.max_length + 1)) if scores else None
+        self.position = nn.Parameter(torch.zeros(config.num_heads, distances)) if scores else None
         self.gaps = nn.Parameter(torch.zeros(config.num_heads, NUM_GAP_BUCKETS)) if config.time_gaps else None
 
     def forward(
-        self, vectors: Float[Tensor, "B P_minus_1 d"], times: Int[Tensor, "B P_minus_1"]
+        self,
+        vectors: Float[Tensor, "B P_minus_1 d"],
+        times: Int[Tensor, "B P_minus_1"],
+        is_padding: Bool[Tensor, "B P_minus_1"] | None = None,
     ) -> Float[Tensor, "B P d"]:
+        """`is_padding` is for a bidirectional mixer, which would read it; the others never look there."""
         x = torch.cat([self.start.expand(len(vectors), 1, -1), vectors], dim=1)
         places = torch.arange(1, x.shape[1] + 1, device=x.device)
         # a running mean, not the history's: a place may not know what comes after it
         user = x.cumsum(dim=1) / places[:, None] if self.config.relation_dim else None
-        bias = self._bias(x.shape[1], times)
+        bias = self._both_sides(is_padding) if is_padding is not None else self._bias(x.shape[1], times)
         x = fast_dropout(x, self.config.dropout, self.training)
         for block in self.blocks:
             x = block(x, user, bias)
         return self.norm(x)
+
+    def _both_sides(self, is_padding: Bool[Tensor, "B P_minus_1"]) -> Float[Tensor, "B #h P P"]:
+        """What is added to the attention scores of a bidirectional mixer: -inf at padding, a number a distance."""
+        hidden = F.pad(is_padding, (1, 0))[:, None, None]  # the start is none
+        at = torch.arange(hidden.shape[-1], device=hidden.device)
+        bias = torch.zeros(hidden.shape, device=hidden.device).masked_fill(hidden, -torch.inf)
+        bias = bias.expand(-1, -1, len(at), -1)
+        if self.config.position and self.position is not None:
+            bias = bias + self.position[:, at[:, None] - at + self.config.max_length + 1]
+        return bias
 
     def _bias(self, places: int, times: Int[Tensor, "B P_minus_1"]) -> Float[Tensor, "#B #h P P"]:
         """What is added to the attention scores: -inf ahead of the query, then the switched-on terms."""

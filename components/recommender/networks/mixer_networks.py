@@ -71,6 +71,16 @@ class DenseNetwork(nn.Module):
     ) -> Float[Tensor, "B P dim"]:
         return self.mixer(vectors[items], times)
 
+    def last_states(
+        self,
+        vectors: Float[Tensor, "item dim"],
+        items: Int[Tensor, "B P_minus_1"],
+        times: Int[Tensor, "B P_minus_1"],
+        length: Int[Tensor, "B"],
+    ) -> Float[Tensor, "B dim"]:
+        """What is known after the first `length` events of each history: what the next item is ranked by."""
+        return self.states(vectors, items, times)[torch.arange(len(length), device=length.device), length]
+
     def loss(
         self,
         states: Float[Tensor, "T dim"],
@@ -168,6 +178,16 @@ class GenerativeNetwork(nn.Module):
         times: Int[Tensor, "B P_minus_1"],
     ) -> Float[Tensor, "B P dim"]:
         return self.dense.states(vectors, items, times)
+
+    def last_states(
+        self,
+        vectors: Float[Tensor, "item dim"],
+        items: Int[Tensor, "B P_minus_1"],
+        times: Int[Tensor, "B P_minus_1"],
+        length: Int[Tensor, "B"],
+    ) -> Float[Tensor, "B dim"]:
+        """What is known after the first `length` events of each history."""
+        return self.dense.last_states(vectors, items, times, length)
 
     def loss(
         self,

@@ -1,8 +1,8 @@
 """One recurrent block, in place of attention: a gated recurrent unit over the places.
 
-Source: Hidasi et al. 2016, arXiv:1511.06939, section 3: the unit (Cho et al. 2014, arXiv:1406.1078) reads one item after
-the other. As published its state is the output; here it is added to what came in, through a layer that begins at zero,
-with the norm before it.
+Source: Hidasi et al. 2016, arXiv:1511.06939, section 3: the unit (Cho et al. 2014, arXiv:1406.1078) reads one item
+after the other. As published its state is the output; here it is added to what came in, through a layer that begins
+at zero, with the norm before it.
 
 Shapes: B histories, P places, d dim.
 """
