@@ -23,6 +23,7 @@ ArmName = Literal[
     "fmlp",
     "gru4rec",
     "bert4rec",
+    "gsasrec",
     "ease",
 ]
 SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec"))

@@ -53,6 +53,8 @@ def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmC
             return (
                 presets.quick(presets.default_bert4rec()) if is_quick else presets.default_bert4rec(density)
             )
+        case "gsasrec":
+            return presets.quick_gsasrec() if is_quick else presets.default_gsasrec(density)
         case "ease":
             return presets.default_ease()
     raise AssertionError(f"{arm} is an ArmName, and has no case here")

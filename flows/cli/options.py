@@ -188,11 +188,12 @@ ArmChoice = Literal[
     "fmlp",
     "gru4rec",
     "bert4rec",
+    "gsasrec",
     "ease",
 ]
 Challenger = Annotated[
     ArmChoice,
-    typer.Option(help="the arm that may become champion"),
+    typer.Option(metavar="ARM", help="the arm that may become champion"),
 ]
 Profile = Annotated[
     str,

@@ -63,6 +63,15 @@ def make_arms() -> dict[str, Arm]:
         "fmlp": _mixed_by("fmlp", sequences, block="fmlp"),
         "gru4rec": _mixed_by("gru4rec", sequences, block="gru"),
         "bert4rec": _mixed_by("bert4rec", sequences, Cloze(), bidirectional=True),
+        "gsasrec": train_dense(
+            "gsasrec",
+            sequences,
+            vocabulary_of(sequences),
+            DenseConfig(
+                mixer=replace(SMALL_MIXER, relation_dim=0), training=SHORT, loss="gbce", num_negatives=8
+            ),
+            seed=0,
+        ),
         "tiger": train_tiger(sequences, tuples(NUM_ITEMS, width=4, seed=0), SMALL_TIGER, seed=0),
         "ease": fit_ease(sequences, EASEConfig(regularization=1.0)),
         "popularity": fit_popularity(events),

@@ -33,7 +33,7 @@ from components.recommender.training.step import OnStep
 from components.recommender.training.training_config import TrainingConfig
 from components.recommender.weights import read_weights
 
-DenseName = Literal["sasrec", "semantic_sasrec", "hstu", "fmlp", "gru4rec", "bert4rec"]
+DenseName = Literal["sasrec", "semantic_sasrec", "hstu", "fmlp", "gru4rec", "bert4rec", "gsasrec"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +42,20 @@ class DenseConfig:
 
     mixer: MixerConfig = field(default_factory=lambda: MixerConfig(relation_dim=0))
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    loss: Literal["softmax", "gbce"] = "softmax"
     num_negatives: int = 0  # drawn once a step for all targets; 0 is the full softmax
+    calibration: float = 0.75  # of gbce: 0 is plain BCE, at 1 the sigmoid of a score is a probability
     free_vectors: bool = True  # an item's own vector, beside its codes' where it has codes
     free_dropout: float = 0.0  # share of items a step that are their codes alone; needs codes
     cloze: Cloze | None = None  # trained by gaps of which both sides are read; None: by the next item
 
     def __post_init__(self) -> None:
+        if self.loss not in ("softmax", "gbce") or not 0 <= self.calibration <= 1:
+            raise ValueError(
+                f"loss {self.loss!r} is softmax or gbce, calibration {self.calibration} between 0 and 1"
+            )
+        if self.loss == "gbce" and not self.num_negatives:
+            raise ValueError("gbce is a loss against drawn negatives: set num_negatives")
         if self.mixer.bidirectional is (self.cloze is None):
             raise ValueError(
                 "a bidirectional mixer is trained by cloze, and no other is: set both, or neither"
@@ -96,9 +104,13 @@ def _network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
     )
     trained = torch.from_numpy(np.flatnonzero(vocabulary.is_trained))
     mixer = Mixer(config.mixer)
+    against: dict[str, Any] = {
+        "num_negatives": config.num_negatives,
+        "calibration": config.calibration if config.loss == "gbce" else None,
+    }
     if config.cloze is not None:
-        return ClozeNetwork(items, mixer, trained, cloze=config.cloze, num_negatives=config.num_negatives)
-    return DenseNetwork(items, mixer, trained, num_negatives=config.num_negatives)
+        return ClozeNetwork(items, mixer, trained, cloze=config.cloze, **against)
+    return DenseNetwork(items, mixer, trained, **against)
 
 
 class DenseArm:

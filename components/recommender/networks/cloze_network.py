@@ -49,8 +49,9 @@ class ClozeNetwork(DenseNetwork):
         *,
         cloze: Cloze,
         num_negatives: int = 0,
+        calibration: float | None = None,
     ) -> None:
-        super().__init__(items, mixer, trained, num_negatives=num_negatives)
+        super().__init__(items, mixer, trained, num_negatives=num_negatives, calibration=calibration)
         self.cloze = cloze
         self.mask = nn.Parameter(torch.randn(mixer.config.dim) * 0.02)
 
