@@ -193,7 +193,7 @@ ArmChoice = Literal[
 ]
 Challenger = Annotated[
     ArmChoice,
-    typer.Option(metavar="ARM", help="the arm that may become champion"),
+    typer.Option(metavar="ARM", help="the arm that may become champion; `recloop arms` lists them"),
 ]
 Profile = Annotated[
     str,

@@ -26,7 +26,9 @@ def tune(
     request: CycleRequest,
     context: typer.Context,
     preset: Preset = "default",
-    arm: Annotated[ArmChoice, typer.Option(help="whose settings are searched")] = "mmgrec",
+    arm: Annotated[
+        ArmChoice, typer.Option(metavar="ARM", help="whose settings are searched; `recloop arms`")
+    ] = "mmgrec",
     trials: Annotated[int, typer.Option(min=1, help="at most, the shipped preset the first of them")] = 20,
     minutes: Annotated[
         float, typer.Option(min=0.01, help="by the clock, at most, the confirmation within them")
