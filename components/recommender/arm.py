@@ -24,6 +24,7 @@ ArmName = Literal[
     "gru4rec",
     "bert4rec",
     "gsasrec",
+    "tim4rec",
     "ease",
 ]
 SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec"))

@@ -55,6 +55,8 @@ def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmC
             )
         case "gsasrec":
             return presets.quick_gsasrec() if is_quick else presets.default_gsasrec(density)
+        case "tim4rec":
+            return presets.quick(presets.default_tim4rec()) if is_quick else presets.default_tim4rec(density)
         case "ease":
             return presets.default_ease()
     raise AssertionError(f"{arm} is an ArmName, and has no case here")

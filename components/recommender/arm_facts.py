@@ -92,6 +92,13 @@ FACTS: Mapping[ArmName, ArmFacts] = {
         seeds=1,
         cpu_seconds=62,
     ),
+    "tim4rec": ArmFacts(
+        made_of="a state space model with time between events",
+        source="2409.16182",
+        ndcg=0.1344,
+        seeds=1,
+        cpu_seconds=94,
+    ),
     "ease": ArmFacts(
         made_of="a linear model in closed form",
         source="1905.03375",

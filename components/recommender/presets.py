@@ -152,6 +152,17 @@ def default_gsasrec(density: Density = "dense") -> DenseConfig:
     return replace(default_sasrec(density), loss="gbce", num_negatives=256, calibration=0.75)
 
 
+def default_tim4rec(density: Density = "dense") -> DenseConfig:
+    """A state space model that knows the time between events, after TiM4Rec; sized and trained like SASRec.
+
+    NDCG@10 .134 on MovieLens-100K (one seed, 94 CPU seconds, 1.0 GB).
+    """
+    mixer = MixerConfig(
+        block="ssm", relation_dim=0, position=False, time_gaps=True, dropout=_DROPOUT[density]
+    )
+    return DenseConfig(mixer=mixer, training=_TRAINING[density])
+
+
 def default_ease() -> EASEConfig:
     """EASE: seconds; lambda 250 suits some thousand users. NDCG@10 .072 on MovieLens-100K."""
     return EASEConfig()

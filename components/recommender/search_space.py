@@ -85,6 +85,7 @@ _DEFAULT: Mapping[ArmName, Space] = {
     "hstu": _DENSE,
     "fmlp": _DENSE,
     "gru4rec": _DENSE,
+    "tim4rec": _DENSE,
     "gsasrec": {
         **_DENSE,
         _EPOCHS: Whole(low=8, high=72),
@@ -128,6 +129,7 @@ _QUICK: Mapping[ArmName, Space] = {  # for tests: a few settings, and what train
     "fmlp": _QUICK_DENSE,
     "gru4rec": _QUICK_DENSE,
     "bert4rec": _QUICK_DENSE,
+    "tim4rec": _QUICK_DENSE,
     "gsasrec": {**_QUICK_DENSE, _EPOCHS: Whole(low=4, high=12)},
     "semantic_sasrec": _QUICK_DENSE,
     "mmgrec": {**_QUICK_DENSE, "hybrid_share": Real(low=0.5, high=0.99)},

@@ -189,6 +189,7 @@ ArmChoice = Literal[
     "gru4rec",
     "bert4rec",
     "gsasrec",
+    "tim4rec",
     "ease",
 ]
 Challenger = Annotated[

@@ -124,6 +124,7 @@ ARMS: Mapping[str, Benchmarked] = {
     "hstu": _dense("hstu", presets.default_hstu),
     "fmlp": _dense("fmlp", presets.default_fmlp),
     "gru4rec": _dense("gru4rec", presets.default_gru4rec),
+    "tim4rec": _dense("tim4rec", presets.default_tim4rec),
     "gsasrec": _dense("gsasrec", presets.default_gsasrec),
     "bert4rec": _dense("bert4rec", presets.default_bert4rec),
     "tiger": Benchmarked(train=_tiger, codes="semantic", views={"tiger": View(role="generative")}),

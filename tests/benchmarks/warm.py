@@ -198,7 +198,7 @@ def _train(
     given: Any = {"seed": seed, "begin": begin}
     chosen = cast(Any, config)
     match arm:
-        case "sasrec" | "hstu" | "fmlp" | "gru4rec" | "bert4rec" | "gsasrec":
+        case "sasrec" | "hstu" | "fmlp" | "gru4rec" | "bert4rec" | "gsasrec" | "tim4rec":
             return train_dense(arm, sequences, vocabulary_of(sequences), chosen, **given)
         case "tiger":
             return train_tiger(sequences, codes, chosen, num_codes=sizes, **given)

@@ -62,6 +62,7 @@ def make_arms() -> dict[str, Arm]:
         ),
         "fmlp": _mixed_by("fmlp", sequences, block="fmlp"),
         "gru4rec": _mixed_by("gru4rec", sequences, block="gru"),
+        "tim4rec": _mixed_by("tim4rec", sequences, block="ssm", time_gaps=True),
         "bert4rec": _mixed_by("bert4rec", sequences, Cloze(), bidirectional=True),
         "gsasrec": train_dense(
             "gsasrec",

@@ -33,7 +33,7 @@ from components.recommender.training.step import OnStep
 from components.recommender.training.training_config import TrainingConfig
 from components.recommender.weights import read_weights
 
-DenseName = Literal["sasrec", "semantic_sasrec", "hstu", "fmlp", "gru4rec", "bert4rec", "gsasrec"]
+DenseName = Literal["sasrec", "semantic_sasrec", "hstu", "fmlp", "gru4rec", "bert4rec", "gsasrec", "tim4rec"]
 
 
 @dataclass(frozen=True, kw_only=True)

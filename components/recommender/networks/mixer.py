@@ -23,10 +23,15 @@ from components.recommender.networks.fast_dropout import fast_dropout
 from components.recommender.networks.filter_block import FilterBlock
 from components.recommender.networks.hstu_block import HSTUBlock, start_at_nothing
 from components.recommender.networks.recurrent_block import RecurrentBlock
+from components.recommender.networks.state_space_block import StateSpaceBlock
 
 NUM_GAP_BUCKETS = 32  # log2 of seconds: 2**31 s is 68 years
-BlockName = Literal["attention", "hstu", "fmlp", "gru"]
-_SCORING: tuple[BlockName, ...] = ("attention", "hstu")  # score pairs of places: what a bias is added to
+BlockName = Literal["attention", "hstu", "fmlp", "gru", "ssm"]
+_SCORING: tuple[BlockName, ...] = (
+    "attention",
+    "hstu",
+    "ssm",
+)  # score pairs of places: what a bias is added to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +135,8 @@ def _block(config: MixerConfig) -> nn.Module:
             return FilterBlock(config.dim, config.max_length + 1, config.dropout)
         case "gru":
             return RecurrentBlock(config.dim, config.dropout)
+        case "ssm":
+            return StateSpaceBlock(config.dim, config.num_heads, config.dropout)
         case "attention":
             return AttentionBlock(config)
 

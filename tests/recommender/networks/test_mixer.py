@@ -11,6 +11,7 @@ SWITCHES = {
     "hstu": MixerConfig(block="hstu", dim=8, num_layers=2, max_length=6, relation_dim=0, time_gaps=True),
     "fmlp": MixerConfig(block="fmlp", dim=8, num_layers=2, max_length=6, relation_dim=0),
     "gru": MixerConfig(block="gru", dim=8, num_layers=2, max_length=6, relation_dim=0),
+    "ssm": MixerConfig(block="ssm", dim=8, num_layers=2, max_length=6, relation_dim=0, time_gaps=True),
     "sequence": MixerConfig(dim=8, num_layers=2, max_length=6, relation_dim=4, position=True, time_gaps=True),
 }
 
