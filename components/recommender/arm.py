@@ -13,7 +13,20 @@ from typing import Literal, Protocol, TypeGuard
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-ArmName = Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "ease"]
+ArmName = Literal[
+    "mmgrec",
+    "mmgrec_paper",
+    "tiger",
+    "semantic_sasrec",
+    "sasrec",
+    "hstu",
+    "fmlp",
+    "gru4rec",
+    "bert4rec",
+    "gsasrec",
+    "tim4rec",
+    "ease",
+]
 SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec"))
 SOLVED_ARMS: frozenset[ArmName] = frozenset(("ease",))  # at once, in one process; the others take steps
 

@@ -45,6 +45,18 @@ def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmC
             return presets.quick_sasrec() if is_quick else presets.default_sasrec(density)
         case "hstu":
             return presets.quick_hstu() if is_quick else presets.default_hstu(density)
+        case "fmlp":
+            return presets.quick(presets.default_fmlp()) if is_quick else presets.default_fmlp(density)
+        case "gru4rec":
+            return presets.quick(presets.default_gru4rec()) if is_quick else presets.default_gru4rec(density)
+        case "bert4rec":
+            return (
+                presets.quick(presets.default_bert4rec()) if is_quick else presets.default_bert4rec(density)
+            )
+        case "gsasrec":
+            return presets.quick_gsasrec() if is_quick else presets.default_gsasrec(density)
+        case "tim4rec":
+            return presets.quick(presets.default_tim4rec()) if is_quick else presets.default_tim4rec(density)
         case "ease":
             return presets.default_ease()
     raise AssertionError(f"{arm} is an ArmName, and has no case here")

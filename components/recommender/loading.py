@@ -22,7 +22,16 @@ def load_arm(folder: Path, compute: Compute = ON_CPU) -> Arm:
                 from components.recommender.arms.mmgrec import load_mmgrec
 
                 return load_mmgrec(folder, config, compute)
-            case "sasrec" | "semantic_sasrec" | "hstu":
+            case (
+                "sasrec"
+                | "semantic_sasrec"
+                | "hstu"
+                | "fmlp"
+                | "gru4rec"
+                | "bert4rec"
+                | "gsasrec"
+                | "tim4rec"
+            ):
                 from components.recommender.arms.dense_arm import load_dense
 
                 return load_dense(folder, name, config, compute)

@@ -83,6 +83,16 @@ _DENSE: Space = {
 _DEFAULT: Mapping[ArmName, Space] = {
     "sasrec": _DENSE,
     "hstu": _DENSE,
+    "fmlp": _DENSE,
+    "gru4rec": _DENSE,
+    "tim4rec": _DENSE,
+    "gsasrec": {
+        **_DENSE,
+        _EPOCHS: Whole(low=8, high=72),
+        "calibration": Real(low=0.0, high=1.0),
+        "num_negatives": OneOf(values=(64, 256, 1024)),
+    },
+    "bert4rec": {**_DENSE, _EPOCHS: Whole(low=12, high=96), "cloze.share": Real(low=0.1, high=0.8)},
     "semantic_sasrec": _DENSE,
     "mmgrec": {
         **_DENSE,
@@ -116,6 +126,11 @@ _QUICK_DENSE: Space = {
 _QUICK: Mapping[ArmName, Space] = {  # for tests: a few settings, and what trains in seconds
     "sasrec": _QUICK_DENSE,
     "hstu": _QUICK_DENSE,
+    "fmlp": _QUICK_DENSE,
+    "gru4rec": _QUICK_DENSE,
+    "bert4rec": _QUICK_DENSE,
+    "tim4rec": _QUICK_DENSE,
+    "gsasrec": {**_QUICK_DENSE, _EPOCHS: Whole(low=4, high=12)},
     "semantic_sasrec": _QUICK_DENSE,
     "mmgrec": {**_QUICK_DENSE, "hybrid_share": Real(low=0.5, high=0.99)},
     "tiger": {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 from jaxtyping import Int
@@ -18,14 +18,13 @@ from components.compute import ON_CPU, Compute
 from components.recommender import presets
 from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
 from components.recommender.arm_config import ArmConfig, config_of
-from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_dense
 from components.recommender.arms.ease import EASEConfig, fit_ease
-from components.recommender.arms.hstu import train_hstu
 from components.recommender.arms.mmgrec import MMGRecConfig, train_mmgrec
-from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import TigerConfig, train_tiger
 from components.recommender.carried_weights import CannotBeginThere
+from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.search_space import PresetName, Settings
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.step import OnStep
@@ -120,10 +119,8 @@ def _train_on_codes(
 
 def _train_on_catalogue(arm: ArmName, sequences: TrainingSequences, config: ArmConfig, how: _How) -> Arm:
     match config:
-        case DenseConfig() if arm == "sasrec":
-            return train_sasrec(sequences, config, **vars(how))
-        case DenseConfig() if arm == "hstu":
-            return train_hstu(sequences, config, **vars(how))
+        case DenseConfig() if arm in get_args(DenseName):
+            return train_dense(cast(DenseName, arm), sequences, vocabulary_of(sequences), config, **vars(how))
         case EASEConfig():
             return fit_ease(sequences, config)
     raise AssertionError(f"{arm} is an ArmName, and has no case here")

@@ -30,6 +30,9 @@ COMMANDS = {
         "Retrain over past windows in a home apart, and sum them up. Moves no champion, spends "
         "no alpha of production."
     ),
+    "arms": (
+        "Every arm that may be challenger: what it is made of, where it comes from, what it costs and reaches."
+    ),
     "tune": (
         "Search over an arm's settings on the window before the cut, and write the best as a "
         "preset for `retrain`."

@@ -177,9 +177,24 @@ MaxDuplicateShare = Annotated[
 MinNorm = Annotated[float, typer.Option(min=0, help="L2 norm of a vector, unless it is zero, at least")]
 MaxNorm = Annotated[float, typer.Option(min=0, help="L2 norm of a vector, at most")]
 MinPresent = Annotated[int, typer.Option(min=1, help="items that have a modality, at least")]
+# said once more, since the module that says it first loads NumPy; a test holds both to the same names
+ArmChoice = Literal[
+    "mmgrec",
+    "mmgrec_paper",
+    "tiger",
+    "semantic_sasrec",
+    "sasrec",
+    "hstu",
+    "fmlp",
+    "gru4rec",
+    "bert4rec",
+    "gsasrec",
+    "tim4rec",
+    "ease",
+]
 Challenger = Annotated[
-    Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "ease"],
-    typer.Option(help="the arm that may become champion"),
+    ArmChoice,
+    typer.Option(metavar="ARM", help="the arm that may become champion; `recloop arms` lists them"),
 ]
 TokenizerChoice = Annotated[
     Literal["graph_rqvae", "residual_kmeans", "fsq", "product", "paper"] | None,

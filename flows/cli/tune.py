@@ -6,11 +6,11 @@ import os
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.options import Json, Preset, moment_option
+from flows.cli.options import ArmChoice, Json, Preset, moment_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,8 +27,7 @@ def tune(
     context: typer.Context,
     preset: Preset = "default",
     arm: Annotated[
-        Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "ease"],
-        typer.Option(help="whose settings are searched"),
+        ArmChoice, typer.Option(metavar="ARM", help="whose settings are searched; `recloop arms`")
     ] = "mmgrec",
     trials: Annotated[int, typer.Option(min=1, help="at most, the shipped preset the first of them")] = 20,
     minutes: Annotated[

@@ -15,14 +15,14 @@ from jaxtyping import Int
 
 from components.recommender import presets
 from components.recommender.arm import Arm
-from components.recommender.arms.dense_arm import DenseArm, DenseConfig
+from components.recommender.arms.dense_arm import DenseArm, DenseConfig, DenseName, train_dense
 from components.recommender.arms.ease import fit_ease
-from components.recommender.arms.hstu import train_hstu
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
 from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import TigerArm, TigerConfig, train_tiger
 from components.recommender.baselines.popularity import fit_popularity
+from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.sequences import TrainingSequences
 from components.tokenizer.choices import DEFAULT, TokenizerName
 
@@ -87,8 +87,14 @@ def _semantic_sasrec(sequences: TrainingSequences, codes: Codes, seed: int, size
     return train_semantic_sasrec(sequences, codes, in_order(config), seed=seed, num_codes=sizes)
 
 
-def _hstu(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> DenseArm:
-    return train_hstu(sequences, in_order(presets.default_hstu(presets.density_of(sequences))), seed=seed)
+def _dense(name: DenseName, preset: Callable[[presets.Density], DenseConfig]) -> Benchmarked:
+    """An arm without codes whose row is called as the arm is."""
+
+    def train(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> DenseArm:
+        config = in_order(preset(presets.density_of(sequences)))
+        return train_dense(name, sequences, vocabulary_of(sequences), config, seed=seed)
+
+    return Benchmarked(train=train, views={name: View(role="dense")})
 
 
 def _tiger(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> TigerArm:
@@ -119,7 +125,12 @@ ARMS: Mapping[str, Benchmarked] = {
     "semantic_sasrec": Benchmarked(
         train=_semantic_sasrec, codes="semantic", views={"semantic_sasrec": View(role="dense_control")}
     ),
-    "hstu": Benchmarked(train=_hstu, views={"hstu": View(role="dense")}),
+    "hstu": _dense("hstu", presets.default_hstu),
+    "fmlp": _dense("fmlp", presets.default_fmlp),
+    "gru4rec": _dense("gru4rec", presets.default_gru4rec),
+    "tim4rec": _dense("tim4rec", presets.default_tim4rec),
+    "gsasrec": _dense("gsasrec", presets.default_gsasrec),
+    "bert4rec": _dense("bert4rec", presets.default_bert4rec),
     "tiger": Benchmarked(train=_tiger, codes="semantic", views={"tiger": View(role="generative")}),
     "mmgrec_paper": Benchmarked(
         train=_mmgrec_paper, codes="semantic", views={"mmgrec_paper": View(role="paper")}

@@ -23,11 +23,11 @@ from components.evaluation.bootstrap import bootstrap_means, interval
 from components.features.vectors import ItemVectors
 from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName, Histories
 from components.recommender.arm_config import NetworkConfig, config_of
-from components.recommender.arms.hstu import train_hstu
+from components.recommender.arms.dense_arm import train_dense
 from components.recommender.arms.mmgrec import train_mmgrec
-from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import train_tiger
+from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.presets import density_of
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.windows import known_before
@@ -198,10 +198,8 @@ def _train(
     given: Any = {"seed": seed, "begin": begin}
     chosen = cast(Any, config)
     match arm:
-        case "sasrec":
-            return train_sasrec(sequences, chosen, **given)
-        case "hstu":
-            return train_hstu(sequences, chosen, **given)
+        case "sasrec" | "hstu" | "fmlp" | "gru4rec" | "bert4rec" | "gsasrec" | "tim4rec":
+            return train_dense(arm, sequences, vocabulary_of(sequences), chosen, **given)
         case "tiger":
             return train_tiger(sequences, codes, chosen, num_codes=sizes, **given)
         case "semantic_sasrec":

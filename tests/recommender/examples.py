@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from components.recommender.arm import Histories
+from components.recommender.arm import Arm, Histories
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
 from components.recommender.arms.tiger import TigerConfig
 from components.recommender.networks.mixer import MixerConfig
@@ -53,6 +53,29 @@ def circling(num_users: int, num_items: int, length: int, *, seed: int) -> Train
         [(1_000 * user + 60 * np.arange(length)).tolist() for user in range(num_users)],
         item_ids=names,
     )
+
+
+def repeating(num_users: int, num_items: int, length: int, *, period: int, seed: int) -> TrainingSequences:
+    """Every user repeats `period` items of their own in one order: the next item is the one `period` events ago.
+
+    Who knows which items they are and which came last, but not in what order, guesses among the others.
+    """
+    rng = np.random.default_rng(seed)
+    names = item_names(num_items)
+    own = [rng.permutation(num_items)[:period] for _ in range(num_users)]
+    return TrainingSequences.from_lists(
+        [names[np.resize(items, length)].tolist() for items in own],
+        [(60 * np.arange(length)).tolist()] * num_users,
+        item_ids=names,
+    )
+
+
+def share_continued(arm: Arm, num_items: int, length: int, *, period: int) -> float:
+    """Of 200 new users of `repeating`, the share whose next item comes first."""
+    asked = repeating(200, num_items, length, period=period, seed=99)
+    lists = [part.tolist() for part in np.split(asked.items, asked.offsets[1:-1])]
+    first = arm.recommend(histories_of(asked.item_ids, lists), k=1, exclude_seen=False).items[:, 0]
+    return float(np.mean(first == [one[-period] for one in lists]))
 
 
 def histories_of(catalogue: np.ndarray, lists: list[list[int]]) -> Histories:

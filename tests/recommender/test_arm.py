@@ -1,7 +1,7 @@
 """What every arm promises, tried on each: the Arm protocol's invariants, and saving."""
 
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName, Histories, takes_ids
-from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_dense
 from components.recommender.arms.ease import EASEConfig, fit_ease
 from components.recommender.arms.hstu import train_hstu
 from components.recommender.arms.sasrec import train_sasrec
@@ -18,7 +18,10 @@ from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.baselines.popularity import fit_popularity, fit_recent_popularity
 from components.recommender.baselines.random_order import RandomArm
+from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
+from components.recommender.networks.cloze_network import Cloze
+from components.recommender.sequences import TrainingSequences
 from tests.recommender.examples import (
     SHORT,
     SMALL_MIXER,
@@ -57,6 +60,19 @@ def make_arms() -> dict[str, Arm]:
             ),
             seed=0,
         ),
+        "fmlp": _mixed_by("fmlp", sequences, block="fmlp"),
+        "gru4rec": _mixed_by("gru4rec", sequences, block="gru"),
+        "tim4rec": _mixed_by("tim4rec", sequences, block="ssm", time_gaps=True),
+        "bert4rec": _mixed_by("bert4rec", sequences, Cloze(), bidirectional=True),
+        "gsasrec": train_dense(
+            "gsasrec",
+            sequences,
+            vocabulary_of(sequences),
+            DenseConfig(
+                mixer=replace(SMALL_MIXER, relation_dim=0), training=SHORT, loss="gbce", num_negatives=8
+            ),
+            seed=0,
+        ),
         "tiger": train_tiger(sequences, tuples(NUM_ITEMS, width=4, seed=0), SMALL_TIGER, seed=0),
         "ease": fit_ease(sequences, EASEConfig(regularization=1.0)),
         "popularity": fit_popularity(events),
@@ -65,6 +81,11 @@ def make_arms() -> dict[str, Arm]:
         ),
         "random": RandomArm(seed=3),
     }
+
+
+def _mixed_by(name: DenseName, sequences: TrainingSequences, cloze: Cloze | None = None, **mixer: Any) -> Arm:
+    config = DenseConfig(mixer=replace(SMALL_MIXER, relation_dim=0, **mixer), training=SHORT, cloze=cloze)
+    return train_dense(name, sequences, vocabulary_of(sequences), config, seed=0)
 
 
 ARMS = make_arms()

@@ -22,6 +22,7 @@ from components.recommender.carried_weights import carried_over
 from components.recommender.codes.vocabulary import Vocabulary, extended
 from components.recommender.decoding.candidates import CandidateItems, CatalogueRows
 from components.recommender.decoding.requests import RequestBatch, rank_by_score
+from components.recommender.networks.cloze_network import Cloze, ClozeNetwork
 from components.recommender.networks.item_embedding import ItemEmbedding, grown_free_vectors
 from components.recommender.networks.mixer import Mixer, MixerConfig
 from components.recommender.networks.mixer_networks import DenseNetwork
@@ -32,7 +33,7 @@ from components.recommender.training.step import OnStep
 from components.recommender.training.training_config import TrainingConfig
 from components.recommender.weights import read_weights
 
-DenseName = Literal["sasrec", "semantic_sasrec", "hstu"]
+DenseName = Literal["sasrec", "semantic_sasrec", "hstu", "fmlp", "gru4rec", "bert4rec", "gsasrec", "tim4rec"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +42,24 @@ class DenseConfig:
 
     mixer: MixerConfig = field(default_factory=lambda: MixerConfig(relation_dim=0))
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    loss: Literal["softmax", "gbce"] = "softmax"
     num_negatives: int = 0  # drawn once a step for all targets; 0 is the full softmax
+    calibration: float = 0.75  # of gbce: 0 is plain BCE, at 1 the sigmoid of a score is a probability
     free_vectors: bool = True  # an item's own vector, beside its codes' where it has codes
     free_dropout: float = 0.0  # share of items a step that are their codes alone; needs codes
+    cloze: Cloze | None = None  # trained by gaps of which both sides are read; None: by the next item
+
+    def __post_init__(self) -> None:
+        if self.loss not in ("softmax", "gbce") or not 0 <= self.calibration <= 1:
+            raise ValueError(
+                f"loss {self.loss!r} is softmax or gbce, calibration {self.calibration} between 0 and 1"
+            )
+        if self.loss == "gbce" and not self.num_negatives:
+            raise ValueError("gbce is a loss against drawn negatives: set num_negatives")
+        if self.mixer.bidirectional is (self.cloze is None):
+            raise ValueError(
+                "a bidirectional mixer is trained by cloze, and no other is: set both, or neither"
+            )
 
 
 def train_dense(
@@ -87,7 +103,14 @@ def _network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
         free_dropout=config.free_dropout,
     )
     trained = torch.from_numpy(np.flatnonzero(vocabulary.is_trained))
-    return DenseNetwork(items, Mixer(config.mixer), trained, num_negatives=config.num_negatives)
+    mixer = Mixer(config.mixer)
+    against: dict[str, Any] = {
+        "num_negatives": config.num_negatives,
+        "calibration": config.calibration if config.loss == "gbce" else None,
+    }
+    if config.cloze is not None:
+        return ClozeNetwork(items, mixer, trained, cloze=config.cloze, **against)
+    return DenseNetwork(items, mixer, trained, **against)
 
 
 class DenseArm:
@@ -161,9 +184,8 @@ class DenseArm:
         def score(batch: RequestBatch, allowed: CandidateItems) -> Float[Tensor, "B C"]:
             batch = batch.to(self.device)
             with self.compute.autocast():
-                states = self.network.states(vectors, batch.items, batch.times)
-            # what is ranked by stays float32: of neighbours in a list bf16 makes ties
-            states = states[torch.arange(len(states), device=self.device), batch.length].float()
+                states = self.network.last_states(vectors, batch.items, batch.times, batch.length)
+            states = states.float()  # what is ranked by: of neighbours in a list bf16 makes ties
             return states @ allowed.once("vectors", lambda: vectors[allowed.rows.to(self.device)]).T
 
         return rank_by_score(
@@ -186,8 +208,14 @@ def load_dense(folder: Path, name: DenseName, config: dict[str, Any], compute: C
     """The arm that `save` wrote. Raises CheckpointMismatch, DeviceUnavailable."""
     vocabulary = read_vocabulary(folder, config.pop("num_codes"))
     config.pop("start_length", None)  # older files say it here too; what counts stands in "training"
+    cloze = config.get("cloze")
     parsed = DenseConfig(
-        **config | {"mixer": MixerConfig(**config["mixer"]), "training": TrainingConfig(**config["training"])}
+        **config
+        | {
+            "mixer": MixerConfig(**config["mixer"]),
+            "training": TrainingConfig(**config["training"]),
+            "cloze": cloze and Cloze(**cloze),
+        }
     )
     network = _network(vocabulary, parsed)
     read_weights(folder, network)

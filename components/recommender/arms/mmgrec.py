@@ -201,9 +201,8 @@ class MMGRecArm:
         ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
             batch = batch.to(self.device)
             with self.compute.autocast():
-                states = self.network.states(vectors, batch.items, batch.times)
-            # what is ranked by stays float32: of neighbours in a list bf16 makes ties
-            states = states[torch.arange(len(states), device=self.device), batch.length].float()
+                states = self.network.last_states(vectors, batch.items, batch.times, batch.length)
+            states = states.float()  # what is ranked by: of neighbours in a list bf16 makes ties
             columns = allowed.once("leaves", lambda: leaf_columns(self.trie, self._leaf_of_row, allowed))
             excluded = batch.excluded_row, columns.leaf_of_column[batch.excluded_column]
             leaf, score = self._decode(states, vectors, columns, excluded, k)

@@ -1,4 +1,4 @@
-"""Sequence mixer: a causal transformer with one position per item, and the relation term of MMGRec.
+"""Sequence mixer: causal blocks over one position per item, attention with the relation term of MMGRec among them.
 
 Relation-aware attention (Liu et al. 2024, arXiv:2404.16555): beside the heads' own queries and keys, one
 bilinear term of the two items, shared by the heads and scaled by gates of the user, enters scores and values.
@@ -12,40 +12,56 @@ Shapes: B histories, P places (a learned start, then the items), h heads, d dim,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from components.recommender.networks.fast_dropout import fast_dropout
+from components.recommender.networks.filter_block import FilterBlock
 from components.recommender.networks.hstu_block import HSTUBlock, start_at_nothing
+from components.recommender.networks.recurrent_block import RecurrentBlock
+from components.recommender.networks.state_space_block import StateSpaceBlock
 
 NUM_GAP_BUCKETS = 32  # log2 of seconds: 2**31 s is 68 years
+BlockName = Literal["attention", "hstu", "fmlp", "gru", "ssm"]
+_SCORING: tuple[BlockName, ...] = (
+    "attention",
+    "hstu",
+    "ssm",
+)  # score pairs of places: what a bias is added to
 
 
 @dataclass(frozen=True, kw_only=True)
 class MixerConfig:
     """Size and switches of the mixer."""
 
-    block: Literal["attention", "hstu"] = "attention"
+    block: BlockName = "attention"
     dim: int = 64
     num_layers: int = 2
     num_heads: int = 2
     max_length: int = 50  # latest events of a history that are read
     dropout: float = 0.3
     relation_dim: int = 32  # 0 leaves the relation term out: plain attention
-    position: bool = True  # a bias per head and distance from the query
+    position: bool = (
+        True  # a bias per head and distance from the query, where the block scores pairs of places
+    )
     time_gaps: bool = False  # a bias per head and log2 of the seconds between two events
+    bidirectional: bool = False  # a place reads those after it too; for the cloze objective
 
     def __post_init__(self) -> None:
         if self.dim % self.num_heads:
             raise ValueError(f"dim {self.dim} is no multiple of num_heads {self.num_heads}")
-        if self.block not in ("attention", "hstu"):
-            raise ValueError(f"block is {self.block!r}; it is 'attention' or 'hstu'")
-        if self.block == "hstu" and self.relation_dim:
-            raise ValueError("the relation term belongs to attention: relation_dim is 0 with hstu")
+        if self.block not in get_args(BlockName):
+            raise ValueError(f"block is {self.block!r}; it is one of {', '.join(get_args(BlockName))}")
+        if self.block != "attention" and self.relation_dim:
+            raise ValueError(f"the relation term belongs to attention: relation_dim is 0 with {self.block}")
+        if self.block not in _SCORING and self.time_gaps:
+            raise ValueError(f"{self.block} scores no pairs of places, so it has no time_gaps")
+        if self.bidirectional and (self.block != "attention" or self.relation_dim or self.time_gaps):
+            raise ValueError("only plain attention is bidirectional: no relation_dim, no time_gaps")
         if self.max_length < 1:
             raise ValueError(f"max_length is {self.max_length}; a history needs at least one place")
 
@@ -59,21 +75,38 @@ class Mixer(nn.Module):
         self.start = nn.Parameter(torch.randn(config.dim) * 0.02)
         self.blocks = nn.ModuleList(_block(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.dim)
-        self.position = nn.Parameter(torch.zeros(config.num_heads, config.max_length + 1))
+        # by distance back from the query; with places on both sides, and the one that is asked for, from the middle
+        distances = 2 * config.max_length + 3 if config.bidirectional else config.max_length + 1
+        scores = config.block in _SCORING
+        self.position = nn.Parameter(torch.zeros(config.num_heads, distances)) if scores else None
         self.gaps = nn.Parameter(torch.zeros(config.num_heads, NUM_GAP_BUCKETS)) if config.time_gaps else None
 
     def forward(
-        self, vectors: Float[Tensor, "B P_minus_1 d"], times: Int[Tensor, "B P_minus_1"]
+        self,
+        vectors: Float[Tensor, "B P_minus_1 d"],
+        times: Int[Tensor, "B P_minus_1"],
+        is_padding: Bool[Tensor, "B P_minus_1"] | None = None,
     ) -> Float[Tensor, "B P d"]:
+        """`is_padding` is for a bidirectional mixer, which would read it; the others never look there."""
         x = torch.cat([self.start.expand(len(vectors), 1, -1), vectors], dim=1)
         places = torch.arange(1, x.shape[1] + 1, device=x.device)
         # a running mean, not the history's: a place may not know what comes after it
         user = x.cumsum(dim=1) / places[:, None] if self.config.relation_dim else None
-        bias = self._bias(x.shape[1], times)
+        bias = self._both_sides(is_padding) if is_padding is not None else self._bias(x.shape[1], times)
         x = fast_dropout(x, self.config.dropout, self.training)
         for block in self.blocks:
             x = block(x, user, bias)
         return self.norm(x)
+
+    def _both_sides(self, is_padding: Bool[Tensor, "B P_minus_1"]) -> Float[Tensor, "B #h P P"]:
+        """What is added to the attention scores of a bidirectional mixer: -inf at padding, a number a distance."""
+        hidden = F.pad(is_padding, (1, 0))[:, None, None]  # the start is none
+        at = torch.arange(hidden.shape[-1], device=hidden.device)
+        bias = torch.zeros(hidden.shape, device=hidden.device).masked_fill(hidden, -torch.inf)
+        bias = bias.expand(-1, -1, len(at), -1)
+        if self.config.position and self.position is not None:
+            bias = bias + self.position[:, at[:, None] - at + self.config.max_length + 1]
+        return bias
 
     def _bias(self, places: int, times: Int[Tensor, "B P_minus_1"]) -> Float[Tensor, "#B #h P P"]:
         """What is added to the attention scores: -inf ahead of the query, then the switched-on terms."""
@@ -81,7 +114,7 @@ class Mixer(nn.Module):
         distance = at[:, None] - at
         ahead = torch.zeros(places, places, device=times.device).masked_fill(distance < 0, -torch.inf)
         bias = ahead[None, None]
-        if self.config.position:
+        if self.config.position and self.position is not None:
             bias = bias + self.position[:, distance.clamp(min=0)]
         if self.gaps is not None:
             # the start has no second of its own: it takes the first event's, a gap of zero
@@ -95,9 +128,17 @@ class Mixer(nn.Module):
 
 
 def _block(config: MixerConfig) -> nn.Module:
-    if config.block == "hstu":
-        return HSTUBlock(config.dim, config.num_heads, config.dropout)
-    return AttentionBlock(config)
+    match config.block:
+        case "hstu":
+            return HSTUBlock(config.dim, config.num_heads, config.dropout)
+        case "fmlp":
+            return FilterBlock(config.dim, config.max_length + 1, config.dropout)
+        case "gru":
+            return RecurrentBlock(config.dim, config.dropout)
+        case "ssm":
+            return StateSpaceBlock(config.dim, config.num_heads, config.dropout)
+        case "attention":
+            return AttentionBlock(config)
 
 
 class AttentionBlock(nn.Module):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from components.recommender.codes.trie import Trie
@@ -25,6 +25,7 @@ from components.recommender.networks.full_softmax import (
     sampled_softmax_loss,
     softmax_loss_against,
 )
+from components.recommender.networks.generalized_bce import gbce_loss_against
 from components.recommender.networks.item_embedding import ItemEmbedding
 from components.recommender.networks.mixer import Mixer
 from components.recommender.networks.tuple_head import TupleHead
@@ -42,16 +43,23 @@ class TouchedVectors:
 
 
 class DenseNetwork(nn.Module):
-    """States scored against every trained item by a full softmax."""
+    """States scored against trained items: by full or sampled softmax, or by gBCE where `calibration` is given."""
 
     trained: Int[Tensor, "trained"]  # rows of items with a training event
     place: Int[Tensor, "item"]  # place of an item among the trained, -1 for the others
 
     def __init__(
-        self, items: ItemEmbedding, mixer: Mixer, trained: Int[Tensor, "trained"], *, num_negatives: int = 0
+        self,
+        items: ItemEmbedding,
+        mixer: Mixer,
+        trained: Int[Tensor, "trained"],
+        *,
+        num_negatives: int = 0,
+        calibration: float | None = None,
     ) -> None:
         super().__init__()
-        self.items, self.mixer, self.num_negatives = items, mixer, num_negatives
+        self.items, self.mixer = items, mixer
+        self.num_negatives, self.calibration = num_negatives, calibration
         self.draws: torch.Generator | None = None  # of negatives; None: torch's own
         self.register_buffer("trained", trained, persistent=False)
         # targets come as rows of the vocabulary, the softmax has columns for trained items alone
@@ -71,6 +79,16 @@ class DenseNetwork(nn.Module):
     ) -> Float[Tensor, "B P dim"]:
         return self.mixer(vectors[items], times)
 
+    def last_states(
+        self,
+        vectors: Float[Tensor, "item dim"],
+        items: Int[Tensor, "B P_minus_1"],
+        times: Int[Tensor, "B P_minus_1"],
+        length: Int[Tensor, "B"],
+    ) -> Float[Tensor, "B dim"]:
+        """What is known after the first `length` events of each history: what the next item is ranked by."""
+        return self.states(vectors, items, times)[torch.arange(len(length), device=length.device), length]
+
     def loss(
         self,
         states: Float[Tensor, "T dim"],
@@ -79,6 +97,9 @@ class DenseNetwork(nn.Module):
         weights: Float[Tensor, "T"] | None = None,
     ) -> Float[Tensor, ""]:
         softmax, place = vectors[self.trained], self.place[targets]
+        if self.calibration is not None:
+            drawn = self.drawn_negatives()
+            return self._gbce(states, vectors[targets], vectors[drawn], drawn == targets[:, None], weights)
         if 0 < self.num_negatives < len(softmax):
             return sampled_softmax_loss(
                 states, softmax, place, weights, num_negatives=self.num_negatives, draws=self.draws
@@ -104,14 +125,26 @@ class DenseNetwork(nn.Module):
         weights: Float[Tensor, "T"] | None = None,
     ) -> Float[Tensor, ""]:
         """`loss` by the negatives of `drawn_negatives`, from the vectors that it touches alone."""
+        is_own = touched.drawn == targets[:, None]
+        if self.calibration is not None:
+            return self._gbce(states, touched.wanted, touched.negatives, is_own, weights)
         return softmax_loss_against(
-            states,
-            touched.wanted,
-            touched.negatives,
-            touched.drawn == targets[:, None],
-            weights,
-            num_items=len(self.trained),
+            states, touched.wanted, touched.negatives, is_own, weights, num_items=len(self.trained)
         )
+
+    def _gbce(
+        self,
+        states: Float[Tensor, "T dim"],
+        wanted: Float[Tensor, "T dim"],
+        negatives: Float[Tensor, "num_negatives dim"],
+        is_own: Bool[Tensor, "T num_negatives"],
+        weights: Float[Tensor, "T"] | None,
+    ) -> Float[Tensor, ""]:
+        assert self.calibration is not None
+        return gbce_loss_against(
+            states, wanted, negatives, is_own, weights,
+            num_items=len(self.trained), calibration=self.calibration,
+        )  # fmt: skip
 
     def log_scores(
         self, states: Float[Tensor, "N dim"], vectors: Float[Tensor, "item dim"]
@@ -168,6 +201,16 @@ class GenerativeNetwork(nn.Module):
         times: Int[Tensor, "B P_minus_1"],
     ) -> Float[Tensor, "B P dim"]:
         return self.dense.states(vectors, items, times)
+
+    def last_states(
+        self,
+        vectors: Float[Tensor, "item dim"],
+        items: Int[Tensor, "B P_minus_1"],
+        times: Int[Tensor, "B P_minus_1"],
+        length: Int[Tensor, "B"],
+    ) -> Float[Tensor, "B dim"]:
+        """What is known after the first `length` events of each history."""
+        return self.dense.last_states(vectors, items, times, length)
 
     def loss(
         self,

@@ -19,10 +19,12 @@ from torch import Tensor
 
 from components.compute import ON_CPU, Compute
 from components.recommender.fast_matmul import fast_matmul
+from components.recommender.networks.cloze_network import ClozeNetwork
 from components.recommender.networks.mixer_networks import Network
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.checkpoint import read_checkpoint, training_key, write_checkpoint
 from components.recommender.training.clipped_adamw import ClippedAdamW
+from components.recommender.training.cloze_batches import cloze_batches
 from components.recommender.training.ranks import Ranks
 from components.recommender.training.step import OnStep, Step
 from components.recommender.training.touched_items import touched_items
@@ -104,7 +106,7 @@ class _Training:
         self.max_length, self.compute, self.device = max_length, compute, compute.usable_device()
         self.ranks, self.seed, self.rng = Ranks.here(), seed, np.random.default_rng(seed)
         self.known = known_before(sequences, strict_time=config.strict_time)
-        is_held_out = held_out(sequences, config)
+        self.is_held_out = is_held_out = held_out(sequences, config)
         self.is_target = ~is_held_out & sequences.is_target
         self.validation = validation_targets(sequences, is_held_out, config, self.rng)
         if begin is not None:
@@ -153,14 +155,18 @@ class _Training:
         windows = cut_windows(
             self.sequences, max_length=self.max_length, stride=self.config.stride, rng=self.rng
         )
-        batches = window_batches(
-            self.sequences,
-            windows,
-            known=self.known,
-            is_target=self.is_target,
-            batch_size=self.config.batch_size,
-            rng=self.rng,
-        )
+        given: dict[str, Any] = {
+            "known": self.known,
+            "is_target": self.is_target,
+            "batch_size": self.config.batch_size,
+            "rng": self.rng,
+        }
+        if isinstance(self.network, ClozeNetwork):
+            batches = cloze_batches(
+                self.sequences, windows, self.network.cloze, is_held_out=self.is_held_out, **given
+            )
+        else:
+            batches = window_batches(self.sequences, windows, **given)
         return [self.ranks.part_of(batch) for batch in batches]
 
     def _loss(self, batch: WindowBatch) -> Tensor:

@@ -76,11 +76,11 @@ def validation_ndcg(
         items, times = pad_runs(
             sequences.items, sequences.times, np.maximum(opens[chunk], end - max_length), end
         )
-        state_at = torch.from_numpy(np.minimum(end - opens[chunk], max_length)).to(device)
-        states = network.states(
-            vectors, torch.from_numpy(items).to(device), torch.from_numpy(times).to(device)
+        length = torch.from_numpy(np.minimum(end - opens[chunk], max_length)).to(device)
+        states = network.last_states(
+            vectors, torch.from_numpy(items).to(device), torch.from_numpy(times).to(device), length
         )
-        scores = network.log_scores(states[torch.arange(len(chunk), device=device), state_at], vectors)
+        scores = network.log_scores(states, vectors)
         target = network.place[torch.from_numpy(sequences.items[chunk].astype(np.int64)).to(device)]
         wanted = scores.gather(1, target[:, None])
         row, event = flat_runs(opens[chunk], end)

@@ -120,6 +120,16 @@ def window_batches(
     rng: np.random.Generator,
 ) -> Iterator[WindowBatch]:
     """Batches of windows of like length, in random order; windows without a target are left out."""
+    for chosen in shuffled_windows(windows, is_target=is_target, batch_size=batch_size, rng=rng):
+        made = _batch(sequences, windows, chosen, known, is_target)
+        if len(made.targets):
+            yield made
+
+
+def shuffled_windows(
+    windows: Windows, *, is_target: Bool[np.ndarray, "event"], batch_size: int, rng: np.random.Generator
+) -> Iterator[Int[np.ndarray, "W"]]:
+    """Which windows make a batch: of like length, in random order; those without a target are left out."""
     running = np.concatenate([[0], np.cumsum(is_target)])
     useful = np.flatnonzero(running[windows.end] > running[windows.begin])
     order = rng.permutation(useful)
@@ -131,10 +141,8 @@ def window_batches(
         chunk = chunk[np.argsort(length[chunk], kind="stable")]
         batches += np.split(chunk, range(batch_size, len(chunk), batch_size))
     for at in rng.permutation(len(batches)):
-        if len(batch := batches[at]):
-            made = _batch(sequences, windows, batch, known, is_target)
-            if len(made.targets):
-                yield made
+        if len(batches[at]):
+            yield batches[at]
 
 
 def _batch(

@@ -17,7 +17,7 @@ from flows.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
-    "demo", "init", "ingest", "validate", "plan", "retrain", "monitor", "replay", "backfill", "tune", "promote",
+    "demo", "init", "ingest", "validate", "plan", "retrain", "monitor", "replay", "backfill", "arms", "tune", "promote",
     "approvals", "rollback", "reconcile", "history", "lineage", "explain", "verify", "recommend", "score", "serve",
     "status", "verdict", "ui", "deploy", "worker", "doctor", "erase", "backup", "restore",
     "prune", "quarantine", "experiment",

@@ -9,8 +9,9 @@ from typing import get_args
 import pytest
 import typer
 
+from components.recommender.arm import ArmName
 from components.tokenizer.choices import TokenizerName
-from flows.cli.options import TokenizerChoice, file_to_write, gate_asked, moment
+from flows.cli.options import ArmChoice, TokenizerChoice, file_to_write, gate_asked, moment
 from flows.request import CycleRequest, cycle_request
 
 
@@ -26,6 +27,10 @@ def test_a_moment_is_read_with_its_zone(text: str) -> None:
 def test_a_moment_is_not_guessed(text: str, told: str) -> None:
     with pytest.raises(typer.BadParameter, match=told):
         moment(text)
+
+
+def test_every_arm_may_be_asked_for() -> None:
+    assert get_args(ArmChoice) == get_args(ArmName)
 
 
 def test_a_profile_of_ones_own_becomes_part_of_the_request(tmp_path: Path) -> None:

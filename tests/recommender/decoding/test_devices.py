@@ -1,5 +1,6 @@
 """Ranking makes no tensor beside where its weights are, and on a device or in bf16 gives the CPU's lists."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -7,18 +8,26 @@ import pytest
 import torch
 
 from components.compute import Compute
+from components.recommender import presets
 from components.recommender.arm import Histories
-from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_dense
 from components.recommender.arms.hstu import train_hstu
 from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.tiger import train_tiger
+from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.networks.mixer import MixerConfig
 from components.recommender.presets import quick_hstu, quick_tiger
 from tests.recommender.examples import SHORT, SMALL, SMALL_MIXER, circling, histories_of, tuples
 
 ITEMS = 40
 CIRCLE = circling(30, ITEMS, 12, seed=0)
+DENSE: dict[DenseName, Callable[[], DenseConfig]] = {
+    "fmlp": presets.default_fmlp,
+    "gru4rec": presets.default_gru4rec,
+    "bert4rec": presets.default_bert4rec,
+    "tim4rec": presets.default_tim4rec,
+}
 ASKED = [[1, 2, 3], [], [7], [5, 9, 5, 20, 21], list(range(12))]
 
 
@@ -37,12 +46,18 @@ def arms():
         "exact": generative.decoding("exact"),
         "sasrec": train_sasrec(CIRCLE, dense, seed=0),
         "hstu": train_hstu(CIRCLE, replace(quick_hstu(), training=once), seed=0),
+        **{
+            name: train_dense(
+                name, CIRCLE, vocabulary_of(CIRCLE), replace(presets.quick(made()), training=once), seed=0
+            )
+            for name, made in DENSE.items()
+        },
         "tiger": flat,
         "tiger exact": flat.decoding("exact"),
     }
 
 
-ARMS = ("beam", "hybrid", "exact", "sasrec", "hstu", "tiger", "tiger exact")
+ARMS = ("beam", "hybrid", "exact", "sasrec", "hstu", *DENSE, "tiger", "tiger exact")
 
 
 def asked() -> Histories:

@@ -9,6 +9,9 @@ SWITCHES = {
     "plain": MixerConfig(dim=8, num_layers=2, max_length=6, relation_dim=0, position=False),
     "set": MixerConfig(dim=8, num_layers=2, max_length=6, relation_dim=4, position=False),
     "hstu": MixerConfig(block="hstu", dim=8, num_layers=2, max_length=6, relation_dim=0, time_gaps=True),
+    "fmlp": MixerConfig(block="fmlp", dim=8, num_layers=2, max_length=6, relation_dim=0),
+    "gru": MixerConfig(block="gru", dim=8, num_layers=2, max_length=6, relation_dim=0),
+    "ssm": MixerConfig(block="ssm", dim=8, num_layers=2, max_length=6, relation_dim=0, time_gaps=True),
     "sequence": MixerConfig(dim=8, num_layers=2, max_length=6, relation_dim=4, position=True, time_gaps=True),
 }
 
@@ -90,7 +93,9 @@ def test_config_is_checked():
 
 
 def test_switches_that_exclude_each_other():
-    with pytest.raises(ValueError, match="block is 'mlp'; it is 'attention' or 'hstu'"):
+    with pytest.raises(ValueError, match="block is 'mlp'; it is one of attention, hstu"):
         MixerConfig(block="mlp")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="relation_dim is 0 with hstu"):
         MixerConfig(block="hstu")
+    with pytest.raises(ValueError, match="fmlp scores no pairs of places, so it has no time_gaps"):
+        MixerConfig(block="fmlp", relation_dim=0, time_gaps=True)
