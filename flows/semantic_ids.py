@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from prefect import task
@@ -14,6 +13,7 @@ from components.artifact import ArtifactRef, verified
 from components.data import snapshot
 from components.features.featureset import load_feature_set
 from components.features.trainingset import load_training_set
+from components.recommender.search_space import PresetName
 from components.registry.metric_names import ids_meaning, ids_metric
 from components.tokenizer import config as presets
 from components.tokenizer.cold import cold_table, publish_cold_ids
@@ -69,7 +69,7 @@ class ColdIds:
 @task(task_run_name="fit-tokenizer")
 def fit_tokenizer(
     run: str, snapshots: Snapshots, rows: TrainingRows, encoded: EncodedItems,
-    preset: Literal["default", "quick"], seed: int, previous: ArtifactRef | None,
+    preset: PresetName, seed: int, previous: ArtifactRef | None,
 ) -> StageResult[IdentifiedItems]:  # fmt: skip
     """A new tokenizer, and the ID table that begins with it. A collapsed codebook stops the run here.
 

@@ -13,8 +13,10 @@ from typing import Literal, Protocol, TypeGuard
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-ArmName = Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "ease"]
-SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec"))
+ArmName = Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "fusion", "sasrec", "hstu", "ease"]
+SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(
+    ("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "fusion")
+)
 SOLVED_ARMS: frozenset[ArmName] = frozenset(("ease",))  # at once, in one process; the others take steps
 
 OnRanked = Callable[[int, int], None]  # requests ranked so far, requests in all

@@ -8,13 +8,14 @@ landed run with intervals stands in docs/benchmarks.md.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Literal
 
 import numpy as np
 
 from components.recommender.arms.dense_arm import DenseConfig
 from components.recommender.arms.ease import EASEConfig
+from components.recommender.arms.fusion import FusionConfig
 from components.recommender.arms.mmgrec import MMGRecConfig
 from components.recommender.arms.tiger import TigerConfig
 from components.recommender.networks.mixer import MixerConfig
@@ -70,6 +71,11 @@ def default_mmgrec(density: Density = "dense") -> MMGRecConfig:
     )
 
 
+def accurate_mmgrec(density: Density = "dense") -> MMGRecConfig:
+    """The default, with codes scored by the items below them too: by tuples alone about as good as re-scored."""
+    return replace(default_mmgrec(density), node_vectors=True)
+
+
 def set_mmgrec(density: Density = "dense") -> MMGRecConfig:
     """As published, the history is a set: the relation term in place of positions."""
     return replace(
@@ -101,6 +107,20 @@ def default_semantic_sasrec(density: Density = "dense") -> DenseConfig:
     NDCG@10 .128 on MovieLens-100K (three seeds, 56 CPU seconds, 1.0 GB), .049 on Beauty (three seeds, 261, 1.2 GB).
     """
     return default_sasrec(density)
+
+
+def default_fusion(density: Density = "dense") -> FusionConfig:
+    """One network on code inputs and EASE, their scores summed."""
+    return _fused(default_semantic_sasrec(density))
+
+
+def accurate_fusion(density: Density = "dense") -> FusionConfig:
+    """The most accurate arm here: three networks on code inputs and EASE."""
+    return replace(default_fusion(density), num_members=3)
+
+
+def _fused(member: DenseConfig) -> FusionConfig:
+    return FusionConfig(**{one.name: getattr(member, one.name) for one in fields(member)})
 
 
 def default_hstu(density: Density = "dense") -> DenseConfig:
@@ -168,6 +188,11 @@ def default_tiger() -> TigerConfig:
         ),
         training=TigerTraining(epochs=6, learning_rate=3e-3, horizon=5),
     )
+
+
+def quick_fusion() -> FusionConfig:
+    """For tests: seconds, and two members; quality is not the aim."""
+    return replace(_fused(quick_sasrec()), num_members=2)
 
 
 def quick_tiger() -> TigerConfig:

@@ -103,7 +103,7 @@ def event_weights(said: list[str] | None) -> str | None:
 
 _DELIMITERS = {",": "comma", "\t": "tab"}  # a comma parts the words of the line itself
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts")]
-SHIPPED_PRESETS = ("default", "quick")
+SHIPPED_PRESETS = ("default", "accurate", "quick")
 SHIPPED_PROFILES = ("small", "production", "sequential")
 Source = Annotated[
     str, typer.Option("--source", "-s", help="movielens, synthetic, or a folder of events and items")
@@ -178,7 +178,7 @@ MinNorm = Annotated[float, typer.Option(min=0, help="L2 norm of a vector, unless
 MaxNorm = Annotated[float, typer.Option(min=0, help="L2 norm of a vector, at most")]
 MinPresent = Annotated[int, typer.Option(min=1, help="items that have a modality, at least")]
 Challenger = Annotated[
-    Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "ease"],
+    Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "fusion", "sasrec", "hstu", "ease"],
     typer.Option(help="the arm that may become champion"),
 ]
 Profile = Annotated[
@@ -209,13 +209,17 @@ WarmStart = Annotated[
     ),
 ]
 Preset = Annotated[
-    Literal["default", "quick"], typer.Option(help="model size: default, or quick (small, for a first look)")
+    Literal["default", "accurate", "quick"],
+    typer.Option(
+        help="model size: default, accurate (several times the cost), or quick (small, for a first look)"
+    ),
 ]
 PresetOrFile = Annotated[
     str,
     typer.Option(
         "--preset",
-        metavar="default|quick|FILE",
-        help="model size: default, quick (small, for a first look), or the settings in a file of `recloop tune`",
+        metavar="default|accurate|quick|FILE",
+        help="model size: default, accurate (several times the cost), quick (small, for a first look), or the settings "
+        "in a file of `recloop tune`",
     ),
 ]

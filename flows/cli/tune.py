@@ -27,7 +27,7 @@ def tune(
     context: typer.Context,
     preset: Preset = "default",
     arm: Annotated[
-        Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "sasrec", "hstu", "ease"],
+        Literal["mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "fusion", "sasrec", "hstu", "ease"],
         typer.Option(help="whose settings are searched"),
     ] = "mmgrec",
     trials: Annotated[int, typer.Option(min=1, help="at most, the shipped preset the first of them")] = 20,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer
 
-from flows.cli.options import file_to_write, gate_asked, moment
+from components.recommender.search_space import PresetName
+from flows.cli.options import SHIPPED_PRESETS, file_to_write, gate_asked, moment, preset_asked
 from flows.request import CycleRequest, cycle_request
 
 
@@ -69,3 +71,11 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(
     with pytest.raises(typer.BadParameter, match=told):
         file_to_write(str(tmp_path / name))
     assert file_to_write(str(tmp_path / "rows.csv")) == tmp_path / "rows.csv"
+
+
+def test_every_shipped_preset_is_asked_for_by_name() -> None:
+    """And makes another cycle."""
+    assert set(SHIPPED_PRESETS) == set(get_args(PresetName))
+    asked = [cycle_request(source="movielens", **preset_asked(name)) for name in SHIPPED_PRESETS]
+    assert [request.preset for request in asked] == list(SHIPPED_PRESETS)
+    assert len({request.model_dump_json() for request in asked}) == len(SHIPPED_PRESETS)
