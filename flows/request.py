@@ -167,7 +167,7 @@ class CycleRequest(BatchRequest):
     )
     preset: PresetName = Field(
         "default",
-        description="quick: for tests, minutes become seconds; accurate: several times the cost, of arms that have one",
+        description="quick: for tests, minutes become seconds; accurate: at more cost, of arms that have one",
     )
     tuned: dict[str, Any] | None = Field(
         default=None,

@@ -35,12 +35,10 @@ def config_of(
 
 
 def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmConfig:
-    is_quick, is_accurate = preset == "quick", preset == "accurate"
+    is_quick = preset == "quick"
     match arm:
-        case "mmgrec" if is_accurate:
+        case "mmgrec" if preset == "accurate":
             return presets.accurate_mmgrec(density)
-        case "fusion" if is_accurate:
-            return presets.accurate_fusion(density)
         case "mmgrec":
             return presets.quick_mmgrec() if is_quick else presets.default_mmgrec(density)
         case "mmgrec_paper":

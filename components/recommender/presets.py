@@ -72,7 +72,11 @@ def default_mmgrec(density: Density = "dense") -> MMGRecConfig:
 
 
 def accurate_mmgrec(density: Density = "dense") -> MMGRecConfig:
-    """The default, with codes scored by the items below them too: by tuples alone about as good as re-scored."""
+    """The default, with codes scored by the items below them too.
+
+    NDCG@10 on Beauty .047 by tuples alone and .050 re-scored (one seed, 479 CPU seconds, a third more a step; the
+    default .037 and .049); on the validation items of MovieLens-100K .129 by tuples alone, the default .113.
+    """
     return replace(default_mmgrec(density), node_vectors=True)
 
 
@@ -110,13 +114,13 @@ def default_semantic_sasrec(density: Density = "dense") -> DenseConfig:
 
 
 def default_fusion(density: Density = "dense") -> FusionConfig:
-    """One network on code inputs and EASE, their scores summed."""
+    """One network on code inputs and EASE, their scores summed.
+
+    NDCG@10 .130 on MovieLens-100K (two seeds, 44 CPU seconds; the network alone .126), .053 on Beauty (one seed, 252
+    CPU seconds, of them EASE 19; alone .050). Three networks were no better on MovieLens-100K (.130). EASE costs
+    memory: 0.6 GB to keep on Beauty, and twice that to fit.
+    """
     return _fused(default_semantic_sasrec(density))
-
-
-def accurate_fusion(density: Density = "dense") -> FusionConfig:
-    """The most accurate arm here: three networks on code inputs and EASE."""
-    return replace(default_fusion(density), num_members=3)
 
 
 def _fused(member: DenseConfig) -> FusionConfig:

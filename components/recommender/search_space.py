@@ -86,7 +86,12 @@ _DEFAULT: Mapping[ArmName, Space] = {
     "sasrec": _DENSE,
     "hstu": _DENSE,
     "semantic_sasrec": _DENSE,
-    "fusion": {**_DENSE, "linear_weight": _LINEAR, "regularization": _REGULARIZATION},
+    "fusion": {
+        **_DENSE,
+        "num_members": Whole(low=1, high=4),
+        "linear_weight": _LINEAR,
+        "regularization": _REGULARIZATION,
+    },
     "mmgrec": {
         **_DENSE,
         "tuple_weight": Real(low=0.05, high=1.0, log=True),

@@ -211,7 +211,7 @@ WarmStart = Annotated[
 Preset = Annotated[
     Literal["default", "accurate", "quick"],
     typer.Option(
-        help="model size: default, accurate (several times the cost), or quick (small, for a first look)"
+        help="model size: default, accurate (where an arm has it, at more cost), or quick (small, for a first look)"
     ),
 ]
 PresetOrFile = Annotated[
@@ -219,7 +219,7 @@ PresetOrFile = Annotated[
     typer.Option(
         "--preset",
         metavar="default|accurate|quick|FILE",
-        help="model size: default, accurate (several times the cost), quick (small, for a first look), or the settings "
-        "in a file of `recloop tune`",
+        help="model size: default, accurate (where an arm has it, at more cost), quick (small, for a first look), or "
+        "the settings in a file of `recloop tune`",
     ),
 ]

@@ -107,11 +107,6 @@ def _fusion(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes 
     return train_fusion(sequences, codes, in_order(config), seed=seed, num_codes=sizes)
 
 
-def _accurate_fusion(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> FusionArm:
-    config = presets.accurate_fusion(presets.density_of(sequences))
-    return train_fusion(sequences, codes, in_order(config), seed=seed, num_codes=sizes)
-
-
 def _mmgrec_paper(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> MMGRecArm:
     return train_mmgrec(sequences, codes, in_order(presets.paper_mmgrec()), seed=seed, num_codes=sizes)
 
@@ -132,9 +127,6 @@ ARMS: Mapping[str, Benchmarked] = {
         train=_semantic_sasrec, codes="semantic", views={"semantic_sasrec": View(role="dense_control")}
     ),
     "fusion": Benchmarked(train=_fusion, codes="semantic", views={"fusion": View(role="fusion")}),
-    "fusion_accurate": Benchmarked(
-        train=_accurate_fusion, codes="semantic", views={"fusion_accurate": View(role="fusion")}
-    ),
     "hstu": Benchmarked(train=_hstu, views={"hstu": View(role="dense")}),
     "tiger": Benchmarked(train=_tiger, codes="semantic", views={"tiger": View(role="generative")}),
     "mmgrec_paper": Benchmarked(
