@@ -27,7 +27,7 @@ from components.evaluation.gate import GateProfile
 from components.evaluation.profile_file import SHIPPED, profile_of
 from components.event_weights import NONE, event_weights_text, read_event_weights
 from components.recommender.arm import ArmName
-from components.recommender.search_space import Settings
+from components.recommender.search_space import PresetName, Settings
 from components.recommender.tuned_preset import TunedPresetRefused, carried_preset
 from components.tokenizer.choices import TokenizerName
 from flows.settings import load_settings
@@ -166,8 +166,9 @@ class CycleRequest(BatchRequest):
         description="how much events of a type count, such as view=0.2,purchase=1: in training, popularity, and, where "
         "0, not as truth either. Types that are not named: 1. Empty: as recloop.yaml says; none: all alike",
     )
-    preset: Literal["default", "quick"] = Field(
-        "default", description="quick: for tests, minutes become seconds"
+    preset: PresetName = Field(
+        "default",
+        description="quick: for tests, minutes become seconds; accurate: at more cost, of arms that have one",
     )
     tuned: dict[str, Any] | None = Field(
         default=None,

@@ -13,8 +13,9 @@ from components.artifact import ArtifactRef, verified
 from components.data import snapshot
 from components.features.featureset import load_feature_set
 from components.features.trainingset import load_training_set
+from components.recommender.search_space import PresetName
 from components.registry.metric_names import ids_meaning, ids_metric
-from components.tokenizer.choices import BASELINE, Size, TokenizerName, health_limits, tokenizer_config
+from components.tokenizer.choices import BASELINE, TokenizerName, health_limits, size_of, tokenizer_config
 from components.tokenizer.cold import cold_table, publish_cold_ids
 from components.tokenizer.extension import extend_table
 from components.tokenizer.fit import fit_tokenizer as fit
@@ -69,20 +70,20 @@ class ColdIds:
 @task(task_run_name="fit-tokenizer")
 def fit_tokenizer(
     run: str, snapshots: Snapshots, rows: TrainingRows, encoded: EncodedItems, name: TokenizerName,
-    preset: Size, seed: int, previous: ArtifactRef | None,
+    preset: PresetName, seed: int, previous: ArtifactRef | None,
 ) -> StageResult[IdentifiedItems]:  # fmt: skip
     """A new tokenizer, and the ID table that begins with it. A collapsed codebook stops the run here, but a baseline's.
 
     `previous` is the ID table of the version before, if there is one: how much of it is left is told.
     """
-    settings = load_settings()
+    settings, size = load_settings(), size_of(preset)
     key = key_of(
         fit_tokenizer, "fit tokenizer", run=run,
         reads={
             "training_set": rows.training_set, "feature_set": encoded.feature_set, "previous_ids": previous,
         },
         facts={
-            "tokenizer": name, "preset": preset, "seed": seed, "device": settings.device,
+            "tokenizer": name, "preset": size, "seed": seed, "device": settings.device,
             "precision": settings.precision,
         },
     )  # fmt: skip
@@ -97,7 +98,7 @@ def fit_tokenizer(
                 data.present,
                 edges,
                 num_users=graph.num_users,
-                config=tokenizer_config(name, preset, seed=seed),
+                config=tokenizer_config(name, size, seed=seed),
                 on_step=lambda stage, step, steps, loss: bar(step + 1, steps, {stage: loss}),
                 categories=snapshot.read_categories(snapshots.train, data.item_ids),
                 compute=settings.compute,
@@ -111,7 +112,7 @@ def fit_tokenizer(
             limits=health_limits(name),
             is_baseline=name == BASELINE,
         )
-        config = {"tokenizer": name, "preset": preset, "seed": seed}
+        config = {"tokenizer": name, "preset": size, "seed": seed}
         tokenizer = publish_tokenizer(settings.artifacts, version, parents=key.parents, config=config)
         return IdentifiedItems(
             encoders=encoded.feature_set,

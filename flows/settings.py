@@ -116,7 +116,7 @@ class Settings(MonitorSettings, NotifySettings):
     ray_address: str = ""  # of a Ray that runs, host:port; empty: one is started for the stage, on loopback
 
     source: str = "movielens"  # what the deployments read
-    preset: Literal["default", "quick"] = "default"
+    preset: Literal["default", "accurate", "quick"] = "default"
     profile: Literal["small", "production"] = "small"  # their gate
     retrain_cron: str = "0 3 * * *"  # UTC, as the others
     score_cron: str = "0 5 * * *"

@@ -141,7 +141,10 @@ def train_arm(
         )
 
     done = run_once(key, TrainedArm, work, computes=True)
-    checkpoint().unlink(missing_ok=True)
+    for written in checkpoint().parent.glob(
+        f"{checkpoint().stem}*.pt"
+    ):  # of an arm of several networks several
+        written.unlink(missing_ok=True)
     return done
 
 

@@ -20,6 +20,7 @@ from components.evaluation.scores import score_replay
 from components.recommender.arm import Arm, ArmName
 from components.recommender.arm_config import decoded_with
 from components.recommender.arms.dense_arm import DenseArm
+from components.recommender.arms.fusion import FusionArm
 from components.recommender.arms.mmgrec import MMGRecArm
 from components.recommender.arms.tiger import TigerArm
 from components.recommender.loading import load_arm
@@ -101,7 +102,7 @@ class Trials:
         )  # fmt: skip
         if keep and self.decode:
             _keep(arm, kept)
-        return arm.on(chosen.compute) if isinstance(arm, MMGRecArm | DenseArm | TigerArm) else arm
+        return arm.on(chosen.compute) if isinstance(arm, MMGRecArm | DenseArm | FusionArm | TigerArm) else arm
 
     def _weights(self, settings: Settings, seed: int) -> Path:
         """Where an arm lies that was trained with these, however it is decoded."""

@@ -18,6 +18,7 @@ ArmName = Literal[
     "mmgrec_paper",
     "tiger",
     "semantic_sasrec",
+    "fusion",
     "sasrec",
     "hstu",
     "fmlp",
@@ -27,7 +28,9 @@ ArmName = Literal[
     "tim4rec",
     "ease",
 ]
-SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec"))
+SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(
+    ("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "fusion")
+)
 SOLVED_ARMS: frozenset[ArmName] = frozenset(("ease",))  # at once, in one process; the others take steps
 
 OnRanked = Callable[[int, int], None]  # requests ranked so far, requests in all

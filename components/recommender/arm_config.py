@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from components.recommender import presets
 from components.recommender.arm import Arm, ArmName
 from components.recommender.arms.dense_arm import DenseConfig
 from components.recommender.arms.ease import EASEConfig
+from components.recommender.arms.fusion import FusionArm
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig
 from components.recommender.arms.tiger import TigerArm, TigerConfig
 from components.recommender.search_space import PresetName, Setting, Settings
@@ -26,13 +27,18 @@ def config_of(
     density: presets.Density = "dense",
     settings: Settings | None = None,
 ) -> ArmConfig:
-    """The shipped preset, or the quick one for tests, with these settings. Raises ValueError as the configs do."""
+    """The shipped preset of that name with these settings; an arm without an accurate one has its default there.
+
+    Raises ValueError as the configs do.
+    """
     return with_settings(_shipped(arm, preset, density), settings or {})
 
 
 def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmConfig:
     is_quick = preset == "quick"
     match arm:
+        case "mmgrec" if preset == "accurate":
+            return presets.accurate_mmgrec(density)
         case "mmgrec":
             return presets.quick_mmgrec() if is_quick else presets.default_mmgrec(density)
         case "mmgrec_paper":
@@ -41,6 +47,8 @@ def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmC
             return presets.quick_tiger() if is_quick else presets.default_tiger()
         case "semantic_sasrec":
             return presets.quick_sasrec() if is_quick else presets.default_semantic_sasrec(density)
+        case "fusion":
+            return presets.quick_fusion() if is_quick else presets.default_fusion(density)
         case "sasrec":
             return presets.quick_sasrec() if is_quick else presets.default_sasrec(density)
         case "hstu":
@@ -89,6 +97,8 @@ def decoded_with(arm: Arm, settings: Settings) -> Arm:
     """The same weights, decoded with these settings; those of a config that are no decoder's are refused by it."""
     if not settings:
         return arm
+    if isinstance(arm, FusionArm):
+        return arm.weighing(**cast(Any, settings))
     if not isinstance(arm, MMGRecArm | TigerArm):
         raise ValueError(
             f"{arm.name} has no decoder, so {', '.join(settings)} cannot be set after its training"

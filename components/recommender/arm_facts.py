@@ -50,6 +50,13 @@ FACTS: Mapping[ArmName, ArmFacts] = {
         seeds=3,
         cpu_seconds=56,
     ),
+    "fusion": ArmFacts(
+        made_of="SASRec on code inputs and EASE, their scores summed",
+        source="1905.03375",
+        ndcg=0.1297,
+        seeds=2,
+        cpu_seconds=44,
+    ),
     "sasrec": ArmFacts(
         made_of="causal attention, full softmax, spectral start",
         source="1808.09781",

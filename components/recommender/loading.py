@@ -35,6 +35,10 @@ def load_arm(folder: Path, compute: Compute = ON_CPU) -> Arm:
                 from components.recommender.arms.dense_arm import load_dense
 
                 return load_dense(folder, name, config, compute)
+            case "fusion":
+                from components.recommender.arms.fusion import load_fusion
+
+                return load_fusion(folder, config, compute)
             case "tiger":
                 from components.recommender.arms.tiger import load_tiger
 

@@ -15,7 +15,7 @@ from components.recommender.arm import ArmName
 
 Setting = int | float | str | bool
 Settings = Mapping[str, Setting]
-PresetName = Literal["default", "quick"]
+PresetName = Literal["default", "accurate", "quick"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +80,8 @@ _DENSE: Space = {
     "mixer.dim": OneOf(values=(32, 64, 96, 128)),
     "mixer.num_layers": Whole(low=1, high=3),
 }
+_REGULARIZATION = Real(low=5.0, high=5000.0, log=True)
+_LINEAR = Real(low=0.05, high=2.0, log=True)
 _DEFAULT: Mapping[ArmName, Space] = {
     "sasrec": _DENSE,
     "hstu": _DENSE,
@@ -94,6 +96,12 @@ _DEFAULT: Mapping[ArmName, Space] = {
     },
     "bert4rec": {**_DENSE, _EPOCHS: Whole(low=12, high=96), "cloze.share": Real(low=0.1, high=0.8)},
     "semantic_sasrec": _DENSE,
+    "fusion": {
+        **_DENSE,
+        "num_members": Whole(low=1, high=4),
+        "linear_weight": _LINEAR,
+        "regularization": _REGULARIZATION,
+    },
     "mmgrec": {
         **_DENSE,
         "tuple_weight": Real(low=0.05, high=1.0, log=True),
@@ -116,7 +124,7 @@ _DEFAULT: Mapping[ArmName, Space] = {
         "max_items": OneOf(values=(10, 20, 40)),
         "beam_size": OneOf(values=(20, 40, 80, 160)),
     },
-    "ease": {"regularization": Real(low=5.0, high=5000.0, log=True)},
+    "ease": {"regularization": _REGULARIZATION},
 }
 _QUICK_DENSE: Space = {
     _RATE: Real(low=1e-3, high=1e-2, log=True),
@@ -132,6 +140,7 @@ _QUICK: Mapping[ArmName, Space] = {  # for tests: a few settings, and what train
     "tim4rec": _QUICK_DENSE,
     "gsasrec": {**_QUICK_DENSE, _EPOCHS: Whole(low=4, high=12)},
     "semantic_sasrec": _QUICK_DENSE,
+    "fusion": {**_QUICK_DENSE, "linear_weight": _LINEAR},
     "mmgrec": {**_QUICK_DENSE, "hybrid_share": Real(low=0.5, high=0.99)},
     "tiger": {
         _RATE: Real(low=1e-3, high=1e-2, log=True),
@@ -139,7 +148,7 @@ _QUICK: Mapping[ArmName, Space] = {  # for tests: a few settings, and what train
         "beam_size": OneOf(values=(20, 40, 80)),
     },
 }
-_DECODES = frozenset({"hybrid_share", "beam_size", "first_beam_size"})
+_DECODES = frozenset({"hybrid_share", "beam_size", "first_beam_size", "linear_weight"})
 
 
 def space_of(arm: ArmName, preset: PresetName) -> Space:

@@ -20,6 +20,7 @@ from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
 from components.recommender.arm_config import ArmConfig, config_of
 from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_dense
 from components.recommender.arms.ease import EASEConfig, fit_ease
+from components.recommender.arms.fusion import FusionConfig, train_fusion
 from components.recommender.arms.mmgrec import MMGRecConfig, train_mmgrec
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import TigerConfig, train_tiger
@@ -112,6 +113,8 @@ def _train_on_codes(
             return train_mmgrec(sequences, codes, config, num_codes=sizes, **vars(how))
         case TigerConfig():
             return train_tiger(sequences, codes, config, num_codes=sizes, **vars(how))
+        case FusionConfig():
+            return train_fusion(sequences, codes, config, num_codes=sizes, **vars(how))
         case DenseConfig():
             return train_semantic_sasrec(sequences, codes, config, num_codes=sizes, **vars(how))
     raise AssertionError(f"{arm} stands in SEMANTIC_ID_ARMS, and has no case here")

@@ -18,7 +18,18 @@ EPOCH_SHARE = 0.3  # of the preset's, at most; never less than one epoch
 LEARNING_RATE_SHARE = (
     1.0  # of the preset's: on MovieLens-100K a third of it lost .005 of .102 NDCG@10 in two steps
 )
-_SHAPING = ("mixer", "network", "free_vectors", "head_hidden", "max_items", "normalize")  # fields of a config
+_SHAPING = (  # fields of a config
+    *(
+        "mixer",
+        "network",
+        "free_vectors",
+        "node_vectors",
+        "head_hidden",
+        "max_items",
+        "normalize",
+        "num_members",
+    ),
+)
 
 Config = TypeVar("Config", bound=NetworkConfig)
 

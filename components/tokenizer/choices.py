@@ -15,6 +15,11 @@ DEFAULT: TokenizerName = "graph_rqvae"
 BASELINE: TokenizerName = "paper"  # is there to be compared with: it runs to its end whatever its health
 
 
+def size_of(preset: str) -> Size:
+    """Of a tokenizer there is the full one and the one for tests, whatever an arm's presets are called."""
+    return "quick" if preset == "quick" else "default"
+
+
 def tokenizer_config(name: TokenizerName, size: Size, *, seed: int) -> TokenizerConfig:
     """The configuration that a name stands for; `quick` is small in steps, codes and widths."""
     full = {

@@ -103,7 +103,7 @@ def event_weights(said: list[str] | None) -> str | None:
 
 _DELIMITERS = {",": "comma", "\t": "tab"}  # a comma parts the words of the line itself
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts")]
-SHIPPED_PRESETS = ("default", "quick")
+SHIPPED_PRESETS = ("default", "accurate", "quick")
 SHIPPED_PROFILES = ("small", "production", "sequential")
 Source = Annotated[
     str, typer.Option("--source", "-s", help="movielens, synthetic, or a folder of events and items")
@@ -183,6 +183,7 @@ ArmChoice = Literal[
     "mmgrec_paper",
     "tiger",
     "semantic_sasrec",
+    "fusion",
     "sasrec",
     "hstu",
     "fmlp",
@@ -232,13 +233,17 @@ WarmStart = Annotated[
     ),
 ]
 Preset = Annotated[
-    Literal["default", "quick"], typer.Option(help="model size: default, or quick (small, for a first look)")
+    Literal["default", "accurate", "quick"],
+    typer.Option(
+        help="model size: default, accurate (where an arm has it, at more cost), or quick (small, for a first look)"
+    ),
 ]
 PresetOrFile = Annotated[
     str,
     typer.Option(
         "--preset",
-        metavar="default|quick|FILE",
-        help="model size: default, quick (small, for a first look), or the settings in a file of `recloop tune`",
+        metavar="default|accurate|quick|FILE",
+        help="model size: default, accurate (where an arm has it, at more cost), quick (small, for a first look), or "
+        "the settings in a file of `recloop tune`",
     ),
 ]

@@ -17,6 +17,7 @@ from components.recommender import presets
 from components.recommender.arm import Arm
 from components.recommender.arms.dense_arm import DenseArm, DenseConfig, DenseName, train_dense
 from components.recommender.arms.ease import fit_ease
+from components.recommender.arms.fusion import FusionArm, train_fusion
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
 from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
@@ -29,10 +30,18 @@ from components.tokenizer.choices import DEFAULT, TokenizerName
 Codes = Int[np.ndarray, "item token"]
 Sizes = Sequence[int] | None  # of the code tables; None: as large as the codes ask
 Train = Callable[[TrainingSequences, Codes, int, Sizes], Any]
-Config = TypeVar("Config", DenseConfig, MMGRecConfig, TigerConfig)
+Config = TypeVar("Config", bound=DenseConfig | MMGRecConfig | TigerConfig)
 # What a row counts as where targets are checked. `hybrid` finds by tuple and orders by the dense score too.
 Role = Literal[
-    "simple", "dense", "dense_control", "generative", "hybrid", "random_codes", "other_codes", "paper"
+    "simple",
+    "dense",
+    "dense_control",
+    "fusion",
+    "generative",
+    "hybrid",
+    "random_codes",
+    "other_codes",
+    "paper",
 ]
 
 
@@ -106,6 +115,16 @@ def _mmgrec(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes 
     return train_mmgrec(sequences, codes, in_order(config), seed=seed, num_codes=sizes)
 
 
+def _accurate_mmgrec(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> MMGRecArm:
+    config = presets.accurate_mmgrec(presets.density_of(sequences))
+    return train_mmgrec(sequences, codes, in_order(config), seed=seed, num_codes=sizes)
+
+
+def _fusion(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> FusionArm:
+    config = presets.default_fusion(presets.density_of(sequences))
+    return train_fusion(sequences, codes, in_order(config), seed=seed, num_codes=sizes)
+
+
 def _mmgrec_paper(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> MMGRecArm:
     return train_mmgrec(sequences, codes, in_order(presets.paper_mmgrec()), seed=seed, num_codes=sizes)
 
@@ -125,6 +144,7 @@ ARMS: Mapping[str, Benchmarked] = {
     "semantic_sasrec": Benchmarked(
         train=_semantic_sasrec, codes="semantic", views={"semantic_sasrec": View(role="dense_control")}
     ),
+    "fusion": Benchmarked(train=_fusion, codes="semantic", views={"fusion": View(role="fusion")}),
     "hstu": _dense("hstu", presets.default_hstu),
     "fmlp": _dense("fmlp", presets.default_fmlp),
     "gru4rec": _dense("gru4rec", presets.default_gru4rec),
@@ -136,6 +156,9 @@ ARMS: Mapping[str, Benchmarked] = {
         train=_mmgrec_paper, codes="semantic", views={"mmgrec_paper": View(role="paper")}
     ),
     "mmgrec": Benchmarked(train=_mmgrec, codes="semantic", views=_decoded("mmgrec")),
+    "mmgrec_accurate": Benchmarked(
+        train=_accurate_mmgrec, codes="semantic", views=_decoded("mmgrec_accurate")
+    ),
     "mmgrec_random": Benchmarked(
         train=_mmgrec, codes="random", views=_decoded("mmgrec_random", "random_codes")
     ),

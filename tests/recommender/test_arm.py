@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName, Histories, takes_ids
 from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_dense
 from components.recommender.arms.ease import EASEConfig, fit_ease
+from components.recommender.arms.fusion import FusionConfig, train_fusion
 from components.recommender.arms.hstu import train_hstu
 from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
@@ -24,6 +25,7 @@ from components.recommender.networks.cloze_network import Cloze
 from components.recommender.sequences import TrainingSequences
 from tests.recommender.examples import (
     SHORT,
+    SMALL,
     SMALL_MIXER,
     SMALL_TIGER,
     circling,
@@ -46,11 +48,18 @@ def make_arms() -> dict[str, Arm]:
         "beam": generative,
         "hybrid": generative.decoding("hybrid"),
         "exact": generative.decoding("exact"),
+        "by nodes": trained_arm(NUM_ITEMS, config=replace(SMALL, node_vectors=True)),
         "sasrec": train_sasrec(sequences, DenseConfig(mixer=SMALL_MIXER, training=SHORT), seed=0),
         "semantic_sasrec": train_semantic_sasrec(
             sequences,
             tuples(NUM_ITEMS, width=4, seed=0),
             DenseConfig(mixer=SMALL_MIXER, training=SHORT, free_dropout=0.5),
+            seed=0,
+        ),
+        "fusion": train_fusion(
+            sequences,
+            tuples(NUM_ITEMS, width=4, seed=0),
+            FusionConfig(mixer=SMALL_MIXER, training=SHORT, num_members=2, regularization=1.0),
             seed=0,
         ),
         "hstu": train_hstu(
@@ -218,6 +227,6 @@ def test_a_ranking_tells_how_far_it_is(name):
 
 def test_only_arms_with_ids_take_more():
     assert {name for name in ARMS if takes_ids(ARMS[name])} == {
-        "beam", "hybrid", "exact", "tiger", "semantic_sasrec",
+        "beam", "hybrid", "exact", "by nodes", "tiger", "semantic_sasrec", "fusion",
     }  # fmt: skip
     assert set(get_args(ArmName)) > SEMANTIC_ID_ARMS

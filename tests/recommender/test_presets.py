@@ -1,7 +1,12 @@
+from dataclasses import asdict, fields, replace
+from typing import get_args
+
 import pytest
 import torch
 
 from components.recommender import presets
+from components.recommender.arm import ArmName
+from components.recommender.arm_config import config_of
 from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.tiger import train_tiger
@@ -30,6 +35,22 @@ def test_a_set_has_no_order_and_a_sequence_has():
 @pytest.mark.parametrize("preset", [presets.default_mmgrec, presets.default_sasrec])
 def test_default_presets_use_every_event(preset):
     assert preset().training.validation == "none"
+
+
+@pytest.mark.parametrize("density", ["dense", "sparse"])
+def test_the_accurate_preset_is_the_default_and_more(density):
+    """Vectors of nodes; an arm that has none is trained by its default."""
+    default = config_of("mmgrec", "default", density)
+    assert config_of("mmgrec", "accurate", density) == replace(default, node_vectors=True)
+    for name in set(get_args(ArmName)) - {"mmgrec"}:
+        assert config_of(name, "accurate", density) == config_of(name, "default", density)
+
+
+def test_a_fused_member_is_the_dense_control():
+    fused, control = presets.default_fusion("sparse"), presets.default_semantic_sasrec("sparse")
+    assert {one.name: getattr(fused, one.name) for one in fields(control)} == asdict(control) | {
+        "mixer": control.mixer, "training": control.training,
+    }  # fmt: skip
 
 
 def test_density_is_that_of_the_median_user():

@@ -13,12 +13,12 @@ from components.recommender.arm_config import config_of, decoded_with, value_at,
 from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.presets import quick_mmgrec, quick_sasrec
-from components.recommender.search_space import OneOf, Real, Whole, decode_settings, space_of
+from components.recommender.search_space import OneOf, PresetName, Real, Whole, decode_settings, space_of
 from components.recommender.train_arm import train_arm
 from components.recommender.tuned_preset import TunedPresetRefused, carried_preset, read_tuned_preset
 from tests.recommender.examples import circling, histories_of, tuples
 
-PRESETS = [(arm, preset) for arm in get_args(ArmName) for preset in ("default", "quick")]
+PRESETS = [(arm, preset) for arm in get_args(ArmName) for preset in get_args(PresetName)]
 
 
 @pytest.mark.parametrize(("arm", "preset"), PRESETS)

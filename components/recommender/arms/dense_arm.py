@@ -79,7 +79,7 @@ def train_dense(
     Raises TrainingDiverged when the loss is no number, CannotBeginThere where `begin` does not fit.
     """
     with seeded(seed):
-        network = _network(vocabulary, config)
+        network = dense_network(vocabulary, config)
         fit(
             network,
             sequences,
@@ -94,7 +94,7 @@ def train_dense(
     return DenseArm(name=name, vocabulary=vocabulary, config=config, network=network)
 
 
-def _network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
+def dense_network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
     items = ItemEmbedding(
         torch.from_numpy(vocabulary.read_codes),
         vocabulary.num_codes,
@@ -134,7 +134,7 @@ class DenseArm:
         self._rows = CatalogueRows(vocabulary.item_ids, self.has_vector)
 
     @cached_property
-    def _vectors(self) -> Float[Tensor, "item dim"]:
+    def vectors(self) -> Float[Tensor, "item dim"]:
         with torch.inference_mode():
             return self.network.items()
 
@@ -149,7 +149,7 @@ class DenseArm:
     def with_ids(self, item_ids: np.ndarray, codes: Int[np.ndarray, "new level"]) -> DenseArm:
         """The same weights over more items, each of them its codes. Raises as `vocabulary.extended` does."""
         grown = extended(self.vocabulary, item_ids, codes)
-        network = _network(grown.vocabulary, self.config)
+        network = dense_network(grown.vocabulary, self.config)
         network.load_state_dict(grown_free_vectors(self.network.state_dict(), "items.free", grown.row_before))
         return DenseArm(
             name=self.name,  # type: ignore[arg-type]
@@ -170,6 +170,14 @@ class DenseArm:
         )
 
     @torch.inference_mode()
+    def states(self, batch: RequestBatch) -> Float[Tensor, "B dim"]:
+        """What the mixer says after each history: its product with an item's vector is the item's score."""
+        batch = batch.to(self.device)
+        with self.compute.autocast():
+            states = self.network.last_states(self.vectors, batch.items, batch.times, batch.length)
+        return states.float()  # what is ranked by: of neighbours in a list bf16 makes ties
+
+    @torch.inference_mode()
     def recommend(
         self,
         histories: Histories,
@@ -179,14 +187,11 @@ class DenseArm:
         exclude_seen: bool = True,
         on_step: OnRanked | None = None,
     ) -> Ranked:
-        rows, vectors = self._rows.of(histories.catalogue), self._vectors
+        rows, vectors = self._rows.of(histories.catalogue), self.vectors
 
         def score(batch: RequestBatch, allowed: CandidateItems) -> Float[Tensor, "B C"]:
-            batch = batch.to(self.device)
-            with self.compute.autocast():
-                states = self.network.last_states(vectors, batch.items, batch.times, batch.length)
-            states = states.float()  # what is ranked by: of neighbours in a list bf16 makes ties
-            return states @ allowed.once("vectors", lambda: vectors[allowed.rows.to(self.device)]).T
+            wanted = allowed.once("vectors", lambda: vectors[allowed.rows.to(self.device)])
+            return self.states(batch) @ wanted.T
 
         return rank_by_score(
             score,
@@ -217,6 +222,6 @@ def load_dense(folder: Path, name: DenseName, config: dict[str, Any], compute: C
             "cloze": cloze and Cloze(**cloze),
         }
     )
-    network = _network(vocabulary, parsed)
+    network = dense_network(vocabulary, parsed)
     read_weights(folder, network)
     return DenseArm(name=name, vocabulary=vocabulary, config=parsed, network=network, compute=compute)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy.linalg import lapack
@@ -26,10 +26,8 @@ from torch import Tensor
 
 from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.decoding.candidates import CandidateItems, CatalogueRows
-from components.recommender.decoding.requests import (
-    RequestBatch,
-    rank_by_score,
-)
+from components.recommender.decoding.requests import RequestBatch, rank_by_score
+from components.recommender.event_runs import flat_runs
 from components.recommender.sequences import TrainingSequences
 from components.recommender.weights import (
     REMOVE,
@@ -127,26 +125,31 @@ class EASEArm:
         exclude_seen: bool = True,
         on_step: OnRanked | None = None,
     ) -> Ranked:
-        rows = self._rows.of(histories.catalogue)
-        known = rows[histories.items]
-
         def score(batch: RequestBatch, allowed: CandidateItems) -> Float[Tensor, "B C"]:
-            start, end = histories.start[batch.requests], histories.end[batch.requests]
-            width = int((end - start).max(initial=0))
-            place = start[:, None] + np.arange(width)
-            inside = place < end[:, None]
-            items = np.where(inside, known[np.where(inside, place, 0)] if width else -1, -1)
-            row, at = np.nonzero(items >= 0)
-            has = sp.csr_matrix(
-                (np.ones(len(row), dtype=np.float32), (row, items[row, at])),
-                shape=(len(items), len(self.item_ids)),
-            )
-            has.data[:] = 1
-            return torch.from_numpy(has @ self.weights)[:, allowed.rows]
+            return torch.from_numpy(self.scores(histories, batch.requests))[:, allowed.rows]
 
         return rank_by_score(
-            score, histories, rows, k=k, candidates=candidates, exclude_seen=exclude_seen, on_step=on_step
+            score,
+            histories,
+            self._rows.of(histories.catalogue),
+            k=k,
+            candidates=candidates,
+            exclude_seen=exclude_seen,
+            on_step=on_step,
         )
+
+    def scores(self, histories: Histories, requests: Int[np.ndarray, "B"]) -> Float[np.ndarray, "B item"]:
+        """Of each of its items at these requests; zero where the history is empty, or names no item it knows."""
+        row, event = flat_runs(histories.start[requests], histories.end[requests])
+        items = self._rows.of(histories.catalogue)[histories.items[event]]
+        is_known = items >= 0
+        has = sp.csr_matrix(
+            (np.ones(int(is_known.sum()), dtype=np.float32), (row[is_known], items[is_known])),
+            shape=(len(requests), len(self.item_ids)),
+        )
+        has.data[:] = 1  # an item counts once, however often it was taken
+        scores: Float[np.ndarray, "B item"] = has @ self.weights
+        return scores
 
     def save(self, folder: Path) -> None:
         write_arm(folder, self.name, asdict(self.config))

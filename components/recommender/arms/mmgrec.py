@@ -32,6 +32,7 @@ from components.recommender.decoding.requests import RequestBatch, rank_proposal
 from components.recommender.networks.item_embedding import ItemEmbedding, grown_free_vectors
 from components.recommender.networks.mixer import Mixer, MixerConfig
 from components.recommender.networks.mixer_networks import DenseNetwork, GenerativeNetwork
+from components.recommender.networks.node_vectors import NodeVectors
 from components.recommender.networks.tuple_head import TupleHead
 from components.recommender.networks.tuple_scores import tuple_log_probs
 from components.recommender.sequences import TrainingSequences
@@ -54,6 +55,7 @@ class MMGRecConfig:
     free_vectors: bool = True  # an item's own vector beside its codes'
     free_dropout: float = 0.0  # share of items a step that are their codes alone
     head_hidden: int = 64
+    node_vectors: bool = False  # a code's score also by the items below it (see networks/node_vectors.py)
     tuple_weight: float = 1.0
     dense_weight: float = 1.0
     num_negatives: int = 0  # of the dense loss, drawn once a step for all targets; 0 is the full softmax
@@ -122,6 +124,7 @@ def _network(vocabulary: Vocabulary, config: MMGRecConfig) -> GenerativeNetwork:
         build_trie(vocabulary.codes, vocabulary.is_trained),
         tuple_weight=config.tuple_weight,
         dense_weight=config.dense_weight,
+        node_vectors=config.node_vectors,
     )
 
 
@@ -149,6 +152,11 @@ class MMGRecArm:
     def _vectors(self) -> Float[Tensor, "item dim"]:
         with torch.inference_mode():
             return self.network.items()
+
+    @cached_property
+    def _nodes(self) -> NodeVectors | None:
+        with torch.inference_mode():
+            return self.network.nodes(self._vectors, self.trie)
 
     @cached_property
     def _leaf_of_row(self) -> Int[Tensor, "item"]:
@@ -231,7 +239,7 @@ class MMGRecArm:
     ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
         """Leaves and scores of what the decoder finds, in no particular order; -inf where it finds none."""
         if self.config.decode == "exact":
-            score = tuple_log_probs(self.network.head, self.trie, states)
+            score = tuple_log_probs(self.network.head, self.trie, states, self._nodes)
             score = score.masked_fill(~columns.leaves.usable, -torch.inf)
             score[excluded] = -torch.inf
             return torch.arange(self.trie.num_leaves, device=self.device).expand(len(states), -1), score
@@ -244,6 +252,7 @@ class MMGRecArm:
             first_width=None if first is None else max(first, k),
             usable=columns.leaves,
             excluded=excluded,
+            nodes=self._nodes,
         )
         if self.config.decode == "hybrid":
             found = self.trie.items[leaf.clamp(min=0)]

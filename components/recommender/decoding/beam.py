@@ -5,7 +5,8 @@ beam, and a node with one child costs nothing. A prefix whose leaves are all see
 never enters a beam, so a beam holds only prefixes of items that may be returned, and k of them exist whenever k
 items do.
 
-Shapes: B users, W beams, C children of all beams of a user, L levels, N pairs of a user and a leaf.
+Shapes: B users, W beams, child = all of a level, C children of all beams of a user, L levels, N pairs of a user
+and a leaf.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from components.recommender.codes.trie import Trie, TrieLevel
 from components.recommender.decoding.usable_leaves import UsableLeaves, bar, exhausted_children
+from components.recommender.networks.node_vectors import NodeVectors
 from components.recommender.networks.tuple_head import TupleHead
 from components.recommender.networks.tuple_scores import child_log_probs
 
@@ -34,6 +36,7 @@ def beam_search(
     first_width: int | None = None,
     usable: UsableLeaves,
     excluded: tuple[Int[Tensor, "N"], Int[Tensor, "N"]],
+    nodes: NodeVectors | None = None,
 ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
     """The leaves of the `width` most likely live tuples that the beams reach, best first, and their log P.
 
@@ -42,7 +45,7 @@ def beam_search(
 
     Live is a leaf that is usable, but for the pairs (user, leaf) of `excluded`, none of them twice. Holds: no
     dead leaf, no leaf twice. Places that no live leaf fills are -1 with -inf. With both widths at least the
-    number of leaves the search is exact.
+    number of leaves the search is exact. `nodes` are the trie's, where the head is scored with them.
     """
     node = torch.zeros(len(states), 1, dtype=torch.long, device=states.device)
     total = states.new_zeros(len(states), 1)
@@ -51,7 +54,10 @@ def beam_search(
             node = level.first_child[node]
             continue
         is_picked = level.padding > PADDED_UP_TO or level.share_of_choices < CHOICES_FROM
-        child, scores, begins = (_picked if is_picked else _padded)(head, level, depth, states, node, total)
+        tied = None if nodes is None else nodes.scores_of_all(states, depth)
+        child, scores, begins = (_picked if is_picked else _padded)(
+            head, level, depth, states, node, total, tied
+        )
         if usable.has_barren[depth]:
             is_barren = usable.below[depth] == 0
             scores = scores.masked_fill(is_barren[child.clamp(min=0)], -torch.inf)
@@ -69,13 +75,16 @@ def _padded(
     states: Float[Tensor, "B dim"],
     node: Int[Tensor, "B W"],
     total: Float[Tensor, "B W"],
+    tied: Float[Tensor, "B child"] | None,
 ) -> tuple[Int[Tensor, "B C"], Float[Tensor, "B C"], Int[Tensor, "#B W"]]:
     """Children of every beam, the log P so far, and where a beam's begin: the widest node's number of places each."""
     hidden = head.state(states, depth)[:, None] + head.prefix(level.prefix[node], depth)
     direct = head.direct(states, depth)[:, None]
-    log_probs = child_log_probs(head, level, depth, hidden, direct, node)
+    child = level.children_of(node)
+    of_nodes = None if tied is None else tied.gather(1, child.clamp(min=0).flatten(1)).view(child.shape)
+    log_probs = child_log_probs(head, level, depth, hidden, direct, node, of_nodes)
     begins = torch.arange(node.shape[1], device=node.device)[None] * log_probs.shape[2]
-    return level.children_of(node).flatten(1), (total[:, :, None] + log_probs).flatten(1), begins
+    return child.flatten(1), (total[:, :, None] + log_probs).flatten(1), begins
 
 
 def _picked(
@@ -85,6 +94,7 @@ def _picked(
     states: Float[Tensor, "B dim"],
     node: Int[Tensor, "B W"],
     total: Float[Tensor, "B W"],
+    tied: Float[Tensor, "B child"] | None,
 ) -> tuple[Int[Tensor, "B C"], Float[Tensor, "B C"], Int[Tensor, "#B W"]]:
     """The same where most nodes have few children: only those that are there, and an only child is not scored."""
     users, width = node.shape
@@ -103,8 +113,10 @@ def _picked(
         user, parent = several // width, node[several]
         hidden = head.state(states, depth)[user] + head.prefix(level.prefix[parent], depth)
         direct = head.direct(states, depth)[user]
-        found = child_log_probs(head, level, depth, hidden, direct, parent)
-        log_probs[(count > 1)[beam]] += found[level.children_of(parent) >= 0]
+        children = level.children_of(parent)
+        of_nodes = None if tied is None else tied[user[:, None], children.clamp(min=0)]
+        found = child_log_probs(head, level, depth, hidden, direct, parent, of_nodes)
+        log_probs[(count > 1)[beam]] += found[children >= 0]
     child = node.new_full((users * places,), -1)
     scores = total.new_full((users * places,), -torch.inf)
     at = begins[beam] + slot

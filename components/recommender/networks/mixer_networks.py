@@ -28,6 +28,7 @@ from components.recommender.networks.full_softmax import (
 from components.recommender.networks.generalized_bce import gbce_loss_against
 from components.recommender.networks.item_embedding import ItemEmbedding
 from components.recommender.networks.mixer import Mixer
+from components.recommender.networks.node_vectors import NodeVectors, node_vectors
 from components.recommender.networks.tuple_head import TupleHead
 from components.recommender.networks.tuple_scores import child_log_probs, tuple_log_probs
 from components.recommender.networks.weighted_mean import weighted_mean
@@ -157,11 +158,19 @@ class GenerativeNetwork(nn.Module):
     """A dense network with a tuple head on the same states, trained by the weighted sum of both losses."""
 
     def __init__(
-        self, dense: DenseNetwork, head: TupleHead, trie: Trie, *, tuple_weight: float, dense_weight: float
+        self,
+        dense: DenseNetwork,
+        head: TupleHead,
+        trie: Trie,
+        *,
+        tuple_weight: float,
+        dense_weight: float,
+        node_vectors: bool = False,
     ) -> None:
         super().__init__()
         self.dense, self.head, self.trie = dense, head, trie
         self.tuple_weight, self.dense_weight = tuple_weight, dense_weight
+        self.has_node_vectors = node_vectors
         self.validate_dense_share = dense_weight / (dense_weight + tuple_weight)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GenerativeNetwork:
@@ -170,9 +179,14 @@ class GenerativeNetwork(nn.Module):
         return self
 
     def begin_at(self, vectors: Float[Tensor, "item dim"]) -> None:
-        """Start from these item vectors, and score codes by what they are made of."""
+        """Start from these item vectors, and score codes by what they are made of (node vectors are already)."""
         self.dense.begin_at(vectors)
-        self.head.begin_at(self.items.code_vectors())
+        if not self.has_node_vectors:
+            self.head.begin_at(self.items.code_vectors())
+
+    def nodes(self, vectors: Float[Tensor, "item dim"], trie: Trie) -> NodeVectors | None:
+        """Of a trie of these items, where tuples are scored by them."""
+        return node_vectors(trie, vectors) if self.has_node_vectors else None
 
     @property
     def draws(self) -> torch.Generator | None:
@@ -222,12 +236,12 @@ class GenerativeNetwork(nn.Module):
         total = states.new_zeros(())
         if self.dense_weight:
             total = total + self.dense_weight * self.dense.loss(states, vectors, targets, weights)
-        return self._with_tuple_loss(total, states, targets, weights)
+        return self._with_tuple_loss(total, states, targets, weights, self.nodes(vectors, self.trie))
 
     @property
     def reads_all_items(self) -> bool:
         """Whether a loss needs the vectors of all trained items."""
-        return self.dense_weight > 0 and self.dense.reads_all_items
+        return self.has_node_vectors or (self.dense_weight > 0 and self.dense.reads_all_items)
 
     def drawn_negatives(self) -> Int[Tensor, "num_negatives"]:
         """Rows of trained items for the dense loss of one step; none where there is no such loss."""
@@ -252,9 +266,10 @@ class GenerativeNetwork(nn.Module):
         states: Float[Tensor, "T dim"],
         targets: Int[Tensor, "T"],
         weights: Float[Tensor, "T"] | None,
+        nodes: NodeVectors | None = None,
     ) -> Float[Tensor, ""]:
         if self.tuple_weight:
-            total = total + self.tuple_weight * self.tuple_loss(states, targets, weights)
+            total = total + self.tuple_weight * self.tuple_loss(states, targets, weights, nodes)
         return total
 
     def tuple_loss(
@@ -262,6 +277,7 @@ class GenerativeNetwork(nn.Module):
         states: Float[Tensor, "T dim"],
         targets: Int[Tensor, "T"],
         weights: Float[Tensor, "T"] | None = None,
+        nodes: NodeVectors | None = None,
     ) -> Float[Tensor, ""]:
         """Mean over targets of -log P(tuple | state), weighted: teacher forced, every level at once."""
         total = states.new_zeros(())
@@ -271,7 +287,12 @@ class GenerativeNetwork(nn.Module):
             node, slot = self.trie.node_of_item[targets, depth], self.trie.slot_of_item[targets, depth]
             hidden = self.head.state(states, depth) + self.head.prefix(level.prefix[node], depth)
             direct = self.head.direct(states, depth)
-            log_probs = child_log_probs(self.head, level, depth, hidden, direct, node)
+            tied = None
+            if nodes is not None and depth == 0:  # of one root: no copy of its children's vectors a target
+                tied = nodes.scores_of_all(states, depth)
+            elif nodes is not None:
+                tied = nodes.scores(states, depth, level.children_of(node))
+            log_probs = child_log_probs(self.head, level, depth, hidden, direct, node, tied)
             if weights is None:
                 total = total + F.nll_loss(log_probs, slot)
             else:
@@ -286,7 +307,7 @@ class GenerativeNetwork(nn.Module):
         if share == 1.0:
             return dense
         # leaves stand in tuple order; the validation looks items up by their place among the trained
-        exact = tuple_log_probs(self.head, self.trie, states)[
+        exact = tuple_log_probs(self.head, self.trie, states, self.nodes(vectors, self.trie))[
             :, self.trie.leaf_of_item(len(self.place))[self.trained]
         ]
         return share * dense + (1 - share) * exact

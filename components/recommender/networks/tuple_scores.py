@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from components.recommender.codes.trie import Trie, TrieLevel
+from components.recommender.networks.node_vectors import NodeVectors
 from components.recommender.networks.tuple_head import TupleHead
 
 GATHERED_PER_PRODUCT = 8  # gathering a code's weights costs about as much as multiplying by eight codes'
@@ -22,8 +23,9 @@ def child_log_probs(
     hidden: Float[Tensor, "* hidden"],
     direct: Float[Tensor, "* code"],
     node: Int[Tensor, "*"],
+    tied: Float[Tensor, "* width"] | None = None,
 ) -> Float[Tensor, "* width"]:
-    """log P of each child of `node`; -inf where there is none.
+    """log P of each child of `node`; -inf where there is none. `tied` is what node vectors add to its score.
 
     `direct` may be one row for many nodes, and `node` the same nodes for many rows of `hidden`.
 
@@ -39,10 +41,14 @@ def child_log_probs(
     else:
         scores = head.logits(hidden, depth).gather(-1, codes.expand(places))
     scores = scores + direct.expand(*hidden.shape[:-1], size).gather(-1, codes.expand(places))
+    if tied is not None:
+        scores = scores + tied
     return scores.masked_fill(child < 0, -torch.inf).log_softmax(dim=-1)
 
 
-def tuple_log_probs(head: TupleHead, trie: Trie, states: Float[Tensor, "N dim"]) -> Float[Tensor, "N leaf"]:
+def tuple_log_probs(
+    head: TupleHead, trie: Trie, states: Float[Tensor, "N dim"], nodes: NodeVectors | None = None
+) -> Float[Tensor, "N leaf"]:
     """Exact log P of every leaf's tuple: all prefixes of the trie, no search."""
     total = states.new_zeros(len(states), 1)  # of the one root
     for depth, level in enumerate(trie.levels):
@@ -52,7 +58,8 @@ def tuple_log_probs(head: TupleHead, trie: Trie, states: Float[Tensor, "N dim"])
         if len(node):
             hidden = head.state(states, depth)[:, None] + head.prefix(level.prefix[node], depth)
             direct = head.direct(states, depth)[:, None]
-            log_probs = child_log_probs(head, level, depth, hidden, direct, node)
             child = level.children_of(node)
+            tied = None if nodes is None else nodes.scores_of_all(states, depth)[:, child.clamp(min=0)]
+            log_probs = child_log_probs(head, level, depth, hidden, direct, node, tied)
             total[:, child[child >= 0]] += log_probs[:, child >= 0]
     return total

@@ -10,8 +10,17 @@ import pytest
 import typer
 
 from components.recommender.arm import ArmName
+from components.recommender.search_space import PresetName
 from components.tokenizer.choices import TokenizerName
-from flows.cli.options import ArmChoice, TokenizerChoice, file_to_write, gate_asked, moment
+from flows.cli.options import (
+    SHIPPED_PRESETS,
+    ArmChoice,
+    TokenizerChoice,
+    file_to_write,
+    gate_asked,
+    moment,
+    preset_asked,
+)
 from flows.request import CycleRequest, cycle_request
 
 
@@ -81,3 +90,11 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(
 def test_every_tokenizer_can_be_asked_for_by_its_name() -> None:
     choices, nothing = get_args(get_args(TokenizerChoice)[0])
     assert (set(get_args(choices)), nothing) == (set(get_args(TokenizerName)), type(None))
+
+
+def test_every_shipped_preset_is_asked_for_by_name() -> None:
+    """And makes another cycle."""
+    assert set(SHIPPED_PRESETS) == set(get_args(PresetName))
+    asked = [cycle_request(source="movielens", **preset_asked(name)) for name in SHIPPED_PRESETS]
+    assert [request.preset for request in asked] == list(SHIPPED_PRESETS)
+    assert len({request.model_dump_json() for request in asked}) == len(SHIPPED_PRESETS)
