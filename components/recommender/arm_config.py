@@ -66,7 +66,7 @@ def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmC
         case "tim4rec":
             return presets.quick(presets.default_tim4rec()) if is_quick else presets.default_tim4rec(density)
         case "ease":
-            return presets.default_ease()
+            return presets.default_ease(density)
     raise AssertionError(f"{arm} is an ArmName, and has no case here")
 
 

@@ -124,7 +124,7 @@ _DEFAULT: Mapping[ArmName, Space] = {
         "max_items": OneOf(values=(10, 20, 40)),
         "beam_size": OneOf(values=(20, 40, 80, 160)),
     },
-    "ease": {"regularization": _REGULARIZATION},
+    "ease": {"regularization": _REGULARIZATION, "fading": Real(low=0.4, high=1.0)},
 }
 _QUICK_DENSE: Space = {
     _RATE: Real(low=1e-3, high=1e-2, log=True),

@@ -75,7 +75,7 @@ def _popularity(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Si
 
 
 def _ease(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> Arm:
-    return fit_ease(sequences, presets.default_ease())
+    return fit_ease(sequences, presets.default_ease(presets.density_of(sequences)))
 
 
 def _sasrec(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> DenseArm:

@@ -2,7 +2,8 @@
 
 Source: Steck 2019, arXiv:1905.03375, equation 8: with P = (X'X + lambda I)^-1, B = I - P / diag(P). Memory grows
 with the square of the items (12,000 items: 0.6 GB, twice that while inverting), so it is for catalogues of that
-size. A history is a set here: order and time do not count.
+size. Training reads a history as a set. Asked for a list, `fading` weighs an item by how many events lie between it and
+the end (Choi et al. 2021, SLIST, arXiv:2103.16104, section 4.4: weights by recency at inference); 1 is EASE's set.
 
 Where events have weights, X still says who had what, and what is predicted is Y, the largest weight of a user's events
 with an item: B minimises ||Y - XB||² + lambda ||B||² with a diagonal of zero, so B = P X'Y - P diag(diag(P X'Y) /
@@ -44,8 +45,13 @@ NAME = "ease"
 @dataclass(frozen=True, kw_only=True)
 class EASEConfig:
     regularization: float = 250.0  # added to every item's count of users
+    fading: float = 1.0  # of an event's weight for each event that came after it
 
     def __post_init__(self) -> None:
+        if not 0 < self.fading <= 1:
+            raise ValueError(
+                f"fading is {self.fading}; it lies above 0 and at most at 1, which forgets nothing"
+            )
         if not self.regularization > 0:
             raise ValueError(
                 f"regularization is {self.regularization}; it is above 0, or nothing can be inverted"
@@ -142,12 +148,16 @@ class EASEArm:
         """Of each of its items at these requests; zero where the history is empty, or names no item it knows."""
         row, event = flat_runs(histories.start[requests], histories.end[requests])
         items = self._rows.of(histories.catalogue)[histories.items[event]]
-        is_known = items >= 0
+        # the latest first: an item counts once, however often it was taken, and by its latest event
+        row, items, event = row[::-1], items[::-1], event[::-1]
+        pair = row * np.int64(len(self.item_ids)) + items
+        _, first = np.unique(pair, return_index=True)
+        kept = first[items[first] >= 0]
+        back = histories.end[requests][row[kept]] - 1 - event[kept]
         has = sp.csr_matrix(
-            (np.ones(int(is_known.sum()), dtype=np.float32), (row[is_known], items[is_known])),
+            (np.float32(self.config.fading) ** back.astype(np.float32), (row[kept], items[kept])),
             shape=(len(requests), len(self.item_ids)),
         )
-        has.data[:] = 1  # an item counts once, however often it was taken
         scores: Float[np.ndarray, "B item"] = has @ self.weights
         return scores
 

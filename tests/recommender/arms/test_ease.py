@@ -75,3 +75,34 @@ def test_weights_of_1_solve_what_none_solve():
     ones = replace(plain, weights=np.ones(len(plain.items), dtype=np.float32))
     found, wanted = (fit_ease(one, EASEConfig()).weights for one in (ones, plain))
     np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_older_events_fade_and_an_item_counts_once_by_its_latest():
+    sequences = TrainingSequences.from_lists([["a", "b"], ["b", "c"], ["a", "c"], ["a", "b", "c"]])
+    whole = fit_ease(sequences, EASEConfig(regularization=2.0))
+    faded = fit_ease(sequences, EASEConfig(regularization=2.0, fading=0.5))
+    np.testing.assert_array_equal(faded.weights, whole.weights)
+    catalogue = np.array(["a", "b", "c", "unknown"], dtype=object)
+    asked = histories_of(catalogue, [[0, 1, 0], [1, 3], [3, 1, 1], []])
+    of = {item: faded.weights[list(faded.item_ids).index(item)] for item in "abc"}
+    expected = [of["a"] + 0.5 * of["b"], 0.5 * of["b"], of["b"], 0 * of["b"]]
+    np.testing.assert_allclose(faded.scores(asked, np.arange(4)), expected, rtol=1e-6)
+    np.testing.assert_allclose(whole.scores(asked, np.arange(2)), [of["a"] + of["b"], of["b"]], rtol=1e-6)
+
+
+def test_who_has_moved_on_is_followed_where_older_events_fade():
+    """Two worlds of items; histories begin with six of the one and end with two of the other, where they go on."""
+    rng = np.random.default_rng(0)
+    worlds = [[f"{world}{n}" for n in range(12)] for world in "xy"]
+    stayed = [list(rng.choice(worlds[at % 2], 5, replace=False)) for at in range(200)]
+    sequences = TrainingSequences.from_lists(stayed)
+    catalogue = np.array(worlds[0] + worlds[1], dtype=object)
+    moved = [[*rng.choice(12, 6, replace=False), *(12 + rng.choice(12, 2, replace=False))] for _ in range(50)]
+    asked = histories_of(catalogue, moved)
+
+    def share_in_the_new_world(fading: float) -> float:
+        arm = fit_ease(sequences, EASEConfig(regularization=10.0, fading=fading))
+        return float((arm.recommend(asked, k=5).items >= 12).mean())
+
+    assert share_in_the_new_world(1.0) < 0.2
+    assert share_in_the_new_world(0.5) > 0.9
