@@ -65,7 +65,7 @@ demo: $(INSTALLED) ## the whole loop on real data, two cycles, ending in a verdi
 test: $(INSTALLED) ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
-faults: $(INSTALLED) ## kills, a refusing disk, corruption, nasty inputs, races, attacks, services cut off: what must hold, struck one by one
+faults: $(INSTALLED) ## kills, a refusing disk, corruption, nasty inputs, races, attacks, services cut off: each struck by itself, and what must hold
 	$(BIN)/python -m tests.faults $(if $(ONLY),--only "$(ONLY)")
 
 soak: $(INSTALLED) ## N cycles on one home, a fault in each: what must hold after it, and what may not grow

@@ -84,6 +84,12 @@ def _may_live(run: FlowRun) -> bool:
     return not is_forgotten and not any(lease.is_dead_here(owner) for owner in owners)
 
 
+def _has_ended(client: SyncPrefectClient, run: FlowRun) -> bool:
+    """By itself, since it was read: one that was refused has failed, and is not to be marked as crashed."""
+    state = client.read_flow_run(run.id).state
+    return state is not None and state.is_final()
+
+
 def _sweep_dead_runs(
     client: SyncPrefectClient, tag: str, *, but: Callable[[FlowRun], bool] = lambda run: False
 ) -> None:
@@ -93,7 +99,7 @@ def _sweep_dead_runs(
     tagged = FlowRunFilter(tags=FlowRunFilterTags(all_=[tag]), state=claims)
     task_filter = TaskRunFilter(state=TaskRunFilterState(type=TaskRunFilterStateType(any_=_ALIVE)))
     for run in client.read_flow_runs(flow_run_filter=tagged):
-        if but(run):
+        if but(run) or _has_ended(client, run):
             continue
         own = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
         for task in client.read_task_runs(flow_run_filter=own, task_run_filter=task_filter):

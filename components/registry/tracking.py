@@ -198,7 +198,7 @@ class TrainingCurve:
 
     @property
     def is_in_vain(self) -> bool:
-        """Whether to send now would only wait again: a training is not held up twice by one silent server."""
+        """Whether to send now would only wait again: nobody answered the last time, seconds ago."""
         return self._waited > _IN_VAIN and time.monotonic() - self._sent_at < _FLUSH_SECONDS
 
     def on_step(self, done: int, total: int, figures: dict[str, float]) -> None:

@@ -24,7 +24,7 @@ from components.registry.registered import (
 )
 from components.registry.tracking import address as tracking_address
 from components.registry.tracking import reaching_tracking
-from components.shown_address import shown_address
+from components.shown_address import shown_address, without_secrets
 
 
 @reaching_tracking()
@@ -165,10 +165,10 @@ def fetch_bundle(model_uri: str, digest: str, folder: Path) -> Path:
             ) from error
         if isinstance(error, MlflowException) and "No such artifact" not in str(error):
             if _is_half_way(error):
+                asked, why = tracking_address(), str(error).strip().splitlines()[-1]
                 raise TrackingUnreachable(
-                    f"{uri} did not come whole from MLflow at {shown_address(tracking_address())} "
-                    f"({str(error).strip().splitlines()[-1]}). Look at that server and at where it keeps artifacts, "
-                    "then run the same command again."
+                    f"{uri} did not come whole from MLflow at {shown_address(asked)} ({without_secrets(why, asked)}). "
+                    "Look at that server and at where it keeps artifacts, then run the same command again."
                 ) from error
             raise
         raise ArtifactDamaged(f"{uri}: not there ({error}). Register the bundle again.") from error

@@ -2,8 +2,9 @@
 
 On SQLite one of its connections waits for another's lock for a minute, by Prefect's own setting, and a client that
 waits with it stands still. Seen: its recorder of task runs, with two batches at once, waits for itself, until the one
-gives up and the other goes on. Here it gives up after seconds; what it could not write, it writes again, and a request
-is answered by 503, which Prefect's client asks again.
+gives up and the other goes on. Here it gives up after seconds: what it could not write, it writes again, five times
+(half a minute of a lock that nobody gives back; then Prefect drops that task's state), and a request is answered by
+503, which Prefect's client asks again.
 """
 
 from __future__ import annotations

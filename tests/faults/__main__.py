@@ -1,6 +1,6 @@
 """`make faults`: strike, and say what held.
 
-    make faults                             all but fuzz; docs/how-to/faults.md says how long each kind took
+    make faults                             all but fuzz
     make faults ONLY=kills,disk             some kinds
     python -m tests.faults --short          what `make test` runs
 
@@ -92,8 +92,10 @@ def _asked() -> argparse.Namespace:
 
         if said := missing():
             parser.exit(2, f"{said}\n")
-    if asked.part and (len(asked.only) != 1 or asked.part not in (known := parts_of(asked.only[0]))):
-        parser.error(f"--part names a part of one kind; {asked.only[0]} has {', '.join(known)}")
+    if asked.part and len(asked.only) != 1:
+        parser.error("--part is a part of one kind: name it by --only")
+    if asked.part and asked.part not in (known := parts_of(asked.only[0])):
+        parser.error(f"{asked.only[0]} has no part {asked.part}; there are {', '.join(known)}")
     return asked
 
 

@@ -21,7 +21,7 @@ from components.artifact import ArtifactDamaged, ArtifactNewer, ArtifactRef, pre
 from components.copies import MANIFEST
 from components.data.snapshot import read_events
 from tests.faults import damaged_artifacts as made
-from tests.faults.fault import Fault, Outcome
+from tests.faults.fault import Fault, LeftOut, Outcome
 
 KIND = "corruption"
 _FLIPS, _CUTS = 2, 1  # of each object
@@ -39,10 +39,9 @@ class Stored:
 
 def object_faults(scratch: Path, *, seed: int) -> Iterator[Fault]:
     if any(importlib.util.find_spec(name) is None for name in ("boto3", "moto")):
-        print(
-            "corruption: objects are left out: make test LOCKS='runtime postgres s3 login dev' installs moto"
+        raise LeftOut(
+            "copies in an object store: make test LOCKS='runtime postgres s3 login dev' installs moto"
         )
-        return
     from tests.object_store import BUCKET, running_object_store
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line a request

@@ -18,6 +18,7 @@ from tests.faults.wire import Wire
 
 _API = r"/api/2\.0/mlflow"
 _FILES = "/api/2.0/mlflow-artifacts/artifacts"
+_PASSWORD = "sesamopen"  # noqa: S105 - no account has it, and the server asks for none
 POINTS = (
     Point(name="experiment: by name", call="begin", what=f"^GET {_API}/experiments/get-by-name"),
     Point(name="experiment: create", call="begin", what=f"^POST {_API}/experiments/create"),
@@ -69,14 +70,15 @@ def mlflow(scratch: Path, *, short: bool) -> Iterator[Service]:
         port = int(address.rpartition(":")[2])
         yield Service(
             name="MLflow", port=port, protocol="http", calls=_calls(scratch, address), points=POINTS,
-            is_told=is_outage, address="http://127.0.0.1",
+            is_told=is_outage, address="@127.0.0.1:{road}", secrets=(_PASSWORD,),
             environment={name: value for name, value in patience.items() if name.startswith("MLFLOW")},
         )  # fmt: skip
 
 
 def _calls(scratch: Path, past: str) -> dict[str, Call]:
     def fresh(prepare: Any, wire: Wire, name: str) -> Desk:
-        desk = Desk(name=name, home=scratch / name, road=wire.address, past=past)
+        road = wire.address.replace("//", f"//faults:{_PASSWORD}@")
+        desk = Desk(name=name, home=scratch / name, road=road, past=past)
         desk.home.mkdir()
         done(partial(prepare, desk))
         return desk

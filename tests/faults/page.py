@@ -18,7 +18,7 @@ def page(tallies: Sequence[Tally], *, with_points: bool, seconds: float) -> str:
         )
         lines.append(f"| {one.kind} | {figures} |")
     cpu = sum(one.cpu_seconds for one in tallies)
-    lines += ["", f"{seconds:.0f} s by the clock, {cpu:.0f} CPU s; parts run beside one another."]
+    lines += ["", f"{seconds:.0f} s by the clock, {cpu:.0f} CPU s."]
     if with_points:
         lines += ["", *_points(crash_points())]
     return "\n".join(lines) + "\n"

@@ -5,23 +5,26 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
-from tests.faults.fault import Fault, Tally, strike_all
+from tests.faults.fault import Fault, LeftOut, Tally, strike_all
 
 LANES = 4  # on two cores: two of them wait
 # what takes longest begins first; the rest in the order of the kinds
 _FIRST = ("Prefect", "MLflow", "retrainings", "PostgreSQL", "upgrades", "erasure", "object store")
-_PATIENCE = 7_200.0  # seconds
+PATIENCE = 7_200.0  # seconds
+_LAST_WORDS = 5.0  # seconds for what was printed to arrive
 
 Tell = Callable[[str], None]
 
@@ -42,14 +45,24 @@ def parts_of(kind: str) -> Mapping[str, Faults]:
 def strike_here(
     kind: str, scratch: Path, *, short: bool, seed: int, tell: Tell, only: str | None = None
 ) -> Tally:
-    """All parts of a kind, or one, in this process. Raises LeftOut."""
+    """All parts of a kind, or one, in this process. Raises LeftOut if all were left out; one of several is told."""
+    left_out: list[str] = []
 
     def faults() -> Iterator[Fault]:
         for name, part in parts_of(kind).items():
-            if only in (None, name):
+            if only not in (None, name):
+                continue
+            try:
                 yield from part(scratch / name, short=short, seed=seed)
+            except LeftOut as why:
+                left_out.append(str(why))
 
-    return strike_all(kind, faults(), tell)
+    tally = strike_all(kind, faults(), tell)
+    if left_out and not tally.armed:
+        raise LeftOut("; ".join(left_out))
+    for why in left_out:
+        tell(f"of {kind} is left out: {why}")
+    return tally
 
 
 def strike_side_by_side(kinds: Sequence[str], *, seed: int, tell: Tell) -> list[Tally]:
@@ -57,27 +70,62 @@ def strike_side_by_side(kinds: Sequence[str], *, seed: int, tell: Tell) -> list[
     works = [(kind, name) for kind in kinds for name in parts_of(kind)]
     works.sort(key=lambda work: _FIRST.index(work[1]) if work[1] in _FIRST else len(_FIRST))
     with tempfile.TemporaryDirectory(prefix="recloop-tallies-") as folder:
-        strike = partial(_in_a_process, seed=seed, tell=tell, folder=Path(folder))
+
+        def strike(work: tuple[str, str]) -> Tally | None:
+            kind, name = work
+            into = Path(folder) / f"{kind}-{name.replace(' ', '-')}.json"
+            command = [sys.executable, "-m", "tests.faults", "--only", kind, "--part", name]
+            return struck_part(work, [*command, "--seed", str(seed), "--tally", str(into)], into, tell=tell)
+
         with ThreadPoolExecutor(LANES) as lanes:
             found = list(lanes.map(strike, works))
     by_kind = {kind: [tally for tally in found if tally and tally.kind == kind] for kind in kinds}
     return [_sum(kind, tallies) for kind, tallies in by_kind.items() if tallies]
 
 
-def _in_a_process(work: tuple[str, str], *, seed: int, tell: Tell, folder: Path) -> Tally | None:
+def struck_part(
+    work: tuple[str, str], command: Sequence[str], into: Path, *, tell: Tell, patience: float = PATIENCE
+) -> Tally | None:
+    """What the part's process left at `into`; None: it was left out, and said why.
+
+    One that left nothing, armed nothing, or did not end within `patience` seconds is a violation, and its whole group
+    is ended: a server or a lane of it that lives would hold what it prints open.
+    """
     kind, name = work
-    into, begun = folder / f"{kind}-{name.replace(' ', '-')}.json", time.monotonic()
-    command = [sys.executable, "-m", "tests.faults", "--only", kind, "--part", name, "--seed", str(seed)]
-    process = subprocess.Popen([*command, "--tally", str(into)], stdout=subprocess.PIPE, text=True)
+    begun, trouble, code = time.monotonic(), "", None
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
-    for line in process.stdout:
+    saying = threading.Thread(target=_say, args=(process.stdout, tell), daemon=True)
+    saying.start()
+    try:
+        code = process.wait(patience)
+    except subprocess.TimeoutExpired:
+        trouble = f"it had not ended after {patience:.0f} s"
+    saying.join(_LAST_WORDS)
+    with suppress(ProcessLookupError):  # nobody of it is left, as it should be
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    saying.join(_LAST_WORDS)
+    if not saying.is_alive():
+        process.stdout.close()
+    told = json.loads(into.read_text()) if into.exists() else {}
+    if told is None:
+        return None
+    tally = Tally(**told) if told else Tally(kind=kind, seconds=time.monotonic() - begun)
+    if not (told or trouble):
+        trouble = f"it ended with {code}, and left no tally"
+    if told and not tally.armed:
+        trouble = "it armed nothing"
+    if trouble:
+        tell(f"{kind} / {name}: {trouble}")
+        tally.armed, tally.violated = tally.armed + 1, tally.violated + 1
+        tally.trouble.append(f"{kind} / {name}: {trouble}")
+    return tally
+
+
+def _say(lines: IO[str], tell: Tell) -> None:
+    for line in lines:
         tell(line.rstrip("\n"))
-    code = process.wait(_PATIENCE)
-    if not into.exists():
-        tell(f"{kind} / {name}: ended with {code} and no tally")
-        return Tally(kind=kind, armed=1, violated=1, seconds=time.monotonic() - begun)
-    told = json.loads(into.read_text())
-    return Tally(**told) if told else None
 
 
 def keep_tally(tally: Tally | None, path: Path) -> None:

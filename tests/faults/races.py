@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import random
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from components.data.warehouse import open_warehouse, reading
 from tests.data.landing import batch, event, item
 from tests.faults import races_readers
 from tests.faults.child import done
-from tests.faults.fault import Fault, Outcome
+from tests.faults.fault import Fault, LeftOut, Outcome
 from tests.faults.home import rows_of, warehouse_of
 from tests.faults.races_retraining import retrainings
 
@@ -226,7 +225,7 @@ def _on_postgresql(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
                     holds="every one opens, one schema", strike=partial(strike, server, f"cold{number}"),
                 )  # fmt: skip
     except PostgresqlMissing as missing:
-        print(f"cold starts on PostgreSQL are left out: {missing}", file=sys.stderr)
+        raise LeftOut(f"cold starts on PostgreSQL: {missing}") from missing
 
 
 def _land_at(url: str, number: int) -> None:

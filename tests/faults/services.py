@@ -20,7 +20,7 @@ from tests.faults.cut_objects import ObjectStoreMissing, objects
 from tests.faults.cut_off import Service
 from tests.faults.cut_postgresql import postgresql
 from tests.faults.cut_prefect import prefect
-from tests.faults.fault import Fault
+from tests.faults.fault import Fault, LeftOut
 from tests.postgresql import PostgresqlMissing, binaries
 
 _LANES = 4
@@ -47,7 +47,7 @@ def _cut_off(name: str, scratch: Path, *, short: bool, seed: int) -> Iterator[Fa
         with _SERVICES[name](scratch, short=short) as service:
             yield from cut_off.faults(service, lanes=1 if short else _LANES)
     except (PostgresqlMissing, ObjectStoreMissing) as missing:
-        print(f"services: {name} is left out: {missing}")
+        raise LeftOut(f"{name}: {missing}") from missing
 
 
 PARTS = {name: partial(_cut_off, name) for name in _SERVICES}

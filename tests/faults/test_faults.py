@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.faults import services
-from tests.faults.fault import Fault, Outcome, strike_all
+from tests.faults.fault import Fault, Outcome, Tally, strike_all
 from tests.faults.page import as_json
+from tests.faults.parts import keep_tally, struck_part
 from tests.faults.refusing import is_possible
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -60,3 +62,46 @@ def test_a_harness_that_breaks_down_and_one_without_faults_fail():
     broken = Fault(kind="k", name="n", where="w", holds="h", strike=breaks)
     assert not strike_all("k", [broken], lambda line: None).is_good
     assert not strike_all("k", [], lambda line: None).is_good
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", "it ended with -9, and left no tally"),
+        # a child, such as a server, that holds the pipe open for a minute
+        ("import os, time; os.fork() or time.sleep(60); os._exit(3)", "it ended with 3, and left no tally"),
+        ("import time; time.sleep(60)", "it had not ended after 2 s"),
+        ("import os; os.close(1); import time; time.sleep(60)", "it had not ended after 2 s"),
+    ],
+)
+def test_a_part_that_dies_or_hangs_is_ended_and_fails(tmp_path: Path, does: str, said: str):
+    told: list[str] = []
+    begun = time.monotonic()
+    tally = struck_part(
+        ("k", "p"), [sys.executable, "-c", does], tmp_path / "none", tell=told.append, patience=2
+    )
+    assert time.monotonic() - begun < 40
+    assert tally is not None
+    assert (tally.armed, tally.fired, tally.violated, tally.is_good) == (1, 0, 1, False)
+    assert told == [f"k / p: {said}"]
+
+
+def test_a_part_that_armed_nothing_fails_and_one_that_was_left_out_does_not(tmp_path: Path):
+    nothing = [sys.executable, "-c", ""]
+    keep_tally(Tally(kind="k"), tmp_path / "tally")
+    empty = struck_part(("k", "p"), nothing, tmp_path / "tally", tell=lambda line: None)
+    assert empty is not None
+    assert not empty.is_good
+    assert empty.trouble == ["k / p: it armed nothing"]
+    keep_tally(None, tmp_path / "tally")
+    assert struck_part(("k", "p"), nothing, tmp_path / "tally", tell=lambda line: None) is None
+
+
+def test_a_part_that_is_not_there_is_told_by_name():
+    for asked, said in ((["--only", "races"], "races has no part Mars"), ([], "name it by --only")):
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.faults", *asked, "--part", "Mars"],
+            cwd=CHECKOUT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert said in done.stderr

@@ -6,7 +6,7 @@
 Each cycle takes in the next day of a source that grows. First a process of its own is struck by a fault; then one
 that lives through the whole soak runs the same cycle undisturbed, prunes what is older than some cycles, and the
 invariants are looked at. The last line is one of JSON. Exit code 1 if something did not hold, a fault that was armed
-did not fire, or memory, descriptors or what waits to be pruned grow by 5 % or more in 100 cycles.
+did not fire, or memory, descriptors, threads or what waits to be pruned grow by 5 % or more in 100 cycles.
 """
 
 from __future__ import annotations

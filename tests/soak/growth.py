@@ -13,9 +13,9 @@ ENOUGH = 20  # cycles with a figure, to judge how it grows
 WARM_UP = 0.25  # of the cycles: caches fill, a retention comes to bear
 # what may not grow: the process that lives through it all, and what lies there only until it is old enough
 BOUNDED = ("memory, MB", "descriptors", "threads", "entries waiting for their age")
-# of these few one is more than 5 %: a pool of threads that fills up to its size is no leak, two in 100 cycles are
+# of these few one more is over the bound: a pool of threads that fills up to its size is no leak, and then stands still
 COUNTED = ("descriptors", "threads")
-LEAKS = 2.0  # in 100 cycles
+STILL = 1 / 3  # of the cycles, the last
 PARTS = {
     "warehouse": ("warehouse.db", "warehouse.db-wal"),
     "MLflow's database": ("mlflow.db",),
@@ -31,6 +31,7 @@ class Growth:
     figure: str
     typical: float  # the median
     a_cycle: float  # Theil-Sen: the median of all slopes between two cycles
+    stands_still: bool  # at the end
 
     @property
     def percent(self) -> float:
@@ -39,7 +40,7 @@ class Growth:
 
     @property
     def is_bounded(self) -> bool:
-        is_pool = self.figure in COUNTED and 100 * self.a_cycle < LEAKS
+        is_pool = self.figure in COUNTED and self.stands_still
         return self.figure not in BOUNDED or self.percent < BOUND or is_pool
 
 
@@ -53,7 +54,10 @@ def growth_of(figure: str, values: Sequence[float]) -> Growth:
         for at, earlier in enumerate(kept)
         for at_later, later in enumerate(kept[at + 1 :], at + 1)
     ]
-    return Growth(figure=figure, typical=median(kept), a_cycle=median(slopes))
+    last = kept[-max(int(len(values) * STILL), 2) :]
+    return Growth(
+        figure=figure, typical=median(kept), a_cycle=median(slopes), stands_still=max(last) <= min(last)
+    )
 
 
 def grown_of(measured: Sequence[dict[str, float]], names: Sequence[str]) -> list[Growth]:

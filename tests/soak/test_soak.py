@@ -52,11 +52,11 @@ def test_growth_is_a_slope_that_one_outlier_does_not_move():
     assert growth_of("artifacts, MB", values).is_bounded  # what a growing data set takes has no bound here
 
 
-def test_one_thread_more_is_a_pool_that_filled_and_one_more_each_forty_cycles_is_a_leak():
+def test_one_thread_more_is_a_pool_that_filled_and_one_more_each_sixty_cycles_is_a_leak():
     once = growth_of("threads", [5.0] * 59 + [6.0] * 41)
     assert once.percent > 5
     assert once.is_bounded
-    assert not growth_of("threads", [5.0 + n // 40 for n in range(300)]).is_bounded
+    assert not growth_of("threads", [5.0 + n // 60 for n in range(300)]).is_bounded
     assert not growth_of("entries waiting for their age", [5.0] * 59 + [6.0] * 41).is_bounded
 
 
