@@ -13,11 +13,11 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from components.recommender.arm import Arm
-from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.dense_arm import DenseConfig, train_dense
 from components.recommender.arms.fusion import FusionConfig, train_fusion
 from components.recommender.arms.mmgrec import train_mmgrec
-from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.tiger import train_tiger
+from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
 from components.recommender.training.ranks import ALONE, Ranks
 from components.recommender.training.step import Step
@@ -36,10 +36,12 @@ STOPPED_EARLY = replace(SHORT, epochs=6, validation="last", evaluate_every=1, pa
 DENSE = DenseConfig(mixer=replace(SMALL_MIXER, relation_dim=0), training=SHORT)
 
 TRAININGS: dict[str, Callable[..., Arm]] = {
-    "sasrec": lambda **how: train_sasrec(CIRCLE, DENSE, seed=0, **how),
-    "sasrec weighted": lambda **how: train_sasrec(WEIGHTED, DENSE, seed=0, **how),
-    "sasrec stopped early": lambda **how: train_sasrec(
-        CIRCLE, replace(DENSE, training=STOPPED_EARLY), seed=0, **how
+    "sasrec": lambda **how: train_dense("sasrec", CIRCLE, vocabulary_of(CIRCLE), DENSE, seed=0, **how),
+    "sasrec weighted": lambda **how: train_dense(
+        "sasrec", WEIGHTED, vocabulary_of(WEIGHTED), DENSE, seed=0, **how
+    ),
+    "sasrec stopped early": lambda **how: train_dense(
+        "sasrec", CIRCLE, vocabulary_of(CIRCLE), replace(DENSE, training=STOPPED_EARLY), seed=0, **how
     ),
     "mmgrec": lambda **how: train_mmgrec(CIRCLE, CODES, SMALL, seed=0, **how),
     "mmgrec sampled and weighted": lambda **how: train_mmgrec(
