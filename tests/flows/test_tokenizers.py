@@ -22,7 +22,7 @@ def after_the_baseline(estate: Estate, world: Path) -> tuple[Home, list[str], st
     moments = read_folder(world).events["timestamp"].sort_values().reset_index(drop=True)
     cut, until = (datetime.fromtimestamp(moments.iloc[int(share * len(moments))].timestamp(), UTC)
                   .replace(microsecond=0) for share in (0.6, 0.8))  # fmt: skip
-    asked = ["--source", str(world), "--preset", "quick", "--challenger", "semantic_sasrec"]
+    asked = ["--source", str(world), "--preset", "quick", "--challenger", "fusion"]
     first = [*asked, "--train-cutoff", cut.isoformat(), "--as-of", until.isoformat()]
     done = home.recloop("retrain", *first, "--tokenizer", "paper", "--json", COLUMNS="300")
     assert done.returncode in (0, 3), f"{done.stdout}\n{done.stderr}"
@@ -37,6 +37,17 @@ def output(home: Home, stage: str) -> dict[str, Any]:
     )
     told: dict[str, Any] = json.loads(found)
     return told
+
+
+def test_checkpoints_of_all_networks_of_an_arm_are_gone_once_it_is_trained(
+    after_the_baseline: tuple[Home, list[str], str],
+) -> None:
+    """The quick preset of `fusion` has two, each with a checkpoint of its own."""
+    home, _, _ = after_the_baseline
+    arm = verified(output(home, "train fusion")["arm"]["path"])
+    assert arm["config"]["name"] == "fusion"
+    assert (home.settings.home / "checkpoints").is_dir()
+    assert not list((home.settings.home / "checkpoints").iterdir())
 
 
 def test_the_papers_configuration_runs_to_its_end_and_says_that_it_is_a_baseline(
