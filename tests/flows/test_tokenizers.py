@@ -11,6 +11,7 @@ import pytest
 
 from components.artifact import verified
 from components.data.sources.folder import read_folder
+from components.recommender.weights import read_arm
 from tests.flows.conftest import Estate
 from tests.flows.worlds import Home
 
@@ -99,15 +100,24 @@ def test_without_a_name_and_with_the_same_ids_go_on(
     assert stages & {"extend ids", "fit tokenizer"} == {stage}
 
 
-def test_another_tokenizer_makes_new_ids_for_all_items(
+def test_another_tokenizer_makes_new_ids_for_all_items_and_an_accurate_arm_reads_them(
     after_the_baseline: tuple[Home, list[str], str],
 ) -> None:
+    """Of a tokenizer there is no accurate preset: it is fitted at its full size."""
     home, later, _ = after_the_baseline
-    done = home.recloop("retrain", *later, "--tokenizer", "fsq", COLUMNS="300")
+    accurate = ["--challenger", "mmgrec", "--preset", "accurate"]  # the last one said counts
+    done = home.recloop("retrain", *later, "--tokenizer", "fsq", *accurate, COLUMNS="300")
     assert done.returncode in (0, 3), f"{done.stdout}\n{done.stderr}"
     assert "refitted as fsq, as asked" in " ".join((done.stdout + done.stderr).split())
     made = output(home, "fit tokenizer")
     assert (made["name"], made["outside"]) == ("fsq", "")
-    assert verified(made["tokenizer"]["path"])["config"] == {"preset": "quick", "seed": 7, "tokenizer": "fsq"}
+    assert verified(made["tokenizer"]["path"])["config"] == {
+        "preset": "default",
+        "seed": 7,
+        "tokenizer": "fsq",
+    }
+    arm = output(home, "train mmgrec")["arm"]["path"]
+    assert verified(arm)["config"]["preset"] == "accurate"
+    assert read_arm(Path(arm))[1]["node_vectors"] is True
     version = home.mlflow.search_model_versions(f"name = '{home.settings.model_name}'")[0]
     assert version.tags["recloop.tokenizer"] == made["tokenizer"]["digest"]
