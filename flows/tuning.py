@@ -82,7 +82,7 @@ def tune(request: TuneRequest) -> Tuned:
     asked = request.cycle
     if asked.tuned:
         raise BadRequest(
-            "a study begins at a shipped preset: pass --preset default, or quick for a first look"
+            "a study begins at a shipped preset: pass --preset default, accurate, or quick for a first look"
         )
     cycle, cut = next_cycle(asked)
     start = validation_start(cycle, cut, request.validate_from)

@@ -69,7 +69,7 @@ FACTS: Mapping[ArmName, ArmFacts] = {
         source="2402.17152",
         ndcg=0.1258,
         seeds=1,
-        cpu_seconds=49,
+        cpu_seconds=40,
     ),
     "fmlp": ArmFacts(
         made_of="learned causal filters",

@@ -35,7 +35,7 @@ def arms(as_json: Json = False) -> None:
         table.add_column(title, justify="right", no_wrap=True)
     for name, facts in FACTS.items():
         made_of = facts.made_of + (" (semantic IDs)" if name in SEMANTIC_ID_ARMS else "")
-        figures = f"{facts.ndcg:.4f}", str(facts.seeds), f"{facts.cpu_seconds:g}"
+        figures = f"{facts.ndcg:g}", str(facts.seeds), f"{facts.cpu_seconds:g}"
         table.add_row(name, made_of, facts.source, *figures)
     console.print(table)
     console.print(

@@ -19,7 +19,6 @@ from components.recommender.arms.dense_arm import DenseArm, DenseConfig, DenseNa
 from components.recommender.arms.ease import fit_ease
 from components.recommender.arms.fusion import FusionArm, train_fusion
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
-from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import TigerArm, TigerConfig, train_tiger
 from components.recommender.baselines.popularity import fit_popularity
@@ -80,7 +79,7 @@ def _ease(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = 
 
 def _sasrec(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> DenseArm:
     config = presets.default_sasrec(presets.density_of(sequences))
-    return train_sasrec(sequences, in_order(config), seed=seed)
+    return train_dense("sasrec", sequences, vocabulary_of(sequences), in_order(config), seed=seed)
 
 
 def _sasrec_from_noise(
@@ -88,7 +87,7 @@ def _sasrec_from_noise(
 ) -> DenseArm:
     config = presets.default_sasrec(presets.density_of(sequences))
     from_noise = replace(config, training=replace(config.training, start_length=0.0))
-    return train_sasrec(sequences, in_order(from_noise), seed=seed)
+    return train_dense("sasrec", sequences, vocabulary_of(sequences), in_order(from_noise), seed=seed)
 
 
 def _semantic_sasrec(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> DenseArm:

@@ -10,7 +10,8 @@ from dataclasses import replace
 import torch
 
 from components.recommender import presets
-from components.recommender.arms.sasrec import train_sasrec
+from components.recommender.arms.dense_arm import train_dense
+from components.recommender.codes.vocabulary import vocabulary_of
 from tests.benchmarks.arms import in_order
 from tests.benchmarks.datasets import open_dataset
 from tests.benchmarks.surroundings import results_folder
@@ -28,7 +29,7 @@ def main(data: str) -> None:
     }
     for _ in sys.stdin:
         begin = time.process_time()
-        train_sasrec(training, one_epoch, seed=1)
+        train_dense("sasrec", training, vocabulary_of(training), one_epoch, seed=1)
         told = {**targets, "cpu_seconds": time.process_time() - begin}
         print(json.dumps(told), flush=True)
 

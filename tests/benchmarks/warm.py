@@ -24,6 +24,7 @@ from components.features.vectors import ItemVectors
 from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName, Histories
 from components.recommender.arm_config import NetworkConfig, config_of
 from components.recommender.arms.dense_arm import train_dense
+from components.recommender.arms.fusion import train_fusion
 from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import train_tiger
@@ -204,6 +205,8 @@ def _train(
             return train_tiger(sequences, codes, chosen, num_codes=sizes, **given)
         case "semantic_sasrec":
             return train_semantic_sasrec(sequences, codes, chosen, num_codes=sizes, **given)
+        case "fusion":
+            return train_fusion(sequences, codes, chosen, num_codes=sizes, **given)
         case "mmgrec" | "mmgrec_paper":
             return train_mmgrec(sequences, codes, chosen, num_codes=sizes, **given)
     raise ValueError(f"{arm} is solved, not trained: there is nothing to warm-start")

@@ -11,6 +11,7 @@ import pytest
 
 from components.artifact import verified
 from components.data.sources.folder import read_folder
+from components.recommender.weights import read_arm
 from tests.flows.conftest import Estate
 from tests.flows.worlds import Home
 
@@ -22,7 +23,7 @@ def after_the_baseline(estate: Estate, world: Path) -> tuple[Home, list[str], st
     moments = read_folder(world).events["timestamp"].sort_values().reset_index(drop=True)
     cut, until = (datetime.fromtimestamp(moments.iloc[int(share * len(moments))].timestamp(), UTC)
                   .replace(microsecond=0) for share in (0.6, 0.8))  # fmt: skip
-    asked = ["--source", str(world), "--preset", "quick", "--challenger", "semantic_sasrec"]
+    asked = ["--source", str(world), "--preset", "quick", "--challenger", "fusion"]
     first = [*asked, "--train-cutoff", cut.isoformat(), "--as-of", until.isoformat()]
     done = home.recloop("retrain", *first, "--tokenizer", "paper", "--json", COLUMNS="300")
     assert done.returncode in (0, 3), f"{done.stdout}\n{done.stderr}"
@@ -37,6 +38,17 @@ def output(home: Home, stage: str) -> dict[str, Any]:
     )
     told: dict[str, Any] = json.loads(found)
     return told
+
+
+def test_checkpoints_of_all_networks_of_an_arm_are_gone_once_it_is_trained(
+    after_the_baseline: tuple[Home, list[str], str],
+) -> None:
+    """The quick preset of `fusion` has two, each with a checkpoint of its own."""
+    home, _, _ = after_the_baseline
+    arm = verified(output(home, "train fusion")["arm"]["path"])
+    assert arm["config"]["name"] == "fusion"
+    assert (home.settings.home / "checkpoints").is_dir()
+    assert not list((home.settings.home / "checkpoints").iterdir())
 
 
 def test_the_papers_configuration_runs_to_its_end_and_says_that_it_is_a_baseline(
@@ -88,15 +100,24 @@ def test_without_a_name_and_with_the_same_ids_go_on(
     assert stages & {"extend ids", "fit tokenizer"} == {stage}
 
 
-def test_another_tokenizer_makes_new_ids_for_all_items(
+def test_another_tokenizer_makes_new_ids_for_all_items_and_an_accurate_arm_reads_them(
     after_the_baseline: tuple[Home, list[str], str],
 ) -> None:
+    """Of a tokenizer there is no accurate preset: it is fitted at its full size."""
     home, later, _ = after_the_baseline
-    done = home.recloop("retrain", *later, "--tokenizer", "fsq", COLUMNS="300")
+    accurate = ["--challenger", "mmgrec", "--preset", "accurate"]  # the last one said counts
+    done = home.recloop("retrain", *later, "--tokenizer", "fsq", *accurate, COLUMNS="300")
     assert done.returncode in (0, 3), f"{done.stdout}\n{done.stderr}"
     assert "refitted as fsq, as asked" in " ".join((done.stdout + done.stderr).split())
     made = output(home, "fit tokenizer")
     assert (made["name"], made["outside"]) == ("fsq", "")
-    assert verified(made["tokenizer"]["path"])["config"] == {"preset": "quick", "seed": 7, "tokenizer": "fsq"}
+    assert verified(made["tokenizer"]["path"])["config"] == {
+        "preset": "default",
+        "seed": 7,
+        "tokenizer": "fsq",
+    }
+    arm = output(home, "train mmgrec")["arm"]["path"]
+    assert verified(arm)["config"]["preset"] == "accurate"
+    assert read_arm(Path(arm))[1]["node_vectors"] is True
     version = home.mlflow.search_model_versions(f"name = '{home.settings.model_name}'")[0]
     assert version.tags["recloop.tokenizer"] == made["tokenizer"]["digest"]

@@ -33,10 +33,10 @@ from components.features.encoding import EncoderConfig, encode_items
 from components.features.graph import item_graph
 from components.features.sequences import sequence_frame, user_sequences
 from components.recommender.arm import Arm, Histories
-from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.dense_arm import DenseConfig, train_dense
 from components.recommender.arms.mmgrec import MMGRecConfig, train_mmgrec
-from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.baselines.popularity import fit_popularity, fit_recent_popularity
+from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.networks.mixer import MixerConfig
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.training_config import TrainingConfig
@@ -191,7 +191,7 @@ def trained(world: World, tokenized: Tokenized, bundled) -> dict[str, Contender]
     few = sequences_of(a_tenth(world.train), world.cut, tokenized)
     good = train_mmgrec(everybody, tokenized.table.codes, _MMGREC, seed=7)
     poor = train_mmgrec(few, tokenized.table.codes, _MMGREC, seed=7)
-    sasrec = train_sasrec(everybody, _SASREC, seed=7)
+    sasrec = train_dense("sasrec", everybody, vocabulary_of(everybody), _SASREC, seed=7)
     return {
         "good": bundled("good", good.save, ids=tokenized.ids),
         "poor": bundled("poor", poor.save, ids=tokenized.ids),

@@ -18,8 +18,9 @@ import torch
 from components.divergence import TrainingDiverged
 from components.parallel.training import train_on_ray
 from components.parallel.workers import Workers
+from components.recommender.arms.dense_arm import train_dense
 from components.recommender.arms.mmgrec import train_mmgrec
-from components.recommender.arms.sasrec import train_sasrec
+from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.training.step import Step
 from tests.recommender.examples import SMALL, histories_of
 from tests.recommender.training.test_ranks import CIRCLE, CODES, DENSE, but_for_key_biases, weights_of
@@ -76,7 +77,7 @@ def test_what_would_fail_again_is_raised_as_it_is(one_ray: Workers, tmp_path: Pa
     wild = replace(DENSE, training=replace(DENSE.training, learning_rate=1e30, clip_norm=1e30))
     with pytest.raises(TrainingDiverged, match="at step"):
         train_on_ray(
-            partial(train_sasrec, CIRCLE, wild, seed=0),
+            partial(train_dense, "sasrec", CIRCLE, vocabulary_of(CIRCLE), wild, seed=0),
             workers=one_ray,
             folder=tmp_path / "ray",
             on_step=None,

@@ -13,8 +13,6 @@ from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName, Histories
 from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_dense
 from components.recommender.arms.ease import EASEConfig, fit_ease
 from components.recommender.arms.fusion import FusionConfig, train_fusion
-from components.recommender.arms.hstu import train_hstu
-from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.baselines.popularity import fit_popularity, fit_recent_popularity
@@ -49,7 +47,13 @@ def make_arms() -> dict[str, Arm]:
         "hybrid": generative.decoding("hybrid"),
         "exact": generative.decoding("exact"),
         "by nodes": trained_arm(NUM_ITEMS, config=replace(SMALL, node_vectors=True)),
-        "sasrec": train_sasrec(sequences, DenseConfig(mixer=SMALL_MIXER, training=SHORT), seed=0),
+        "sasrec": train_dense(
+            "sasrec",
+            sequences,
+            vocabulary_of(sequences),
+            DenseConfig(mixer=SMALL_MIXER, training=SHORT),
+            seed=0,
+        ),
         "semantic_sasrec": train_semantic_sasrec(
             sequences,
             tuples(NUM_ITEMS, width=4, seed=0),
@@ -62,8 +66,10 @@ def make_arms() -> dict[str, Arm]:
             FusionConfig(mixer=SMALL_MIXER, training=SHORT, num_members=2, regularization=1.0),
             seed=0,
         ),
-        "hstu": train_hstu(
+        "hstu": train_dense(
+            "hstu",
             sequences,
+            vocabulary_of(sequences),
             DenseConfig(
                 mixer=replace(SMALL_MIXER, block="hstu", relation_dim=0, time_gaps=True), training=SHORT
             ),

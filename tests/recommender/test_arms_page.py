@@ -7,8 +7,11 @@ from typing import get_args
 from components.recommender.arm import ArmName
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "arms.md").read_text()
+OF_ARMS = PAGE.partition("\n## Tokenizers\n")[0]  # tables of tokenizers come after it
 ROWS = [
-    [cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.splitlines() if line.startswith("| `")
+    [cell.strip() for cell in line.split("|")[1:-1]]
+    for line in OF_ARMS.splitlines()
+    if line.startswith("| `")
 ]
 
 

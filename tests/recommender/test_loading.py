@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from components.recommender.arms.dense_arm import DenseConfig
-from components.recommender.arms.sasrec import train_sasrec
+from components.recommender.arms.dense_arm import DenseConfig, train_dense
+from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
 from components.recommender.weights import CheckpointMismatch
 from tests.recommender.examples import SHORT, SMALL_MIXER, circling, histories_of, trained_arm
@@ -44,7 +44,13 @@ def test_an_arm_saved_with_a_field_that_meant_nothing_still_loads(kind, tmp_path
     arm = (
         trained_arm(40)
         if kind == "mmgrec"
-        else train_sasrec(sequences, DenseConfig(mixer=SMALL_MIXER, training=SHORT), seed=0)
+        else train_dense(
+            "sasrec",
+            sequences,
+            vocabulary_of(sequences),
+            DenseConfig(mixer=SMALL_MIXER, training=SHORT),
+            seed=0,
+        )
     )
     arm.save(tmp_path)
     saved = json.loads((tmp_path / "arm.json").read_text())

@@ -7,9 +7,10 @@ import torch
 from components.recommender import presets
 from components.recommender.arm import ArmName
 from components.recommender.arm_config import config_of
+from components.recommender.arms.dense_arm import train_dense
 from components.recommender.arms.mmgrec import train_mmgrec
-from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.tiger import train_tiger
+from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.presets import density_of
 from components.recommender.sequences import TrainingSequences
 from tests.recommender.examples import circling, histories_of, tuples
@@ -20,7 +21,7 @@ def test_quick_presets_train_in_seconds():
     sequences = circling(20, 30, 10, seed=0)
     arms = (
         train_mmgrec(sequences, tuples(30, width=3, seed=0), presets.quick_mmgrec(), seed=0),
-        train_sasrec(sequences, presets.quick_sasrec(), seed=0),
+        train_dense("sasrec", sequences, vocabulary_of(sequences), presets.quick_sasrec(), seed=0),
         train_tiger(sequences, tuples(30, width=3, seed=0), presets.quick_tiger(), seed=0),
     )
     for arm in arms:

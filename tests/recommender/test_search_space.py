@@ -10,9 +10,11 @@ import torch
 from components.artifact import digest_of
 from components.recommender.arm import ArmName
 from components.recommender.arm_config import config_of, decoded_with, value_at, with_settings
+from components.recommender.arms.dense_arm import train_dense
+from components.recommender.arms.fusion import train_fusion
 from components.recommender.arms.mmgrec import train_mmgrec
-from components.recommender.arms.sasrec import train_sasrec
-from components.recommender.presets import quick_mmgrec, quick_sasrec
+from components.recommender.codes.vocabulary import vocabulary_of
+from components.recommender.presets import quick_fusion, quick_mmgrec, quick_sasrec
 from components.recommender.search_space import OneOf, PresetName, Real, Whole, decode_settings, space_of
 from components.recommender.train_arm import train_arm
 from components.recommender.tuned_preset import TunedPresetRefused, carried_preset, read_tuned_preset
@@ -81,9 +83,17 @@ def test_decode_settings_need_no_training_and_a_dense_arm_has_none():
     wanted = train_mmgrec(sequences, codes, with_settings(quick_mmgrec(), changes), seed=0)
     found = [arm.recommend(asked, k=5).scores for arm in (again, wanted)]
     np.testing.assert_array_equal(*found)
+    assert decode_settings(space_of("fusion", "quick")) == {"linear_weight"}
+    heavier = {"linear_weight": 2.0}
+    again = decoded_with(train_fusion(sequences, codes, quick_fusion(), seed=0), heavier)
+    wanted = train_fusion(sequences, codes, with_settings(quick_fusion(), heavier), seed=0)
+    found = [arm.recommend(asked, k=5).scores for arm in (again, wanted)]
+    np.testing.assert_array_equal(*found)
     assert not decode_settings(space_of("sasrec", "default"))
     with pytest.raises(ValueError, match="has no decoder"):
-        decoded_with(train_sasrec(sequences, quick_sasrec(), seed=0), changes)
+        decoded_with(
+            train_dense("sasrec", sequences, vocabulary_of(sequences), quick_sasrec(), seed=0), changes
+        )
 
 
 # --- the file --------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
 from components.recommender.arm_config import NetworkConfig, config_of
 from components.recommender.arms.dense_arm import DenseConfig
 from components.recommender.carried_weights import CannotBeginThere
-from components.recommender.presets import default_mmgrec, default_sasrec
+from components.recommender.networks.mixer import MixerConfig
+from components.recommender.presets import accurate_mmgrec, default_mmgrec, default_sasrec
 from components.recommender.train_arm import train_arm
 from components.recommender.training.step import Step
 from components.recommender.warm_start import EPOCH_SHARE, LEARNING_RATE_SHARE, unfit, warmed
@@ -146,8 +147,18 @@ def test_dropout_losses_and_decoding_may_differ_and_shapes_may_not():
     assert unfit(saved, replace(default_mmgrec(), head_hidden=32)) == (
         "its head_hidden is 64, this preset's 32"
     )
-    del saved["mixer"]["relation_dim"]  # an older file, whose default is today's
+
+
+def test_what_an_older_file_leaves_out_is_what_it_is_loaded_with_and_not_what_is_wanted():
+    """Node vectors have come since: an arm saved before has none, whatever the preset that would begin at it."""
+    saved = asdict(default_mmgrec())
+    del saved["node_vectors"], saved["mixer"]["bidirectional"]
     assert unfit(saved, default_mmgrec()) == ""
+    assert unfit(saved, accurate_mmgrec()) == "its node_vectors is False, this preset's True"
+    sideways = replace(MixerConfig(relation_dim=0), bidirectional=True)
+    assert unfit(saved, replace(default_mmgrec(), mixer=sideways)) == (
+        "its mixer.bidirectional is False, this preset's True"
+    )
 
 
 def test_three_tenths_of_twelve_epochs_are_three():

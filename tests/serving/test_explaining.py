@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from components.recommender.arm import Arm
+from components.recommender.arms.dense_arm import train_dense
 from components.recommender.arms.ease import EASEArm, EASEConfig, fit_ease
 from components.recommender.arms.mmgrec import train_mmgrec
-from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.tiger import train_tiger
+from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.presets import quick_sasrec
 from components.recommender.sequences import TrainingSequences
 from components.registry.bundle import BundleFacts, build_bundle
@@ -143,7 +144,7 @@ def tiger(sequences: TrainingSequences) -> Arm:
 
 def sasrec(sequences: TrainingSequences) -> Arm:
     config = replace(quick_sasrec(), mixer=replace(SMALL_MIXER, relation_dim=0), training=SHORT)
-    return train_sasrec(sequences, config, seed=1)
+    return train_dense("sasrec", sequences, vocabulary_of(sequences), config, seed=1)
 
 
 def ease(sequences: TrainingSequences) -> Arm:
@@ -203,7 +204,7 @@ def test_the_item_that_decides_weighs_most(tmp_path: Path, seed: int):
     )
     for arm in (
         fit_ease(sequences, EASEConfig(regularization=1.0)),
-        train_sasrec(sequences, config, seed=seed),
+        train_dense("sasrec", sequences, vocabulary_of(sequences), config, seed=seed),
     ):
         scorer = scorer_of(tmp_path, arm, list(names))
         for k in range(5):

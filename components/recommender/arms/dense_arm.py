@@ -1,5 +1,8 @@
 """Arms that score every item by its vector: a mixer's state · item vector. SASRec, HSTU and others are presets.
 
+The baseline that a generative arm has to face is SASRec (Kang and McAuley 2018, arXiv:1808.09781) by cross-entropy over
+all items at every real target: the loss matters more than the architecture.
+
 With codes, an item's vector is the sum of its code embeddings (and a free one, if asked): the control that
 tells what codes as input bring and what generation adds, and an arm that can rank items without any event.
 """

@@ -35,6 +35,7 @@ from components.recommender.decoding.requests import RequestBatch, rank_by_score
 from components.recommender.networks.mixer import MixerConfig
 from components.recommender.sequences import TrainingSequences
 from components.recommender.trained_files import read_vocabulary, write_trained
+from components.recommender.training.ranks import Ranks
 from components.recommender.training.step import OnStep
 from components.recommender.training.training_config import TrainingConfig
 from components.recommender.weights import read_weights
@@ -52,6 +53,9 @@ class FusionConfig(DenseConfig):
     regularization: float = 250.0  # EASE's
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cloze is not None:
+            raise ValueError("fusion's networks are trained by the next item: cloze is None")
         if self.num_members < 1 or self.linear_weight < 0:
             raise ValueError(
                 f"num_members is {self.num_members}, linear_weight {self.linear_weight}; at least one network is "
@@ -74,7 +78,8 @@ def train_fusion(
     """Train the members, then solve for the linear model. `on_step` hears of them as of one long training.
 
     A member's checkpoint stands beside the first's (`checkpoint_of`), and stays when it is trained: a training that was
-    cut off trains no member twice. Raises what the members' and EASE's trainings raise.
+    cut off trains no member twice. Of several ranks the first alone solves, and its arm is the one to keep: the linear
+    model of the others' is of no items. Raises what the members' and EASE's trainings raise.
     """
     members = tuple(
         train_semantic_sasrec(
@@ -90,8 +95,15 @@ def train_fusion(
         )
         for at in range(config.num_members)
     )
-    linear = fit_ease(sequences, EASEConfig(regularization=config.regularization))
+    ease = EASEConfig(regularization=config.regularization)
+    linear = fit_ease(sequences, ease) if Ranks.here().is_first else _of_no_items(ease)
     return FusionArm(members=members, linear=linear, config=config)
+
+
+def _of_no_items(config: EASEConfig) -> EASEArm:
+    return EASEArm(
+        item_ids=np.empty(0, dtype=object), weights=np.zeros((0, 0), dtype=np.float32), config=config
+    )
 
 
 def checkpoint_of(checkpoint: Path, member: int) -> Path:

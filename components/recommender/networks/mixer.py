@@ -142,7 +142,9 @@ def _block(config: MixerConfig) -> nn.Module:
 
 
 class AttentionBlock(nn.Module):
-    """Pre-norm attention and feed-forward."""
+    """Pre-norm attention and feed-forward. The feed-forward is `FeedForward`, layer by layer in the block itself, since
+    weights that were saved before there was one go by these names.
+    """
 
     def __init__(self, config: MixerConfig) -> None:
         super().__init__()

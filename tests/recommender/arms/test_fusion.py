@@ -9,6 +9,7 @@ import torch
 
 from components.recommender.arms.fusion import FusionArm, FusionConfig, checkpoint_of, train_fusion
 from components.recommender.loading import load_arm
+from components.recommender.networks.cloze_network import Cloze
 from components.recommender.sequences import TrainingSequences
 from tests.recommender.examples import SHORT, SMALL_MIXER, circling, histories_of, item_names, tuples
 
@@ -151,3 +152,11 @@ def test_its_weights_come_back_as_one_set(tmp_path: Path):
 def test_a_config_that_cannot_be_is_refused(change):
     with pytest.raises(ValueError, match="at least one network is needed, and a weight that is not negative"):
         replace(CONFIG, **change)
+
+
+def test_what_a_dense_config_refuses_is_refused_and_so_is_a_member_trained_by_gaps():
+    with pytest.raises(ValueError, match="set num_negatives"):
+        replace(CONFIG, loss="gbce")
+    both_sides = replace(CONFIG.mixer, bidirectional=True)
+    with pytest.raises(ValueError, match="cloze is None"):
+        replace(CONFIG, mixer=both_sides, cloze=Cloze())

@@ -11,9 +11,7 @@ from components.compute import Compute
 from components.recommender import presets
 from components.recommender.arm import Histories
 from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_dense
-from components.recommender.arms.hstu import train_hstu
 from components.recommender.arms.mmgrec import train_mmgrec
-from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.networks.mixer import MixerConfig
@@ -44,8 +42,10 @@ def arms():
         "beam": generative.decoding("beam"),
         "hybrid": generative.decoding("hybrid"),
         "exact": generative.decoding("exact"),
-        "sasrec": train_sasrec(CIRCLE, dense, seed=0),
-        "hstu": train_hstu(CIRCLE, replace(quick_hstu(), training=once), seed=0),
+        "sasrec": train_dense("sasrec", CIRCLE, vocabulary_of(CIRCLE), dense, seed=0),
+        "hstu": train_dense(
+            "hstu", CIRCLE, vocabulary_of(CIRCLE), replace(quick_hstu(), training=once), seed=0
+        ),
         **{
             name: train_dense(
                 name, CIRCLE, vocabulary_of(CIRCLE), replace(presets.quick(made()), training=once), seed=0

@@ -77,7 +77,7 @@ def test_a_gap_is_where_its_target_was(lengths, seconds, share, last_share, stri
 
 
 def test_the_last_event_alone_in_as_many_windows_as_asked_for():
-    """Without ties and with a share of next to nothing, each window asks for its last event."""
+    """Without ties each window asks for its last event and no other, though the share alone would hide all."""
     made = sequences_of([6, 6], 10**9, 0)
     none = np.zeros(12, dtype=bool)
     (batch,) = batches(

@@ -8,9 +8,9 @@ import torch
 
 from components.compute import ON_CPU, Compute, DeviceUnavailable
 from components.divergence import TrainingDiverged
-from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.dense_arm import DenseConfig, train_dense
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
-from components.recommender.arms.sasrec import train_sasrec
+from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.training.step import Step
 from components.recommender.training.windows import cut_windows, window_batches
 from tests.recommender.examples import SHORT, SMALL, SMALL_MIXER, circling, tuples
@@ -153,7 +153,7 @@ def test_best_weights_are_kept_and_training_stops():
         ),
     )
     torch.set_num_threads(1)
-    train_sasrec(CIRCLE, config, seed=0, on_step=steps.append)
+    train_dense("sasrec", CIRCLE, vocabulary_of(CIRCLE), config, seed=0, on_step=steps.append)
     scores = [step.validation_ndcg for step in steps if step.validation_ndcg is not None]
     assert max(scores) > 0.9  # the circle is learned
     assert len(scores) < 60
@@ -178,6 +178,8 @@ def test_users_whose_events_all_weigh_nothing_make_no_step():
     weights = np.where(np.arange(len(CIRCLE.items)) < 36, 2.0, 0.0).astype(np.float32)
     config = DenseConfig(mixer=replace(SMALL_MIXER, relation_dim=0), training=replace(SHORT, batch_size=1))
     seen: list[Step] = []
-    train_sasrec(replace(CIRCLE, weights=weights), config, seed=0, on_step=seen.append)
+    train_dense(
+        "sasrec", replace(CIRCLE, weights=weights), vocabulary_of(CIRCLE), config, seed=0, on_step=seen.append
+    )
     assert 2 * 3 * 2 <= len(seen) <= 2 * 3 * 3
     assert np.isfinite([step.loss for step in seen]).all()

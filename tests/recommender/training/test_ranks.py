@@ -13,10 +13,11 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from components.recommender.arm import Arm
-from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.dense_arm import DenseConfig, train_dense
+from components.recommender.arms.fusion import FusionConfig, train_fusion
 from components.recommender.arms.mmgrec import train_mmgrec
-from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.arms.tiger import train_tiger
+from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
 from components.recommender.training.ranks import ALONE, Ranks
 from components.recommender.training.step import Step
@@ -35,10 +36,12 @@ STOPPED_EARLY = replace(SHORT, epochs=6, validation="last", evaluate_every=1, pa
 DENSE = DenseConfig(mixer=replace(SMALL_MIXER, relation_dim=0), training=SHORT)
 
 TRAININGS: dict[str, Callable[..., Arm]] = {
-    "sasrec": lambda **how: train_sasrec(CIRCLE, DENSE, seed=0, **how),
-    "sasrec weighted": lambda **how: train_sasrec(WEIGHTED, DENSE, seed=0, **how),
-    "sasrec stopped early": lambda **how: train_sasrec(
-        CIRCLE, replace(DENSE, training=STOPPED_EARLY), seed=0, **how
+    "sasrec": lambda **how: train_dense("sasrec", CIRCLE, vocabulary_of(CIRCLE), DENSE, seed=0, **how),
+    "sasrec weighted": lambda **how: train_dense(
+        "sasrec", WEIGHTED, vocabulary_of(WEIGHTED), DENSE, seed=0, **how
+    ),
+    "sasrec stopped early": lambda **how: train_dense(
+        "sasrec", CIRCLE, vocabulary_of(CIRCLE), replace(DENSE, training=STOPPED_EARLY), seed=0, **how
     ),
     "mmgrec": lambda **how: train_mmgrec(CIRCLE, CODES, SMALL, seed=0, **how),
     "mmgrec sampled and weighted": lambda **how: train_mmgrec(
@@ -46,6 +49,7 @@ TRAININGS: dict[str, Callable[..., Arm]] = {
     ),
     "tiger": lambda **how: train_tiger(WEIGHTED, CODES, SMALL_TIGER, seed=0, **how),
 }
+FUSION = FusionConfig(mixer=DENSE.mixer, training=SHORT, num_members=2, regularization=1.0)
 DROPOUT = replace(SMALL, mixer=replace(SMALL_MIXER, dropout=0.3), num_negatives=7)
 BROKEN_OFF_AFTER = 4  # steps: in the second epoch
 
@@ -63,10 +67,19 @@ def _of_one_rank(rank: int, folder: Path) -> None:
             steps: list[Step] = []
             train(on_step=steps.append).save(folder / name / str(rank))
             torch.save([step.loss for step in steps], folder / name / f"{rank}.losses")
+        _fused(rank, folder)
         _broken_off(rank, folder)
         _unshared(rank, folder)
     finally:
         dist.destroy_process_group()
+
+
+def _fused(rank: int, folder: Path) -> None:
+    """The quadratic part is solved by the first rank alone, which is the one that saves."""
+    arm = train_fusion(CIRCLE, CODES, FUSION, seed=0)
+    assert len(arm.linear.item_ids) == (20 if rank == 0 else 0)
+    if rank == 0:
+        arm.save(folder / "fusion")
 
 
 def _broken_off(rank: int, folder: Path) -> None:
@@ -149,6 +162,17 @@ def test_two_ranks_train_what_one_trains(trained, name, double):
         arm.network.float()  # what is served
     asked = histories_of(CIRCLE.item_ids, [[at, (at + 1) % 20] for at in range(20)])
     np.testing.assert_array_equal(first.recommend(asked, k=5).items, alone.recommend(asked, k=5).items)
+
+
+def test_of_several_ranks_the_first_solves_what_is_added_to_the_networks(trained, double):
+    alone, first = train_fusion(CIRCLE, CODES, FUSION, seed=0), load_arm(trained / "fusion")
+    wanted = weights_of(alone)
+    for key, weight in weights_of(first).items():
+        found = but_for_key_biases(key, weight)
+        torch.testing.assert_close(
+            found, but_for_key_biases(key, wanted[key]), atol=1e-7, rtol=1e-5, check_dtype=False
+        )
+    assert wanted["linear"].shape == (20, 20)
 
 
 def test_a_broken_off_training_ends_in_the_same_weights_dropout_and_all(trained):

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.dense_arm import DenseConfig, train_dense
 from components.recommender.arms.mmgrec import MMGRecConfig, _network, train_mmgrec
-from components.recommender.arms.sasrec import train_sasrec
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.networks.mixer import MixerConfig
 from components.recommender.presets import NEGATIVES_OF_MANY, default_sasrec, sized
@@ -69,7 +68,7 @@ def test_a_large_catalogue_learns_what_follows_what(monkeypatch: pytest.MonkeyPa
     mixer = MixerConfig(**{**vars(SMALL_MIXER), "relation_dim": 0})
     config = DenseConfig(mixer=mixer, training=replace(SHORT, epochs=12), num_negatives=8)
     seen: list[Step] = []
-    arm = train_sasrec(CIRCLE, config, seed=0, on_step=seen.append)
+    arm = train_dense("sasrec", CIRCLE, vocabulary_of(CIRCLE), config, seed=0, on_step=seen.append)
     ranked = arm.recommend(histories_of(CIRCLE.item_ids, [[3, 4, 5], [17, 18, 19]]), k=3)
     assert 6 in ranked.items[0]
     assert 20 in ranked.items[1]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from components.recommender.arms.dense_arm import DenseConfig
-from components.recommender.arms.sasrec import train_sasrec
+from components.recommender.arms.dense_arm import DenseConfig, train_dense
+from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.training_config import TrainingConfig
 from components.recommender.training.validation import held_out, validation_ndcg, validation_targets
@@ -43,7 +43,9 @@ def test_ndcg_of_a_rank_by_hand():
     """An arm's own list, seen items left out, has the target at some rank r: its NDCG@10 is 1 / log2(1 + r)."""
     torch.set_num_threads(1)
     sequences = circling(12, 15, 6, seed=0)
-    arm = train_sasrec(sequences, DenseConfig(mixer=SMALL_MIXER, training=SHORT), seed=0)
+    arm = train_dense(
+        "sasrec", sequences, vocabulary_of(sequences), DenseConfig(mixer=SMALL_MIXER, training=SHORT), seed=0
+    )
     known = known_before(sequences, strict_time=True)
     for target in (5, 17, 40):
         ndcg = validation_ndcg(arm.network, sequences, np.array([target]), known, max_length=8)
