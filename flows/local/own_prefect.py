@@ -2,9 +2,8 @@
 
 On SQLite one of its connections waits for another's lock for a minute, by Prefect's own setting, and a client that
 waits with it stands still. Seen: its recorder of task runs, with two batches at once, waits for itself, until the one
-gives up and the other goes on. Here it gives up after seconds: what it could not write, it writes again, five times
-(half a minute of a lock that nobody gives back; then Prefect drops that task's state), and a request is answered by
-503, which Prefect's client asks again.
+gives up and the other goes on. Here it gives up after a third of that, and what it could not write, it writes again.
+Not sooner: at five seconds a loaded machine's automations and concurrency limits gave up where they only had to wait.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 
 from components.own_pages import OwnPagesOnly
 
-_BUSY_MS = 5_000
+_BUSY_MS = 20_000
 
 
 class ShortWaits(AioSqliteConfiguration):
-    """Prefect's SQLite, whose connections wait for a lock for seconds."""
+    """Prefect's SQLite, whose connections wait for a lock for twenty seconds."""
 
     def setup_sqlite(self, conn: Any, record: Any) -> None:
         super().setup_sqlite(conn, record)

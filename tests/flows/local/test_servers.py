@@ -226,12 +226,12 @@ def test_the_second_user_neither_starts_nor_stops(settings: Settings, servers: S
     assert answer(f"{settings.mlflow_tracking_uri}/health")[0] == 200
 
 
-def test_a_database_of_prefect_that_is_held_answers_within_seconds_and_then_takes_what_is_asked(
+def test_a_database_of_prefect_that_is_held_is_told_sooner_than_prefect_would_and_then_takes_what_is_asked(
     settings: Settings, servers: Servers
 ) -> None:
     """Prefect's own setting waits for a minute, and whoever asked with it."""
     with (
-        httpx.Client(base_url=settings.prefect_api_url, timeout=30) as prefect,
+        httpx.Client(base_url=settings.prefect_api_url, timeout=90) as prefect,
         closing(sqlite3.connect(settings.prefect_home / "prefect.db", isolation_level=None)) as other,
     ):
         token = prefect.get("/csrf-token", params={"client": "test"}).json()["token"]
@@ -241,7 +241,7 @@ def test_a_database_of_prefect_that_is_held_answers_within_seconds_and_then_take
         held = prefect.post("/flows/", json={"name": "held"}, headers=asking)
         waited = time.monotonic() - began
         other.execute("ROLLBACK")
-        assert (held.status_code, 3 < waited < 20) == (503, True)
+        assert (held.status_code, 15 < waited < 50) == (503, True)
         assert prefect.post("/flows/", json={"name": "held"}, headers=asking).status_code == 201
 
 
