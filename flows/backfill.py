@@ -29,7 +29,9 @@ from components.evaluation.evidence import ReplayEvidence, read_evidence
 from components.evaluation.typed_json import to_json
 from components.recommender.arm import ArmName
 from components.report.backtest import render_backtest
+from components.tokenizer.choices import DEFAULT
 from flows.backtest_home import inside_backtest
+from flows.carried import carried_before, name_to_fit
 from flows.cycle import retraining_cycle
 from flows.judging import USERS
 from flows.local.console import console
@@ -125,9 +127,21 @@ def backfill_request(**fields: Any) -> BackfillRequest:
         raise BadRequest("; ".join(told)) from None
 
 
+def by_this_homes_tokenizer(request: BackfillRequest) -> BackfillRequest:
+    """The request, with the tokenizer named that this home goes on with, which a home apart would not know.
+
+    Where that is the default a request that names none stays as it is, and walks that began without a name go on.
+    """
+    name = name_to_fit(request.cycle.tokenizer_name, carried_before(None, None))
+    if name == DEFAULT:
+        return request
+    return request.model_copy(update={"cycle": request.cycle.model_copy(update={"tokenizer_name": name})})
+
+
 @flow(name="backfill", flow_run_name="backfill-{request.start:%Y-%m-%d}-{request.end:%Y-%m-%d}")
 def backfill(request: BackfillRequest) -> Backfilled:
     """Walk every challenger through the windows, then tell what they say together. Moves nothing of production."""
+    request = by_this_homes_tokenizer(request)
     counts = _events_of(request)
     walked = {challenger: _walk(request, challenger, counts) for challenger in request.challengers}
     arms = tuple(

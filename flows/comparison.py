@@ -23,8 +23,9 @@ from components.registry.metric_names import arm_metric
 from components.report.subject import Subject
 from components.tokenizer.id_table import IDS_FILE, read_id_table
 from components.tokenizer.ids import read_ids
+from flows.carried import CarriedIds
 from flows.local.console import warning_line
-from flows.record import CarriedIds, read_record
+from flows.record import read_record
 from flows.release import incumbent
 from flows.replay import replay
 from flows.replay_window import ReplayWindow

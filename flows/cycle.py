@@ -17,6 +17,7 @@ from components.data.artifact_erasure import drop_superseded
 from components.evaluation.contenders import CHAMPION, Incumbent, arms_to_train
 from components.recommender.arm import ArmName
 from components.registry.tracking import TrackingRun
+from flows.carried import CarriedIds
 from flows.cycle_parts import (
     CycleParts,
     OpenedCycle,
@@ -35,7 +36,7 @@ from flows.graph import linked
 from flows.ingest import CheckedBatch, ingest
 from flows.local.console import warning_line
 from flows.outages import TRIED_AGAIN
-from flows.record import CarriedIds, is_on_record, keep_cycle, put_back_carried
+from flows.record import is_on_record, keep_cycle, put_back_carried
 from flows.release import champion_now, promote, register
 from flows.replay import replay
 from flows.request import CycleRequest
@@ -181,7 +182,7 @@ def _identify(
     if carried:
         return linked(extend_ids(cycle.id, rows, encoded, carried, wait_for=[health]))
     asked = (cycle.id, snapshots, rows, encoded, opened.tokenizer_name, request.preset, request.seed)
-    return linked(fit_tokenizer(*asked, opened.previous_ids, wait_for=[health]))
+    return linked(fit_tokenizer(*asked, opened.previous, wait_for=[health]))
 
 
 @task(task_run_name="settle-request", **TRIED_AGAIN)

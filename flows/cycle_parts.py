@@ -14,9 +14,9 @@ from components.recommender.baselines.counting import BASELINES
 from components.registry.tracking import TrackingRun
 from components.report.subject import Subject
 from components.tokenizer.choices import BASELINE, DEFAULT, TokenizerName
+from flows.carried import CarriedIds, carried_into, name_to_fit, refuse_ids_of_another
 from flows.features import Features
 from flows.ingest import CheckedBatch, LandedBatch
-from flows.record import CarriedIds, carried_into
 from flows.release import Promoted, RegisteredChallenger
 from flows.replay import Replayed
 from flows.replay_window import ReplayWindow
@@ -38,7 +38,7 @@ class OpenedCycle:
 
     champion: Incumbent | None
     carried: CarriedIds | None  # None: the tokenizer is fitted
-    previous_ids: ArtifactRef | None  # the ID table before, which a refit is held against
+    previous: CarriedIds | None  # the IDs before, with which those of a refit are compared
     tokenizer_name: TokenizerName = DEFAULT  # of the one that is carried on, or fitted
 
     @property
@@ -86,18 +86,14 @@ def opened_with(cycle: SettledCycle, champion: Incumbent | None) -> OpenedCycle:
 
     Raises BadRequest where IDs are to be kept and to be made by another tokenizer.
     """
-    previous, asked = carried_into(cycle), cycle.request.tokenizer_name
-    name = asked or (previous.name if previous else DEFAULT)
+    refuse_ids_of_another(cycle)
+    previous = carried_into(cycle)
+    name = name_to_fit(cycle.request.tokenizer_name, previous)
     is_another = previous is not None and previous.name != name
-    if previous and is_another and cycle.request.tokenizer == "reuse":
-        raise BadRequest(
-            f"the semantic IDs that exist were made by {previous.name}, and are to be kept while {name} is asked for. "
-            f"Leave out --keep-tokenizer and {name} makes new ones for all items, or leave out --tokenizer"
-        )
     return OpenedCycle(
         champion=champion,
         carried=None if cycle.request.tokenizer == "refit" or is_another else previous,
-        previous_ids=previous.ids if previous else None,
+        previous=previous,
         tokenizer_name=name,
     )
 
@@ -146,7 +142,7 @@ def subject_of(
         challenger=f"by tuned preset {request.tuned['digest'][:12]}" if request.tuned else "",
         champion=opened.champion.told if opened.champion else "",
         ids=tokenizer_note(request.tokenizer, opened, health.output if health else None),
-        baseline=ids.told if opened.tokenizer_name == BASELINE else "",
+        baseline=ids.fitted if opened.tokenizer_name == BASELINE else "",
         start=beginning.told if beginning else "",
     )
 
@@ -175,13 +171,14 @@ def tokenizer_note(asked: str, opened: OpenedCycle, health: TokenizerHealth | No
     """Why the tokenizer is the one before, or a new one, and which where it is not the default: for box and report."""
     which = "" if opened.tokenizer_name == DEFAULT else f" as {opened.tokenizer_name}"
     which += ", a baseline whatever its health" if opened.tokenizer_name == BASELINE else ""
-    if opened.previous_ids is None:
+    if opened.previous is None:
         return f"fitted{which}: there was none before"
     if opened.carried is None:
         return f"refitted{which}, as asked"
     if health is None:
-        return "kept, as asked"
-    return health.note.replace("to be refitted", f"refitted{which}", 1)
+        return f"kept{which}, as asked"
+    # by words of the note alone: what is only planned may not know yet which it is
+    return health.note.replace("to be refitted", f"refitted{which}", 1).replace("kept;", f"kept{which};", 1)
 
 
 def summarise(

@@ -20,9 +20,10 @@ from components.tokenizer.cold import cold_table
 from components.tokenizer.id_table import IDS_FILE, read_id_table
 from components.tokenizer.ids import SemanticIds, read_ids
 from components.tokenizer.tokenizer import load_tokenizer
+from flows.carried import CarriedIds
 from flows.item_content import ItemContent, content_of
 from flows.local.console import progress_bar
-from flows.record import CarriedIds, read_record
+from flows.record import read_record
 from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once
 from flows.warehouse import warehouse

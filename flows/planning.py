@@ -25,6 +25,7 @@ from components.recommender.baselines.counting import BASELINES
 from components.registry.run_facts import Cost, cost_of
 from components.report.subject import Subject
 from flows.asking import AskedStage, Asking, Undecided, Unknown
+from flows.carried import CarriedIds
 from flows.cycle import open_cycle
 from flows.cycle_parts import (
     OpenedCycle,
@@ -46,7 +47,7 @@ from flows.features import (
 from flows.ingest import check, land
 from flows.judging import judge
 from flows.ranking import RankedLists, rank
-from flows.record import CarriedIds, read_record
+from flows.record import read_record
 from flows.release import incumbent, promote, register
 from flows.replay import Replayed
 from flows.replay_window import ReplayWindow
@@ -194,7 +195,7 @@ def _ask_ids(
     if carried is None:
         return ask(
             fit_tokenizer, cycle.id, snapshots, rows, encoded, opened.tokenizer_name, request.preset,
-            request.seed, opened.previous_ids,
+            request.seed, opened.previous,
         ).output  # fmt: skip
     extended = ask(extend_ids, cycle.id, rows, encoded, carried)
     if extended.reused:
@@ -202,7 +203,7 @@ def _ask_ids(
     unknown = extended.output  # the tokenizer and its encoders stay, whatever IDs come
     return IdentifiedItems(
         encoders=carried.encoders, tokenizer=carried.tokenizer, ids=unknown.ids, name=carried.name, new_ids=0,
-        health={}, told=unknown.told,
+        health={}, told=unknown.told, fitted=carried.fitted,
     )  # fmt: skip
 
 

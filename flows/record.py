@@ -1,4 +1,4 @@
-"""Finished cycles on record: what was told, what the next cycle carries on, and whether it still holds."""
+"""Finished cycles on record: what was told, what is handed to the next cycle, and whether it still holds."""
 
 from __future__ import annotations
 
@@ -11,25 +11,13 @@ from components.artifact import ArtifactRef
 from components.data import cycles
 from components.data.batch_digest import batch_digest
 from components.registry.bundled_parts import put_back
-from components.tokenizer.choices import DEFAULT, TokenizerName
+from flows.carried import CarriedIds, cycle_before
 from flows.item_content import content_of
 from flows.settled import SettledCycle
 from flows.stage_code import StageCode, union
 from flows.stages import all_there
 from flows.summary import CycleSummary
 from flows.warehouse import warehouse
-
-
-@dataclass(frozen=True, kw_only=True)
-class CarriedIds:
-    """What a cycle hands to the next: the encoders' feature set, the tokenizer, and its ID table."""
-
-    encoders: ArtifactRef
-    tokenizer: ArtifactRef
-    ids: ArtifactRef
-    name: TokenizerName = (
-        DEFAULT  # of the tokenizer; what was carried on before there was a choice was made by it
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,24 +71,14 @@ def read_record(cycle: cycles.Cycle) -> CycleRecord:
     return _RECORD.validate_python(cycle.summary)
 
 
-def carried_into(cycle: SettledCycle) -> CarriedIds | None:
-    """Encoders, tokenizer and ID table of the latest cycle before this one; None if there is none."""
-    kept = _record_before(cycle)
-    return kept.carried if kept else None
-
-
 def put_back_carried(cycle: SettledCycle) -> None:
-    """Publish a tokenizer or ID table that was cleared away anew, from the bundle of the latest cycle before this one.
+    """Publish a tokenizer or ID table that was cleared away anew, from the bundle of the cycle to go on from.
 
     Raises ArtifactDamaged.
     """
-    if kept := _record_before(cycle):
+    if found := cycle_before(cycle.as_of, cycle.request.tokenizer_name):
+        kept = read_record(found)
         put_back(kept.bundle, kept.carried.tokenizer, kept.carried.ids)
-
-
-def _record_before(cycle: SettledCycle) -> CycleRecord | None:
-    earlier = cycles.cycles(warehouse(), before=cycle.as_of, last=1)
-    return read_record(earlier[0]) if earlier else None
 
 
 def finished_cycle(cycle: SettledCycle) -> CycleSummary | None:

@@ -85,6 +85,7 @@ def _tokenizer_again(kept: Stored, scratch: Path) -> Finding:
         previous=before,
         limits=health_limits(name),
         is_baseline=name == BASELINE,
+        continues=False,  # whether it may follow them was asked when it was made
     )
     again = publish_tokenizer(scratch / "artifacts", version, parents=parents, config=config)
     return _weights(stage, recorded, again.digest)

@@ -22,10 +22,10 @@ from components.tokenizer.fit import fit_tokenizer as fit
 from components.tokenizer.id_table import publish_id_table, read_id_table
 from components.tokenizer.tokenizer import Tokenizer, load_tokenizer
 from components.tokenizer.version import begin_version, publish_tokenizer
+from flows.carried import CarriedIds
 from flows.features import EncodedItems, TrainingRows
 from flows.item_content import content_of
 from flows.local.console import progress_bar
-from flows.record import CarriedIds
 from flows.settings import load_settings
 from flows.snapshots import Snapshots
 from flows.stages import StageResult, key_of, run_once
@@ -42,12 +42,15 @@ class IdentifiedItems:
     new_ids: int
     health: dict[str, float]  # of a new tokenizer; empty where the one before stays
     told: str
+    fitted: str = ""  # what was told of the tokenizer at its fit: its health
     outside: str = ""  # of a new baseline: which limit of health it is outside of
 
     @property
     def carried(self) -> CarriedIds:
         """What the next cycle carries on."""
-        return CarriedIds(encoders=self.encoders, tokenizer=self.tokenizer, ids=self.ids, name=self.name)
+        return CarriedIds(
+            encoders=self.encoders, tokenizer=self.tokenizer, ids=self.ids, name=self.name, fitted=self.fitted
+        )
 
     @property
     def note(self) -> str:
@@ -70,17 +73,19 @@ class ColdIds:
 @task(task_run_name="fit-tokenizer")
 def fit_tokenizer(
     run: str, snapshots: Snapshots, rows: TrainingRows, encoded: EncodedItems, name: TokenizerName,
-    preset: PresetName, seed: int, previous: ArtifactRef | None,
+    preset: PresetName, seed: int, previous: CarriedIds | None,
 ) -> StageResult[IdentifiedItems]:  # fmt: skip
     """A new tokenizer, and the ID table that begins with it. A collapsed codebook stops the run here, but a baseline's.
 
-    `previous` is the ID table of the version before, if there is one: how much of it is left is told.
+    `previous` are the IDs before, if there are any: how much of them is left is told, and decides where the same
+    tokenizer made them.
     """
     settings, size = load_settings(), size_of(preset)
     key = key_of(
         fit_tokenizer, "fit tokenizer", run=run,
         reads={
-            "training_set": rows.training_set, "feature_set": encoded.feature_set, "previous_ids": previous,
+            "training_set": rows.training_set, "feature_set": encoded.feature_set,
+            "previous_ids": previous.ids if previous else None,
         },
         facts={
             "tokenizer": name, "preset": size, "seed": seed, "device": settings.device,
@@ -103,7 +108,7 @@ def fit_tokenizer(
                 categories=snapshot.read_categories(snapshots.train, data.item_ids),
                 compute=settings.compute,
             )
-        before = read_id_table(previous) if previous else None
+        before = read_id_table(previous.ids) if previous else None
         version = begin_version(
             fitted,
             data.item_ids,
@@ -111,6 +116,7 @@ def fit_tokenizer(
             previous=before,
             limits=health_limits(name),
             is_baseline=name == BASELINE,
+            continues=previous is not None and previous.name == name,
         )
         config = {"tokenizer": name, "preset": size, "seed": seed}
         tokenizer = publish_tokenizer(settings.artifacts, version, parents=key.parents, config=config)
@@ -124,6 +130,7 @@ def fit_tokenizer(
             new_ids=len(version.table),
             health=version.figures,
             told=version.note,
+            fitted=version.note,
             outside=version.outside,
         )
 
@@ -175,6 +182,7 @@ def extend_ids(
             new_ids=extended.num_new,
             health={},
             told=f"{extended.num_new} new IDs beside {len(known):,} that stay",
+            fitted=carried.fitted,
         )
 
     return run_once(key, IdentifiedItems, work, computes=True)

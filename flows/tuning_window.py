@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +20,9 @@ from components.features.featureset import load_feature_set
 from components.features.sequences import user_sequences
 from components.features.trainingset import TrainingSet, load_training_set, publish_training_set
 from components.recommender.arm import SEMANTIC_ID_ARMS, ArmName
-from components.tokenizer.choices import DEFAULT
+from components.tokenizer.choices import TokenizerName
 from components.tokenizer.id_table import read_id_table, table_sizes_of
+from flows.carried import carried_before, name_to_fit
 from flows.features import SEQUENCE_LENGTH, TrainingRows, coded, encode_items
 from flows.ingest import ingest
 from flows.replay_window import ReplayWindow
@@ -93,6 +94,13 @@ def validation_start(cycle: SettledCycle, cut: datetime, validate_from: datetime
     return start
 
 
+def tokenizer_to_fit(cycle: SettledCycle, cut: datetime) -> TokenizerName:
+    """The one that a study's IDs are made by: that of the retraining, with what `next_cycle` gives."""
+    # where nothing has arrived since the last cycle, the retraining is one after it
+    moment, asked = max(cycle.as_of, cut + timedelta.resolution), cycle.request.tokenizer_name
+    return name_to_fit(asked, carried_before(moment, asked))
+
+
 def tuning_data(cycle: SettledCycle, cut: datetime, start: datetime) -> TuningData:
     """Take in what is not in the warehouse yet, as the retraining would, and freeze both windows.
 
@@ -114,12 +122,12 @@ def tuning_data(cycle: SettledCycle, cut: datetime, start: datetime) -> TuningDa
         event_weights=request.event_weights,
     )  # fmt: skip
     sequences = user_sequences(coded(snapshots.train), cutoff=start, max_length=SEQUENCE_LENGTH)
-    rows, ids = _rows_and_ids(cycle, request.challenger, snapshots, sequences)
+    rows, ids = _rows_and_ids(cycle, request.challenger, tokenizer_to_fit(cycle, cut), snapshots, sequences)
     return TuningData(window=window, event_weights=request.event_weights, rows=rows, ids=ids)
 
 
 def _rows_and_ids(
-    cycle: SettledCycle, arm: ArmName, snapshots: Snapshots, sequences: pa.Table
+    cycle: SettledCycle, arm: ArmName, name: TokenizerName, snapshots: Snapshots, sequences: pa.Table
 ) -> tuple[TrainingSet, ArtifactRef | None]:
     """Training rows, and for an arm that reads them, IDs by a tokenizer that was fitted on no later event."""
     if arm not in SEMANTIC_ID_ARMS:
@@ -138,7 +146,6 @@ def _rows_and_ids(
         parents={"feature_set": encoded.feature_set.digest}, with_types=request.weighs_types,
     )  # fmt: skip
     rows = TrainingRows(training_set=training_set, num_users=len(sequences), cut=snapshots.cut)
-    name = request.tokenizer_name or DEFAULT
     identified = fit_tokenizer(
         cycle.id, snapshots, rows, encoded, name, request.preset, request.seed, None
     ).output

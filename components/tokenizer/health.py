@@ -18,8 +18,8 @@ from components.tokenizer.agreement import (
 )
 
 _OTHERWISE = (  # what is left where the data is as it should be
-    "If the vectors are sound, retrain with --preset default where this was quick; where semantic IDs stand already, "
-    "retrain with --keep-tokenizer keeps them"
+    "If the vectors are sound, retrain with --preset default where this was quick, or name another --tokenizer; where "
+    "semantic IDs stand already, retrain with --keep-tokenizer and without --tokenizer keeps them"
 )
 
 

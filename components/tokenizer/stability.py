@@ -73,7 +73,8 @@ def check_stability(found: Stability, limits: HealthLimits) -> None:
             f"of {found.common:,} items with an ID before, the grouping by first code has an adjusted Rand index of "
             f"{found.rand[0]:.3f} with the new one (limit {limits.min_stability:g}; 0 is chance). Look for "
             "content that stands beside the wrong item id, and for encoders that an update changed; to keep the IDs, "
-            "retrain with --keep-tokenizer"
+            "retrain with --keep-tokenizer and without --tokenizer; to have new ones all the same, name another one "
+            "by --tokenizer"
         )
 
 

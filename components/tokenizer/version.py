@@ -15,7 +15,7 @@ from components.artifact import ArtifactRef, publish
 from components.tokenizer.fit import Fitted
 from components.tokenizer.health import CodebookCollapsed, CodesMeaningless, HealthLimits, check_health
 from components.tokenizer.ids import SemanticIds, with_collision_tokens
-from components.tokenizer.stability import IdsUnrelated, Stability, check_stability, stability
+from components.tokenizer.stability import Stability, check_stability, stability
 from components.tokenizer.tokenizer import Tokenizer
 
 KIND = "tokenizer"
@@ -46,12 +46,14 @@ def begin_version(
     previous: SemanticIds | None,
     limits: HealthLimits,
     is_baseline: bool = False,
+    continues: bool = True,
 ) -> Version:
     """Check a fit and begin its ID table; `item_ids` ([item] str objects) and distinct `edges` are those of the fit.
 
-    Items of one tuple get their collision tokens by how many users they have. Raises CodebookCollapsed,
-    CodesMeaningless and, against the table of the version before, IdsUnrelated; of a baseline, which is there to
-    be compared with, the first of these is told in `outside` instead.
+    Items of one tuple get their collision tokens by how many users they have. How much of the table of the version
+    before is left is told; that some is decides only where this one `continues` it, made by the same tokenizer: who
+    names another one asks for other IDs. Raises CodebookCollapsed, CodesMeaningless and IdsUnrelated; of a baseline,
+    which is there to be compared with and continues none, the first of the others is told in `outside` instead.
     """
     # edges are distinct, so an item's edges are its users: popularity at the moment when its token is given for good
     popularity = np.bincount(edges[1], minlength=len(item_ids))
@@ -60,9 +62,9 @@ def begin_version(
     outside = ""
     try:
         check_health(fitted.health, limits)
-        if kept is not None:
+        if kept is not None and continues and not is_baseline:
             check_stability(kept, limits)
-    except (CodebookCollapsed, CodesMeaningless, IdsUnrelated) as broken:
+    except (CodebookCollapsed, CodesMeaningless) as broken:
         if not is_baseline:
             raise
         outside = str(broken)

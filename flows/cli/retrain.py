@@ -16,6 +16,7 @@ def retrain(
     as_json: Json = False,
 ) -> None:
     """Run one whole cycle: ingest, train, replay, decide, register, and promote if the verdict says so."""
+    from flows.carried import refuse_ids_of_another
     from flows.cli.summary_box import say_cycle
     from flows.local.console import dimmed, leave_stdout, say_json
     from flows.local.servers import running_servers
@@ -26,7 +27,7 @@ def retrain(
     if as_json:
         leave_stdout()
     refuse_if_retraining()  # whoever would be refused, or asks for what cannot be, starts no servers
-    settle_cycle(request)
+    refuse_ids_of_another(settle_cycle(request))
     with running_servers(load_settings(), dimmed, loading="flows.cycle"):
         from flows.cycle import retraining_cycle
         from flows.retraining_lease import begun_here

@@ -17,6 +17,7 @@ from flows.cli.arms_table import COLOURS, arms_table
 from flows.summary import CycleSummary
 
 _REASONS = 3  # that are shown; the report and `recloop verdict` hold them all
+_TOKENIZERS = ("refitted", "fitted as", "kept as")  # notes on one that is new, or not the default
 _ADDRESSES = ("replay report", "Data Docs", "Prefect run", "MLflow run", "MLflow version")  # in this order
 
 
@@ -91,17 +92,17 @@ def _data_lines(summary: CycleSummary) -> list[str]:
         named = (f"{reason} {count}" for reason, count in most)
         quarantine += f" ({', '.join(named)})"
     ids = "IDs reused" if summary.tokenizer_reused else "tokenizer fitted"
-    refitted = summary.tokenizer_note if summary.tokenizer_note.startswith(("refitted", "fitted as")) else ""
+    told = summary.tokenizer_note if summary.tokenizer_note.startswith(_TOKENIZERS) else ""
     lines = [
         f"batch     {summary.received:,} events = {summary.accepted:,} accepted + {summary.duplicates} duplicates + "
         f"{quarantine}",
         f"training  {summary.train_events:,} events before {summary.train_cutoff[:16]}Z; {ids}, {summary.new_ids} new",
-        f"tokenizer {refitted}",
+        f"tokenizer {told}",
         *([f"start     {summary.start_note}"] if summary.start_note else []),
         f"replay    {summary.window_users:,} users, {summary.window_requests:,} lists, until {summary.as_of[:16]}Z",
         f"cost      {_cost(summary)}",
     ]
-    return [line for line in lines if refitted or not line.startswith("tokenizer")]
+    return [line for line in lines if told or not line.startswith("tokenizer")]
 
 
 def _cost(summary: CycleSummary) -> str:

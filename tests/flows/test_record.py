@@ -16,14 +16,19 @@ from components.data.alpha import spend_alpha
 from components.data.batch_digest import batch_digest
 from components.data.chain import LedgerBroken
 from components.data.cycles import cycles
+from components.data.ledger import append_promotion
+from flows.backfill import BackfillRequest, by_this_homes_tokenizer
+from flows.carried import CarriedIds, carried_into
 from flows.cycle import open_cycle
 from flows.cycle_parts import OpenedCycle, opened_with
 from flows.ingest import CheckedBatch
-from flows.record import CarriedIds, carried_into, finished_cycle, keep_cycle, read_record
+from flows.record import finished_cycle, keep_cycle, put_back_carried, read_record
 from flows.request import BadRequest, CycleRequest
+from flows.settings import load_settings
 from flows.settled import SettledCycle, settle_cycle
 from flows.stage_code import StageCode, code_of
 from flows.summary import ArmFigure, CycleSummary, StageFigure
+from flows.tuning_window import next_cycle, tokenizer_to_fit
 from flows.warehouse import warehouse
 from tests.data.test_chain import behind
 
@@ -147,7 +152,7 @@ def test_a_tokenizer_is_the_one_before_unless_another_is_named(
 ) -> None:
     opened = opened_after(cycle, BY_FSQ, **asked)
     assert (opened.carried == BY_FSQ, opened.tokenizer_name) == (carries, name)
-    assert opened.previous_ids == NOWHERE
+    assert opened.previous == BY_FSQ
 
 
 def test_ids_that_another_tokenizer_made_are_not_kept_under_its_name(cycle: SettledCycle) -> None:
@@ -163,3 +168,120 @@ def test_what_was_carried_on_before_there_was_a_choice_was_made_by_the_default(c
     assert read_record(kept).carried.name == "fsq"
     before = replace(kept, summary={**kept.summary, "carried": carried})
     assert read_record(before).carried.name == "graph_rqvae"
+
+
+BY_PAPER = CarriedIds(
+    encoders=NOWHERE,
+    tokenizer=replace(NOWHERE, digest="e" * 64),
+    ids=NOWHERE,
+    name="paper",
+    fitted="1% of codes",
+)
+
+
+def kept_after(cycle: SettledCycle, days: int, carried: CarriedIds, bundle: ArtifactRef = NOWHERE) -> str:
+    """A cycle so many days later on record, registered as the version that is given back."""
+    told, later = replace(TOLD, version=f"{10 + days}"), cycle.as_of + timedelta(days=days)
+    asked = cycle.request.model_copy(update={"as_of": later})
+    done = replace(cycle, request=asked, as_of=later)
+    keep_cycle(done, told, received="r", carried=carried, bundle=bundle, codes=[])
+    return told.version
+
+
+def after(cycle: SettledCycle, days: int, **asked: Any) -> SettledCycle:
+    later = cycle.as_of + timedelta(days=days)
+    return replace(cycle, request=cycle.request.model_copy(update=asked), as_of=later)
+
+
+def promoted(version: str) -> None:
+    append_promotion(
+        warehouse(), action="promote", model=load_settings().model_name, version=version, previous_version=None,
+        expected_version=None, verdict="PROMOTE", actor="a", reason="r", evidence={},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "carries", "name"),
+    [
+        ({}, BY_FSQ, "fsq"),
+        ({"tokenizer": "reuse"}, BY_FSQ, "fsq"),
+        ({"tokenizer": "refit"}, None, "fsq"),
+        ({"tokenizer_name": "fsq"}, BY_FSQ, "fsq"),
+        ({"tokenizer_name": "product"}, None, "product"),
+        ({"tokenizer_name": "paper"}, BY_PAPER, "paper"),
+        ({"tokenizer": "reuse", "tokenizer_name": "paper"}, BY_PAPER, "paper"),
+    ],
+)
+def test_a_baseline_that_was_not_promoted_is_carried_on_by_its_name_alone(
+    cycle: SettledCycle, asked: dict[str, Any], carries: CarriedIds | None, name: str
+) -> None:
+    """Two cycles of it, the first with the same "now" as what is carried on in their stead."""
+    kept_after(cycle, 1, BY_FSQ)
+    keep_cycle(
+        replace(after(cycle, 1), request=cycle.request.model_copy(update={"tokenizer_name": "paper"})),
+        TOLD, received="r", carried=BY_PAPER, bundle=NOWHERE, codes=[],
+    )  # fmt: skip
+    kept_after(cycle, 2, BY_PAPER)
+    opened = opened_with(after(cycle, 3, **asked), None)
+    assert (opened.carried, opened.tokenizer_name) == (carries, name)
+    assert opened.previous == (BY_PAPER if name == "paper" else BY_FSQ)
+
+
+def test_a_baseline_alone_is_as_if_it_had_not_been(cycle: SettledCycle) -> None:
+    kept_after(cycle, 1, BY_PAPER)
+    opened = opened_with(after(cycle, 2), None)
+    assert (opened.carried, opened.previous, opened.tokenizer_name) == (None, None, "graph_rqvae")
+
+
+def test_a_baseline_that_became_champion_is_carried_on_with_what_came_after_it(cycle: SettledCycle) -> None:
+    """Whatever the verdict on a later cycle of the same tokenizer, its IDs hold those of the champion."""
+    kept_after(cycle, 1, BY_FSQ)
+    promoted(kept_after(cycle, 2, BY_PAPER))
+    longer = replace(BY_PAPER, ids=replace(NOWHERE, digest="f" * 64))
+    kept_after(cycle, 3, longer)
+    other = replace(BY_PAPER, tokenizer=replace(NOWHERE, digest="a" * 64))
+    kept_after(cycle, 4, other)
+    assert carried_into(after(cycle, 5)) == longer
+    assert carried_into(after(cycle, 5, tokenizer_name="paper")) == other
+
+
+def test_what_is_put_back_is_of_the_cycle_that_is_carried_on(cycle: SettledCycle, tmp_path: Path) -> None:
+    """The bundle of the baseline in between does not hold it."""
+    tokenizer, ids = made(tmp_path, "tokenizer"), made(tmp_path, "id_table")
+
+    def write(folder: Path) -> None:
+        for part in (tokenizer, ids):
+            shutil.copytree(part.path, folder / "tokenizer" / part.kind)
+
+    bundle = publish(tmp_path, "bundle", write, parents={}, config={})
+    kept_after(cycle, 1, CarriedIds(encoders=NOWHERE, tokenizer=tokenizer, ids=ids, name="fsq"), bundle)
+    kept_after(cycle, 2, BY_PAPER)
+    shutil.rmtree(tokenizer.path)
+    put_back_carried(after(cycle, 3))
+    assert Path(tokenizer.path).exists()
+
+
+def test_a_study_asks_for_the_tokenizer_of_the_retraining_after_it(cycle: SettledCycle) -> None:
+    """Where something has arrived since the last cycle, and where nothing has."""
+    request = cycle.request.model_copy(update={"train_cutoff": None, "as_of": None})
+    first, cut = next_cycle(request)
+    assert tokenizer_to_fit(first, cut) == "graph_rqvae"
+    keep_cycle(cycle, TOLD, received="r", carried=BY_FSQ, bundle=NOWHERE, codes=[])
+    last, cut = next_cycle(request)
+    assert cut == last.as_of == cycle.as_of
+    assert tokenizer_to_fit(last, cut) == "fsq"
+    assert tokenizer_to_fit(after(cycle, 1), cut) == "fsq"
+    assert tokenizer_to_fit(after(cycle, 1, tokenizer_name="product"), cut) == "product"
+
+
+def test_a_back_test_walks_with_the_tokenizer_of_this_home(cycle: SettledCycle) -> None:
+    """Of a home that goes on with the default it stays the request it was: its walks keep their homes."""
+    span = {"start": LAST - timedelta(days=9), "end": LAST, "step": timedelta(days=3)}
+    asked = BackfillRequest(**span, cycle=CycleRequest(source=cycle.request.source))
+    assert by_this_homes_tokenizer(asked) == asked
+    keep_cycle(cycle, TOLD, received="r", carried=BY_FSQ, bundle=NOWHERE, codes=[])
+    filled = by_this_homes_tokenizer(asked)
+    assert filled.cycle.tokenizer_name == "fsq"
+    assert filled.home_of("mmgrec") != asked.home_of("mmgrec")
+    named = BackfillRequest(**span, cycle=CycleRequest(tokenizer_name="product"))
+    assert by_this_homes_tokenizer(named) == named

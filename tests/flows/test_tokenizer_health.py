@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,8 +12,11 @@ from components.artifact import ArtifactRef
 from components.monitoring.codes import Placed, code_measures, why_unhealthy
 from components.monitoring.limits import MonitorLimits
 from components.tokenizer.choices import DEFAULT, TokenizerName
-from flows.cycle_parts import OpenedCycle, tokenizer_note
-from flows.record import CarriedIds
+from flows.asking import Unknown
+from flows.carried import CarriedIds
+from flows.cycle_parts import OpenedCycle, subject_of, tokenizer_note
+from flows.request import CycleRequest
+from flows.semantic_ids import IdentifiedItems
 from flows.tokenizer_health import TokenizerHealth
 
 REF = ArtifactRef(kind="any", digest="d" * 64, path="")
@@ -28,26 +34,26 @@ def health(items: int, codes: int) -> TokenizerHealth:
 
 
 def opened(
-    carried: CarriedIds | None, previous: ArtifactRef | None, name: TokenizerName = DEFAULT
+    carried: CarriedIds | None, previous: CarriedIds | None, name: TokenizerName = DEFAULT
 ) -> OpenedCycle:
-    return OpenedCycle(champion=None, carried=carried, previous_ids=previous, tokenizer_name=name)
+    return OpenedCycle(champion=None, carried=carried, previous=previous, tokenizer_name=name)
 
 
 @pytest.mark.parametrize(
     ("asked", "carried", "previous", "found", "told"),
     [
         ("auto", None, None, None, "fitted: there was none before"),
-        ("refit", None, REF, None, "refitted, as asked"),
-        ("reuse", CARRIED, REF, None, "kept, as asked"),
-        ("auto", CARRIED, REF, health(60, 64), "kept; its health on 60 items that came after its fit: ok"),
-        ("auto", CARRIED, REF, health(9, 64), "kept; its health on new items is not evaluable: 9 items"),
-        ("auto", CARRIED, REF, health(60, 1), "refitted, since on 60 items that came after its fit: entropy of codes"),
+        ("refit", None, CARRIED, None, "refitted, as asked"),
+        ("reuse", CARRIED, CARRIED, None, "kept, as asked"),
+        ("auto", CARRIED, CARRIED, health(60, 64), "kept; its health on 60 items that came after its fit: ok"),
+        ("auto", CARRIED, CARRIED, health(9, 64), "kept; its health on new items is not evaluable: 9 items"),
+        ("auto", CARRIED, CARRIED, health(60, 1), "refitted, since on 60 items that came after its fit: entropy"),
     ],
 )  # fmt: skip
 def test_the_reason_is_told(
     asked: str,
     carried: CarriedIds | None,
-    previous: ArtifactRef | None,
+    previous: CarriedIds | None,
     found: TokenizerHealth | None,
     told: str,
 ) -> None:
@@ -58,16 +64,48 @@ def test_the_reason_is_told(
     ("name", "previous", "told"),
     [
         ("fsq", None, "fitted as fsq: there was none before"),
-        ("product", REF, "refitted as product, as asked"),
-        ("paper", REF, "refitted as paper, a baseline whatever its health, as asked"),
+        ("product", CARRIED, "refitted as product, as asked"),
+        ("paper", CARRIED, "refitted as paper, a baseline whatever its health, as asked"),
     ],
 )
 def test_a_tokenizer_that_is_not_the_default_is_named(
-    name: TokenizerName, previous: ArtifactRef | None, told: str
+    name: TokenizerName, previous: CarriedIds | None, told: str
 ) -> None:
     assert tokenizer_note("refit", opened(None, previous, name), None) == told
 
 
 def test_one_that_is_unwell_is_refitted_as_what_it_was() -> None:
-    note = tokenizer_note("auto", opened(CARRIED, REF, "fsq"), health(60, 1))
+    note = tokenizer_note("auto", opened(CARRIED, CARRIED, "fsq"), health(60, 1))
     assert note.startswith("refitted as fsq, since on 60 items")
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "found", "told"),
+    [
+        ("reuse", "fsq", None, "kept as fsq, as asked"),
+        ("auto", "fsq", health(60, 64), "kept as fsq; its health on 60 items that came after its fit: ok"),
+        ("auto", "paper", health(9, 64), "kept as paper, a baseline whatever its health; its health on new items is"),
+    ],
+)  # fmt: skip
+def test_one_that_stays_is_named_too(
+    asked: str, name: TokenizerName, found: TokenizerHealth | None, told: str
+) -> None:
+    assert tokenizer_note(asked, opened(CARRIED, CARRIED, name), found).startswith(told)
+
+
+def test_the_report_tells_the_health_of_a_baseline_that_was_carried_on_as_it_was_at_its_fit() -> None:
+    """As IDs are extended: by then what is told of them is how many are new."""
+    fitted = replace(CARRIED, name="paper", fitted="1% of codes used")
+    made = IdentifiedItems(
+        encoders=REF, tokenizer=REF, ids=REF, name="paper", new_ids=3, health={}, fitted=fitted.fitted,
+        told="3 new IDs beside 1,234 that stay",
+    )  # fmt: skip
+    assert made.carried == fitted
+    subject = subject_of(CycleRequest(), opened(fitted, fitted, "paper"), None, None, made)
+    assert subject.baseline == "1% of codes used"
+
+
+def test_a_note_that_is_only_planned_decides_nothing() -> None:
+    """Whether the tokenizer stays is not known before its health is."""
+    unknown: Any = Unknown("check tokenizer")
+    assert tokenizer_note("auto", opened(CARRIED, CARRIED, "fsq"), unknown) is unknown

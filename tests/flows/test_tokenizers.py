@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,25 @@ import pytest
 
 from components.artifact import verified
 from components.data.sources.folder import read_folder
-from components.recommender.weights import read_arm
+from components.data.sources.synthetic import write_synthetic
 from tests.flows.conftest import Estate
-from tests.flows.worlds import Home
+from tests.flows.worlds import WORLD, Home
 
 
 @pytest.fixture(scope="module")
-def after_the_baseline(estate: Estate, world: Path) -> tuple[Home, list[str], str]:
+def many_items(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """More items than the 200 from which on IDs have to be related to those before."""
+    return write_synthetic(replace(WORLD, num_items=260), tmp_path_factory.mktemp("data") / "many-items")
+
+
+@pytest.fixture(scope="module")
+def after_the_baseline(estate: Estate, many_items: Path) -> tuple[Home, list[str], str]:
     """A home with one cycle by the paper's configuration, the options of the next one, and what the command said."""
-    home = estate.home("tokenizers", world)
-    moments = read_folder(world).events["timestamp"].sort_values().reset_index(drop=True)
+    home = estate.home("tokenizers", many_items)
+    moments = read_folder(many_items).events["timestamp"].sort_values().reset_index(drop=True)
     cut, until = (datetime.fromtimestamp(moments.iloc[int(share * len(moments))].timestamp(), UTC)
                   .replace(microsecond=0) for share in (0.6, 0.8))  # fmt: skip
-    asked = ["--source", str(world), "--preset", "quick", "--challenger", "fusion"]
+    asked = ["--source", str(many_items), "--preset", "quick", "--challenger", "fusion"]
     first = [*asked, "--train-cutoff", cut.isoformat(), "--as-of", until.isoformat()]
     done = home.recloop("retrain", *first, "--tokenizer", "paper", "--json", COLUMNS="300")
     assert done.returncode in (0, 3), f"{done.stdout}\n{done.stderr}"
@@ -74,12 +81,15 @@ def test_the_papers_configuration_runs_to_its_end_and_says_that_it_is_a_baseline
 def test_ids_that_another_tokenizer_made_are_not_kept_by_its_name(
     after_the_baseline: tuple[Home, list[str], str],
 ) -> None:
+    """Nor is anything begun: what a home carries on is known before servers are."""
     home, later, _ = after_the_baseline
+    begun = len(home.flow_runs())
     refused = home.recloop("retrain", *later, "--keep-tokenizer", "--tokenizer", "fsq", COLUMNS="300")
     assert refused.returncode == 1, refused.stdout
     told = " ".join(refused.stderr.split())
     assert "IDs that exist were made by paper, and are to be kept while fsq is asked for" in told
     assert "leave out --tokenizer" in told
+    assert len(home.flow_runs()) == begun
 
 
 @pytest.mark.parametrize(
@@ -100,24 +110,30 @@ def test_without_a_name_and_with_the_same_ids_go_on(
     assert stages & {"extend ids", "fit tokenizer"} == {stage}
 
 
-def test_another_tokenizer_makes_new_ids_for_all_items_and_an_accurate_arm_reads_them(
+def test_another_tokenizer_makes_new_ids_for_all_items(
     after_the_baseline: tuple[Home, list[str], str],
 ) -> None:
-    """Of a tokenizer there is no accurate preset: it is fitted at its full size."""
     home, later, _ = after_the_baseline
-    accurate = ["--challenger", "mmgrec", "--preset", "accurate"]  # the last one said counts
-    done = home.recloop("retrain", *later, "--tokenizer", "fsq", *accurate, COLUMNS="300")
+    done = home.recloop("retrain", *later, "--tokenizer", "residual_kmeans", COLUMNS="300")
     assert done.returncode in (0, 3), f"{done.stdout}\n{done.stderr}"
-    assert "refitted as fsq, as asked" in " ".join((done.stdout + done.stderr).split())
+    assert "refitted as residual_kmeans, as asked" in " ".join((done.stdout + done.stderr).split())
     made = output(home, "fit tokenizer")
-    assert (made["name"], made["outside"]) == ("fsq", "")
-    assert verified(made["tokenizer"]["path"])["config"] == {
-        "preset": "default",
-        "seed": 7,
-        "tokenizer": "fsq",
-    }
-    arm = output(home, "train mmgrec")["arm"]["path"]
-    assert verified(arm)["config"]["preset"] == "accurate"
-    assert read_arm(Path(arm))[1]["node_vectors"] is True
+    assert (made["name"], made["outside"]) == ("residual_kmeans", "")
+    assert made["health"]["stability_common"] >= 200
+    assert made["health"]["stability_rand_1"] < 0.05, "which would be refused, were it to go on with these"
+    config = {"preset": "quick", "seed": 7, "tokenizer": "residual_kmeans"}
+    assert verified(made["tokenizer"]["path"])["config"] == config
     version = home.mlflow.search_model_versions(f"name = '{home.settings.model_name}'")[0]
     assert version.tags["recloop.tokenizer"] == made["tokenizer"]["digest"]
+
+
+def test_a_study_makes_ids_by_the_tokenizer_of_the_home(
+    after_the_baseline: tuple[Home, list[str], str],
+) -> None:
+    """After the cycle above, in which nothing arrives any more."""
+    home, _, _ = after_the_baseline
+    asked = ["--source", str(home.data), "--preset", "quick", "--arm", "semantic_sasrec", "--trials", "1"]
+    done = home.recloop("tune", *asked, "--json")
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    made = output(home, "fit tokenizer")
+    assert (made["name"], "stability_common" in made["health"]) == ("residual_kmeans", False)

@@ -12,6 +12,7 @@ from components.tokenizer.choices import BASELINE, TokenizerName, health_limits,
 from components.tokenizer.config import default, fsq, kmeans, paper, product
 from components.tokenizer.fit import Fitted, fit_tokenizer
 from components.tokenizer.health import CodebookCollapsed, HealthLimits, check_health
+from components.tokenizer.ids import with_collision_tokens
 from components.tokenizer.stability import IdsUnrelated
 from components.tokenizer.tokenizer import load_tokenizer
 from components.tokenizer.version import Version, begin_version
@@ -81,7 +82,7 @@ def test_a_collapse_is_outside_of_every_ones_limits(name):
         check_health(collapsed, health_limits(name))
 
 
-def test_a_baseline_within_all_limits_is_outside_of_none_and_one_of_unrelated_ids_passes(chosen):
+def test_a_baseline_within_all_limits_is_outside_of_none_and_is_held_to_no_ids_before(chosen):
     _, fitted = chosen
     lenient = HealthLimits(min_usage=0, min_perplexity=0, max_collisions=1, max_reconstruction_error=9)
     version = _begin(fitted, is_baseline=True, limits=lenient)
@@ -90,4 +91,21 @@ def test_a_baseline_within_all_limits_is_outside_of_none_and_one_of_unrelated_id
     strict = replace(lenient, min_stability=0.9)
     with pytest.raises(IdsUnrelated):
         _begin(fitted, is_baseline=False, limits=strict, previous=dealt)
-    assert "Rand" in _begin(fitted, is_baseline=True, limits=strict, previous=dealt).outside
+    version = _begin(fitted, is_baseline=True, limits=strict, previous=dealt)
+    assert (version.outside, version.kept.rand[0] < 0.9) == ("", True)
+
+
+def test_after_a_collapsed_baseline_every_other_tokenizer_makes_its_ids(chosen):
+    """All 200 items had one first code, with which nothing agrees beyond chance: that is told, and no condition."""
+    name, fitted = chosen
+    collapsed = with_collision_tokens(
+        ITEM_IDS, np.zeros((200, 3), dtype=np.int64), np.zeros(200, dtype=np.int64)
+    )
+    asked = {"is_baseline": name == BASELINE, "limits": health_limits(name), "previous": collapsed}
+    version = _begin(fitted, continues=False, **asked)
+    assert version.figures["stability_common"] == HealthLimits().enough_items
+    assert version.figures["stability_rand_1"] == 0
+    assert "of 200 items with an ID before" in version.note
+    if name != BASELINE:
+        with pytest.raises(IdsUnrelated, match="without --tokenizer"):
+            _begin(fitted, continues=True, **asked)

@@ -59,7 +59,8 @@ def test_ids_that_have_nothing_in_common_stop_a_refit_unless_too_few_to_tell():
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 4, (400, 2))
     with pytest.raises(
-        IdsUnrelated, match=r"of 400 items .* Rand index of -?0\.0\d\d .* with --keep-tokenizer"
+        IdsUnrelated,
+        match=r"of 400 items .* Rand index of -?0\.0\d\d .* with --keep-tokenizer and without --tokenizer",
     ):
         check_stability(stability(_table(codes), _table(rng.permutation(codes))), HealthLimits())
     check_stability(stability(_table(codes), _table(3 - codes)), HealthLimits())

@@ -58,10 +58,12 @@ def test_everything_told_stands_in_the_box() -> None:
     assert "judge" not in text, "stages have said themselves as they went"
 
 
-def test_why_the_tokenizer_is_new_stands_in_the_box() -> None:
+def test_why_the_tokenizer_is_new_and_which_stands_in_the_box() -> None:
     assert "tokenizer fitted as fsq" in drawn(
         replace(TOLD, tokenizer_note="fitted as fsq: there was none before")
     )
+    assert "tokenizer kept as fsq, as asked" in drawn(replace(TOLD, tokenizer_note="kept as fsq, as asked"))
+    assert "tokenizer kept" not in drawn(replace(TOLD, tokenizer_note="kept, as asked"))
     assert "tokenizer refitted, since" in drawn(replace(TOLD, tokenizer_note="refitted, since on 40 items …"))
     assert "tokenizer refitted" not in drawn(TOLD)
 
