@@ -164,12 +164,12 @@ _REFIT = """
 import json, sys
 from dataclasses import asdict
 from pydantic import TypeAdapter
-from components.artifact import ArtifactRef
+from flows.carried import CarriedIds
 from flows.features import EncodedItems, TrainingRows
 from flows.semantic_ids import fit_tokenizer
 from flows.snapshots import Snapshots
 told = json.loads(sys.argv[1])
-types = {"snapshots": Snapshots, "rows": TrainingRows, "encoded": EncodedItems, "previous": ArtifactRef}
+types = {"snapshots": Snapshots, "rows": TrainingRows, "encoded": EncodedItems, "previous": CarriedIds}
 asked = {name: TypeAdapter(type_).validate_python(told.pop(name)) for name, type_ in types.items()}
 print(json.dumps(asdict(fit_tokenizer.fn(**asked, **told).output)))
 """
@@ -178,15 +178,17 @@ print(json.dumps(asdict(fit_tokenizer.fn(**asked, **told).output)))
 def test_a_refit_tells_how_much_of_the_ids_before_is_left(finished: Home) -> None:
     """The stage alone, on what the second cycle had, against the ID table of the first."""
     first, second = finished.outputs(0), finished.outputs(1)
-    before = first["fit tokenizer"]["ids"]
+    carried = {name: first["fit tokenizer"][name] for name in ("encoders", "tokenizer", "ids", "name")}
+    before = carried["ids"]
     asked = {
         "run": "refit",
         "snapshots": second["take snapshots"],
         "rows": second["training rows"],
         "encoded": second["encode items"],
+        "name": carried["name"],
         "preset": "quick",
         "seed": 8,
-        "previous": before,
+        "previous": carried,
     }
     done = subprocess.run(
         [sys.executable, "-c", _REFIT, json.dumps(asked)],

@@ -87,7 +87,7 @@ def study(estate: Estate, world: Path) -> tuple[Home, tuple[str, ...], dict[str,
 def test_a_study_goes_on_and_is_told_again(study: tuple[Home, tuple[str, ...], dict[str, Any]]) -> None:
     home, asked, told = study
     assert [one["kind"] for one in told["trials"]] == ["preset", "search", "search"]
-    assert told["trials"][0]["settings"] == {"regularization": 250.0}
+    assert told["trials"][0]["settings"] == {"regularization": 250.0, "fading": 0.6}
     best = told["trials"][told["study"]["best"]]
     assert best["value"] == max(one["value"] for one in told["trials"])
     assert told["settings"] == best["settings"]
