@@ -7,6 +7,7 @@ Beauty the generative arm's training peaks at 2.3 GB with them, and at 1.5 with 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 
@@ -14,14 +15,32 @@ import torch
 
 _KEPT_KERNELS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 os.environ.setdefault(_KEPT_KERNELS, "16")  # read once, at the first product that oneDNN makes
+_ROUNDING = 1e-4  # of a sum of 64 products of about 1: float32 errs by .00001, bfloat16 by .1
 
 
 @contextlib.contextmanager
 def fast_matmul() -> Iterator[None]:
-    """Another float32 kernel (oneDNN's), with the same rounding; the caller's choice comes back after."""
+    """Another float32 kernel (oneDNN's), with the same rounding; the caller's choice comes back after.
+
+    On a CPU that has bfloat16 (AMX), torch's "medium" allows it, and lists would hang on the machine: there the kernel
+    stays torch's own.
+    """
     precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
+    torch.set_float32_matmul_precision("medium" if _medium_keeps_rounding() else "highest")
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(precision)
+
+
+@functools.cache
+def _medium_keeps_rounding() -> bool:
+    """Whether this CPU's products are float32's under "medium" too; tried once a process, in a millisecond."""
+    precision, draws = torch.get_float32_matmul_precision(), torch.Generator().manual_seed(0)
+    left, right = (torch.randn(64, 64, generator=draws, dtype=torch.float64) for _ in range(2))
+    torch.set_float32_matmul_precision("medium")
+    try:
+        found = left.float() @ right.float()
+    finally:
+        torch.set_float32_matmul_precision(precision)
+    return bool((found - left.float().double() @ right.float().double()).abs().max() < _ROUNDING)
