@@ -12,7 +12,8 @@ from tests.flows.cli.test_app import run_python
 
 def told(*arguments: str) -> str:
     code = (
-        f"import sys\nfrom flows.cli.app import main\nsys.argv = ['recloop', 'arms', *{arguments!r}]\n"
+        "import os, sys\nos.environ['COLUMNS'] = '80'\n"  # whatever a test before has set
+        f"from flows.cli.app import main\nsys.argv = ['recloop', 'arms', *{arguments!r}]\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
         "print([name for name in ('torch', 'prefect', 'mlflow', 'pandas') if name in sys.modules], file=sys.stderr)"
     )
