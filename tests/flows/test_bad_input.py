@@ -308,7 +308,10 @@ def test_a_warehouse_that_holds_another_dataset(home: Home, shop: Path, tmp_path
         (("recommend",), ("Missing option '--user'", "--help")),
         (("evaluate",), ("No such command 'evaluate'", "--help")),
         (("retrain", "--challenger", "bert"), ("'--challenger'", "'bert' is not one of 'mmgrec', 'mmgrec_paper'")),
-        (("retrain", "--preset", "defualt"), ("'--preset'", "'defualt' is none of default, accurate, quick", "no file of that")),
+        (
+            ("retrain", "--preset", "defualt"),
+            ("'--preset'", "'defualt' is none of default, accurate, quick", "no file of that"),
+        ),
         (
             ("retrain", "--profile", "lax"),
             ("'--profile'", "'lax' is none of small, production, sequential", "no file of that name"),
