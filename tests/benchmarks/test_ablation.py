@@ -90,5 +90,5 @@ def test_a_run_is_split_continued_and_made_again_under_other_settings(world, tmp
 
 
 def test_absent_data_is_said_to_be_skipped(tmp_path, monkeypatch):
-    monkeypatch.setattr("tests.benchmarks.catalogues.SHARED", tmp_path)
+    monkeypatch.setattr("tests.benchmarks.catalogues.shared_folder", lambda: tmp_path)
     assert "skipped" in ablation.run(None)["ml-latest-small-multimodal"]
