@@ -27,9 +27,9 @@ from components.data.timestamps import read_timestamps
 from components.evaluation.backtest import Backtest, Lead, PairedWindow, Pooled, TestedArm, TestedWindow, pool
 from components.evaluation.evidence import ReplayEvidence, read_evidence
 from components.evaluation.typed_json import to_json
-from components.recommender.arm import ArmName
+from components.recommender.names import ArmName
 from components.report.backtest import render_backtest
-from components.tokenizer.choices import DEFAULT
+from components.tokenizer.names import DEFAULT
 from flows.backtest_home import inside_backtest
 from flows.carried import carried_before, name_to_fit
 from flows.cycle import retraining_cycle

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from components.artifact import ArtifactRef
 from components.data import cycles
 from components.data.ledger import promotions
-from components.tokenizer.choices import BASELINE, DEFAULT, TokenizerName
+from components.tokenizer.names import BASELINE, DEFAULT, TokenizerName
 from flows.request import BadRequest
 from flows.settings import load_settings
 from flows.settled import SettledCycle
@@ -24,9 +24,7 @@ class CarriedIds:
     encoders: ArtifactRef
     tokenizer: ArtifactRef
     ids: ArtifactRef
-    name: TokenizerName = (
-        DEFAULT  # of the tokenizer; what was carried on before there was a choice was made by it
-    )
+    name: TokenizerName = DEFAULT  # of the tokenizer; before there was a choice it was the default
     fitted: str = ""  # what its fit told of its health; a release before did not keep it
 
 

@@ -15,7 +15,7 @@ from prefect import flow, task
 from components.data.alpha import checked_alpha
 from components.data.artifact_erasure import drop_superseded
 from components.evaluation.contenders import CHAMPION, Incumbent, arms_to_train
-from components.recommender.arm import ArmName
+from components.recommender.names import ArmName
 from components.registry.tracking import TrackingRun
 from flows.carried import CarriedIds
 from flows.cycle_parts import (

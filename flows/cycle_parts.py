@@ -13,7 +13,7 @@ from components.evaluation.contenders import Contender, FittedArm, Incumbent, li
 from components.recommender.baselines.counting import BASELINES
 from components.registry.tracking import TrackingRun
 from components.report.subject import Subject
-from components.tokenizer.choices import BASELINE, DEFAULT, TokenizerName
+from components.tokenizer.names import BASELINE, DEFAULT, TokenizerName
 from flows.carried import CarriedIds, carried_into, name_to_fit, refuse_ids_of_another
 from flows.features import Features
 from flows.ingest import CheckedBatch, LandedBatch

@@ -20,8 +20,8 @@ from components.data.journal import PastCost
 from components.data.ledger import current_champion
 from components.evaluation.alpha_spending import Attempt
 from components.evaluation.contenders import CHAMPION, Contender, Incumbent, arms_to_train
-from components.recommender.arm import SEMANTIC_ID_ARMS, ArmName
 from components.recommender.baselines.counting import BASELINES
+from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
 from components.registry.run_facts import Cost, cost_of
 from components.report.subject import Subject
 from flows.asking import AskedStage, Asking, Undecided, Unknown

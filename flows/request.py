@@ -26,10 +26,10 @@ from components.data.sources.opening import Source, open_source
 from components.evaluation.gate import GateProfile
 from components.evaluation.profile_file import SHIPPED, profile_of
 from components.event_weights import NONE, event_weights_text, read_event_weights
-from components.recommender.arm import ArmName
-from components.recommender.search_space import PresetName, Settings
+from components.recommender.names import ArmName, PresetName
+from components.recommender.search_space import Settings
 from components.recommender.tuned_preset import TunedPresetRefused, carried_preset
-from components.tokenizer.choices import TokenizerName
+from components.tokenizer.names import TokenizerName
 from flows.settings import load_settings
 
 

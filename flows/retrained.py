@@ -19,14 +19,16 @@ from components.data import snapshot
 from components.event_weights import read_event_weights
 from components.features.featureset import load_feature_set
 from components.features.trainingset import TrainingSet, load_training_set
-from components.recommender.arm import Arm, ArmName, Histories
+from components.recommender.arm import Arm, Histories
 from components.recommender.loading import load_arm
+from components.recommender.names import ArmName
 from components.recommender.train_arm import train_arm
 from components.registry.verification import Finding, Stored, missing, stored
-from components.tokenizer.choices import BASELINE, DEFAULT, health_limits, tokenizer_config
+from components.tokenizer.choices import health_limits, tokenizer_config
 from components.tokenizer.extension import extend_table
 from components.tokenizer.fit import fit_tokenizer
 from components.tokenizer.id_table import publish_id_table, read_id_table, table_sizes_of
+from components.tokenizer.names import BASELINE, DEFAULT
 from components.tokenizer.tokenizer import load_tokenizer
 from components.tokenizer.version import begin_version, publish_tokenizer
 from flows.local.console import progress_bar

@@ -13,13 +13,14 @@ from components.artifact import ArtifactRef, verified
 from components.data import snapshot
 from components.features.featureset import load_feature_set
 from components.features.trainingset import load_training_set
-from components.recommender.search_space import PresetName
+from components.recommender.names import PresetName
 from components.registry.metric_names import ids_meaning, ids_metric
-from components.tokenizer.choices import BASELINE, TokenizerName, health_limits, size_of, tokenizer_config
+from components.tokenizer.choices import health_limits, size_of, tokenizer_config
 from components.tokenizer.cold import cold_table, publish_cold_ids
 from components.tokenizer.extension import extend_table
 from components.tokenizer.fit import fit_tokenizer as fit
 from components.tokenizer.id_table import publish_id_table, read_id_table
+from components.tokenizer.names import BASELINE, TokenizerName
 from components.tokenizer.tokenizer import Tokenizer, load_tokenizer
 from components.tokenizer.version import begin_version, publish_tokenizer
 from flows.carried import CarriedIds

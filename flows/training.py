@@ -21,10 +21,11 @@ from components.event_weights import read_event_weights, weights_of
 from components.features.trainingset import load_training_set
 from components.parallel.training import train_on_ray
 from components.parallel.workers import Workers
-from components.recommender.arm import SEMANTIC_ID_ARMS, SOLVED_ARMS, Arm, ArmName
+from components.recommender.arm import Arm
 from components.recommender.baselines.counting import count_baselines
 from components.recommender.loading import load_arm
-from components.recommender.search_space import PresetName, Settings
+from components.recommender.names import SEMANTIC_ID_ARMS, SOLVED_ARMS, ArmName, PresetName
+from components.recommender.search_space import Settings
 from components.recommender.train_arm import train_arm as train
 from components.recommender.training.step import OnStep, Step
 from components.registry import bundle, tracking

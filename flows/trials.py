@@ -17,14 +17,15 @@ from jaxtyping import Float
 
 from components.artifact import digest_of
 from components.evaluation.scores import score_replay
-from components.recommender.arm import Arm, ArmName
+from components.recommender.arm import Arm
 from components.recommender.arm_config import decoded_with
 from components.recommender.arms.dense_arm import DenseArm
 from components.recommender.arms.fusion import FusionArm
 from components.recommender.arms.mmgrec import MMGRecArm
 from components.recommender.arms.tiger import TigerArm
 from components.recommender.loading import load_arm
-from components.recommender.search_space import PresetName, Settings
+from components.recommender.names import ArmName, PresetName
+from components.recommender.search_space import Settings
 from components.recommender.train_arm import train_arm
 from components.tuning.budget import OutOfTime
 from flows.local.console import progress_bar

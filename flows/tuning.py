@@ -20,8 +20,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from components.artifact import digest_of
 from components.data import journal
-from components.recommender.arm import SOLVED_ARMS
 from components.recommender.arm_config import shipped_settings
+from components.recommender.names import SOLVED_ARMS
 from components.recommender.search_space import decode_settings, space_of
 from components.tuning.budget import Budget
 from components.tuning.record import Found, Lead, Objective, Spent

@@ -19,9 +19,9 @@ from components.event_weights import read_event_weights
 from components.features.featureset import load_feature_set
 from components.features.sequences import user_sequences
 from components.features.trainingset import TrainingSet, load_training_set, publish_training_set
-from components.recommender.arm import SEMANTIC_ID_ARMS, ArmName
-from components.tokenizer.choices import TokenizerName
+from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
 from components.tokenizer.id_table import read_id_table, table_sizes_of
+from components.tokenizer.names import TokenizerName
 from flows.carried import carried_before, name_to_fit
 from flows.features import SEQUENCE_LENGTH, TrainingRows, coded, encode_items
 from flows.ingest import ingest

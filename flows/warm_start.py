@@ -15,9 +15,9 @@ from prefect import task
 from components.artifact import ArtifactRef
 from components.data.artifact_erasure import successor_of
 from components.evaluation.contenders import Incumbent
-from components.recommender.arm import SEMANTIC_ID_ARMS
 from components.recommender.arm_config import NetworkConfig, config_of
 from components.recommender.arms.ease import EASEConfig
+from components.recommender.names import SEMANTIC_ID_ARMS
 from components.recommender.warm_start import unfit, warmed
 from components.recommender.weights import read_arm
 from components.registry.bundle import Bundle, open_bundle

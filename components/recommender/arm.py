@@ -8,30 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, TypeGuard
+from typing import Protocol, TypeGuard
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-
-ArmName = Literal[
-    "mmgrec",
-    "mmgrec_paper",
-    "tiger",
-    "semantic_sasrec",
-    "fusion",
-    "sasrec",
-    "hstu",
-    "fmlp",
-    "gru4rec",
-    "bert4rec",
-    "gsasrec",
-    "tim4rec",
-    "ease",
-]
-SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(
-    ("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "fusion")
-)
-SOLVED_ARMS: frozenset[ArmName] = frozenset(("ease",))  # at once, in one process; the others take steps
 
 OnRanked = Callable[[int, int], None]  # requests ranked so far, requests in all
 

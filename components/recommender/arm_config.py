@@ -7,13 +7,14 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar, cast
 
 from components.recommender import presets
-from components.recommender.arm import Arm, ArmName
+from components.recommender.arm import Arm
 from components.recommender.arms.dense_arm import DenseConfig
 from components.recommender.arms.ease import EASEConfig
 from components.recommender.arms.fusion import FusionArm
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig
 from components.recommender.arms.tiger import TigerArm, TigerConfig
-from components.recommender.search_space import PresetName, Setting, Settings
+from components.recommender.names import ArmName, PresetName
+from components.recommender.search_space import Setting, Settings
 from components.recommender.sequences import TrainingSequences
 
 NetworkConfig = MMGRecConfig | TigerConfig | DenseConfig

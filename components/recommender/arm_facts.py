@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from components.recommender.arm import ArmName
+from components.recommender.names import ArmName
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,13 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from components.recommender.arm import ArmName
+from components.recommender.names import ArmName, PresetName
 
 Setting = int | float | str | bool
 Settings = Mapping[str, Setting]
-PresetName = Literal["default", "accurate", "quick"]
 
 
 @dataclass(frozen=True, kw_only=True)

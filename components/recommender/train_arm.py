@@ -16,7 +16,7 @@ from jaxtyping import Int
 
 from components.compute import ON_CPU, Compute
 from components.recommender import presets
-from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
+from components.recommender.arm import Arm
 from components.recommender.arm_config import ArmConfig, config_of
 from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_dense
 from components.recommender.arms.ease import EASEConfig, fit_ease
@@ -26,7 +26,8 @@ from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import TigerConfig, train_tiger
 from components.recommender.carried_weights import CannotBeginThere
 from components.recommender.codes.vocabulary import vocabulary_of
-from components.recommender.search_space import PresetName, Settings
+from components.recommender.names import SEMANTIC_ID_ARMS, ArmName, PresetName
+from components.recommender.search_space import Settings
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.step import OnStep
 from components.recommender.warm_start import unfit, warmed

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from components.artifact import digest_of
-from components.recommender.arm import ArmName
-from components.recommender.search_space import PresetName, space_of
+from components.recommender.names import ArmName, PresetName
+from components.recommender.search_space import space_of
 
 
 class TunedPresetRefused(Exception):

@@ -1,4 +1,4 @@
-"""The tokenizers that may be asked for by name, each in full size and in one for tests."""
+"""What each name of a tokenizer stands for, in full size and in one for tests."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from typing import Literal
 
 from components.tokenizer.config import TokenizerConfig, default, fsq, kmeans, paper, product, quick
 from components.tokenizer.health import HealthLimits
+from components.tokenizer.names import TokenizerName
 
-TokenizerName = Literal["graph_rqvae", "residual_kmeans", "fsq", "product", "paper"]
 Size = Literal["default", "quick"]
-
-DEFAULT: TokenizerName = "graph_rqvae"
-BASELINE: TokenizerName = "paper"  # is there to be compared with: it runs to its end whatever its health
 
 
 def size_of(preset: str) -> Size:

@@ -13,8 +13,8 @@ def arms(as_json: Json = False) -> None:
     NDCG@10 is on MovieLens-100K (leave-one-out, full ranking, the mean of so many seeds), not on your data; CPU s is
     the training there, on one thread.
     """
-    from components.recommender.arm import SEMANTIC_ID_ARMS
     from components.recommender.arm_facts import FACTS
+    from components.recommender.names import SEMANTIC_ID_ARMS
     from flows.local.console import console, say_json
 
     if as_json:

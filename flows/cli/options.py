@@ -6,9 +6,12 @@ import os
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
+
+from components.recommender.names import ArmName, PresetName
+from components.tokenizer.names import TokenizerName
 
 
 def moment(text: str) -> datetime:
@@ -103,7 +106,7 @@ def event_weights(said: list[str] | None) -> str | None:
 
 _DELIMITERS = {",": "comma", "\t": "tab"}  # a comma parts the words of the line itself
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts")]
-SHIPPED_PRESETS = ("default", "accurate", "quick")
+SHIPPED_PRESETS: tuple[PresetName, ...] = get_args(PresetName)
 SHIPPED_PROFILES = ("small", "production", "sequential")
 Source = Annotated[
     str, typer.Option("--source", "-s", help="movielens, synthetic, or a folder of events and items")
@@ -177,28 +180,12 @@ MaxDuplicateShare = Annotated[
 MinNorm = Annotated[float, typer.Option(min=0, help="L2 norm of a vector, unless it is zero, at least")]
 MaxNorm = Annotated[float, typer.Option(min=0, help="L2 norm of a vector, at most")]
 MinPresent = Annotated[int, typer.Option(min=1, help="items that have a modality, at least")]
-# said once more, since the module that says it first loads NumPy; a test holds both to the same names
-ArmChoice = Literal[
-    "mmgrec",
-    "mmgrec_paper",
-    "tiger",
-    "semantic_sasrec",
-    "fusion",
-    "sasrec",
-    "hstu",
-    "fmlp",
-    "gru4rec",
-    "bert4rec",
-    "gsasrec",
-    "tim4rec",
-    "ease",
-]
 Challenger = Annotated[
-    ArmChoice,
+    ArmName,
     typer.Option(metavar="ARM", help="the arm that may become champion; `recloop arms` lists them"),
 ]
 TokenizerChoice = Annotated[
-    Literal["graph_rqvae", "residual_kmeans", "fsq", "product", "paper"] | None,
+    TokenizerName | None,
     typer.Option(
         "--tokenizer",
         help="how semantic IDs are made where they are made; other ones than those that exist make new IDs for all "
@@ -233,7 +220,7 @@ WarmStart = Annotated[
     ),
 ]
 Preset = Annotated[
-    Literal["default", "accurate", "quick"],
+    PresetName,
     typer.Option(
         help="model size: default, accurate (where an arm has it, at more cost), or quick (small, for a first look)"
     ),

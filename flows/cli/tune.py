@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.options import ArmChoice, Json, Preset, moment_option
+from components.recommender.names import ArmName
+from flows.cli.options import Json, Preset, moment_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,7 +28,7 @@ def tune(
     context: typer.Context,
     preset: Preset = "default",
     arm: Annotated[
-        ArmChoice, typer.Option(metavar="ARM", help="whose settings are searched; `recloop arms`")
+        ArmName, typer.Option(metavar="ARM", help="whose settings are searched; `recloop arms`")
     ] = "mmgrec",
     trials: Annotated[int, typer.Option(min=1, help="at most, the shipped preset the first of them")] = 20,
     minutes: Annotated[

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from components.tokenizer.choices import DEFAULT
+from components.tokenizer.names import DEFAULT
 from tests.benchmarks.arms import ARMS, Benchmarked
 from tests.benchmarks.datasets import Dataset, open_dataset
 from tests.benchmarks.leave_one_out import PLACES, places

@@ -24,7 +24,7 @@ from components.recommender.arms.tiger import TigerArm, TigerConfig, train_tiger
 from components.recommender.baselines.popularity import fit_popularity
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.sequences import TrainingSequences
-from components.tokenizer.choices import DEFAULT, TokenizerName
+from components.tokenizer.names import DEFAULT, TokenizerName
 
 Codes = Int[np.ndarray, "item token"]
 Sizes = Sequence[int] | None  # of the code tables; None: as large as the codes ask

@@ -18,9 +18,10 @@ from jaxtyping import Bool, Float, Int
 from components.artifact import digest_of
 from components.features.vectors import ItemVectors
 from components.recommender.sequences import TrainingSequences
-from components.tokenizer.choices import DEFAULT, TokenizerName, tokenizer_config
+from components.tokenizer.choices import tokenizer_config
 from components.tokenizer.fit import Fitted, fit_tokenizer
 from components.tokenizer.ids import SemanticIds, read_ids, with_collision_tokens, write_ids
+from components.tokenizer.names import DEFAULT, TokenizerName
 from tests.benchmarks.datasets import Dataset
 
 

@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float, Int
 
 from components.evaluation.bootstrap import bootstrap_means, interval
 from components.features.vectors import ItemVectors
-from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName, Histories
+from components.recommender.arm import Arm, Histories
 from components.recommender.arm_config import NetworkConfig, config_of
 from components.recommender.arms.dense_arm import train_dense
 from components.recommender.arms.fusion import train_fusion
@@ -29,6 +29,7 @@ from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.codes.vocabulary import vocabulary_of
+from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
 from components.recommender.presets import density_of
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.windows import known_before

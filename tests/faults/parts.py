@@ -25,6 +25,7 @@ LANES = 4  # on two cores: two of them wait
 _FIRST = ("Prefect", "MLflow", "retrainings", "PostgreSQL", "upgrades", "erasure", "object store")
 PATIENCE = 7_200.0  # seconds
 _LAST_WORDS = 5.0  # seconds for what was printed to arrive
+_running: set[int] = set()  # groups of processes, each a part
 
 Tell = Callable[[str], None]
 
@@ -78,7 +79,13 @@ def strike_side_by_side(kinds: Sequence[str], *, seed: int, tell: Tell) -> list[
             return struck_part(work, [*command, "--seed", str(seed), "--tally", str(into)], into, tell=tell)
 
         with ThreadPoolExecutor(LANES) as lanes:
-            found = list(lanes.map(strike, works))
+            try:
+                found = list(lanes.map(strike, works))
+            except KeyboardInterrupt:  # a group of its own does not hear of Ctrl-C
+                lanes.shutdown(wait=False, cancel_futures=True)
+                for group in tuple(_running):
+                    _end(group)
+                raise
     by_kind = {kind: [tally for tally in found if tally and tally.kind == kind] for kind in kinds}
     return [_sum(kind, tallies) for kind, tallies in by_kind.items() if tallies]
 
@@ -95,6 +102,7 @@ def struck_part(
     begun, trouble, code = time.monotonic(), "", None
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
+    _running.add(process.pid)
     saying = threading.Thread(target=_say, args=(process.stdout, tell), daemon=True)
     saying.start()
     try:
@@ -102,9 +110,9 @@ def struck_part(
     except subprocess.TimeoutExpired:
         trouble = f"it had not ended after {patience:.0f} s"
     saying.join(_LAST_WORDS)
-    with suppress(ProcessLookupError):  # nobody of it is left, as it should be
-        os.killpg(process.pid, signal.SIGKILL)
+    _end(process.pid)
     process.wait()
+    _running.discard(process.pid)
     saying.join(_LAST_WORDS)
     if not saying.is_alive():
         process.stdout.close()
@@ -121,6 +129,11 @@ def struck_part(
         tally.armed, tally.violated = tally.armed + 1, tally.violated + 1
         tally.trouble.append(f"{kind} / {name}: {trouble}")
     return tally
+
+
+def _end(group: int) -> None:
+    with suppress(ProcessLookupError):  # nobody of it is left, as it should be
+        os.killpg(group, signal.SIGKILL)
 
 
 def _say(lines: IO[str], tell: Tell) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.faults import services
@@ -69,7 +71,11 @@ def test_a_harness_that_breaks_down_and_one_without_faults_fail():
     [
         ("import os; os.kill(os.getpid(), 9)", "it ended with -9, and left no tally"),
         # a child, such as a server, that holds the pipe open for a minute
-        ("import os, time; os.fork() or time.sleep(60); os._exit(3)", "it ended with 3, and left no tally"),
+        (
+            "import os, sys, time; at = open(sys.argv[1], 'w'); child = os.fork() or time.sleep(60); "
+            "at.write(str(child)); at.close(); os._exit(3)",
+            "it ended with 3, and left no tally",
+        ),
         ("import time; time.sleep(60)", "it had not ended after 2 s"),
         ("import os; os.close(1); import time; time.sleep(60)", "it had not ended after 2 s"),
     ],
@@ -78,9 +84,13 @@ def test_a_part_that_dies_or_hangs_is_ended_and_fails(tmp_path: Path, does: str,
     told: list[str] = []
     begun = time.monotonic()
     tally = struck_part(
-        ("k", "p"), [sys.executable, "-c", does], tmp_path / "none", tell=told.append, patience=2
-    )
+        ("k", "p"), [sys.executable, "-c", does, str(tmp_path / "child")], tmp_path / "none",
+        tell=told.append, patience=2,
+    )  # fmt: skip
     assert time.monotonic() - begun < 40
+    if (child := tmp_path / "child").exists():  # a zombie at most, until somebody waits for it
+        pid = int(child.read_text())
+        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     assert tally is not None
     assert (tally.armed, tally.fired, tally.violated, tally.is_good) == (1, 0, 1, False)
     assert told == [f"k / p: {said}"]
@@ -105,3 +115,19 @@ def test_a_part_that_is_not_there_is_told_by_name():
         )  # fmt: skip
         assert done.returncode == 2
         assert said in done.stderr
+
+
+def test_an_interrupt_ends_the_parts_at_once_and_leaves_none():
+    """Each is a group of its own, which a terminal's Ctrl-C does not reach."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults", "--only", "kills,races"],
+        cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (parts := psutil.Process(process.pid).children()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert parts
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(40) != 0
+    assert not psutil.wait_procs(parts, timeout=10)[1]

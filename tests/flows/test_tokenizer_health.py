@@ -11,7 +11,7 @@ import pytest
 from components.artifact import ArtifactRef
 from components.monitoring.codes import Placed, code_measures, why_unhealthy
 from components.monitoring.limits import MonitorLimits
-from components.tokenizer.choices import DEFAULT, TokenizerName
+from components.tokenizer.names import DEFAULT, TokenizerName
 from flows.asking import Unknown
 from flows.carried import CarriedIds
 from flows.cycle_parts import OpenedCycle, subject_of, tokenizer_note

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 from typer.main import get_command
 
-from components.recommender.arm import ArmName
+from components.recommender.names import ArmName
 from flows.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[2]

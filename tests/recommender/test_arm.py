@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName, Histories, takes_ids
+from components.recommender.arm import Arm, Histories, takes_ids
 from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_dense
 from components.recommender.arms.ease import EASEConfig, fit_ease
 from components.recommender.arms.fusion import FusionConfig, train_fusion
@@ -19,6 +19,7 @@ from components.recommender.baselines.popularity import fit_popularity, fit_rece
 from components.recommender.baselines.random_order import RandomArm
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
+from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
 from components.recommender.networks.cloze_network import Cloze
 from components.recommender.sequences import TrainingSequences
 from tests.recommender.examples import (

@@ -6,8 +6,8 @@ from typing import get_args
 import pytest
 
 from components.recommender import presets
-from components.recommender.arm import ArmName
 from components.recommender.arm_facts import FACTS
+from components.recommender.names import ArmName
 from tests.recommender.test_arms_page import ROWS
 
 

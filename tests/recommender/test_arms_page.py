@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from components.recommender.arm import ArmName
+from components.recommender.names import ArmName
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "arms.md").read_text()
 OF_ARMS = PAGE.partition("\n## Tokenizers\n")[0]  # tables of tokenizers come after it

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from components.recommender.arm import SEMANTIC_ID_ARMS, ArmName
 from components.recommender.arms.ease import EASEConfig, fit_ease
 from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.loading import load_arm
+from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
 from components.recommender.sequences import TrainingSequences
 from components.recommender.train_arm import train_arm
 from components.recommender.weights import CheckpointMismatch

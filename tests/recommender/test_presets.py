@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from components.recommender import presets
-from components.recommender.arm import ArmName
 from components.recommender.arm_config import config_of
 from components.recommender.arms.dense_arm import train_dense
 from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.codes.vocabulary import vocabulary_of
+from components.recommender.names import ArmName
 from components.recommender.presets import density_of
 from components.recommender.sequences import TrainingSequences
 from tests.recommender.examples import circling, histories_of, tuples

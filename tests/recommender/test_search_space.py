@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from components.artifact import digest_of
-from components.recommender.arm import ArmName
 from components.recommender.arm_config import config_of, decoded_with, value_at, with_settings
 from components.recommender.arms.dense_arm import train_dense
 from components.recommender.arms.fusion import train_fusion
 from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.codes.vocabulary import vocabulary_of
+from components.recommender.names import ArmName, PresetName
 from components.recommender.presets import quick_fusion, quick_mmgrec, quick_sasrec
-from components.recommender.search_space import OneOf, PresetName, Real, Whole, decode_settings, space_of
+from components.recommender.search_space import OneOf, Real, Whole, decode_settings, space_of
 from components.recommender.train_arm import train_arm
 from components.recommender.tuned_preset import TunedPresetRefused, carried_preset, read_tuned_preset
 from tests.recommender.examples import circling, histories_of, tuples

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
+from components.recommender.arm import Arm
 from components.recommender.codes.vocabulary import CodeOutOfRange
 from components.recommender.loading import load_arm
+from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
 from components.recommender.sequences import UnknownItem
 from components.recommender.train_arm import catalogue_of, train_arm
 from tests.recommender.examples import histories_of, item_names, tuples

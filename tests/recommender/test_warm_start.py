@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from components.recommender.arm import SEMANTIC_ID_ARMS, Arm, ArmName
+from components.recommender.arm import Arm
 from components.recommender.arm_config import NetworkConfig, config_of
 from components.recommender.arms.dense_arm import DenseConfig
 from components.recommender.carried_weights import CannotBeginThere
+from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
 from components.recommender.networks.mixer import MixerConfig
 from components.recommender.presets import accurate_mmgrec, default_mmgrec, default_sasrec
 from components.recommender.train_arm import train_arm

@@ -8,11 +8,12 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from components.tokenizer.choices import BASELINE, TokenizerName, health_limits, tokenizer_config
+from components.tokenizer.choices import health_limits, tokenizer_config
 from components.tokenizer.config import default, fsq, kmeans, paper, product
 from components.tokenizer.fit import Fitted, fit_tokenizer
 from components.tokenizer.health import CodebookCollapsed, HealthLimits, check_health
 from components.tokenizer.ids import with_collision_tokens
+from components.tokenizer.names import BASELINE, TokenizerName
 from components.tokenizer.stability import IdsUnrelated
 from components.tokenizer.tokenizer import load_tokenizer
 from components.tokenizer.version import Version, begin_version

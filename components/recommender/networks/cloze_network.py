@@ -27,9 +27,7 @@ class Cloze:
     """What of a window is hidden."""
 
     share: float = 0.3  # of the targets, on average
-    last_share: float = (
-        0.1  # of the windows, in which the last event alone is: what the network is asked for later
-    )
+    last_share: float = 0.1  # of the windows, where the last event alone is: what is asked for later
 
     def __post_init__(self) -> None:
         if not (0 < self.share <= 1 and 0 <= self.last_share <= 1):

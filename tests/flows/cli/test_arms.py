@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import get_args
 
-from components.recommender.arm import SEMANTIC_ID_ARMS, ArmName
 from components.recommender.arm_facts import FACTS
+from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
 from tests.flows.cli.test_app import run_python
 
 

@@ -1,0 +1,26 @@
+"""What may be asked for by name: arms and their presets. Loads nothing, so that a command line knows them at once."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ArmName = Literal[
+    "mmgrec",
+    "mmgrec_paper",
+    "tiger",
+    "semantic_sasrec",
+    "fusion",
+    "sasrec",
+    "hstu",
+    "fmlp",
+    "gru4rec",
+    "bert4rec",
+    "gsasrec",
+    "tim4rec",
+    "ease",
+]
+SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(
+    ("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "fusion")
+)
+SOLVED_ARMS: frozenset[ArmName] = frozenset(("ease",))  # at once, in one process; the others take steps
+PresetName = Literal["default", "accurate", "quick"]
