@@ -149,10 +149,9 @@ class EASEArm:
         row, event = flat_runs(histories.start[requests], histories.end[requests])
         items = self._rows.of(histories.catalogue)[histories.items[event]]
         # the latest first: an item counts once, however often it was taken, and by its latest event
-        row, items, event = row[::-1], items[::-1], event[::-1]
-        pair = row * np.int64(len(self.item_ids)) + items
-        _, first = np.unique(pair, return_index=True)
-        kept = first[items[first] >= 0]
+        known = np.flatnonzero(items >= 0)[::-1]
+        row, items, event = row[known], items[known], event[known]
+        _, kept = np.unique(row * np.int64(len(self.item_ids)) + items, return_index=True)
         back = histories.end[requests][row[kept]] - 1 - event[kept]
         has = sp.csr_matrix(
             (np.float32(self.config.fading) ** back.astype(np.float32), (row[kept], items[kept])),

@@ -90,6 +90,16 @@ def test_older_events_fade_and_an_item_counts_once_by_its_latest():
     np.testing.assert_allclose(whole.scores(asked, np.arange(2)), [of["a"] + of["b"], of["b"]], rtol=1e-6)
 
 
+def test_an_item_it_does_not_know_takes_none_from_the_request_before():
+    """Once an unknown item stood, by its number, for the last item of the request before it."""
+    sequences = TrainingSequences.from_lists([["a", "b"], ["b", "c"], ["a", "c"], ["a", "b", "c"]])
+    arm = fit_ease(sequences, EASEConfig(regularization=2.0))
+    last = arm.weights[2]
+    catalogue = np.array([*arm.item_ids, "unknown"], dtype=object)
+    scores = arm.scores(histories_of(catalogue, [[2], [3], [2], [3, 3]]), np.arange(4))
+    np.testing.assert_array_equal(scores, [last, 0 * last, last, 0 * last])
+
+
 def test_who_has_moved_on_is_followed_where_older_events_fade():
     """Two worlds of items; histories begin with six of the one and end with two of the other, where they go on."""
     rng = np.random.default_rng(0)
