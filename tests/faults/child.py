@@ -5,6 +5,7 @@ The parent opens no database: a forked child would inherit its connections.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import traceback
@@ -26,6 +27,12 @@ class Ended:
     @property
     def is_done(self) -> bool:
         return not self.signal and not self.error
+
+
+def import_once(*modules: str) -> None:
+    """What children are going to need is imported before they are forked: once, not in every child."""
+    for module in modules:
+        importlib.import_module(module)
 
 
 def in_child(

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.faults.child import done
+from tests.faults.child import done, import_once
 from tests.faults.cut_off import Call, Point, Service
 from tests.faults.home import files_of, rows_of, warehouse_of
 from tests.faults.wire import Wire
@@ -57,8 +57,9 @@ class Desk:
 def mlflow(scratch: Path, *, short: bool) -> Iterator[Service]:
     """Started on SQLite, as a home has it."""
     del short
-    for module in ("components.registry.registration", "tests.registry.test_promotion", "flows.training"):
-        importlib.import_module(module)  # once, not in every child
+    import_once(
+        "components.registry.registration", "tests.registry.test_promotion", "flows.training", "torch._dynamo"
+    )
     from flows.engine_environment import engine_environment
     from flows.outages import is_outage
     from flows.settings import Settings
@@ -213,8 +214,11 @@ def _train(desk: Desk) -> None:
     from flows.semantic_ids import IdentifiedItems
     from flows.training import train_arm
 
-    os.environ |= {"RECLOOP_HOME": str(desk.home), "MLFLOW_TRACKING_URI": desk.road}
-    tracking.configure(desk.road)
+    bare = desk.road.replace(
+        f"faults:{_PASSWORD}@", ""
+    )  # as a setting, an address with a password is refused
+    os.environ |= {"RECLOOP_HOME": str(desk.home), "MLFLOW_TRACKING_URI": bare}
+    tracking.configure(bare)
     told = json.loads((desk.home / "told.json").read_text())
     ref = ArtifactRef(**told["ref"])
     rows = TrainingRows(training_set=ref, num_users=24, cut=datetime(2024, 1, 1, tzinfo=UTC))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -22,7 +21,8 @@ from components.data.warehouse import Engine, WarehouseUnreachable, open_warehou
 from tests.data.landing import at, bad, batch, event, item
 from tests.data.test_pruning import Gave
 from tests.data.test_recommendations import lists, run_of
-from tests.faults.child import done
+from tests.faults import killed_registry
+from tests.faults.child import done, import_once
 from tests.faults.cut_off import Call, Point, Service
 from tests.faults.home import OF_A_CLOCK, changed_behind, files_of
 from tests.faults.killed_worlds import NOW
@@ -56,9 +56,8 @@ class Base:
 @contextmanager
 def postgresql(scratch: Path, *, short: bool) -> Iterator[Service]:
     """Started, and the worlds laid out. Raises PostgresqlMissing."""
-    if not short:  # once, not in every child
-        importlib.import_module("components.registry.promotion")
-        importlib.import_module("tests.registry.test_promotion")
+    if not short:
+        import_once("components.registry.promotion", "tests.registry.test_promotion", killed_registry.STORE)
     with running_postgresql() as server:
         worlds = _Worlds(server, scratch)
         yield Service(
@@ -207,7 +206,6 @@ def _hold(base: Base) -> None:
 
 
 def _two_versions(url: str, home: Path) -> None:
-    from tests.faults import killed_registry
     from tests.registry.conftest import tagged_version
     from tests.registry.test_promotion import ask
 
@@ -223,7 +221,6 @@ def _two_versions(url: str, home: Path) -> None:
 
 
 def _promote(base: Base) -> None:
-    from tests.faults import killed_registry
     from tests.registry.test_promotion import ask
 
     killed_registry.configured(lambda _: ask(_engine(base), killed_registry.MODEL, "2", "1"), base.home)
@@ -258,8 +255,6 @@ def _rows(base: Base) -> dict[str, Any]:
 
 
 def _seen_of_release(base: Base) -> dict[str, Any]:
-    from tests.faults import killed_registry
-
     told: dict[str, Any] = {}
     engine = open_warehouse(Postgresql(base.port).url(base.name, "psycopg"))
     killed_registry.configured(lambda _: told.update(killed_registry.seen(engine)), base.home)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults import killed_worlds
-from tests.faults.child import done
+from tests.faults.child import done, import_once
 from tests.faults.cut_off import Call, Point, Service
 from tests.faults.home import files_of, rows_of
 from tests.faults.wire import Wire
@@ -66,8 +65,7 @@ class Room:
 def prefect(scratch: Path, *, short: bool) -> Iterator[Service]:
     """Started as a home has it."""
     del short
-    importlib.import_module("flows.training")
-    importlib.import_module("flows.retraining_lease")
+    import_once("flows.training", "flows.retraining_lease")
     from flows.local.servers import running_servers
     from tests.flows.local.test_servers import settings_in
 

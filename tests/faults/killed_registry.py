@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from components.data.warehouse import Engine
-from tests.faults.child import done, in_child
+from tests.faults.child import done, import_once, in_child
 from tests.faults.fault import Outcome
 from tests.faults.home import Stage, Work, changed_behind, warehouse_of
 
 MODEL = "struck"
+STORE = "mlflow.store.tracking.sqlalchemy_store"  # a module: the store that MLflow opens on a database file
 _REGISTER = ("facts", "pending", "upload", "log", "model", "create", "alias")
 _PROMOTE = ("promote:after-ledger", "promotion:after-alias", "promotion:after-challenger")
 POINTS = (
@@ -34,6 +35,7 @@ POINTS = (
 
 def strikes(folder: Path) -> Iterator[tuple[str, str, Callable[[], Outcome]]]:
     """(call, point, strike)"""
+    import_once("components.registry.registration", "tests.registry.test_promotion", STORE)
     calls: tuple[tuple[str, Work, Work, tuple[str, ...]], ...] = (
         ("register", _with_bundle, _register, POINTS[:7]),
         ("register again, another verdict", _registered, _register_better, POINTS[7:9]),

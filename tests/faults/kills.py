@@ -28,13 +28,17 @@ class World:
     environment: Mapping[str, str] = field(default_factory=dict)  # {home} stands for the home
 
 
-def faults(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
+def _of_worlds(scratch: Path, *, short: bool, seed: int, erasing: bool) -> Iterator[Fault]:
     del seed
     for world in _worlds():
-        if world.is_short or not short:
+        if (world.name == "erase") is erasing and (world.is_short or not short):
             yield from _of_world(world, scratch)
+
+
+def _registry(scratch: Path, *, short: bool, seed: int) -> Iterator[Fault]:
+    del seed
     if not short:
-        for name, point, strike in killed_registry.strikes(scratch / "registry"):
+        for name, point, strike in killed_registry.strikes(scratch):
             yield _fault(name, point, strike)
 
 
@@ -121,4 +125,9 @@ def _worlds() -> list[World]:
     ]  # fmt: skip
 
 
+PARTS = {
+    "homes": partial(_of_worlds, erasing=False),
+    "erasures": partial(_of_worlds, erasing=True),  # as long as all others
+    "registry": _registry,
+}
 STRUCK = tuple(point for world in _worlds() for point in world.points) + killed_registry.POINTS
