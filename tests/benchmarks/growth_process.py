@@ -56,6 +56,7 @@ def _kept(home: Path, name: str) -> Any:
 def ingest(home: Path) -> Work:
     """The source, or the day more, through its contracts into a warehouse of its own, as the flow `ingest` does."""
     from components.data import queries
+    from components.data.contracts import expectations  # noqa: F401 - Great Expectations, which a check imports late
     from components.data.contracts.batch_check import ContractConfig, check_batch
     from components.data.ingest import land_batch
     from components.data.sources.opening import open_source
