@@ -75,6 +75,7 @@ def ingest(home: Path) -> Work:
             batch, as_of=_end(home), known_items=queries.item_ids(engine), gx_root=home / "gx",
             config=ContractConfig(), since=None,
         )  # fmt: skip
+        del batch  # landing is a stage of its own, which reads what was checked
         return {"rows": land_batch(engine, found).accepted}
 
     return work
