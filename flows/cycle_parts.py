@@ -10,6 +10,7 @@ from prefect import runtime
 
 from components.artifact import ArtifactRef
 from components.evaluation.contenders import Contender, FittedArm, Incumbent, line_up
+from components.evaluation.verdict import Outcome
 from components.recommender.baselines.counting import BASELINES
 from components.registry.tracking import TrackingRun
 from components.report.subject import Subject
@@ -195,11 +196,13 @@ def tokenizer_note(asked: str, opened: OpenedCycle, health: TokenizerHealth | No
 
 def _beside(parts: CycleParts) -> Iterator[ChallengerBeside]:
     """The challengers that do not go on: what the gate said of each, and as which version it is kept."""
-    for one in parts.replayed.challengers.together:
+    found = parts.replayed.challengers
+    passed_too = f"passed too, with a smaller lead than {found.lead}"
+    for one in found.together:
         if registered := parts.beside.get(one.challenger):
             yield ChallengerBeside(
                 arm=one.challenger, version=registered.output.version, verdict=str(one.outcome),
-                reason=one.reason,
+                reason=passed_too if one.outcome is Outcome.PROMOTE else one.reason,
             )  # fmt: skip
 
 

@@ -331,8 +331,8 @@ def _champion_by_ledger(cycle: SettledCycle) -> Incumbent | None:
     if version is None:
         return None
     for kept in map(read_record, cycles.cycles(warehouse())):
-        if kept.told.version == version and present(kept.bundle.path):
-            return incumbent(version, kept.bundle)
+        if (bundle := kept.bundles.get(version)) and present(bundle.path):
+            return incumbent(version, bundle)
     elsewhere: Any = Unknown("open cycle")
     return Incumbent(
         version=version, bundle=elsewhere, arm=elsewhere, train_end=cycle.train_cutoff, tokenizer=elsewhere

@@ -30,7 +30,15 @@ class CycleRecord:
     received: str  # digest of the batch as it came from the source
     code: StageCode  # of every stage
     item_vectors: str = ""  # digest of the vectors that the source brought; "" where it brought none
-    beside: tuple[ArtifactRef, ...] = ()  # bundles of the challengers that did not go on
+    beside: tuple[
+        ArtifactRef, ...
+    ] = ()  # bundles of the challengers that did not go on, as `told` names them
+
+    @property
+    def bundles(self) -> dict[str, ArtifactRef]:
+        """By version, of every challenger."""
+        others = zip((one.version for one in self.told.beside), self.beside, strict=True)
+        return {self.told.version: self.bundle, **dict(others)}
 
 
 _RECORD = TypeAdapter(CycleRecord)

@@ -39,7 +39,7 @@ class ChallengerBeside:
     arm: str
     version: str
     verdict: str
-    reason: str  # the first
+    reason: str  # the first; of one that passed too, that
 
     @property
     def told(self) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from components.evaluation.several import OneOfSeveral
 from components.evaluation.verdict import Outcome
-from components.report.table import Column, figure_of, table, word
+from components.report.table import Cell, Column, figure_of, table, word
 from components.report.templates import Markup, note
-from components.report.text import number
+from components.report.text import clean, sentence, span
 
 
 def together_table(together: Sequence[OneOfSeveral], lead: str, metric: str) -> Markup:
@@ -16,8 +16,8 @@ def together_table(together: Sequence[OneOfSeveral], lead: str, metric: str) -> 
     rows = [
         [
             word(one.challenger, "goes on" if one.challenger == lead else ""),
-            word(one.outcome, one.reason),
-            figure_of(one.delta, "+.4f", note=f"{number(one.lower, '+.4f')} – {number(one.upper, '+.4f')}"),
+            Cell(content=clean(one.outcome), note=sentence(one.reason)),
+            figure_of(one.delta, "+.4f", note=span(one.lower, one.upper)),
             figure_of(one.alpha_one_sided, ".3g"),
         ]
         for one in sorted(together, key=lambda one: one.challenger != lead)

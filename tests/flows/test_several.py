@@ -42,6 +42,10 @@ def test_each_is_judged_and_the_best_of_those_that_pass_goes_on(several: tuple[H
     assert by_role["also challenger"] == beside["arm"]
     lead = arms[by_role["challenger"]]
     if told["verdict"] == beside["verdict"]:
+        assert (
+            told["verdict"] != "PROMOTE"
+            or beside["reason"] == f"passed too, with a smaller lead than {lead['arm']}"
+        )
         assert lead["ndcg"] >= arms[beside["arm"]]["ndcg"]
     else:
         assert told["verdict"] == "PROMOTE"

@@ -27,9 +27,9 @@ def test_figures_verdicts_and_alpha_stand_in_a_row_each():
     rows = text.split("</tbody>")[0].split("<tr>")[2:]
     assert ["hstu" in rows[0], "ease" in rows[1], "tiger" in rows[2]] == [True, True, True]
     assert ["goes on" in row for row in rows] == [True, False, False]
-    for told in ("HOLD", "no &lt;b&gt; was shown", "+0.0071", "−0.0020 – +0.0160", "0.00855"):
+    for told in ("HOLD", "no &lt;b&gt; was shown", "+0.0071", "[−0.0020, +0.0160]", "0.00855"):
         assert told in rows[1], told
-    assert "– – –" in rows[2]  # the bounds of what was not measured
+    assert "[–, –]" in rows[2]  # the bounds of what was not measured
     assert "NDCG@10, minus champion" in text
 
 
