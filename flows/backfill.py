@@ -76,6 +76,10 @@ class BackfillRequest(BaseModel):
                 f"the tuned preset is of {(self.cycle.tuned or {})['arm']}, and {', '.join(others)} would be walked "
                 "too: leave them out, or walk them apart"
             )
+        if self.cycle.more_challengers:
+            raise ValueError(
+                "a back-test walks its challengers apart: name them in challengers, and leave more_challengers empty"
+            )
         if self.cycle.since or self.cycle.as_of or self.cycle.train_cutoff:
             raise ValueError("since, as_of and train_cutoff follow from the windows: leave them out")
         return self
@@ -114,7 +118,8 @@ class _Walked:
 def _said(cycle: CycleRequest) -> dict[str, Any]:
     """The request, without what it says nothing of: event weights, tuned settings and more came later."""
     said = cycle.model_dump(mode="json")
-    unsaid = {name for name in ("event_weights", "tuned", "warm_start", "tokenizer_name") if not said[name]}
+    later = ("event_weights", "tuned", "warm_start", "tokenizer_name", "more_challengers")
+    unsaid = {name for name in later if not said[name]}
     return {name: value for name, value in said.items() if name not in unsaid}
 
 

@@ -49,9 +49,7 @@ def cycle_before(moment: datetime | None, asked: TokenizerName | None) -> cycles
         return latest[0] if latest else None
     every = cycles.cycles(warehouse(), before=moment)
     champions = {entry.version for entry in promotions(warehouse(), load_settings().model_name)}
-    promoted = {
-        _carried_by(cycle).tokenizer.digest for cycle in every if cycle.versions["challenger"] in champions
-    }
+    promoted = {_carried_by(cycle).tokenizer.digest for cycle in every if champions & _challengers(cycle)}
     return next(
         (
             cycle
@@ -75,6 +73,11 @@ def refuse_ids_of_another(cycle: SettledCycle) -> None:
             f"the semantic IDs that exist were made by {before.name}, and are to be kept while {asked} is asked for. "
             f"Leave out --keep-tokenizer and {asked} makes new ones for all items, or leave out --tokenizer"
         )
+
+
+def _challengers(cycle: cycles.Cycle) -> set[str | None]:
+    """The versions of all challengers; the champion of then need not be one."""
+    return {version for role, version in cycle.versions.items() if role != "champion"}
 
 
 def _carried_by(cycle: cycles.Cycle) -> CarriedIds:

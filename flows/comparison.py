@@ -112,7 +112,7 @@ def compare_versions(
     subject = Subject(
         data=Path(source).name if source else "", challenger=both[0].told, champion=both[1].told
     )
-    replayed = replay(run, window, tuple(contenders), "challenger", "champion", source, subject)
+    replayed = replay(run, window, tuple(contenders), ("challenger",), "champion", source, subject)
     evidence, judged = replayed.evidence, replayed.judged.output
     tracked = track_replay(
         judged.replay,

@@ -37,7 +37,7 @@ from flows.ingest import CheckedBatch, ingest
 from flows.local.console import warning_line
 from flows.outages import TRIED_AGAIN
 from flows.record import is_on_record, keep_cycle, put_back_carried
-from flows.release import champion_now, promote, register
+from flows.release import champion_now, promote, register, register_beside
 from flows.replay import replay
 from flows.request import CycleRequest
 from flows.retraining_lease import only_retraining
@@ -50,14 +50,14 @@ from flows.summary import CycleSummary
 from flows.telling import outlast_a_restart
 from flows.tokenizer_health import TokenizerHealth, check_tokenizer
 from flows.tracked_cycle import conclude, track_artifacts, track_snapshots, tracked_cycle
-from flows.training import bundle_challenger, count_popularity, train_arm
+from flows.training import BundledChallenger, bundle_challenger, count_popularity, train_arm
 from flows.verdict_event import emit_verdict
 from flows.warehouse import warehouse
 from flows.warm_start import Beginning, beginning_of, choose_start
 from flows.weighted_types import check_weights
 
 
-@flow(name="retraining-cycle", flow_run_name="retrain {request.challenger} on {request.called}")
+@flow(name="retraining-cycle", flow_run_name="retrain {request.challenged_by} on {request.called}")
 def retraining_cycle(request: CycleRequest) -> CycleSummary:
     """Ingest, train, replay, decide, register, promote. Returns what there is to tell.
 
@@ -109,7 +109,7 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     )
     begun = _begin(cycle, champion, identified.output)
     beginning = begun.output if begun else None
-    arms = arms_to_train(request.challenger, champion, cycle.train_cutoff)
+    arms = arms_to_train(request.challengers, champion, cycle.train_cutoff)
     trained = {
         arm: linked(
             train_arm(
@@ -122,15 +122,19 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     }  # fmt: skip
     fitted = {arm: done.output for arm, done in trained.items()}
     counted = linked(count_popularity(run, snapshots.output, request.event_weights))
-    bundled = linked(bundle_challenger(
-        run, snapshots.output, prepared.encoded.output, identified.output, fitted[request.challenger],
-        request.seed, beginning.warm if beginning else None,
-    ))  # fmt: skip
+    bundled: dict[str, StageResult[BundledChallenger]] = {
+        arm: linked(bundle_challenger(
+            run, snapshots.output, prepared.encoded.output, identified.output, fitted[arm], request.seed,
+            beginning.of(arm).warm if beginning else None,
+        ))
+        for arm in request.challengers
+    }  # fmt: skip
+    bundles = {arm: done.output for arm, done in bundled.items()}
     replayed = replay(
         run,
         window_of(cycle, snapshots.output, identified.output, cold.output, champion),
-        contenders_of(cycle, fitted, counted.output, bundled.output, champion, identified.output),
-        request.challenger,
+        contenders_of(cycle, fitted, counted.output, bundles, champion, identified.output),
+        request.challengers,
         CHAMPION if champion else None,
         request.source,
         subject_of(request, opened.output, health, beginning, identified.output),
@@ -140,12 +144,20 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
         "ids": identified.output.ids, "replay": replayed.judged.output.replay,
     } | {f"train.{arm}": done.arm for arm, done in fitted.items()}  # fmt: skip
     track_artifacts(tracked, made)
-    registered = register(run, tracked, bundled.output, replayed, beginning.told if beginning else "")
+    beside = {
+        arm: register_beside(
+            run, tracked, arm, bundles[arm], one.output, replayed.page,
+            beginning.of(arm).told if beginning else "",
+        )
+        for arm, one in replayed.challengers.beside.items()
+    }  # fmt: skip
+    lead = replayed.challengers.lead
+    registered = register(run, tracked, bundles[lead], replayed, beginning.of(lead).told if beginning else "")
     promoted = promote(run, registered.output, replayed, champion.version if champion else None)
     return CycleParts(
         checked=checked, landed=landed, opened=opened, snapshots=snapshots, health=health, prepared=prepared,
         identified=identified, cold=cold, begun=begun, trained=tuple(trained.values()), counted=counted,
-        bundled=bundled, replayed=replayed, registered=registered, promoted=promoted,
+        bundled=bundled, replayed=replayed, beside=beside, registered=registered, promoted=promoted,
     )  # fmt: skip
 
 
@@ -223,7 +235,8 @@ def _keep(cycle: SettledCycle, parts: CycleParts, told: CycleSummary) -> None:
         told,
         received=parts.checked.output.received_digest,
         carried=parts.identified.output.carried,
-        bundle=parts.bundled.output.bundle,
+        bundle=parts.bundled[parts.replayed.challengers.lead].output.bundle,
+        beside=tuple(parts.bundled[arm].output.bundle for arm in parts.beside),
         codes=[stage.code for stage in parts.stages],
         item_vectors=parts.prepared.encoded.output.item_vectors,
     )

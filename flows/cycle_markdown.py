@@ -16,6 +16,7 @@ def cycle_markdown(told: CycleSummary, pages: Mapping[str, str]) -> str:
         f"On {_cell(Path(told.source).name)}: {_champion(told)}.",
         "",
         *(f"- {_cell(reason)}" for reason in told.reasons),
+        *(f"- Also challenged: {_cell(one.told)}" for one in told.beside),
         "",
         "| arm | role | NDCG@10 | 95 % interval | HR@10 | challenger minus this |",
         "| --- | --- | ---: | :---: | ---: | :---: |",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from prefect import runtime
 
 from components.artifact import ArtifactRef
 from components.evaluation.contenders import Contender, FittedArm, Incumbent, line_up
+from components.evaluation.verdict import Outcome
 from components.recommender.baselines.counting import BASELINES
 from components.registry.tracking import TrackingRun
 from components.report.subject import Subject
@@ -26,7 +27,7 @@ from flows.settings import load_settings
 from flows.settled import SettledCycle
 from flows.snapshots import Snapshots
 from flows.stages import StageResult
-from flows.summary import CycleSummary, arm_figures, stage_figures
+from flows.summary import ChallengerBeside, CycleSummary, arm_figures, stage_figures
 from flows.tokenizer_health import TokenizerHealth
 from flows.training import BundledChallenger, CountedArms, TrainedArm
 from flows.warm_start import Beginning
@@ -61,9 +62,10 @@ class CycleParts:
     begun: StageResult[Beginning] | None  # where training begins, if a warm start was asked for
     trained: tuple[StageResult[TrainedArm], ...]
     counted: StageResult[CountedArms]
-    bundled: StageResult[BundledChallenger]
+    bundled: Mapping[str, StageResult[BundledChallenger]]  # by challenger
     replayed: Replayed
-    registered: StageResult[RegisteredChallenger]
+    beside: Mapping[str, StageResult[RegisteredChallenger]]  # by challenger, those that do not go on
+    registered: StageResult[RegisteredChallenger]  # the one that goes on
     promoted: StageResult[Promoted]
 
     @property
@@ -76,8 +78,9 @@ class CycleParts:
         return (
             self.checked, self.landed, self.opened, self.snapshots,
             *([self.health] if self.health else []), *self.prepared.stages, self.identified, self.cold,
-            *([self.begun] if self.begun else []), *self.trained, self.counted, self.bundled,
-            *self.replayed.stages, self.registered, self.promoted,
+            *([self.begun] if self.begun else []), *self.trained, self.counted,
+            *self.bundled.values(), *self.replayed.stages, *self.beside.values(), self.registered,
+            self.promoted,
         )  # fmt: skip
 
 
@@ -119,14 +122,14 @@ def contenders_of(
     cycle: SettledCycle,
     trained: Mapping[str, TrainedArm],
     counted: CountedArms,
-    bundled: BundledChallenger,
+    bundled: Mapping[str, BundledChallenger],
     champion: Incumbent | None,
     ids: IdentifiedItems,
 ) -> tuple[Contender, ...]:
     """Everyone who is asked for lists on the window, in an order that reading from the journal does not change."""
     fitted = {name: FittedArm(artifact=done.arm, reads_ids=done.reads_ids) for name, done in trained.items()}
     return line_up(
-        challenger=cycle.request.challenger, bundle=bundled.bundle, trained=fitted,
+        bundles={name: done.bundle for name, done in bundled.items()}, trained=fitted,
         baselines={name: counted.arms[name] for name in BASELINES},
         champion=champion, tokenizer=ids.tokenizer.digest, cut=cycle.train_cutoff,
     )  # fmt: skip
@@ -139,12 +142,22 @@ def subject_of(
     """What the report says beyond its evidence: data set, champion's version, why tokenizer and weights are theirs."""
     return Subject(
         data=Path(request.source).name,
-        challenger=f"by tuned preset {request.tuned['digest'][:12]}" if request.tuned else "",
+        # which of several challengers goes on is not known yet; their versions are tagged with the preset
+        challenger=f"by tuned preset {request.tuned['digest'][:12]}"
+        if request.tuned and not request.more_challengers
+        else "",
         champion=opened.champion.told if opened.champion else "",
         ids=tokenizer_note(request.tokenizer, opened, health.output if health else None),
         baseline=ids.fitted if opened.tokenizer_name == BASELINE else "",
-        start=beginning.told if beginning else "",
+        start=_start_note(beginning),
     )
+
+
+def _start_note(beginning: Beginning | None) -> str:
+    """Where training began; of several challengers of which one."""
+    if beginning is None:
+        return ""
+    return f"{beginning.arm}: {beginning.told}" if beginning.arm else beginning.told
 
 
 def refuse_other_settings(cycle: SettledCycle, champion: Incumbent | None) -> None:
@@ -163,8 +176,8 @@ def refuse_other_settings(cycle: SettledCycle, champion: Incumbent | None) -> No
 
 
 def start_of(beginning: Beginning | None, arm: str, request: CycleRequest) -> ArtifactRef | None:
-    """The bundle at whose weights this arm begins; the champion's holds the challenger alone."""
-    return beginning.champion if beginning and arm == request.challenger else None
+    """The bundle at whose weights this arm begins; the champion's holds one challenger's alone."""
+    return beginning.of(arm).champion if beginning and arm in request.challengers else None
 
 
 def tokenizer_note(asked: str, opened: OpenedCycle, health: TokenizerHealth | None) -> str:
@@ -179,6 +192,18 @@ def tokenizer_note(asked: str, opened: OpenedCycle, health: TokenizerHealth | No
         return f"kept{which}, as asked"
     # by words of the note alone: what is only planned may not know yet which it is
     return health.note.replace("to be refitted", f"refitted{which}", 1).replace("kept;", f"kept{which};", 1)
+
+
+def _beside(parts: CycleParts) -> Iterator[ChallengerBeside]:
+    """The challengers that do not go on: what the gate said of each, and as which version it is kept."""
+    found = parts.replayed.challengers
+    passed_too = f"passed too, with a smaller lead than {found.lead}"
+    for one in found.together:
+        if registered := parts.beside.get(one.challenger):
+            yield ChallengerBeside(
+                arm=one.challenger, version=registered.output.version, verdict=str(one.outcome),
+                reason=passed_too if one.outcome is Outcome.PROMOTE else one.reason,
+            )  # fmt: skip
 
 
 def summarise(
@@ -215,8 +240,9 @@ def summarise(
         tokenizer_note=tokenizer_note(
             cycle.request.tokenizer, parts.opened.output, parts.health.output if parts.health else None
         ),
-        start_note=parts.begun.output.told if parts.begun else "",
-        arms=tuple(arm_figures(evidence)),
+        start_note=_start_note(parts.begun.output if parts.begun else None),
+        arms=tuple(arm_figures(evidence, parts.beside)),
+        beside=tuple(_beside(parts)),
         stages=stage_figures(parts.stages),
         seconds=seconds,
         addresses={

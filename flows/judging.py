@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from components.evaluation import latency
 from components.evaluation.alpha_spending import Attempt
 from components.evaluation.beyond import categories_of
 from components.evaluation.contenders import Contender
-from components.evaluation.evidence import write_evidence
+from components.evaluation.evidence import ReplayEvidence, read_evidence, write_evidence
 from components.evaluation.replay import evaluate
 from components.evaluation.result import ReplayResult
 from components.evaluation.trial import ArmLists, Trial
+from components.evaluation.typed_json import to_json
 from components.recommender.arm import Arm
 from flows.ranking import COLD_LISTS, RankedLists, read_lists
 from flows.replay_window import ReplayWindow, histories_of, load_contender
@@ -55,17 +56,21 @@ def judge(
     challenger: str,
     champion: str | None,
     attempt: Attempt | None,
+    is_alone: bool = True,
 ) -> StageResult[JudgedReplay]:
-    """Score, compare, pass the gate; publish the evidence and the table of arms."""
+    """Score, compare, pass the gate; publish the evidence and the table of arms.
+
+    The stage of a challenger that is not alone in its cycle bears its name.
+    """
     by_name = {contender.name: contender for contender in contenders}
     key = key_of(
-        judge, "judge", run=run,
+        judge, "judge" if is_alone else f"judge {challenger}", run=run,
         reads={ranked.arm: ranked.lists for ranked in lists},
         facts={
             "contenders": [
                 [c.name, c.artifact.digest, c.train_end.isoformat(), c.compared] for c in contenders
             ],
-            "attempt": asdict(attempt) if attempt else None,
+            "attempt": to_json(attempt) if attempt else None,
             "challenger": challenger, "champion": champion, **window.config,
         },
     )  # fmt: skip
@@ -86,6 +91,12 @@ def judge(
         )  # fmt: skip
 
     return run_once(key, JudgedReplay, work, computes=True)
+
+
+@lru_cache(maxsize=8)
+def evidence_of(replayed: ArtifactRef) -> ReplayEvidence:
+    """The published evidence, read once in a process."""
+    return read_evidence(Path(replayed.path))
 
 
 @lru_cache(maxsize=1)

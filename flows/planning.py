@@ -18,11 +18,11 @@ from components.artifact import present
 from components.data import cycles, journal
 from components.data.journal import PastCost
 from components.data.ledger import current_champion
-from components.evaluation.alpha_spending import Attempt
 from components.evaluation.contenders import CHAMPION, Contender, Incumbent, arms_to_train
 from components.recommender.baselines.counting import BASELINES
 from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
 from components.registry.run_facts import Cost, cost_of
+from components.registry.warm_start import WarmStart
 from components.report.subject import Subject
 from flows.asking import AskedStage, Asking, Undecided, Unknown
 from flows.carried import CarriedIds
@@ -48,7 +48,7 @@ from flows.ingest import check, land
 from flows.judging import judge
 from flows.ranking import RankedLists, rank
 from flows.record import read_record
-from flows.release import incumbent, promote, register
+from flows.release import incumbent, promote, register, register_beside
 from flows.replay import Replayed
 from flows.replay_window import ReplayWindow
 from flows.reporting import render
@@ -56,13 +56,21 @@ from flows.request import CycleRequest
 from flows.semantic_ids import ColdIds, IdentifiedItems, extend_ids, fit_tokenizer, identify_cold
 from flows.settings import load_settings
 from flows.settled import SettledCycle, settle_cycle
+from flows.several import judge_challengers
 from flows.snapshots import Snapshots, take_snapshots
 from flows.stages import StageResult
 from flows.tokenizer_health import TokenizerHealth, check_tokenizer
-from flows.training import CountedArms, TrainedArm, bundle_challenger, count_popularity, train_arm
+from flows.training import (
+    BundledChallenger,
+    CountedArms,
+    TrainedArm,
+    bundle_challenger,
+    count_popularity,
+    train_arm,
+)
 from flows.warehouse import warehouse
 from flows.warm_start import Beginning, beginning_of, choose_start
-from flows.window_alpha import foreseen_attempt
+from flows.window_alpha import SharedAlpha, foreseen_alpha
 
 _NO_RUN = cast(Any, None)  # a stage that is asked never comes to what it would log to MLflow
 
@@ -127,22 +135,30 @@ def _ask_all(cycle: SettledCycle, champion: Incumbent | None, ask: Asking) -> tu
     identified = _ask_ids(cycle, snapshots, prepared, carried, opened, ask)
     cold = ask(identify_cold, run, request.source, snapshots, identified.carried, request.mapping).output
     beginning = _ask_start(cycle, opened.champion, identified, ask)
-    arms = arms_to_train(request.challenger, opened.champion, cycle.train_cutoff)
+    arms = arms_to_train(request.challengers, opened.champion, cycle.train_cutoff)
     trained = {
         arm: _ask_arm(cycle, cast(ArmName, arm), prepared.rows.output, identified, beginning, ask)
         for arm in arms
     }
     counted = _counted(ask(count_popularity, run, snapshots, request.event_weights))
-    bundled = ask(
-        bundle_challenger, run, snapshots, prepared.encoded.output, identified, trained[request.challenger],
-        request.seed, None if beginning is None or isinstance(beginning.warm, Unknown) else beginning.warm,
-    ).output  # fmt: skip
+    bundled: dict[str, BundledChallenger] = {
+        arm: ask(
+            bundle_challenger, run, snapshots, prepared.encoded.output, identified, trained[arm], request.seed,
+            _warm(beginning, arm),
+        ).output
+        for arm in request.challengers
+    }  # fmt: skip
     contenders = contenders_of(cycle, trained, counted, bundled, opened.champion, identified)
     window = _window(cycle, snapshots, identified, cold, opened.champion)
     subject = subject_of(request, opened, health, beginning, identified)
     replayed = _ask_replay(cycle, window, contenders, opened.champion, subject, ask)
-    start = beginning.told if beginning is not None else ""
-    registered = ask(register, run, _NO_RUN, bundled, replayed, start).output
+    for arm, one in replayed.challengers.beside.items():
+        start = _start(beginning, arm)
+        ask(register_beside, run, _NO_RUN, arm, bundled[arm], one.output, replayed.page, start)
+    lead = replayed.challengers.lead
+    if request.more_challengers and not replayed.challengers.together:
+        assumes += (f"none of them passes, and {lead} goes on; else some are judged again, and others may",)
+    registered = ask(register, run, _NO_RUN, bundled[lead], replayed, _start(beginning, lead)).output
     ask(promote, run, registered, replayed, opened.champion.version if opened.champion else None)
     return assumes
 
@@ -222,6 +238,16 @@ def _ask_start(
     return beginning
 
 
+def _warm(beginning: Beginning | None, arm: str) -> WarmStart | None:
+    """Of one challenger; None also where nobody tells yet."""
+    warm = beginning.of(arm).warm if beginning is not None else None
+    return None if isinstance(warm, Unknown) else warm
+
+
+def _start(beginning: Beginning | None, arm: str) -> str:
+    return beginning.of(arm).told if beginning is not None else ""
+
+
 def _ask_arm(
     cycle: SettledCycle, arm: ArmName, rows: TrainingRows, ids: IdentifiedItems, beginning: Beginning | None,
     ask: Asking,
@@ -245,7 +271,7 @@ def _ask_replay(
     cycle: SettledCycle, window: ReplayWindow, contenders: tuple[Contender, ...],
     champion: Incumbent | None, subject: Subject, ask: Asking,
 ) -> Replayed:  # fmt: skip
-    run, challenger = cycle.id, cycle.request.challenger
+    run, challengers = cycle.id, cycle.request.challengers
     rival = CHAMPION if champion else None
     in_turn = sorted(contenders, key=lambda contender: contender.name not in BASELINES)
     ranked = tuple(ask(rank, run, window, contender) for contender in in_turn)
@@ -253,10 +279,17 @@ def _ask_replay(
         done.output if done.reused else _to_come(done, contender)
         for done, contender in zip(ranked, in_turn, strict=True)
     )
-    attempt = _attempt(window, contenders, challenger, rival)
-    judged = ask(judge, run, window, contenders, lists, challenger, rival, attempt)
-    rendered = ask(render, run, window, contenders, lists, judged.output, cycle.request.source, subject)
-    return Replayed(ranked=ranked, judged=judged, rendered=rendered, page=Path())
+    found = judge_challengers(
+        challengers,
+        _foreseen(window, contenders, challengers, rival),
+        lambda challenger, attempt: ask(
+            judge, run, window, contenders, lists, challenger, rival, attempt, is_alone=len(challengers) == 1
+        ),
+    )
+    judged = found.judged[found.lead].output
+    subject = replace(subject, together=found.together)
+    rendered = ask(render, run, window, contenders, lists, judged, cycle.request.source, subject)
+    return Replayed(ranked=ranked, rendered=rendered, page=Path(), challengers=found)
 
 
 def _to_come(done: StageResult[RankedLists], contender: Contender) -> RankedLists:
@@ -264,14 +297,15 @@ def _to_come(done: StageResult[RankedLists], contender: Contender) -> RankedList
     return RankedLists(arm=contender.name, lists=cast(Any, done.output), num_lists=0)
 
 
-def _attempt(
-    window: ReplayWindow, contenders: tuple[Contender, ...], challenger: str, champion: str | None
-) -> Attempt | None:
-    """The challenger's place in the window's ledger; with a challenger that is not made, its lists are not either."""
+def _foreseen(
+    window: ReplayWindow, contenders: tuple[Contender, ...], challengers: tuple[str, ...],
+    champion: str | None,
+) -> SharedAlpha:  # fmt: skip
+    """The challengers' place in the window's ledger; with one that is not made, nobody's lists are all there."""
     try:
-        return foreseen_attempt(window, contenders, challenger, champion)
+        return foreseen_alpha(window, contenders, challengers, champion)
     except Undecided:
-        return None
+        return SharedAlpha(entry=None, among=())
 
 
 def _counted(done: StageResult[CountedArms]) -> CountedArms:
@@ -297,8 +331,8 @@ def _champion_by_ledger(cycle: SettledCycle) -> Incumbent | None:
     if version is None:
         return None
     for kept in map(read_record, cycles.cycles(warehouse())):
-        if kept.told.version == version and present(kept.bundle.path):
-            return incumbent(version, kept.bundle)
+        if (bundle := kept.bundles.get(version)) and present(bundle.path):
+            return incumbent(version, bundle)
     elsewhere: Any = Unknown("open cycle")
     return Incumbent(
         version=version, bundle=elsewhere, arm=elsewhere, train_end=cycle.train_cutoff, tokenizer=elsewhere

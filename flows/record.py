@@ -30,6 +30,15 @@ class CycleRecord:
     received: str  # digest of the batch as it came from the source
     code: StageCode  # of every stage
     item_vectors: str = ""  # digest of the vectors that the source brought; "" where it brought none
+    beside: tuple[
+        ArtifactRef, ...
+    ] = ()  # bundles of the challengers that did not go on, as `told` names them
+
+    @property
+    def bundles(self) -> dict[str, ArtifactRef]:
+        """By version, of every challenger."""
+        others = zip((one.version for one in self.told.beside), self.beside, strict=True)
+        return {self.told.version: self.bundle, **dict(others)}
 
 
 _RECORD = TypeAdapter(CycleRecord)
@@ -44,11 +53,12 @@ def keep_cycle(
     bundle: ArtifactRef,
     codes: Iterable[StageCode],
     item_vectors: str = "",
+    beside: tuple[ArtifactRef, ...] = (),
 ) -> None:
     """Put a finished cycle on record. `received` is the digest of the batch as it came from the source."""
     kept = CycleRecord(
         told=summary, carried=carried, bundle=bundle, received=received, code=union(codes),
-        item_vectors=item_vectors,
+        item_vectors=item_vectors, beside=beside,
     )  # fmt: skip
     cycles.record_cycle(
         warehouse(),
@@ -56,7 +66,8 @@ def keep_cycle(
         as_of=cycle.as_of,
         train_cutoff=cycle.train_cutoff,
         verdict=summary.verdict,
-        versions={"challenger": summary.version, "champion": summary.champion_after},
+        versions={"challenger": summary.version, "champion": summary.champion_after}
+        | {f"beside: {one.arm}": one.version for one in summary.beside},
         summary=_RECORD.dump_python(kept, mode="json"),
     )
 
@@ -94,4 +105,4 @@ def finished_cycle(cycle: SettledCycle) -> CycleSummary | None:
         return None
     if kept.item_vectors != content_of(cycle.request.source, cycle.request.mapping).digest:
         return None
-    return kept.told if all_there(kept.bundle) else None
+    return kept.told if all(map(all_there, (kept.bundle, *kept.beside))) else None

@@ -22,10 +22,10 @@ from components.registry.metric_names import arm_metric, lead_metric
 from components.registry.registration import register_bundle
 from flows.approving import policy_now, smoke_test
 from flows.checkout import commit_now
-from flows.judging import USERS
+from flows.judging import USERS, JudgedReplay, evidence_of
 from flows.local.console import warning_line
 from flows.outages import TRIED_AGAIN
-from flows.replay import Replayed, evidence_of
+from flows.replay import Replayed
 from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once, say_in_prefect
 from flows.training import BundledChallenger
@@ -79,15 +79,7 @@ def register(
             model_name=settings.model_name,
             verdict=judged.verdict,
             metrics=evidence.figures_of(judged.challenger),
-            tags={
-                "recloop.replay": judged.replay.digest,
-                "recloop.gate": evidence.gate_hash,
-                "recloop.window": evidence.data_digest,
-                "recloop.commit": commit_now(),
-                "recloop.filter_seen": str(evidence.plan.filter_seen).lower(),  # how lists of it are served
-                **({"recloop.tuned_preset": bundled.tuned} if bundled.tuned else {}),
-                **({"recloop.start": start} if start else {}),
-            },
+            tags=_tags(judged, bundled, start),
             reports=[Path(report.path) / "report.html", folder / "evidence.json", folder / "arms.csv"],
             judgement=_judgement(evidence, replayed.page),
             started_by=settings.actor,
@@ -103,6 +95,40 @@ def register(
         link_text="the version in MLflow", description="Its card, its ids and its verdict",
     )  # fmt: skip
     return registered
+
+
+@task(task_run_name="register-{challenger}", **TRIED_AGAIN)
+def register_beside(
+    run: str, tracked: tracking.TrackingRun, challenger: str, bundled: BundledChallenger, judged: JudgedReplay,
+    page: Path, start: str = "",
+) -> StageResult[RegisteredChallenger]:  # fmt: skip
+    """Register a challenger that another one of its cycle stands before: a version with its own verdict and card.
+
+    `page` is the cycle's one report. The run's metrics, tags and files, and `challenger`, are of the one that went on.
+    """
+    settings = load_settings()
+    key = key_of(
+        register_beside, f"register {challenger}", run=run,
+        reads={"bundle": bundled.bundle, "replay": judged.replay},
+        facts={"registry": _registry(), **({} if isinstance(start, str) and not start else {"start": start})},
+    )  # fmt: skip
+
+    def work() -> RegisteredChallenger:
+        evidence = evidence_of(judged.replay)
+        registered = register_bundle(
+            open_bundle(bundled.bundle.path),
+            run=tracked,
+            model_name=settings.model_name,
+            verdict=judged.verdict,
+            metrics=evidence.figures_of(challenger),
+            tags=_tags(judged, bundled, start),
+            judgement=_judgement(evidence, page),
+            started_by=settings.actor,
+            is_beside=True,
+        )
+        return RegisteredChallenger(version=registered.version, verdict=judged.verdict)
+
+    return run_once(key, RegisteredChallenger, work)
 
 
 @task(task_run_name="promote-on-verdict", **TRIED_AGAIN)
@@ -178,6 +204,20 @@ def incumbent(version: str, bundle: ArtifactRef) -> Incumbent:
         version=version, bundle=bundle, arm=facts.arm,
         train_end=datetime.fromisoformat(facts.train_end), tokenizer=facts.tokenizer,
     )  # fmt: skip
+
+
+def _tags(judged: JudgedReplay, bundled: BundledChallenger, start: str) -> dict[str, str]:
+    """Of a version, beside what its bundle says: by which evidence it was judged, and how it began."""
+    evidence = evidence_of(judged.replay)
+    return {
+        "recloop.replay": judged.replay.digest,
+        "recloop.gate": evidence.gate_hash,
+        "recloop.window": evidence.data_digest,
+        "recloop.commit": commit_now(),
+        "recloop.filter_seen": str(evidence.plan.filter_seen).lower(),  # how lists of it are served
+        **({"recloop.tuned_preset": bundled.tuned} if bundled.tuned else {}),
+        **({"recloop.start": start} if start else {}),
+    }
 
 
 def _without_names(users: pd.DataFrame) -> pd.DataFrame:

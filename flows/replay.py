@@ -6,28 +6,28 @@ asked of the ledger before anything is judged, and is an input of the verdict li
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from prefect import flow
+from prefect import flow, runtime
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from components.artifact import ArtifactRef
 from components.evaluation.contenders import Contender
-from components.evaluation.evidence import ReplayEvidence, read_evidence
+from components.evaluation.evidence import ReplayEvidence
 from components.evaluation.underpowered import why_underpowered
 from components.recommender.baselines.counting import BASELINES
 from components.report.subject import Subject
-from flows.judging import JudgedReplay, judge
+from flows.judging import JudgedReplay, evidence_of, judge
 from flows.local.console import warning_line
 from flows.local.site import show_page
 from flows.ranking import RankedLists, rank, read_lists
 from flows.replay_window import ReplayWindow
 from flows.reporting import RenderedReport, render
 from flows.settings import load_settings
+from flows.several import JudgedChallengers, judge_challengers
 from flows.stages import StageResult, say_in_prefect
-from flows.window_alpha import attempt_of, note_verdict, spend_alpha
+from flows.window_alpha import note_verdict, spend_alpha
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,25 +35,34 @@ class Replayed:
     """A replay from lists to report."""
 
     ranked: tuple[StageResult[RankedLists], ...]
-    judged: StageResult[JudgedReplay]
     rendered: StageResult[RenderedReport]
     page: Path  # the report among the pages that `recloop ui` shows
+    challengers: JudgedChallengers
+
+    @property
+    def judged(self) -> StageResult[JudgedReplay]:
+        """Of the challenger that goes on."""
+        return self.challengers.judged[self.challengers.lead]
 
     @property
     def stages(self) -> tuple[StageResult, ...]:
-        return (*self.ranked, self.judged, self.rendered)
+        return (*self.ranked, *self.challengers.every, self.rendered)
 
     @property
     def evidence(self) -> ReplayEvidence:
         return evidence_of(self.judged.output.replay)
 
 
-@flow(name="replay-window", flow_run_name="replay {challenger}")
+def _run_name() -> str:
+    return f"replay {', '.join(runtime.flow_run.parameters['challengers'])}"
+
+
+@flow(name="replay-window", flow_run_name=_run_name)
 def replay(
     run: str,
     window: ReplayWindow,
     contenders: tuple[Contender, ...],
-    challenger: str,
+    challengers: tuple[str, ...],
     champion: str | None,
     source: str | None,
     subject: Subject,
@@ -61,7 +70,8 @@ def replay(
     """Ask every contender for its lists, then judge, then draw the report.
 
     The baselines come first: they show what the window and the profile can tell at all, and that is said
-    before the others are asked. `source` is where the items' images lie, for the report; None leaves them out.
+    before the others are asked. The report is of the challenger that goes on, and tells of the others beside it.
+    `source` is where the items' images lie, for the report; None leaves them out.
     `subject` is what the report says beyond its evidence: data set, versions, why the tokenizer was refitted.
     """
     first = [contender for contender in contenders if contender.name in BASELINES]
@@ -69,13 +79,22 @@ def replay(
     warn_if_underpowered(window, [result.output for result in ranked])
     ranked += [rank(run, window, contender) for contender in contenders if contender not in first]
     lists = tuple(result.output for result in ranked)
-    spent = spend_alpha(window, contenders, challenger, champion)
-    judged = judge(run, window, contenders, lists, challenger, champion, attempt_of(spent))
-    note_verdict(spent, window, judged.output)
-    rendered = render(run, window, contenders, lists, judged.output, source, subject)
-    page = shown_report(judged.output.replay, rendered.output.report)
-    show_in_prefect(judged.output.replay, page)
-    return Replayed(ranked=tuple(ranked), judged=judged, rendered=rendered, page=page)
+    spent = spend_alpha(window, contenders, challengers, champion)
+    found = judge_challengers(
+        challengers,
+        spent,
+        lambda challenger, attempt: judge(
+            run, window, contenders, lists, challenger, champion, attempt, is_alone=len(challengers) == 1
+        ),
+    )
+    for one in found.judged.values():
+        note_verdict(spent, window, one.output)
+    judged = found.judged[found.lead].output
+    subject = replace(subject, together=found.together)
+    rendered = render(run, window, contenders, lists, judged, source, subject)
+    page = shown_report(judged.replay, rendered.output.report)
+    show_in_prefect(judged.replay, page)
+    return Replayed(ranked=tuple(ranked), rendered=rendered, page=page, challengers=found)
 
 
 def warn_if_underpowered(window: ReplayWindow, baselines: list[RankedLists]) -> None:
@@ -84,12 +103,6 @@ def warn_if_underpowered(window: ReplayWindow, baselines: list[RankedLists]) -> 
     if why := why_underpowered(window.plan(), lists, window.profile):
         warning_line(why)
         say_in_prefect(why)
-
-
-@lru_cache(maxsize=8)
-def evidence_of(replayed: ArtifactRef) -> ReplayEvidence:
-    """The published evidence, read once in a process."""
-    return read_evidence(Path(replayed.path))
 
 
 def shown_report(replayed: ArtifactRef, report: ArtifactRef) -> Path:

@@ -85,8 +85,10 @@ def render(
 
 
 def _said(subject: Subject) -> dict[str, Any]:
-    """What a key says of it: nothing of a start where no warm start was asked for, as before there was any."""
+    """What a key says of it: nothing of a start where no warm start was asked for, nor of one challenger alone."""
     said = asdict(subject)
+    if not subject.together:
+        said.pop("together")
     if isinstance(subject.start, str) and not subject.start:
         said.pop("start")
     return said

@@ -114,10 +114,10 @@ class BatchRequest(BaseModel):
 
 ProfileName = Literal["small", "production", "sequential"]  # of the gate
 _FORM = (  # in the order in which a person asks; what is inherited would stand first
-    "source", "challenger", "profile", "preset", "tuned", "warm_start", "tokenizer", "tokenizer_name", "mode",
-    "filter_seen", "train_cutoff", "since", "as_of", "seed", "mapping", "gate", "max_bad_share", "max_bad_item_share",
-    "value_ranges", "event_weights", "max_missing_share", "max_zero_share", "max_duplicate_share", "min_norm",
-    "max_norm", "min_present", "poisoned_rows",
+    "source", "challenger", "more_challengers", "profile", "preset", "tuned", "warm_start", "tokenizer",
+    "tokenizer_name", "mode", "filter_seen", "train_cutoff", "since", "as_of", "seed", "mapping", "gate",
+    "max_bad_share", "max_bad_item_share", "value_ranges", "event_weights", "max_missing_share", "max_zero_share",
+    "max_duplicate_share", "min_norm", "max_norm", "min_present", "poisoned_rows",
 )  # fmt: skip
 
 
@@ -126,8 +126,10 @@ def _as_a_form(schema: dict[str, Any]) -> None:
     schema["properties"] = {name: schema["properties"][name] for name in _FORM}
 
 
-_LATER = {"gate": None, "mapping": "", "max_bad_item_share": 0.05, "value_ranges": "rating=0:10",
-          "event_weights": "", "tuned": None, "warm_start": False, "tokenizer_name": None}  # fmt: skip
+_LATER: dict[str, Any] = {
+    "gate": None, "mapping": "", "max_bad_item_share": 0.05, "value_ranges": "rating=0:10", "event_weights": "",
+    "tuned": None, "warm_start": False, "tokenizer_name": None, "more_challengers": [],
+}  # fmt: skip
 
 
 class CycleRequest(BatchRequest):
@@ -145,6 +147,11 @@ class CycleRequest(BatchRequest):
         "in a first cycle, after .7 of the events",
     )
     challenger: ArmName = Field(default="mmgrec", description="the arm that may become champion")
+    more_challengers: tuple[ArmName, ...] = Field(
+        default=(),
+        description="arms that challenge in the same cycle: all share the window's alpha, and the best of those that "
+        "pass the gate is promoted",
+    )
     profile: ProfileName = Field(
         default="small", description="gate profile, sized to the data; sequential: for a window that grows"
     )
@@ -172,7 +179,8 @@ class CycleRequest(BatchRequest):
     )
     tuned: dict[str, Any] | None = Field(
         default=None,
-        description="settings of the challenger in place of the preset's own: what stands in a file of `recloop tune`",
+        description="settings of the challenger, or of one of several, in place of the preset's own: what stands in a "
+        "file of `recloop tune`",
     )
     warm_start: bool = Field(
         default_factory=lambda: load_settings().warm_start,
@@ -215,6 +223,16 @@ class CycleRequest(BatchRequest):
     )
 
     @property
+    def challengers(self) -> tuple[ArmName, ...]:
+        """All, in the order in which they were named."""
+        return (self.challenger, *self.more_challengers)
+
+    @property
+    def challenged_by(self) -> str:
+        """Their names, for a reader."""
+        return ", ".join(self.challengers)
+
+    @property
     def weighs_types(self) -> bool:
         """Whether event types count differently; a training that tells them apart keeps them in its rows."""
         return bool(read_event_weights(self.event_weights))
@@ -243,6 +261,12 @@ class CycleRequest(BatchRequest):
                 f"the settings in tuned were searched from preset {self.tuned['preset']}, and preset is {self.preset}: "
                 f"ask for preset {self.tuned['preset']}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _named_once(self) -> CycleRequest:
+        if twice := sorted({name for name in self.challengers if self.challengers.count(name) > 1}):
+            raise ValueError(f"{', '.join(twice)} is named twice among the challengers: name each arm once")
         return self
 
     @field_validator("event_weights")
@@ -283,10 +307,11 @@ class CycleRequest(BatchRequest):
 
 
 def refuse_other_arm(request: CycleRequest, file: str = "the tuned preset") -> None:
-    """Raise BadRequest for settings that were tuned for another arm than the challenger."""
-    if request.tuned and request.tuned["arm"] != request.challenger:
+    """Raise BadRequest for settings that were tuned for another arm than the challenger, or each of several."""
+    if request.tuned and request.tuned["arm"] not in request.challengers:
+        who = "challengers are" if request.more_challengers else "challenger is"
         raise BadRequest(
-            f"{file}: arm is {request.tuned['arm']!r}, and the challenger is {request.challenger}. Pass "
+            f"{file}: arm is {request.tuned['arm']!r}, and the {who} {request.challenged_by}. Pass "
             f"--challenger {request.tuned['arm']}, or --preset {request.preset}"
         )
 

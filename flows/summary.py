@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ class ArmFigure:
     """One arm on the window: macro mean over users, and the paired difference to the challenger's rival."""
 
     arm: str
-    role: str  # challenger | champion | baseline
+    role: str  # challenger | champion | baseline | also challenger: of several the one that goes on is challenger
     ndcg: float
     ndcg_low: float
     ndcg_high: float
@@ -30,6 +30,20 @@ class ArmFigure:
     challenger_lead: float | None  # challenger minus this arm, NDCG@10; None for the challenger itself
     lead_low: float | None
     lead_high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChallengerBeside:
+    """One of several challengers of a cycle that did not go on."""
+
+    arm: str
+    version: str
+    verdict: str
+    reason: str  # the first; of one that passed too, that
+
+    @property
+    def told(self) -> str:
+        return f"{self.arm} {self.verdict}, version {self.version}: {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +90,7 @@ class CycleSummary:
     mapping: str = ""  # of the source, as `--map` says it
     event_weights: str = ""  # of event types, where they do not weigh alike
     start_note: str = ""  # where training began, if a warm start was asked for
+    beside: tuple[ChallengerBeside, ...] = ()  # the challengers that did not go on, where there were several
 
     @property
     def challenger(self) -> ArmFigure:
@@ -118,13 +133,13 @@ def stage_figures(stages: Sequence[StageResult]) -> tuple[StageFigure, ...]:
     )  # fmt: skip
 
 
-def arm_figures(evidence: ReplayEvidence) -> Iterator[ArmFigure]:
-    """Every arm of a replay's evidence, challenger first."""
+def arm_figures(evidence: ReplayEvidence, beside: Collection[str] = ()) -> Iterator[ArmFigure]:
+    """Every arm of a replay's evidence, challenger first; `beside` names those that challenged in the same cycle."""
     for arm in evidence.arm_names:
         ndcg, lead = evidence.mean(arm, "ndcg@10"), evidence.lead_over(arm, "ndcg@10")
         yield ArmFigure(
             arm=arm,
-            role=evidence.role_of(arm),
+            role="also challenger" if arm in beside else evidence.role_of(arm),
             ndcg=ndcg.mean,
             ndcg_low=ndcg.lower,
             ndcg_high=ndcg.upper,

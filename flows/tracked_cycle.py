@@ -60,7 +60,7 @@ def begin_run(cycle: SettledCycle) -> tracking.TrackingRun:
 
 def _asked(cycle: SettledCycle) -> str:
     return (
-        f"{cycle.request.challenger} on {Path(cycle.request.source).name}, trained before "
+        f"{cycle.request.challenged_by} on {Path(cycle.request.source).name}, trained before "
         f"{cycle.train_cutoff:%Y-%m-%d %H:%M}Z, replayed until {cycle.as_of:%Y-%m-%d %H:%M}Z"
     )
 
@@ -73,6 +73,7 @@ def conclude(run: tracking.TrackingRun, cycle: SettledCycle, told: CycleSummary)
         f"**{told.verdict}**: version {told.version}. {_asked(cycle)}, started by {load_settings().actor}.",
         links,  # MLflow folds a description after a few lines
         "\n".join(f"- {reason}" for reason in told.reasons),
+        *(["\n".join(f"- also challenged: {one.told}" for one in told.beside)] if told.beside else []),
         "The links open while `recloop ui` runs on the machine of the cycle; the report is among the artifacts too, as "
         "`reports/report.html`.",
     ]

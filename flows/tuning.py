@@ -84,6 +84,8 @@ def tune(request: TuneRequest) -> Tuned:
         raise BadRequest(
             "a study begins at a shipped preset: pass --preset default, accurate, or quick for a first look"
         )
+    if asked.more_challengers:
+        raise BadRequest(f"a study is of one arm, here {asked.challenger}: leave out more_challengers")
     cycle, cut = next_cycle(asked)
     start = validation_start(cycle, cut, request.validate_from)
     data = tuning_data(cycle, cut, start)

@@ -74,6 +74,8 @@ def _lines(settings: Settings, told: CycleSummary, promoted: Promoted) -> Iterat
     yield f"Verdict: {told.verdict}. {'; '.join(told.reasons)}"
     yield f"Data set: {told.source}, until {told.as_of[:16]}Z"
     yield f"Challenger: version {told.version} ({challenger.arm})"
+    for beside in told.beside:
+        yield f"Also challenged: {beside.told}"
     yield f"Champion: {f'version {told.champion_before}' if told.champion_before else 'none before this cycle'}"
     yield f"NDCG@10: {challenger.ndcg:.4f}; {_lead(told)}"
     if told.verdict == PROMOTE and not promoted.moved:

@@ -1,13 +1,13 @@
 """Where a warm start was asked for: the champion's weights that training begins at, or why it begins at none.
 
-Only the challenger may begin at weights: the champion's bundle holds no other arm. Whatever keeps it from that is
-found before anything is trained, so that a training that begins at none keeps the key that it always has.
+Only a challenger of the champion's arm may begin at weights: the champion's bundle holds no other. Whatever keeps it
+from that is found before anything is trained, so that a training that begins at none keeps the key that it always has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prefect import task
@@ -17,7 +17,7 @@ from components.data.artifact_erasure import successor_of
 from components.evaluation.contenders import Incumbent
 from components.recommender.arm_config import NetworkConfig, config_of
 from components.recommender.arms.ease import EASEConfig
-from components.recommender.names import SEMANTIC_ID_ARMS
+from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
 from components.recommender.warm_start import unfit, warmed
 from components.recommender.weights import read_arm
 from components.registry.bundle import Bundle, open_bundle
@@ -35,6 +35,13 @@ class Beginning:
     told: str
     champion: ArtifactRef | None = None  # the bundle at whose arm's weights the challenger begins
     warm: WarmStart | None = None
+    arm: str = ""  # of several challengers the one that this is of; "" where there is one
+
+    def of(self, arm: str) -> Beginning:
+        """The same for one of several challengers: weights are there for one alone."""
+        if self.arm in ("", arm):
+            return self
+        return Beginning(told=f"cold start, since there is no champion of {arm} to begin at", arm=arm)
 
     @property
     def note(self) -> str:
@@ -48,14 +55,28 @@ def choose_start(run: str, find: Callable[[], Beginning]) -> StageResult[Beginni
     beginning = find()
     key = key_of(
         choose_start, "choose start", run=run,
-        reads={"champion": beginning.champion}, facts={"told": beginning.told},
+        reads={"champion": beginning.champion},
+        facts={"told": beginning.told, **({"arm": beginning.arm} if beginning.arm else {})},
     )  # fmt: skip
     return run_once(key, Beginning, lambda: beginning)
 
 
 def beginning_of(cycle: SettledCycle, champion: Incumbent | None, tokenizer: ArtifactRef) -> Beginning:
-    """Where the challenger's training begins. `tokenizer` is the one whose codes it will read, if it reads any."""
-    arm = cycle.request.challenger
+    """Where the challenger's training begins. `tokenizer` is the one whose codes it will read, if it reads any.
+
+    Of several challengers, of the one that is the champion's arm; else of the first.
+    """
+    request = cycle.request
+    arm = next(
+        (name for name in request.challengers if champion and champion.arm == name), request.challenger
+    )
+    found = _beginning_of(arm, cycle, champion, tokenizer)
+    return replace(found, arm=arm) if request.more_challengers else found
+
+
+def _beginning_of(
+    arm: ArmName, cycle: SettledCycle, champion: Incumbent | None, tokenizer: ArtifactRef
+) -> Beginning:
     config = config_of(arm, cycle.request.preset, settings=cycle.request.settings_of(arm))
     if isinstance(config, EASEConfig):
         return _cold("ease is solved from the events and has no weights to begin at")

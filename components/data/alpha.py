@@ -27,8 +27,8 @@ class AlphaEntry:
     id: int
     entry: Literal["spent", "judged"]
     window_digest: str  # of the window's snapshot
-    challenger_digest: str  # of its artifact
-    attempt: int  # 1 for the first challenger of the window
+    challenger_digest: str  # of its artifact; of several judged together, the digest of theirs
+    attempt: int  # 1 for the first challenger of the window, or the first several
     alpha_one_sided: float
     profile: str
     verdict: str | None

@@ -237,7 +237,7 @@ alpha_ledger = Table(
     Column("id", _Counter, primary_key=True),
     Column("entry", String(16), nullable=False),
     Column("window_digest", String(64), nullable=False, index=True),  # digest of the window's snapshot
-    Column("challenger_digest", String(64), nullable=False),  # digest of its artifact
+    Column("challenger_digest", String(64), nullable=False),  # of its artifact, or of several
     Column("attempt", Integer, nullable=False),  # from 1, by window
     Column("alpha_one_sided", Float, nullable=False),
     Column("profile", String(64), nullable=False),  # hash of the gate profile

@@ -4,13 +4,16 @@ Retraining against the same window again and again is peeking. A window therefor
 a declared number of challengers: the k-th gets a share proportional to 1/k^2, and the shares add up to alpha,
 so by the union bound the chance that any worthless one is promoted stays below it. The first keeps most; what
 is tried after the last has nothing left, and needs a later window. The same challenger again is no new
-attempt. Source: Tian & Ramdas 2021, Online control of the familywise error rate (alpha spending).
+attempt; several at once are one attempt, and share what it gets (see `several`). Source: Tian & Ramdas 2021, Online
+control of the familywise error rate (alpha spending).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from components.evaluation.typed_json import LEFT_OUT_AT_DEFAULT
 
 _BEYOND_TAIL = 50  # resamples that must lie beyond a bound for it to be steady
 
@@ -21,6 +24,7 @@ class Attempt:
 
     number: int  # 1 for the first
     alpha_one_sided: float  # 0: nothing is left
+    together: int = field(default=1, metadata=LEFT_OUT_AT_DEFAULT)  # challengers that are this attempt
 
     def __post_init__(self) -> None:
         if self.number < 1 or not 0 <= self.alpha_one_sided < 0.5:

@@ -64,29 +64,31 @@ class Incumbent:
         return self.has_seen(cut) or self.tokenizer in (None, tokenizer)
 
 
-def arms_to_train(challenger: str, champion: Incumbent | None, cut: datetime) -> tuple[str, ...]:
-    """The challenger, the reference, and the recipe of a champion that has seen the window; each once."""
+def arms_to_train(challengers: Sequence[str], champion: Incumbent | None, cut: datetime) -> tuple[str, ...]:
+    """The challengers, the reference, and the recipe of a champion that has seen the window; each once."""
     again = [champion.arm] if champion and champion.has_seen(cut) else []
-    return tuple(dict.fromkeys((challenger, REFERENCE, *again)))
+    return tuple(dict.fromkeys((*challengers, REFERENCE, *again)))
 
 
 def line_up(
     *,
-    challenger: str,
-    bundle: ArtifactRef,
+    bundles: Mapping[str, ArtifactRef],
     trained: Mapping[str, FittedArm],
     baselines: Mapping[str, ArtifactRef],
     champion: Incumbent | None,
     tokenizer: str,
     cut: datetime,
 ) -> tuple[Contender, ...]:
-    """Everyone who is asked for lists. The challenger is asked out of the bundle that will be registered.
+    """Everyone who is asked for lists. A challenger is asked out of the bundle that will be registered.
 
-    `trained` holds at least `arms_to_train`; `tokenizer` is the digest of the one whose IDs they were trained on.
+    `bundles` are the challengers', by name. `trained` holds at least `arms_to_train`; `tokenizer` is the digest of the
+    one whose IDs they were trained on.
     """
-    own = trained[challenger]
     contenders = [
-        Contender(name=challenger, artifact=bundle, folder="arm", train_end=cut, reads_cold_ids=own.reads_ids)
+        Contender(
+            name=name, artifact=bundle, folder="arm", train_end=cut, reads_cold_ids=trained[name].reads_ids
+        )
+        for name, bundle in bundles.items()
     ]
     if champion and champion.has_seen(cut):
         again = trained[champion.arm]
@@ -103,7 +105,7 @@ def line_up(
                 reads_cold_ids=champion.tokenizer == tokenizer,
             )
         )  # fmt: skip
-    beside = [(REFERENCE, trained[REFERENCE].artifact)] if challenger != REFERENCE else []
+    beside = [(REFERENCE, trained[REFERENCE].artifact)] if REFERENCE not in bundles else []
     return (*contenders, *_plain([*beside, *baselines.items()], cut))
 
 

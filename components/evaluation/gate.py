@@ -131,12 +131,15 @@ def _validity(shown: GateInput, profile: GateProfile) -> Iterable[Check]:
 
 def _has_alpha_left(attempt: Attempt, profile: GateProfile) -> Check:
     whole = profile.primary.alpha_one_sided
-    used = (
-        f"challenger {attempt.number} on this window is judged at alpha {attempt.alpha_one_sided:.3g}, its share of "
-        f"{whole:g} among {profile.challengers_a_window} challengers"
-    )
+    among = f"{whole:g} among {profile.challengers_a_window} challengers"
+    if attempt.together > 1:
+        who = f"attempt {attempt.number} on this window, of {attempt.together} challengers together,"
+        used = f"{who} has its share of {among}; this one is judged at alpha {attempt.alpha_one_sided:.3g} by Holm"
+    else:
+        who = f"challenger {attempt.number} on this window"
+        used = f"{who} is judged at alpha {attempt.alpha_one_sided:.3g}, its share of {among}"
     spent = (
-        f"challenger {attempt.number} on this window comes too late: alpha {whole:g} was divided among "
+        f"{who} comes too late: alpha {whole:g} was divided among "
         f"{profile.challengers_a_window}. Take a later window."
     )
     is_left = attempt.alpha_one_sided > 0

@@ -93,7 +93,9 @@ class GateProfile:
     latency: LatencyRatio | None = None
     secondary: tuple[str, ...] = ("hr@10", "mrr@10")  # reported with Holm's correction; they decide nothing
     sequential: Sequential = Sequential()
-    challengers_a_window: int = 5  # among so many challengers of one window alpha is divided
+    challengers_a_window: int = (
+        5  # among so many challengers, or several at once, of one window alpha is divided
+    )
 
     def __post_init__(self) -> None:
         alpha, resamples = self.primary.alpha_one_sided, self.primary.resamples

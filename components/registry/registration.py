@@ -77,14 +77,16 @@ def register_bundle(
     reports: Sequence[Path] = (),
     judgement: Judgement | None = None,
     started_by: str | None = None,
+    is_beside: bool = False,
 ) -> RegisteredVersion:
     """Make the bundle a version tagged with its ids and verdict, and the challenger unless it is champion.
 
     `metrics` of the replay, and the tokenizer's health, go to the run and the model card, `judgement` to the
     card, `tags` (full names, such as `recloop.commit`) and `started_by`, the person who started the run, to the
-    version, `reports` to the run's folder `reports`. A bundle that is
-    registered already keeps its version, and takes the new verdict. One process at a time may do this for a
-    model (the cycle's lease).
+    version, `reports` to the run's folder `reports`. A bundle that is registered already keeps its version, and takes
+    the new verdict. One that `is_beside` another of the same run is a version like any, and leaves the run's figures
+    and files, and the alias of the challenger, to that one. One process at a time may do this for a model (the
+    cycle's lease).
 
     Raises NonFiniteMetric, ArtifactDamaged if what was uploaded cannot be read back, TrackingUnreachable.
     """
@@ -93,8 +95,9 @@ def register_bundle(
     client = MlflowClient()
     wanted = _ids(bundle) | dict(tags) | {VERDICT_TAG: verdict}
     wanted |= {STARTER_TAG: started_by} if started_by else {}
-    tracking.log_facts(run, metrics=figures, tags={VERDICT_TAG: verdict, BUNDLE_TAG: bundle.digest})
-    tracking.log_files(run, reports, folder="reports")
+    if not is_beside:
+        tracking.log_facts(run, metrics=figures, tags={VERDICT_TAG: verdict, BUNDLE_TAG: bundle.digest})
+        tracking.log_files(run, reports, folder="reports")
     crash_point("register:after-facts")
     card = model_card(bundle, verdict=verdict, metrics=metrics, tags=tags, judgement=judgement)
 
@@ -120,7 +123,7 @@ def register_bundle(
         registered = facts_of(created)
         crash_point("register:after-create")
     now = aliases(model_name)
-    if registered.version not in (now.get(CHAMPION), now.get(CHALLENGER)):
+    if not is_beside and registered.version not in (now.get(CHAMPION), now.get(CHALLENGER)):
         client.set_registered_model_alias(model_name, CHALLENGER, registered.version)
         crash_point("register:after-alias")
     return get_version(model_name, registered.version)

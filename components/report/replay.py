@@ -11,6 +11,7 @@ from components.evaluation.comparison import Comparison
 from components.evaluation.plan import ReplayPlan
 from components.evaluation.result import ReplayResult
 from components.evaluation.scores import canonical_for
+from components.measures import name_of
 from components.report.arms import arm_tables
 from components.report.differences import forest_of, spread_of
 from components.report.exposure import lorenz_of
@@ -25,6 +26,7 @@ from components.report.slices import slice_table
 from components.report.subject import UNTOLD, Subject
 from components.report.templates import Markup
 from components.report.thumbnails import ReadImage, thumbnails
+from components.report.together import together_table
 from components.report.verdict import checks, verdict_header
 
 T = TypeVar("T")
@@ -53,7 +55,14 @@ def render_report(
     drawn = draw_people(plan, _side_by_side(result, tops), num_people=num_people, seed=seed)
     shown = (str(plan.catalogue[item]) for person in drawn for item in person.items)
     pictures = thumbnails(shown, images, budget_bytes=IMAGE_BYTES)
+    metric = name_of(result.profile.primary.metric)
     sections = [
+        *_where(
+            subject.together,
+            "challengers",
+            "The challengers",
+            lambda together: together_table(together, result.challenger, metric),
+        ),
         Section(anchor="checks", title="What was checked", body=checks(result)),
         Section(
             anchor="differences",

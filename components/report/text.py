@@ -65,6 +65,6 @@ def share(value: float | None) -> str:
     return NOT_KNOWN if value is None or not math.isfinite(value) else f"{number(100 * value, '.1f')} %"
 
 
-def span(lower: float, upper: float, form: str = "+.4f") -> str:
+def span(lower: float | None, upper: float | None, form: str = "+.4f") -> str:
     """An interval, both ends with their sign."""
     return f"[{number(lower, form)}, {number(upper, form)}]"

@@ -127,13 +127,15 @@ def _request(
 ) -> CycleRequest:
     from flows.request import cycle_request
 
+    first, *more = challenger.split(",")
     return cycle_request(
         source=source,
         mapping=mapping(map_, zone, encoding, delimiter),
         since=since,
         as_of=as_of,
         train_cutoff=train_cutoff,
-        challenger=challenger,
+        challenger=first,
+        more_challengers=tuple(more),
         **gate_asked(profile),
         mode=mode,
         filter_seen=filter_seen,

@@ -40,6 +40,18 @@ def duration(text: str) -> timedelta:
     return timedelta(**{unit: int(found[1])})
 
 
+def arms(text: str) -> str:
+    """Names of arms, each once, with commas between: "mmgrec, ease" is mmgrec,ease."""
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in get_args(ArmName):
+            known = ", ".join(map(repr, get_args(ArmName)))
+            raise typer.BadParameter(f"{name!r} is not one of {known}.")
+    if len(set(names)) < len(names):
+        raise typer.BadParameter(f"{text!r} names an arm twice; name each once")
+    return ",".join(names)
+
+
 def file_to_write(text: str) -> Path:
     """A path that a file can be written to: what cannot be is told before the work, not after it."""
     path = Path(text).expanduser()
@@ -181,8 +193,13 @@ MinNorm = Annotated[float, typer.Option(min=0, help="L2 norm of a vector, unless
 MaxNorm = Annotated[float, typer.Option(min=0, help="L2 norm of a vector, at most")]
 MinPresent = Annotated[int, typer.Option(min=1, help="items that have a modality, at least")]
 Challenger = Annotated[
-    ArmName,
-    typer.Option(metavar="ARM", help="the arm that may become champion; `recloop arms` lists them"),
+    str,
+    typer.Option(
+        parser=arms,
+        metavar="ARM[,ARM]",
+        help="the arm that may become champion (`recloop arms` lists them); of several, with commas between, the best "
+        "of those that pass the gate",
+    ),
 ]
 TokenizerChoice = Annotated[
     TokenizerName | None,

@@ -35,6 +35,7 @@ def summary_box(title: str, summary: CycleSummary) -> Panel:
     parts: list[RenderableType] = [
         Text.assemble((summary.verdict, f"bold {colour}"), f"  {_champion_line(summary)}"),
         *(_one_line(f"· {reason}") for reason in _shown(summary)),
+        *(_one_line(f"beside    {one.told}") for one in summary.beside),
         *(_one_line(line) for line in _data_lines(summary)),
         arms_table(summary.arms),
     ]

@@ -31,10 +31,11 @@ def champion(*, train_end: datetime, tokenizer: str | None = None) -> Incumbent:
     )
 
 
-def stand(held: Incumbent | None, challenger: str = "mmgrec") -> dict[str, Contender]:
+def stand(held: Incumbent | None, *challengers: str) -> dict[str, Contender]:
+    """By default mmgrec alone challenges."""
     found = line_up(
-        challenger=challenger, bundle=BUNDLE, trained=TRAINED, champion=held, tokenizer="the tokenizer", cut=CUT,
-        baselines={name: artifact(name) for name in BASELINES},
+        bundles=dict.fromkeys(challengers or ("mmgrec",), BUNDLE), trained=TRAINED, champion=held,
+        tokenizer="the tokenizer", cut=CUT, baselines={name: artifact(name) for name in BASELINES},
     )  # fmt: skip
     assert len({contender.name for contender in found}) == len(found)
     return {contender.name: contender for contender in found}
@@ -53,10 +54,18 @@ def test_a_reference_that_challenges_stands_once():
     assert set(stand(None, "sasrec")) == {"sasrec", *BASELINES}
 
 
+def test_several_challengers_stand_first_and_each_once():
+    held = champion(train_end=CUT + timedelta(days=1))
+    assert arms_to_train(("hstu", "sasrec"), held, CUT) == ("hstu", "sasrec")
+    found = stand(None, "hstu", "sasrec")
+    assert list(found) == ["hstu", "sasrec", *BASELINES]
+    assert all((found[name].artifact, found[name].folder) == (BUNDLE, "arm") for name in ("hstu", "sasrec"))
+
+
 @pytest.mark.parametrize("late", [timedelta(seconds=1), timedelta(days=20)])
 def test_a_champion_past_the_cut_stands_as_its_recipe_refitted(late: timedelta):
     held = champion(train_end=CUT + late)
-    assert arms_to_train("mmgrec", held, CUT) == ("mmgrec", "sasrec", "hstu")
+    assert arms_to_train(("mmgrec",), held, CUT) == ("mmgrec", "sasrec", "hstu")
     found = stand(held)["champion"]
     assert (found.compared, found.artifact.digest) == ("refit at the cut", "hstu refitted")
     assert found.train_end == CUT
@@ -66,7 +75,7 @@ def test_a_champion_past_the_cut_stands_as_its_recipe_refitted(late: timedelta):
 @pytest.mark.parametrize("early", [timedelta(0), timedelta(days=20)])
 def test_a_champion_that_learned_in_time_stands_as_its_artifact(early: timedelta):
     held = champion(train_end=CUT - early)
-    assert arms_to_train("mmgrec", held, CUT) == ("mmgrec", "sasrec")
+    assert arms_to_train(("mmgrec",), held, CUT) == ("mmgrec", "sasrec")
     found = stand(held)["champion"]
     assert (found.compared, found.artifact) == ("registry artifact", held.bundle)
     assert found.train_end == CUT - early

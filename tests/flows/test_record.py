@@ -27,7 +27,7 @@ from flows.request import BadRequest, CycleRequest
 from flows.settings import load_settings
 from flows.settled import SettledCycle, settle_cycle
 from flows.stage_code import StageCode, code_of
-from flows.summary import ArmFigure, CycleSummary, StageFigure
+from flows.summary import ArmFigure, ChallengerBeside, CycleSummary, StageFigure
 from flows.tuning_window import next_cycle, tokenizer_to_fit
 from flows.warehouse import warehouse
 from tests.data.test_chain import behind
@@ -96,6 +96,26 @@ def test_a_finished_cycle_is_told_again_word_for_word(cycle: SettledCycle, tmp_p
     assert TOLD.engine_seconds == 2.0  # all that is not the judge's three seconds
     again = TOLD.all_reused()
     assert (again.seconds, [stage.reused for stage in again.stages]) == (0.0, [True, True])
+
+
+def test_of_several_challengers_every_bundle_is_kept_by_its_version(
+    cycle: SettledCycle, tmp_path: Path
+) -> None:
+    """A cycle whose other bundle was cleared away is not told again: the next run makes it anew."""
+    ease = ChallengerBeside(arm="ease", version="7", verdict="HOLD", reason="r")
+    bundle, other = made(tmp_path, "bundle"), made(tmp_path, "other")
+    carried = CarriedIds(encoders=bundle, tokenizer=bundle, ids=bundle)
+    told = replace(TOLD, beside=(ease,))
+    keep_cycle(
+        cycle, told, received=batch_digest(cycle.batch.read()), carried=carried, bundle=bundle, beside=(other,),
+        codes=[code_of("flows.ingest", "land")],
+    )  # fmt: skip
+    (recorded,) = cycles(warehouse())
+    assert recorded.versions == {"challenger": "1", "champion": None, "beside: ease": "7"}
+    assert read_record(recorded).bundles == {"1": bundle, "7": other}
+    assert finished_cycle(cycle) == told
+    shutil.rmtree(other.path)
+    assert finished_cycle(cycle) is None
 
 
 def test_it_is_not_when_code_batch_or_bundle_changed(cycle: SettledCycle, tmp_path: Path) -> None:

@@ -230,3 +230,34 @@ def test_a_warm_start_is_part_of_a_request_once_it_is_asked_for(
     monkeypatch.setenv("RECLOOP_WARM_START", "true")
     assert settle_cycle(CycleRequest(source=shop)).id == warm.id
     assert settle_cycle(cycle_request(source=shop, warm_start=False)).id == cold.id
+
+
+def test_several_challengers_are_another_request_and_one_alone_is_what_it_was(shop: str) -> None:
+    alone, both = (
+        CycleRequest(source=shop, challenger="ease", more_challengers=more) for more in ((), ("sasrec",))
+    )
+    assert "more_challengers" not in alone.identity
+    assert both.identity["more_challengers"] == ["sasrec"]
+    assert (alone.challengers, both.challengers) == (("ease",), ("ease", "sasrec"))
+    assert settle_cycle(alone).id != settle_cycle(both).id
+
+
+def test_an_arm_challenges_once(shop: str) -> None:
+    with pytest.raises(BadRequest, match="ease is named twice among the challengers"):
+        cycle_request(source=shop, challenger="ease", more_challengers=("sasrec", "ease"))
+    with pytest.raises(BadRequest, match="more_challengers"):
+        cycle_request(source=shop, challenger="ease", more_challengers=("bert",))
+
+
+def test_settings_may_be_of_any_of_several_challengers(shop: str) -> None:
+    asked = {"source": shop, "challenger": "ease", "preset": "quick", "tuned": TUNED}
+    assert settle_cycle(cycle_request(**asked, more_challengers=("sasrec",))).request.settings_of("sasrec")
+    with pytest.raises(BadRequest, match=r"the challengers are ease, hstu\. Pass --challenger sasrec"):
+        settle_cycle(cycle_request(**asked, more_challengers=("hstu",)))
+
+
+def test_a_back_test_walks_its_challengers_apart(shop: str) -> None:
+    asked = {"start": LAST - timedelta(days=1), "end": LAST, "step": timedelta(hours=6)}
+    cycle = cycle_request(source=shop, challenger="ease", more_challengers=("sasrec",))
+    with pytest.raises(BadRequest, match="walks its challengers apart"):
+        backfill_request(**asked, cycle=cycle)

@@ -192,6 +192,17 @@ def test_what_keeps_a_training_from_beginning_there_is_named(asked: Asked) -> No
     )
 
 
+def test_of_several_challengers_the_one_of_the_champions_arm_begins_there(asked: Asked) -> None:
+    champion, several = asked.warmed.champion, {"challenger": "hstu", "more_challengers": ("mmgrec",)}
+    begun = asked.beginning(champion=champion, **several)
+    assert (begun.arm, begun.told, begun.of("mmgrec")) == ("mmgrec", BEGUN, begun)
+    cold = begun.of("hstu")
+    assert (cold.champion, cold.warm) == (None, None)
+    assert cold.told == "cold start, since there is no champion of hstu to begin at"
+    alone = asked.beginning(champion=champion)
+    assert (alone.arm, alone.of("mmgrec")) == ("", alone)
+
+
 def test_who_was_erased_is_not_carried_on(
     asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from components.tokenizer.names import TokenizerName
 from flows.cli.app import app
 from flows.cli.options import (
     SHIPPED_PRESETS,
+    arms,
     file_to_write,
     gate_asked,
     moment,
@@ -52,6 +53,24 @@ def test_every_name_may_be_asked_for(command: str, option: str, names: tuple[str
     told = CliRunner().invoke(app, asked, env={"COLUMNS": "400"})
     assert told.exit_code == 2
     assert f"'nobody' is not one of {', '.join(map(repr, names))}" in told.output
+
+
+@pytest.mark.parametrize("text", ["ease,sasrec,mmgrec", " ease, sasrec ,mmgrec"])
+def test_several_challengers_are_named_with_commas(text: str) -> None:
+    assert arms(text) == "ease,sasrec,mmgrec"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("ease,nobody", "'nobody' is not one of 'mmgrec', "),
+        ("ease,", "'' is not one of"),
+        ("ease, ease", "names an arm twice"),
+    ],
+)
+def test_challengers_that_are_none_or_twice_are_refused(text: str, told: str) -> None:
+    with pytest.raises(typer.BadParameter, match=told):
+        arms(text)
 
 
 def test_a_profile_of_ones_own_becomes_part_of_the_request(tmp_path: Path) -> None:

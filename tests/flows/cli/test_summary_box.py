@@ -10,7 +10,7 @@ from rich.console import Console
 
 from flows.cli.summary_box import say_cycle, summary_box
 from flows.local import console
-from flows.summary import CycleSummary
+from flows.summary import ChallengerBeside, CycleSummary
 from tests.flows.test_record import TOLD
 
 
@@ -66,6 +66,19 @@ def test_why_the_tokenizer_is_new_and_which_stands_in_the_box() -> None:
     assert "tokenizer kept" not in drawn(replace(TOLD, tokenizer_note="kept, as asked"))
     assert "tokenizer refitted, since" in drawn(replace(TOLD, tokenizer_note="refitted, since on 40 items …"))
     assert "tokenizer refitted" not in drawn(TOLD)
+
+
+def test_challengers_that_did_not_go_on_are_named_with_their_verdicts() -> None:
+    beside = tuple(
+        ChallengerBeside(arm=arm, version=version, verdict="HOLD", reason="no difference from champion")
+        for arm, version in (("ease", "2"), ("hstu", "3"))
+    )
+    also = replace(TOLD.arms[0], arm="ease", role="also challenger")
+    text = drawn(replace(TOLD, beside=beside, arms=(*TOLD.arms, also)))
+    assert "beside ease HOLD, version 2: no difference from champion" in text
+    assert "beside hstu HOLD, version 3: no difference from champion" in text
+    assert "ease (also challenger)" in text
+    assert "beside" not in drawn(TOLD)
 
 
 def test_the_same_story_when_nothing_was_done_again() -> None:

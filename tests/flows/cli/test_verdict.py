@@ -10,7 +10,7 @@ import pytest
 
 from flows.cli.verdict import NoVerdict, verdict
 from flows.cli.verdict_markdown import MARKER, verdicts_markdown
-from flows.summary import ArmFigure, CycleSummary
+from flows.summary import ArmFigure, ChallengerBeside, CycleSummary
 from tests.flows.worlds import Home
 
 SUMMARY = CycleSummary(
@@ -37,6 +37,13 @@ def test_an_example() -> None:
     assert (
         "| popularity | baseline | 0.0482 | [0.0432, 0.0537] | 0.1493 | +0.0792 [+0.0697, +0.0887] |" in lines
     )
+
+
+def test_who_else_challenged_is_named() -> None:
+    ease = ChallengerBeside(arm="ease", version="3", verdict="HOLD", reason="no difference from champion")
+    lines = verdicts_markdown([replace(SUMMARY, beside=(ease,))]).splitlines()
+    assert "- Also challenged: ease HOLD, version 3: no difference from champion" in lines
+    assert "Also challenged" not in verdicts_markdown([SUMMARY])
 
 
 def test_who_is_champion_is_said_first() -> None:
