@@ -66,6 +66,8 @@ def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmC
             return presets.quick_gsasrec() if is_quick else presets.default_gsasrec(density)
         case "tim4rec":
             return presets.quick(presets.default_tim4rec()) if is_quick else presets.default_tim4rec(density)
+        case "lightgcn":
+            return presets.quick_lightgcn() if is_quick else presets.default_lightgcn(density)
         case "ease":
             return presets.default_ease(density)
     raise AssertionError(f"{arm} is an ArmName, and has no case here")

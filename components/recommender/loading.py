@@ -31,6 +31,7 @@ def load_arm(folder: Path, compute: Compute = ON_CPU) -> Arm:
                 | "bert4rec"
                 | "gsasrec"
                 | "tim4rec"
+                | "lightgcn"
             ):
                 from components.recommender.arms.dense_arm import load_dense
 

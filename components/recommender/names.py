@@ -17,6 +17,7 @@ ArmName = Literal[
     "bert4rec",
     "gsasrec",
     "tim4rec",
+    "lightgcn",
     "ease",
 ]
 SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(

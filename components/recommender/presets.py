@@ -19,6 +19,7 @@ from components.recommender.arms.fusion import FusionConfig
 from components.recommender.arms.mmgrec import MMGRecConfig
 from components.recommender.arms.tiger import TigerConfig
 from components.recommender.networks.cloze_network import Cloze
+from components.recommender.networks.graph_network import Graph
 from components.recommender.networks.mixer import MixerConfig
 from components.recommender.networks.t5_layers import EncoderDecoderConfig
 from components.recommender.sequences import TrainingSequences
@@ -190,6 +191,17 @@ def default_tim4rec(density: Density = "dense") -> DenseConfig:
     return DenseConfig(mixer=mixer, training=_TRAINING[density])
 
 
+def default_lightgcn(density: Density = "dense") -> DenseConfig:
+    """LightGCN: one hop of items over their users, a history summed, full softmax (published with BPR).
+
+    NDCG@10 .119 on MovieLens-100K (one seed, 17 CPU seconds, 0.6 GB). Epochs, rate, hops and how fast older events fade
+    were chosen by its validation items; for short histories they are not measured, and events fade as EASE's do there.
+    """
+    training = replace(_TRAINING[density], epochs=6, learning_rate=1e-2)
+    graph = Graph(hops=1, fading={"dense": 0.8, "sparse": 0.6}[density])
+    return DenseConfig(mixer=MixerConfig(relation_dim=0, dropout=0.0), training=training, graph=graph)
+
+
 def default_ease(density: Density = "dense") -> EASEConfig:
     """EASE: seconds; lambda 250 suits some thousand users. NDCG@10 .101 on MovieLens-100K, .044 on Beauty.
 
@@ -208,6 +220,12 @@ def quick_gsasrec() -> DenseConfig:
     """For tests: seconds; quality is not the aim. At three epochs gBCE has only pushed everything down."""
     training = replace(_QUICK, epochs=8, learning_rate=1e-2)
     return replace(quick(default_gsasrec()), training=training, num_negatives=8)
+
+
+def quick_lightgcn() -> DenseConfig:
+    """For tests: seconds; quality is not the aim. It has no layers that would learn in three epochs."""
+    training = replace(_QUICK, epochs=8, learning_rate=1e-2)
+    return replace(quick(default_lightgcn()), training=training)
 
 
 def quick_hstu() -> DenseConfig:

@@ -150,6 +150,7 @@ ARMS: Mapping[str, Benchmarked] = {
     "tim4rec": _dense("tim4rec", presets.default_tim4rec),
     "gsasrec": _dense("gsasrec", presets.default_gsasrec),
     "bert4rec": _dense("bert4rec", presets.default_bert4rec),
+    "lightgcn": _dense("lightgcn", presets.default_lightgcn),
     "tiger": Benchmarked(train=_tiger, codes="semantic", views={"tiger": View(role="generative")}),
     "mmgrec_paper": Benchmarked(
         train=_mmgrec_paper, codes="semantic", views={"mmgrec_paper": View(role="paper")}
