@@ -113,6 +113,13 @@ FACTS: Mapping[ArmName, ArmFacts] = {
         seeds=1,
         cpu_seconds=17,
     ),
+    "pisa": ArmFacts(
+        made_of="SASRec and ACT-R's activation of items taken before",
+        source="2408.16578",
+        ndcg=0.1257,
+        seeds=3,
+        cpu_seconds=52,
+    ),
     "ease": ArmFacts(
         made_of="a linear model in closed form, older events fading",
         source="1905.03375",

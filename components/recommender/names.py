@@ -18,6 +18,7 @@ ArmName = Literal[
     "gsasrec",
     "tim4rec",
     "lightgcn",
+    "pisa",
     "ease",
 ]
 SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(

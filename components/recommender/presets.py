@@ -17,6 +17,7 @@ from components.recommender.arms.dense_arm import DenseConfig
 from components.recommender.arms.ease import EASEConfig
 from components.recommender.arms.fusion import FusionConfig
 from components.recommender.arms.mmgrec import MMGRecConfig
+from components.recommender.arms.pisa import PisaConfig
 from components.recommender.arms.tiger import TigerConfig
 from components.recommender.networks.cloze_network import Cloze
 from components.recommender.networks.graph_network import Graph
@@ -202,6 +203,18 @@ def default_lightgcn(density: Density = "dense") -> DenseConfig:
     return DenseConfig(mixer=MixerConfig(relation_dim=0, dropout=0.0), training=training, graph=graph)
 
 
+def default_pisa(density: Density = "dense") -> PisaConfig:
+    """SASRec and ACT-R's activation of what was taken before, after PISA: for data where things are taken again.
+
+    Seen items left out it is SASRec: NDCG@10 .126 on MovieLens-100K (three seeds, 52 CPU seconds, 1.0 GB).
+    """
+    return _remembering(default_sasrec(density))
+
+
+def _remembering(member: DenseConfig) -> PisaConfig:
+    return PisaConfig(**{one.name: getattr(member, one.name) for one in fields(member)})
+
+
 def default_ease(density: Density = "dense") -> EASEConfig:
     """EASE: seconds; lambda 250 suits some thousand users. NDCG@10 .101 on MovieLens-100K, .044 on Beauty.
 
@@ -284,6 +297,11 @@ def default_tiger() -> TigerConfig:
 def quick_fusion() -> FusionConfig:
     """For tests: seconds, and two members; quality is not the aim."""
     return replace(_fused(quick_sasrec()), num_members=2)
+
+
+def quick_pisa() -> PisaConfig:
+    """For tests: seconds; quality is not the aim."""
+    return _remembering(quick_sasrec())
 
 
 def quick_tiger() -> TigerConfig:
