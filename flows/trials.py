@@ -22,6 +22,7 @@ from components.recommender.arm_config import decoded_with
 from components.recommender.arms.dense_arm import DenseArm
 from components.recommender.arms.fusion import FusionArm
 from components.recommender.arms.mmgrec import MMGRecArm
+from components.recommender.arms.pisa import PisaArm
 from components.recommender.arms.tiger import TigerArm
 from components.recommender.loading import load_arm
 from components.recommender.names import ArmName, PresetName
@@ -103,7 +104,9 @@ class Trials:
         )  # fmt: skip
         if keep and self.decode:
             _keep(arm, kept)
-        return arm.on(chosen.compute) if isinstance(arm, MMGRecArm | DenseArm | FusionArm | TigerArm) else arm
+        if isinstance(arm, MMGRecArm | DenseArm | FusionArm | PisaArm | TigerArm):
+            return arm.on(chosen.compute)
+        return arm
 
     def _weights(self, settings: Settings, seed: int) -> Path:
         """Where an arm lies that was trained with these, however it is decoded."""

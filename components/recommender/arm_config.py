@@ -12,6 +12,7 @@ from components.recommender.arms.dense_arm import DenseConfig
 from components.recommender.arms.ease import EASEConfig
 from components.recommender.arms.fusion import FusionArm
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig
+from components.recommender.arms.pisa import PisaArm
 from components.recommender.arms.tiger import TigerArm, TigerConfig
 from components.recommender.names import ArmName, PresetName
 from components.recommender.search_space import Setting, Settings
@@ -66,6 +67,10 @@ def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmC
             return presets.quick_gsasrec() if is_quick else presets.default_gsasrec(density)
         case "tim4rec":
             return presets.quick(presets.default_tim4rec()) if is_quick else presets.default_tim4rec(density)
+        case "lightgcn":
+            return presets.quick_lightgcn() if is_quick else presets.default_lightgcn(density)
+        case "pisa":
+            return presets.quick_pisa() if is_quick else presets.default_pisa(density)
         case "ease":
             return presets.default_ease(density)
     raise AssertionError(f"{arm} is an ArmName, and has no case here")
@@ -100,6 +105,8 @@ def decoded_with(arm: Arm, settings: Settings) -> Arm:
         return arm
     if isinstance(arm, FusionArm):
         return arm.weighing(**cast(Any, settings))
+    if isinstance(arm, PisaArm):
+        return arm.remembering(**cast(Any, settings))
     if not isinstance(arm, MMGRecArm | TigerArm):
         raise ValueError(
             f"{arm.name} has no decoder, so {', '.join(settings)} cannot be set after its training"

@@ -106,6 +106,20 @@ FACTS: Mapping[ArmName, ArmFacts] = {
         seeds=1,
         cpu_seconds=94,
     ),
+    "lightgcn": ArmFacts(
+        made_of="items propagated over their users, a history summed",
+        source="2002.02126",
+        ndcg=0.1195,
+        seeds=1,
+        cpu_seconds=17,
+    ),
+    "pisa": ArmFacts(
+        made_of="SASRec and ACT-R's activation of items taken before",
+        source="2408.16578",
+        ndcg=0.1257,
+        seeds=3,
+        cpu_seconds=52,
+    ),
     "ease": ArmFacts(
         made_of="a linear model in closed form, older events fading",
         source="1905.03375",

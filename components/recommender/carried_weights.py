@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from components.recommender.codes.vocabulary import Vocabulary
 from components.recommender.networks.item_embedding import grown_free_vectors
 
+_OF_ITEMS = ("free", "settled", "settled_share")  # weights with a row an item
+
 
 class CannotBeginThere(ValueError):
     """The weights do not fit the arm that is to be trained; `unfit` tells beforehand."""
@@ -40,7 +42,7 @@ def carried_over(before: TrainedBefore, vocabulary: Vocabulary, network: nn.Modu
     known = before.vocabulary
     weights: dict[str, Tensor] = dict(before.network.state_dict())
     rows = _rows_before(known, vocabulary)
-    for name in [name for name in weights if name.split(".")[-1] == "free"]:
+    for name in [name for name in weights if name.split(".")[-1] in _OF_ITEMS]:
         weights = grown_free_vectors(weights, name, rows)
     for name in [name for name in weights if name.split(".")[-1] == "tables" and known.num_codes]:
         weights[name] = _with_last_learned(weights[name], known)

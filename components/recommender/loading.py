@@ -31,6 +31,7 @@ def load_arm(folder: Path, compute: Compute = ON_CPU) -> Arm:
                 | "bert4rec"
                 | "gsasrec"
                 | "tim4rec"
+                | "lightgcn"
             ):
                 from components.recommender.arms.dense_arm import load_dense
 
@@ -39,6 +40,10 @@ def load_arm(folder: Path, compute: Compute = ON_CPU) -> Arm:
                 from components.recommender.arms.fusion import load_fusion
 
                 return load_fusion(folder, config, compute)
+            case "pisa":
+                from components.recommender.arms.pisa import load_pisa
+
+                return load_pisa(folder, config, compute)
             case "tiger":
                 from components.recommender.arms.tiger import load_tiger
 

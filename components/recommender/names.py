@@ -17,6 +17,8 @@ ArmName = Literal[
     "bert4rec",
     "gsasrec",
     "tim4rec",
+    "lightgcn",
+    "pisa",
     "ease",
 ]
 SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(

@@ -80,6 +80,10 @@ _DENSE: Space = {
 }
 _REGULARIZATION = Real(low=5.0, high=5000.0, log=True)
 _LINEAR = Real(low=0.05, high=2.0, log=True)
+_ACTIVATION: Space = {
+    "activation_weight": Real(low=0.05, high=3.0, log=True),
+    "decay": Real(low=0.1, high=1.5),
+}
 _DEFAULT: Mapping[ArmName, Space] = {
     "sasrec": _DENSE,
     "hstu": _DENSE,
@@ -92,6 +96,18 @@ _DEFAULT: Mapping[ArmName, Space] = {
         "calibration": Real(low=0.0, high=1.0),
         "num_negatives": OneOf(values=(64, 256, 1024)),
     },
+    "lightgcn": {
+        _RATE: Real(low=1e-3, high=5e-2, log=True),
+        _EPOCHS: Whole(low=4, high=48),
+        **{
+            f"training.{name}": _DENSE[f"training.{name}"]
+            for name in ("batch_size", "weight_decay", "start_length")
+        },
+        "mixer.dim": _DENSE["mixer.dim"],
+        "graph.hops": Whole(low=0, high=3),
+        "graph.fading": Real(low=0.4, high=1.0),
+    },
+    "pisa": {**_DENSE, **_ACTIVATION},
     "bert4rec": {**_DENSE, _EPOCHS: Whole(low=12, high=96), "cloze.share": Real(low=0.1, high=0.8)},
     "semantic_sasrec": _DENSE,
     "fusion": {
@@ -137,7 +153,13 @@ _QUICK: Mapping[ArmName, Space] = {  # for tests: a few settings, and what train
     "bert4rec": _QUICK_DENSE,
     "tim4rec": _QUICK_DENSE,
     "gsasrec": {**_QUICK_DENSE, _EPOCHS: Whole(low=4, high=12)},
+    "lightgcn": {
+        _RATE: Real(low=5e-3, high=5e-2, log=True),
+        _EPOCHS: Whole(low=4, high=12),
+        "graph.hops": Whole(low=0, high=2),
+    },
     "semantic_sasrec": _QUICK_DENSE,
+    "pisa": {**_QUICK_DENSE, **_ACTIVATION},
     "fusion": {**_QUICK_DENSE, "linear_weight": _LINEAR},
     "mmgrec": {**_QUICK_DENSE, "hybrid_share": Real(low=0.5, high=0.99)},
     "tiger": {
@@ -146,7 +168,9 @@ _QUICK: Mapping[ArmName, Space] = {  # for tests: a few settings, and what train
         "beam_size": OneOf(values=(20, 40, 80)),
     },
 }
-_DECODES = frozenset({"hybrid_share", "beam_size", "first_beam_size", "linear_weight"})
+_DECODES = frozenset(
+    {"hybrid_share", "beam_size", "first_beam_size", "linear_weight", "activation_weight", "decay"}
+)
 
 
 def space_of(arm: ArmName, preset: PresetName) -> Space:

@@ -22,6 +22,7 @@ from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_
 from components.recommender.arms.ease import EASEConfig, fit_ease
 from components.recommender.arms.fusion import FusionConfig, train_fusion
 from components.recommender.arms.mmgrec import MMGRecConfig, train_mmgrec
+from components.recommender.arms.pisa import PisaConfig, train_pisa
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import TigerConfig, train_tiger
 from components.recommender.carried_weights import CannotBeginThere
@@ -123,6 +124,8 @@ def _train_on_codes(
 
 def _train_on_catalogue(arm: ArmName, sequences: TrainingSequences, config: ArmConfig, how: _How) -> Arm:
     match config:
+        case PisaConfig():
+            return train_pisa(sequences, vocabulary_of(sequences), config, **vars(how))
         case DenseConfig() if arm in get_args(DenseName):
             return train_dense(cast(DenseName, arm), sequences, vocabulary_of(sequences), config, **vars(how))
         case EASEConfig():

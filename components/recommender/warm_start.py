@@ -19,7 +19,7 @@ LEARNING_RATE_SHARE = (
     1.0  # of the preset's: on MovieLens-100K a third of it lost .005 of .102 NDCG@10 in two steps
 )
 _SHAPING = (  # fields of a config
-    "mixer", "network", "free_vectors", "node_vectors", "head_hidden", "max_items", "normalize", "num_members",
+    "mixer", "network", "free_vectors", "node_vectors", "head_hidden", "max_items", "normalize", "num_members", "graph",
 )  # fmt: skip
 
 Config = TypeVar("Config", bound=NetworkConfig)

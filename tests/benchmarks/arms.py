@@ -19,6 +19,7 @@ from components.recommender.arms.dense_arm import DenseArm, DenseConfig, DenseNa
 from components.recommender.arms.ease import fit_ease
 from components.recommender.arms.fusion import FusionArm, train_fusion
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
+from components.recommender.arms.pisa import PisaArm, train_pisa
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import TigerArm, TigerConfig, train_tiger
 from components.recommender.baselines.popularity import fit_popularity
@@ -105,6 +106,11 @@ def _dense(name: DenseName, preset: Callable[[presets.Density], DenseConfig]) ->
     return Benchmarked(train=train, views={name: View(role="dense")})
 
 
+def _pisa(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> PisaArm:
+    config = in_order(presets.default_pisa(presets.density_of(sequences)))
+    return train_pisa(sequences, vocabulary_of(sequences), config, seed=seed)
+
+
 def _tiger(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> TigerArm:
     return train_tiger(sequences, codes, in_order(presets.default_tiger()), seed=seed, num_codes=sizes)
 
@@ -150,6 +156,8 @@ ARMS: Mapping[str, Benchmarked] = {
     "tim4rec": _dense("tim4rec", presets.default_tim4rec),
     "gsasrec": _dense("gsasrec", presets.default_gsasrec),
     "bert4rec": _dense("bert4rec", presets.default_bert4rec),
+    "lightgcn": _dense("lightgcn", presets.default_lightgcn),
+    "pisa": Benchmarked(train=_pisa, views={"pisa": View(role="dense")}),
     "tiger": Benchmarked(train=_tiger, codes="semantic", views={"tiger": View(role="generative")}),
     "mmgrec_paper": Benchmarked(
         train=_mmgrec_paper, codes="semantic", views={"mmgrec_paper": View(role="paper")}

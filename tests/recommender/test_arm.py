@@ -13,6 +13,7 @@ from components.recommender.arm import Arm, Histories, takes_ids
 from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_dense
 from components.recommender.arms.ease import EASEConfig, fit_ease
 from components.recommender.arms.fusion import FusionConfig, train_fusion
+from components.recommender.arms.pisa import PisaConfig, train_pisa
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.baselines.popularity import fit_popularity, fit_recent_popularity
@@ -21,6 +22,7 @@ from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
 from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
 from components.recommender.networks.cloze_network import Cloze
+from components.recommender.networks.graph_network import Graph
 from components.recommender.sequences import TrainingSequences
 from tests.recommender.examples import (
     SHORT,
@@ -87,6 +89,19 @@ def make_arms() -> dict[str, Arm]:
             DenseConfig(
                 mixer=replace(SMALL_MIXER, relation_dim=0), training=SHORT, loss="gbce", num_negatives=8
             ),
+            seed=0,
+        ),
+        "lightgcn": train_dense(
+            "lightgcn",
+            sequences,
+            vocabulary_of(sequences),
+            DenseConfig(mixer=replace(SMALL_MIXER, relation_dim=0), training=SHORT, graph=Graph(fading=0.9)),
+            seed=0,
+        ),
+        "pisa": train_pisa(
+            sequences,
+            vocabulary_of(sequences),
+            PisaConfig(mixer=replace(SMALL_MIXER, relation_dim=0), training=SHORT),
             seed=0,
         ),
         "tiger": train_tiger(sequences, tuples(NUM_ITEMS, width=4, seed=0), SMALL_TIGER, seed=0),

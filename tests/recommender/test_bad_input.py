@@ -72,7 +72,9 @@ def test_a_user_of_a_hundred_thousand_events():
         assert (ranked.items[1] > 0).all()
 
 
-@pytest.mark.parametrize("name", sorted(SEMANTIC_ID_ARMS | {"sasrec", "hstu", "fmlp", "gru4rec", "bert4rec"}))
+@pytest.mark.parametrize(
+    "name", sorted(SEMANTIC_ID_ARMS | {"sasrec", "hstu", "fmlp", "gru4rec", "bert4rec", "lightgcn"})
+)
 def test_weights_of_another_shape_are_refused_by_name(name, tmp_path):
     """The same arm on more items, or with wider tables: the file and the first tensor that differs are named."""
     torch.set_num_threads(1)

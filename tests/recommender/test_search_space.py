@@ -12,9 +12,10 @@ from components.recommender.arm_config import config_of, decoded_with, value_at,
 from components.recommender.arms.dense_arm import train_dense
 from components.recommender.arms.fusion import train_fusion
 from components.recommender.arms.mmgrec import train_mmgrec
+from components.recommender.arms.pisa import train_pisa
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.names import ArmName, PresetName
-from components.recommender.presets import quick_fusion, quick_mmgrec, quick_sasrec
+from components.recommender.presets import quick_fusion, quick_mmgrec, quick_pisa, quick_sasrec
 from components.recommender.search_space import OneOf, Real, Whole, decode_settings, space_of
 from components.recommender.train_arm import train_arm
 from components.recommender.tuned_preset import TunedPresetRefused, carried_preset, read_tuned_preset
@@ -88,6 +89,13 @@ def test_decode_settings_need_no_training_and_a_dense_arm_has_none():
     again = decoded_with(train_fusion(sequences, codes, quick_fusion(), seed=0), heavier)
     wanted = train_fusion(sequences, codes, with_settings(quick_fusion(), heavier), seed=0)
     found = [arm.recommend(asked, k=5).scores for arm in (again, wanted)]
+    np.testing.assert_array_equal(*found)
+    assert decode_settings(space_of("pisa", "quick")) == {"activation_weight", "decay"}
+    longer = {"activation_weight": 0.2, "decay": 0.3}
+    vocabulary = vocabulary_of(sequences)
+    again = decoded_with(train_pisa(sequences, vocabulary, quick_pisa(), seed=0), longer)
+    wanted = train_pisa(sequences, vocabulary, with_settings(quick_pisa(), longer), seed=0)
+    found = [arm.recommend(asked, k=5, exclude_seen=False).scores for arm in (again, wanted)]
     np.testing.assert_array_equal(*found)
     assert not decode_settings(space_of("sasrec", "default"))
     with pytest.raises(ValueError, match="has no decoder"):

@@ -26,17 +26,23 @@ from components.recommender.codes.vocabulary import Vocabulary, extended
 from components.recommender.decoding.candidates import CandidateItems, CatalogueRows
 from components.recommender.decoding.requests import RequestBatch, rank_by_score
 from components.recommender.networks.cloze_network import Cloze, ClozeNetwork
+from components.recommender.networks.graph_network import Graph, GraphNetwork
+from components.recommender.networks.history_sum import HistorySum
 from components.recommender.networks.item_embedding import ItemEmbedding, grown_free_vectors
 from components.recommender.networks.mixer import Mixer, MixerConfig
 from components.recommender.networks.mixer_networks import DenseNetwork
+from components.recommender.networks.propagated_items import PropagatedItems
 from components.recommender.sequences import TrainingSequences
 from components.recommender.trained_files import read_vocabulary, write_trained
 from components.recommender.training.fit import fit, seeded
 from components.recommender.training.step import OnStep
 from components.recommender.training.training_config import TrainingConfig
+from components.recommender.training.training_graph import training_graph
 from components.recommender.weights import read_weights
 
-DenseName = Literal["sasrec", "semantic_sasrec", "hstu", "fmlp", "gru4rec", "bert4rec", "gsasrec", "tim4rec"]
+DenseName = Literal[
+    "sasrec", "semantic_sasrec", "hstu", "fmlp", "gru4rec", "bert4rec", "gsasrec", "tim4rec", "lightgcn"
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +57,9 @@ class DenseConfig:
     free_vectors: bool = True  # an item's own vector, beside its codes' where it has codes
     free_dropout: float = 0.0  # share of items a step that are their codes alone; needs codes
     cloze: Cloze | None = None  # trained by gaps of which both sides are read; None: by the next item
+    graph: Graph | None = (
+        None  # in place of a mixer, of which `dim` and `max_length` stay; for arms without codes
+    )
 
     def __post_init__(self) -> None:
         if self.loss not in ("softmax", "gbce") or not 0 <= self.calibration <= 1:
@@ -63,6 +72,8 @@ class DenseConfig:
             raise ValueError(
                 "a bidirectional mixer is trained by cloze, and no other is: set both, or neither"
             )
+        if self.cloze is not None and self.graph is not None:
+            raise ValueError("a graph sums a history and fills no gaps: set cloze or graph, not both")
 
 
 def train_dense(
@@ -83,6 +94,8 @@ def train_dense(
     """
     with seeded(seed):
         network = dense_network(vocabulary, config)
+        if isinstance(network, GraphNetwork):
+            network.items.graph = training_graph(sequences, config.training)
         fit(
             network,
             sequences,
@@ -94,10 +107,21 @@ def train_dense(
             checkpoint=checkpoint,
             begin=None if begin is None else carried_over(begin, vocabulary, network),
         )
+        if isinstance(network, GraphNetwork):
+            network.items.settle()
     return DenseArm(name=name, vocabulary=vocabulary, config=config, network=network)
 
 
 def dense_network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
+    trained = torch.from_numpy(np.flatnonzero(vocabulary.is_trained))
+    against: dict[str, Any] = {
+        "num_negatives": config.num_negatives,
+        "calibration": config.calibration if config.loss == "gbce" else None,
+    }
+    if config.graph is not None:
+        propagated = PropagatedItems(len(vocabulary), config.mixer.dim, hops=config.graph.hops)
+        history = HistorySum(config.mixer.dim, config.graph.fading)
+        return GraphNetwork(propagated, history, trained, **against)
     items = ItemEmbedding(
         torch.from_numpy(vocabulary.read_codes),
         vocabulary.num_codes,
@@ -105,12 +129,7 @@ def dense_network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
         free=config.free_vectors,
         free_dropout=config.free_dropout,
     )
-    trained = torch.from_numpy(np.flatnonzero(vocabulary.is_trained))
     mixer = Mixer(config.mixer)
-    against: dict[str, Any] = {
-        "num_negatives": config.num_negatives,
-        "calibration": config.calibration if config.loss == "gbce" else None,
-    }
     if config.cloze is not None:
         return ClozeNetwork(items, mixer, trained, cloze=config.cloze, **against)
     return DenseNetwork(items, mixer, trained, **against)
@@ -216,13 +235,14 @@ def load_dense(folder: Path, name: DenseName, config: dict[str, Any], compute: C
     """The arm that `save` wrote. Raises CheckpointMismatch, DeviceUnavailable."""
     vocabulary = read_vocabulary(folder, config.pop("num_codes"))
     config.pop("start_length", None)  # older files say it here too; what counts stands in "training"
-    cloze = config.get("cloze")
+    cloze, graph = config.get("cloze"), config.get("graph")
     parsed = DenseConfig(
         **config
         | {
             "mixer": MixerConfig(**config["mixer"]),
             "training": TrainingConfig(**config["training"]),
             "cloze": cloze and Cloze(**cloze),
+            "graph": graph and Graph(**graph),
         }
     )
     network = dense_network(vocabulary, parsed)

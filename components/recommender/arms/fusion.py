@@ -54,8 +54,10 @@ class FusionConfig(DenseConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.cloze is not None:
-            raise ValueError("fusion's networks are trained by the next item: cloze is None")
+        if self.cloze is not None or self.graph is not None:
+            raise ValueError(
+                "fusion's networks are mixers trained by the next item: cloze is None, and graph"
+            )
         if self.num_members < 1 or self.linear_weight < 0:
             raise ValueError(
                 f"num_members is {self.num_members}, linear_weight {self.linear_weight}; at least one network is "

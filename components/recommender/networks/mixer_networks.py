@@ -26,6 +26,7 @@ from components.recommender.networks.full_softmax import (
     softmax_loss_against,
 )
 from components.recommender.networks.generalized_bce import gbce_loss_against
+from components.recommender.networks.history_sum import HistorySum
 from components.recommender.networks.item_embedding import ItemEmbedding
 from components.recommender.networks.mixer import Mixer
 from components.recommender.networks.node_vectors import NodeVectors, node_vectors
@@ -52,7 +53,7 @@ class DenseNetwork(nn.Module):
     def __init__(
         self,
         items: ItemEmbedding,
-        mixer: Mixer,
+        mixer: Mixer | HistorySum,
         trained: Int[Tensor, "trained"],
         *,
         num_negatives: int = 0,

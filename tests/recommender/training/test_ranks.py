@@ -19,6 +19,7 @@ from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
+from components.recommender.networks.graph_network import Graph
 from components.recommender.training.ranks import ALONE, Ranks
 from components.recommender.training.step import Step
 from components.recommender.training.tiger_training import target_batches
@@ -42,6 +43,9 @@ TRAININGS: dict[str, Callable[..., Arm]] = {
     ),
     "sasrec stopped early": lambda **how: train_dense(
         "sasrec", CIRCLE, vocabulary_of(CIRCLE), replace(DENSE, training=STOPPED_EARLY), seed=0, **how
+    ),
+    "lightgcn": lambda **how: train_dense(
+        "lightgcn", CIRCLE, vocabulary_of(CIRCLE), replace(DENSE, graph=Graph()), seed=0, **how
     ),
     "mmgrec": lambda **how: train_mmgrec(CIRCLE, CODES, SMALL, seed=0, **how),
     "mmgrec sampled and weighted": lambda **how: train_mmgrec(
