@@ -264,7 +264,8 @@ def _s3(endpoint: str) -> FileSystem:
         endpoint_override=at.netloc or None,
         scheme=at.scheme or "https",
         connect_timeout=3,
-        request_timeout=6,  # without a byte, some 12 where the request has sent some; a large file takes as long as it takes
+        # without a byte, some 12 where the request has sent some; a large file takes as long as it takes
+        request_timeout=6,
         retry_strategy=AwsStandardS3RetryStrategy(max_attempts=2),
         allow_delayed_open=True,  # a small file is one request, not three
     )
