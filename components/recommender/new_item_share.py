@@ -1,9 +1,9 @@
 """A share of the places for new items: one number that is added to the scores of what an arm was not trained on.
 
-An item without a training event is scored by its codes alone and stands below items that training has pushed up, so
-that hardly any list holds one. The number is just large enough for new items to take the places that are asked for in
-the lists of the training users; whom they reach is still the model's to say. How many places may be left to the
-events: as many as of the latest events went to what was new then.
+An item without a training event is scored by its codes alone and stands below items that training has pushed up. The
+number is just large enough for new items to take the places that are asked for in the lists of the training users; whom
+they reach is still the model's to say. How many places may be left to the events: as many as went to the youngest items
+since these came.
 Shapes: R requests, k places, w and n the best scores of trained and of new items, each best first.
 """
 
@@ -21,7 +21,8 @@ from components.recommender.sequences import TrainingSequences
 
 PLACES = 10  # of the lists that are counted
 MOST_REQUESTS = 2_000  # users whose lists are counted: a share of .01 is then 200 places
-LATEST = 0.1  # of the training events, by time: those that tell what share new items take
+YOUNGEST = 0.1  # of the items with events, by their first one: they stand for those to come
+_PROBE = 1.0  # an arm may search otherwise for items that it raises: they are counted as it will find them
 
 
 class CannotRaise(ValueError):
@@ -63,57 +64,59 @@ def as_scored(arm: Arm) -> Arm:
 def with_share(arm: Arm, sequences: TrainingSequences, asked: NewItemShare) -> Arm:
     """The arm, its new items raised until they take the share of places that is asked.
 
-    `sequences` are what it was trained on. Where the arm knows as many items without an event there as were new among
-    the latest events, those are counted in the lists of the users as they stand. Else the ones that were new then are
-    counted too, taken as new again, in the lists as they stood before: the share is then reached once as many new items
-    have come. Where there are none, or they have the share by themselves, the arm stays. Raises CannotRaise.
+    `sequences` are what it was trained on. Where the arm knows as many items without an event there as a tenth of the
+    others, those are counted in the lists of the users as they stand. Else the youngest tenth is counted too, taken as
+    new again, in the lists as they stood before it came: the share is then reached once as many new items have come.
+    Where there are none, or they have the share by themselves, the arm stays. Raises CannotRaise.
     """
     if not raises_new_items(arm):
         raise CannotRaise(f"{arm.name} cannot rank an item that it was not trained on by a raised score")
     share = expected_share(sequences) if asked.share is None else asked.share
-    latest, item_ids = latest_of(sequences), arm.vocabulary.item_ids
+    young, item_ids = youngest_of(sequences), arm.vocabulary.item_ids
     untrained = ~arm.vocabulary.is_trained
-    recent = np.isin(item_ids, sequences.item_ids[latest.is_new])
-    plain = arm.raising_new_items(0.0)
+    recent = np.isin(item_ids, sequences.item_ids[young.is_new])
+    raised = arm.raising_new_items(_PROBE)
     is_new, upto = untrained, np.diff(sequences.offsets)
     if untrained.sum() < recent.sum():
-        is_new, upto = untrained | recent, latest.events_before
-        plain = arm.as_if_new(recent).raising_new_items(0.0)
+        is_new, upto = untrained | recent, young.events_before
+        raised = arm.as_if_new(recent).raising_new_items(_PROBE)
     if not is_new.any() or not share:
         return arm
     asking = _histories(sequences, item_ids, upto)
     trained, new = (
-        plain.recommend(asking, k=PLACES, candidates=part, exclude_seen=asked.exclude_seen).scores
+        raised.recommend(asking, k=PLACES, candidates=part, exclude_seen=asked.exclude_seen).scores
         for part in (~is_new, is_new)
     )
-    return arm.raising_new_items(least_offset(trained, new, share))
+    return arm.raising_new_items(least_offset(trained, new - _PROBE, share))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Latest:
-    """The LATEST events of a training."""
+class Youngest:
+    """The items that came last, and the events since the first of them."""
 
-    is_new: Bool[np.ndarray, "item"]  # items with events, none of them earlier
-    share: float  # of the events that are on these items
-    events_before: Int[np.ndarray, "user"]  # each user's earlier events
+    is_new: Bool[np.ndarray, "item"]
+    share: float  # of the events since then that are on these items
+    events_before: Int[np.ndarray, "user"]  # each user's events before then
 
 
-def latest_of(sequences: TrainingSequences) -> Latest:
-    """Nothing is new where no event is earlier than the others."""
-    is_late = sequences.times >= np.quantile(sequences.times, 1 - LATEST)
-    early = np.bincount(sequences.items[~is_late], minlength=sequences.num_items)
-    late = np.bincount(sequences.items[is_late], minlength=sequences.num_items)
-    is_new = (early == 0) & (late > 0) & (not is_late.all())
-    return Latest(
+def youngest_of(sequences: TrainingSequences) -> Youngest:
+    """Items by their first event; none is young where no event is earlier than theirs."""
+    first = np.full(sequences.num_items, np.iinfo(np.int64).max)
+    np.minimum.at(first, sequences.items, sequences.times)
+    has_event = first < np.iinfo(np.int64).max
+    begin = np.quantile(first[has_event], 1 - YOUNGEST, method="higher")
+    is_late = sequences.times >= begin
+    is_new = has_event & (first >= begin) & (not is_late.all())
+    return Youngest(
         is_new=is_new,
-        share=float(late[is_new].sum() / max(late.sum(), 1)),
+        share=float(is_new[sequences.items[is_late]].mean()),
         events_before=np.bincount(sequences.user_of_event()[~is_late], minlength=sequences.num_users),
     )
 
 
 def expected_share(sequences: TrainingSequences) -> float:
-    """Of the LATEST events, the share that went to items without an event before them."""
-    return latest_of(sequences).share
+    """Of the events since the youngest tenth of the items came, the share that went to them."""
+    return youngest_of(sequences).share
 
 
 def least_offset(trained: Float[np.ndarray, "R k"], new: Float[np.ndarray, "R k"], share: float) -> float:

@@ -44,6 +44,7 @@ from components.recommender.training.training_config import TrainingConfig
 from components.recommender.weights import read_weights
 
 NAME = "mmgrec"
+NEW_BEAMS = 0.25  # of the beams, where new items are searched for apart: few of them stand in a list
 DECODED_AT_ONCE = 64  # requests: their beams' scores stay near the cache
 
 
@@ -127,6 +128,18 @@ def _network(vocabulary: Vocabulary, config: MMGRecConfig) -> GenerativeNetwork:
         dense_weight=config.dense_weight,
         node_vectors=config.node_vectors,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What a decoder looks for, what is added to the scores of what it finds, and the share of its beams."""
+
+    leaves: UsableLeaves
+    offset: float = 0.0
+    beams: float = 1.0
+
+    def width(self, whole: int, k: int) -> int:
+        return max(round(self.beams * whole), k)
 
 
 class MMGRecArm:
@@ -233,10 +246,10 @@ class MMGRecArm:
             columns = allowed.once("leaves", lambda: leaf_columns(self.trie, self._leaf_of_row, allowed))
             excluded = batch.excluded_row, columns.leaf_of_column[batch.excluded_column]
             parts = allowed.once("parts", lambda: self._searched_apart(columns))
-            found = [self._decode(states, vectors, leaves, excluded, k) for leaves, _ in parts]
+            found = [self._decode(states, vectors, part, excluded, k) for part in parts]
             leaf = torch.cat([leaf for leaf, _ in found], dim=1)
             score = torch.cat(
-                [score + offset for (_, score), (_, offset) in zip(found, parts, strict=True)], dim=1
+                [score + part.offset for (_, score), part in zip(found, parts, strict=True)], dim=1
             )
             return columns.column_of_leaf[leaf.clamp(min=0)], score
 
@@ -253,29 +266,33 @@ class MMGRecArm:
             batch_size=DECODED_AT_ONCE,
         )
 
-    def _searched_apart(self, columns: LeafColumns) -> list[tuple[UsableLeaves, float]]:
-        """What is searched, and what is added to its scores: all leaves at once where new items are not raised."""
+    def _searched_apart(self, columns: LeafColumns) -> list[Search]:
+        """All leaves at once where new items are not raised."""
         if not self.new_item_offset:
-            return [(columns.leaves, 0.0)]
+            return [Search(leaves=columns.leaves)]
         is_trained = torch.from_numpy(self.vocabulary.is_trained).to(self.device)[self.trie.items]
         apart = (
-            (columns.leaves.usable & is_trained, 0.0),
-            (columns.leaves.usable & ~is_trained, self.new_item_offset),
+            (columns.leaves.usable & is_trained, 0.0, 1.0),
+            (columns.leaves.usable & ~is_trained, self.new_item_offset, NEW_BEAMS),
         )
-        return [(usable_leaves(self.trie, leaves), offset) for leaves, offset in apart if leaves.any()]
+        return [
+            Search(leaves=usable_leaves(self.trie, usable), offset=offset, beams=beams)
+            for usable, offset, beams in apart
+            if usable.any()
+        ]
 
     def _decode(
         self,
         states: Float[Tensor, "B dim"],
         vectors: Float[Tensor, "item dim"],
-        leaves: UsableLeaves,
+        search: Search,
         excluded: tuple[Int[Tensor, "N"], Int[Tensor, "N"]],
         k: int,
     ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
         """Leaves and scores of what the decoder finds, in no particular order; -inf where it finds none."""
         if self.config.decode == "exact":
             score = tuple_log_probs(self.network.head, self.trie, states, self._nodes)
-            score = score.masked_fill(~leaves.usable, -torch.inf)
+            score = score.masked_fill(~search.leaves.usable, -torch.inf)
             score[excluded] = -torch.inf
             return torch.arange(self.trie.num_leaves, device=self.device).expand(len(states), -1), score
         first = self.config.first_beam_size
@@ -283,9 +300,9 @@ class MMGRecArm:
             self.network.head,
             self.trie,
             states,
-            width=max(self.config.beam_size, k),
-            first_width=None if first is None else max(first, k),
-            usable=leaves,
+            width=search.width(self.config.beam_size, k),
+            first_width=None if first is None else search.width(first, k),
+            usable=search.leaves,
             excluded=excluded,
             nodes=self._nodes,
         )
