@@ -7,7 +7,7 @@ stands for it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from components.artifact import ArtifactRef
@@ -15,6 +15,7 @@ from components.evaluation.trial import Compared
 
 REFERENCE = "sasrec"  # the baseline that every challenger faces
 CHAMPION = "champion"
+WITHOUT_SHARE = "without_share"  # the challenger, with nothing added for new items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class Contender:
     train_end: datetime  # exclusive
     compared: Compared = "registry artifact"  # or its recipe, refitted at the cut
     reads_cold_ids: bool = False  # whether it can be told the IDs of cold items: they are its tokenizer's
+    raises_new_items: bool = True  # False: asked with nothing added to the scores of new items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +81,12 @@ def line_up(
     champion: Incumbent | None,
     tokenizer: str,
     cut: datetime,
+    has_share: bool = False,
 ) -> tuple[Contender, ...]:
     """Everyone who is asked for lists. The challenger is asked out of the bundle that will be registered.
 
     `trained` holds at least `arms_to_train`; `tokenizer` is the digest of the one whose IDs they were trained on.
+    A challenger that gives new items a share (`has_share`) stands a second time, without it.
     """
     own = trained[challenger]
     contenders = [
@@ -103,6 +107,9 @@ def line_up(
                 reads_cold_ids=champion.tokenizer == tokenizer,
             )
         )  # fmt: skip
+    if has_share:
+        plain = replace(contenders[0], name=WITHOUT_SHARE, raises_new_items=False)
+        contenders.append(plain)
     beside = [(REFERENCE, trained[REFERENCE].artifact)] if challenger != REFERENCE else []
     return (*contenders, *_plain([*beside, *baselines.items()], cut))
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from components.artifact import ArtifactRef
-from components.evaluation.contenders import Contender, FittedArm, Incumbent, arms_to_train, line_up
+from components.evaluation.contenders import (
+    WITHOUT_SHARE,
+    Contender,
+    FittedArm,
+    Incumbent,
+    arms_to_train,
+    line_up,
+)
 
 CUT = datetime(2024, 1, 1, tzinfo=UTC)
 BASELINES = ("popularity", "recent_popularity", "random")
@@ -31,10 +39,12 @@ def champion(*, train_end: datetime, tokenizer: str | None = None) -> Incumbent:
     )
 
 
-def stand(held: Incumbent | None, challenger: str = "mmgrec") -> dict[str, Contender]:
+def stand(
+    held: Incumbent | None, challenger: str = "mmgrec", *, has_share: bool = False
+) -> dict[str, Contender]:
     found = line_up(
         challenger=challenger, bundle=BUNDLE, trained=TRAINED, champion=held, tokenizer="the tokenizer", cut=CUT,
-        baselines={name: artifact(name) for name in BASELINES},
+        baselines={name: artifact(name) for name in BASELINES}, has_share=has_share,
     )  # fmt: skip
     assert len({contender.name for contender in found}) == len(found)
     return {contender.name: contender for contender in found}
@@ -47,6 +57,13 @@ def test_both_popularities_and_random_always_stand():
 def test_the_challenger_is_asked_out_of_its_bundle():
     own = stand(None)["mmgrec"]
     assert (own.artifact, own.folder, own.train_end) == (BUNDLE, "arm", CUT)
+
+
+def test_a_challenger_with_a_share_for_new_items_stands_without_it_too():
+    found = stand(champion(train_end=CUT), has_share=True)
+    own, plain = found["mmgrec"], found[WITHOUT_SHARE]
+    assert replace(plain, name="mmgrec", raises_new_items=True) == own
+    assert [name for name, one in found.items() if not one.raises_new_items] == [WITHOUT_SHARE]
 
 
 def test_a_reference_that_challenges_stands_once():
