@@ -129,6 +129,7 @@ def contenders_of(
         challenger=cycle.request.challenger, bundle=bundled.bundle, trained=fitted,
         baselines={name: counted.arms[name] for name in BASELINES},
         champion=champion, tokenizer=ids.tokenizer.digest, cut=cycle.train_cutoff,
+        has_share=bool(cycle.request.new_items),
     )  # fmt: skip
 
 
@@ -154,10 +155,15 @@ def refuse_other_settings(cycle: SettledCycle, champion: Incumbent | None) -> No
     """
     if champion is None or not champion.has_seen(cycle.train_cutoff):
         return
-    if champion.tuned or cycle.request.settings_of(champion.arm):
+    request, other = cycle.request, ""
+    if champion.tuned or request.settings_of(champion.arm):
+        other = "tuned settings make"
+    elif request.new_item_share(champion.arm):
+        other = "a share for new items makes"
+    if other:
         raise BadRequest(
             f"the champion, version {champion.version}, learned until {champion.train_end:%Y-%m-%dT%H:%MZ}, past the "
-            f"cut, so it would be refitted, and tuned settings make its {champion.arm} another one. Pass a "
+            f"cut, so it would be refitted, and {other} its {champion.arm} another one. Pass a "
             "--train-cutoff of that moment or later, or leave it out"
         )
 
@@ -216,6 +222,7 @@ def summarise(
             cycle.request.tokenizer, parts.opened.output, parts.health.output if parts.health else None
         ),
         start_note=parts.begun.output.told if parts.begun else "",
+        new_items_note=evidence.new_items.told if evidence.new_items else (),
         arms=tuple(arm_figures(evidence)),
         stages=stage_figures(parts.stages),
         seconds=seconds,

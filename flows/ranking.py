@@ -43,6 +43,7 @@ def rank(run: str, window: ReplayWindow, contender: Contender) -> StageResult[Ra
         reads={"arm": contender.artifact, **window.reads},
         facts={
             **window.asking, "reads_cold_ids": contender.reads_cold_ids, **load_settings().ranked_on,
+            **({} if contender.raises_new_items else {"raises_new_items": False}),
         },
     )  # fmt: skip
 

@@ -76,6 +76,7 @@ class CycleSummary:
     mapping: str = ""  # of the source, as `--map` says it
     event_weights: str = ""  # of event types, where they do not weigh alike
     start_note: str = ""  # where training began, if a warm start was asked for
+    new_items_note: tuple[str, ...] = ()  # what a share for new items brought and cost, if one was asked for
 
     @property
     def challenger(self) -> ArmFigure:
