@@ -28,6 +28,9 @@ class Contender:
     train_end: datetime  # exclusive
     compared: Compared = "registry artifact"  # or its recipe, refitted at the cut
     reads_cold_ids: bool = False  # whether it can be told the IDs of cold items: they are its tokenizer's
+    has_share: bool = (
+        False  # for new items, or stands beside one that has: asked once more with those that come later
+    )
     raises_new_items: bool = True  # False: asked with nothing added to the scores of new items
 
 
@@ -108,8 +111,8 @@ def line_up(
             )
         )  # fmt: skip
     if has_share:
-        plain = replace(contenders[0], name=WITHOUT_SHARE, raises_new_items=False)
-        contenders.append(plain)
+        contenders[0] = replace(contenders[0], has_share=True)
+        contenders.append(replace(contenders[0], name=WITHOUT_SHARE, raises_new_items=False))
     beside = [(REFERENCE, trained[REFERENCE].artifact)] if challenger != REFERENCE else []
     return (*contenders, *_plain([*beside, *baselines.items()], cut))
 

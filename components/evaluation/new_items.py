@@ -24,9 +24,9 @@ _NDCG, _PLACES = "ndcg@10", 10
 
 @dataclass(frozen=True, kw_only=True)
 class NewItemEffect:
-    """Shares are of the first ten places, in the pass for cold items where there is one, else in all lists.
+    """Of all lists, with new items as they come where there is a pass for cold ones, else with those of the cut.
 
-    Recall is a mean over the users who took a new item.
+    Shares are of the first ten places; recall is a mean over the users who took a new item.
     """
 
     places: float
@@ -66,10 +66,12 @@ def new_item_effect(
     )
     places, values, recall = {}, {}, {}
     for arm in (trial.challenger, WITHOUT_SHARE):
-        judged, cold_lists = canonical_for(plan, asked[arm].lists), asked[arm].cold_lists
-        top = (judged if cold is None or cold_lists is None else cold.canonical(plan, cold_lists))[
-            :, :_PLACES
-        ]
+        joined = asked[arm].joined_lists
+        if cold is None or joined is None:
+            judged = canonical_for(plan, asked[arm].lists)
+        else:
+            judged = cold.of_all(plan).canonical(plan, joined)
+        top = judged[:, :_PLACES]
         places[arm] = float(is_new[top[top >= 0]].mean()) if (top >= 0).any() else 0.0
         gains = rank_metrics(judged, others, [_NDCG], num_items=len(plan.catalogue))[_NDCG]
         values[arm] = mean_per_group(gains, plan.user, len(plan.users))

@@ -63,6 +63,8 @@ def test_a_challenger_with_a_share_for_new_items_stands_without_it_too():
     found = stand(champion(train_end=CUT), has_share=True)
     own, plain = found["mmgrec"], found[WITHOUT_SHARE]
     assert replace(plain, name="mmgrec", raises_new_items=True) == own
+    assert own.has_share
+    assert not stand(None)["mmgrec"].has_share
     assert [name for name, one in found.items() if not one.raises_new_items] == [WITHOUT_SHARE]
 
 

@@ -97,6 +97,7 @@ def test_evidence_box_and_report_say_what_it_brought_and_cost(shared: Shared) ->
     found = shared.home.evidence(0)["new_items"]
     assert found["places"] > found["places_without"]
     assert found["recall"] > found["recall_without"]
+    assert found["others"]["delta"] < 0, "what new items take is taken from somebody"
     with console.capture() as said:
         console.print(summary_box("cycle", TypeAdapter(CycleSummary).validate_python(shared.told)))
     assert f"new items {found['places']:.1%} of places" in said.get()
