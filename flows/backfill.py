@@ -27,7 +27,7 @@ from components.data.timestamps import read_timestamps
 from components.evaluation.backtest import Backtest, Lead, PairedWindow, Pooled, TestedArm, TestedWindow, pool
 from components.evaluation.evidence import ReplayEvidence, read_evidence
 from components.evaluation.typed_json import to_json
-from components.recommender.names import ArmName
+from components.recommender.names import NEW_ITEM_ARMS, ArmName
 from components.report.backtest import render_backtest
 from components.tokenizer.names import DEFAULT
 from flows.backtest_home import inside_backtest
@@ -80,6 +80,12 @@ class BackfillRequest(BaseModel):
             raise ValueError(
                 "a back-test walks its challengers apart: name them in challengers, and leave more_challengers empty"
             )
+        without = [arm for arm in self.challengers if self.cycle.new_items and arm not in NEW_ITEM_ARMS]
+        if without:
+            raise ValueError(
+                f"new items are to get a share, which {', '.join(without)} cannot give them: leave them out, or walk "
+                "them apart"
+            )
         if self.cycle.since or self.cycle.as_of or self.cycle.train_cutoff:
             raise ValueError("since, as_of and train_cutoff follow from the windows: leave them out")
         return self
@@ -118,7 +124,7 @@ class _Walked:
 def _said(cycle: CycleRequest) -> dict[str, Any]:
     """The request, without what it says nothing of: event weights, tuned settings and more came later."""
     said = cycle.model_dump(mode="json")
-    later = ("event_weights", "tuned", "warm_start", "tokenizer_name", "more_challengers")
+    later = ("event_weights", "tuned", "warm_start", "tokenizer_name", "more_challengers", "new_items")
     unsaid = {name for name in later if not said[name]}
     return {name: value for name, value in said.items() if name not in unsaid}
 

@@ -115,7 +115,7 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
             train_arm(
                 run, cast(ArmName, arm), prepared.rows.output, identified.output, request.preset, request.seed,
                 tracked, request.event_weights, request.settings_of(arm), request.tuned_digest(arm),
-                start_of(beginning, arm, request),
+                start_of(beginning, arm, request), request.new_item_share(arm),
             )
         )
         for arm in arms

@@ -26,6 +26,7 @@ def cycle_markdown(told: CycleSummary, pages: Mapping[str, str]) -> str:
         f"{told.duplicates:,} duplicates.",
         f"- Training: {told.train_events:,} events before {told.train_cutoff[:16]}Z.",
         *([f"- Start: {_cell(told.start_note)}."] if told.start_note else []),
+        *([f"- New items: {_cell('; '.join(told.new_items_note))}."] if told.new_items_note else []),
         f"- Replay: {told.window_users:,} users until {told.as_of[:16]}Z. The cycle took {told.seconds:.0f} s.",
         *_links(pages),
         "",

@@ -132,6 +132,7 @@ def contenders_of(
         bundles={name: done.bundle for name, done in bundled.items()}, trained=fitted,
         baselines={name: counted.arms[name] for name in BASELINES},
         champion=champion, tokenizer=ids.tokenizer.digest, cut=cycle.train_cutoff,
+        has_share=bool(cycle.request.new_items),
     )  # fmt: skip
 
 
@@ -167,10 +168,15 @@ def refuse_other_settings(cycle: SettledCycle, champion: Incumbent | None) -> No
     """
     if champion is None or not champion.has_seen(cycle.train_cutoff):
         return
-    if champion.tuned or cycle.request.settings_of(champion.arm):
+    request, other = cycle.request, ""
+    if champion.tuned or request.settings_of(champion.arm):
+        other = "tuned settings make"
+    elif request.new_item_share(champion.arm):
+        other = "a share for new items makes"
+    if other:
         raise BadRequest(
             f"the champion, version {champion.version}, learned until {champion.train_end:%Y-%m-%dT%H:%MZ}, past the "
-            f"cut, so it would be refitted, and tuned settings make its {champion.arm} another one. Pass a "
+            f"cut, so it would be refitted, and {other} its {champion.arm} another one. Pass a "
             "--train-cutoff of that moment or later, or leave it out"
         )
 
@@ -243,6 +249,7 @@ def summarise(
         start_note=_start_note(parts.begun.output if parts.begun else None),
         arms=tuple(arm_figures(evidence, parts.beside)),
         beside=tuple(_beside(parts)),
+        new_items_note=evidence.new_items.told if evidence.new_items else (),
         stages=stage_figures(parts.stages),
         seconds=seconds,
         addresses={

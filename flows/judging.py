@@ -22,7 +22,7 @@ from components.evaluation.result import ReplayResult
 from components.evaluation.trial import ArmLists, Trial
 from components.evaluation.typed_json import to_json
 from components.recommender.arm import Arm
-from flows.ranking import COLD_LISTS, RankedLists, read_lists
+from flows.ranking import COLD_LISTS, JOINED_LISTS, RankedLists, read_lists
 from flows.replay_window import ReplayWindow, histories_of, load_contender
 from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once
@@ -124,6 +124,9 @@ def evaluated(
                 digest=contender.artifact.digest,
                 latency=speed.get(contender.name),
                 cold_lists=read_lists(published[contender.name], COLD_LISTS) if cold else None,
+                joined_lists=read_lists(published[contender.name], JOINED_LISTS)
+                if cold and contender.has_share
+                else None,
             )
             for contender in contenders
         ],

@@ -257,6 +257,7 @@ def _ask_arm(
     done = ask(
         train_arm, cycle.id, arm, rows, ids, request.preset, request.seed, _NO_RUN, request.event_weights,
         request.settings_of(arm), request.tuned_digest(arm), start_of(beginning, arm, request),
+        request.new_item_share(arm),
     )  # fmt: skip
     if done.reused:
         return done.output

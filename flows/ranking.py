@@ -19,12 +19,15 @@ from flows.replay_window import ReplayWindow, histories_of, load_contender
 from flows.settings import load_settings
 from flows.stages import StageResult, key_of, run_once
 
-LISTS, COLD_LISTS = "lists.npy", "cold_lists.npy"
+LISTS, COLD_LISTS, JOINED_LISTS = "lists.npy", "cold_lists.npy", "joined_lists.npy"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RankedLists:
-    """An arm's lists on a window; under `cold_lists.npy`, where it stands, those of the second pass."""
+    """An arm's lists on a window; under `cold_lists.npy`, where it stands, those of the second pass.
+
+    Of an arm with a share for new items also `joined_lists.npy`: all requests, with the items of the second pass.
+    """
 
     arm: str
     lists: ArtifactRef
@@ -43,6 +46,7 @@ def rank(run: str, window: ReplayWindow, contender: Contender) -> StageResult[Ra
         reads={"arm": contender.artifact, **window.reads},
         facts={
             **window.asking, "reads_cold_ids": contender.reads_cold_ids, **load_settings().ranked_on,
+            **({"raises_new_items": contender.raises_new_items} if contender.has_share else {}),
         },
     )  # fmt: skip
 
@@ -52,6 +56,9 @@ def rank(run: str, window: ReplayWindow, contender: Contender) -> StageResult[Ra
             lists = {LISTS: lists_of(window, arm, lambda done, total: bar(done, total, {}))}
         if window.cold_ids is not None and (cold := window.cold()):
             lists[COLD_LISTS] = _cold_lists(window, cold, window.cold_ids, contender, arm)
+            if contender.has_share:
+                everybody = cold.of_all(window.plan())
+                lists[JOINED_LISTS] = _cold_lists(window, everybody, window.cold_ids, contender, arm)
         ref = publish(
             load_settings().artifacts,
             "lists",

@@ -18,6 +18,7 @@ from components.evaluation.plan import Mode, ReplayPlan, plan_replay
 from components.event_weights import read_event_weights
 from components.recommender.arm import Arm, Histories
 from components.recommender.loading import load_arm
+from components.recommender.new_item_share import as_scored
 from components.tokenizer.id_table import read_id_table
 from flows.settings import load_settings
 from flows.snapshots import Snapshots
@@ -89,7 +90,8 @@ def _plan(
 def load_contender(contender: Contender) -> Arm:
     """The arm out of its published folder, every byte checked."""
     verified(contender.artifact.path)
-    return load_arm(Path(contender.artifact.path) / contender.folder, load_settings().compute)
+    arm = load_arm(Path(contender.artifact.path) / contender.folder, load_settings().compute)
+    return arm if contender.raises_new_items else as_scored(arm)
 
 
 def histories_of(plan: ReplayPlan, requests: slice | np.ndarray) -> Histories:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AwareDatetime,
@@ -26,7 +26,8 @@ from components.data.sources.opening import Source, open_source
 from components.evaluation.gate import GateProfile
 from components.evaluation.profile_file import SHIPPED, profile_of
 from components.event_weights import NONE, event_weights_text, read_event_weights
-from components.recommender.names import ArmName, PresetName
+from components.recommender.names import NEW_ITEM_ARMS, ArmName, PresetName
+from components.recommender.new_item_share import NewItemShare
 from components.recommender.search_space import Settings
 from components.recommender.tuned_preset import TunedPresetRefused, carried_preset
 from components.tokenizer.names import TokenizerName
@@ -114,7 +115,7 @@ class BatchRequest(BaseModel):
 
 ProfileName = Literal["small", "production", "sequential"]  # of the gate
 _FORM = (  # in the order in which a person asks; what is inherited would stand first
-    "source", "challenger", "more_challengers", "profile", "preset", "tuned", "warm_start", "tokenizer",
+    "source", "challenger", "more_challengers", "profile", "preset", "tuned", "warm_start", "new_items", "tokenizer",
     "tokenizer_name", "mode", "filter_seen", "train_cutoff", "since", "as_of", "seed", "mapping", "gate",
     "max_bad_share", "max_bad_item_share", "value_ranges", "event_weights", "max_missing_share", "max_zero_share",
     "max_duplicate_share", "min_norm", "max_norm", "min_present", "poisoned_rows",
@@ -128,7 +129,7 @@ def _as_a_form(schema: dict[str, Any]) -> None:
 
 _LATER: dict[str, Any] = {
     "gate": None, "mapping": "", "max_bad_item_share": 0.05, "value_ranges": "rating=0:10", "event_weights": "",
-    "tuned": None, "warm_start": False, "tokenizer_name": None, "more_challengers": [],
+    "tuned": None, "warm_start": False, "tokenizer_name": None, "more_challengers": [], "new_items": 0.0,
 }  # fmt: skip
 
 
@@ -187,6 +188,12 @@ class CycleRequest(BatchRequest):
         description="begin training at the champion's weights, for at most .3 of the epochs; where that cannot be, a "
         "cold training, and why",
     )
+    new_items: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = Field(
+        default=0.0,
+        description="share of the places of the challenger's lists that items without a training event get at least, "
+        "such as 0.02; auto: as many as events went to the youngest tenth "
+        "of the items; 0: what they earn",
+    )
     tokenizer: Literal["auto", "reuse", "refit"] = Field(
         default="auto",
         description="auto: refit when its health on new items falls; reuse keeps every ID that exists, always",
@@ -244,6 +251,26 @@ class CycleRequest(BatchRequest):
     def tuned_digest(self, arm: str) -> str:
         """Of the file whose settings this arm is trained with; "" for a shipped preset."""
         return str(self.tuned["digest"]) if self.tuned and self.tuned["arm"] == arm else ""
+
+    def new_item_share(self, arm: str) -> NewItemShare | None:
+        """The share that new items get in this arm's lists; None where they get what they earn."""
+        if not self.new_items or arm != self.challenger:
+            return None
+        share = None if self.new_items == "auto" else self.new_items
+        return NewItemShare(share=share, exclude_seen=self.filter_seen)
+
+    @model_validator(mode="after")
+    def _can_raise_new_items(self) -> CycleRequest:
+        if self.new_items and self.more_challengers:
+            raise ValueError(
+                f"new_items is {self.new_items}, which is given by one challenger alone: name one arm, or leave it out"
+            )
+        if self.new_items and self.challenger not in NEW_ITEM_ARMS:
+            raise ValueError(
+                f"new_items is {self.new_items}, and {self.challenger} cannot give new items a share: leave it out, "
+                f"or challenge with one of {', '.join(sorted(NEW_ITEM_ARMS))}"
+            )
+        return self
 
     @field_validator("tuned", mode="before")
     @classmethod

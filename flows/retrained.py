@@ -22,6 +22,7 @@ from components.features.trainingset import TrainingSet, load_training_set
 from components.recommender.arm import Arm, Histories
 from components.recommender.loading import load_arm
 from components.recommender.names import ArmName
+from components.recommender.new_item_share import NewItemShare
 from components.recommender.train_arm import train_arm
 from components.registry.verification import Finding, Stored, missing, stored
 from components.tokenizer.choices import health_limits, tokenizer_config
@@ -172,6 +173,7 @@ def _arm_again(chain: Chain, scratch: Path) -> Finding:
             compute=load_settings().trained_on,
             on_step=lambda step: bar(step.step, step.num_steps, {"loss": step.loss}),
             begin=load_arm(arm_folder(start)) if start is not None else None,
+            new_items=NewItemShare(**config["new_items"]) if "new_items" in config else None,
         )  # fmt: skip
     again = publish(scratch / "artifacts", "arm", trained.save, parents=manifest["parents"], config=config)
     if again.digest == recorded:

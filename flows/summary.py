@@ -91,6 +91,7 @@ class CycleSummary:
     event_weights: str = ""  # of event types, where they do not weigh alike
     start_note: str = ""  # where training began, if a warm start was asked for
     beside: tuple[ChallengerBeside, ...] = ()  # the challengers that did not go on, where there were several
+    new_items_note: tuple[str, ...] = ()  # what a share for new items brought and cost, if one was asked for
 
     @property
     def challenger(self) -> ArmFigure:

@@ -25,6 +25,7 @@ from components.recommender.arm import Arm
 from components.recommender.baselines.counting import count_baselines
 from components.recommender.loading import load_arm
 from components.recommender.names import SEMANTIC_ID_ARMS, SOLVED_ARMS, ArmName, PresetName
+from components.recommender.new_item_share import NewItemShare, raises_new_items
 from components.recommender.search_space import Settings
 from components.recommender.train_arm import train_arm as train
 from components.recommender.training.step import OnStep, Step
@@ -81,14 +82,15 @@ class BundledChallenger:
 def train_arm(
     run: str, arm: ArmName, rows: TrainingRows, ids: IdentifiedItems, preset: PresetName, seed: int,
     curve_run: tracking.TrackingRun, event_weights: str = "", settings_asked: Settings | None = None,
-    tuned: str = "", start: ArtifactRef | None = None,
+    tuned: str = "", start: ArtifactRef | None = None, new_items: NewItemShare | None = None,
 ) -> StageResult[TrainedArm]:  # fmt: skip
     """Train one arm on the training rows; its loss is drawn in MLflow while it learns.
 
     An arm without codes reads the training rows alone, and no ID table. A training that was cut off goes on
     after the last epoch it finished. `event_weights` say how much events of a type count as targets;
     `settings_asked` stand in place of the preset's own, and `tuned` is the digest of the file that they come from.
-    `start` is the bundle at whose arm's weights training begins; None: at none. Workers give one process's weights to
+    `start` is the bundle at whose arm's weights training begins; None: at none. `new_items` is the share of places that
+    new items get in its lists; None: what they earn. Workers give one process's weights to
     rounding, not to the bit: they are part of the key, where there are any.
     """
     settings = load_settings()
@@ -100,7 +102,7 @@ def train_arm(
         reads={"training_set": rows.training_set, "ids": ids.ids if reads_ids else None, "start": start},
         facts={
             "preset": preset, "seed": seed, "threads": settings.threads, **vars(compute),
-            **_weighted(event_weights), **_tuned(settings_asked, tuned), **_by(workers),
+            **_weighted(event_weights), **_tuned(settings_asked, tuned), **_by(workers), **_raised(new_items),
         },
     )  # fmt: skip
 
@@ -127,6 +129,7 @@ def train_arm(
                 compute=compute,
                 checkpoint=checkpoint(),
                 begin=None if start is None else load_arm(arm_folder(start)),
+                new_items=new_items,
             )
             trained = _trained(call, workers, checkpoint().with_suffix(".ray"), settings.device, on_step)
         ref = _publish_arm(
@@ -134,9 +137,9 @@ def train_arm(
             key.parents,
             preset,
             seed,
-            _weighted(event_weights) | _tuned(settings_asked, tuned) | _by(workers),
+            _weighted(event_weights) | _tuned(settings_asked, tuned) | _by(workers) | _raised(new_items),
         )
-        told = ("warm start, " if start else "") + _told(steps)
+        told = ("warm start, " if start else "") + _told(steps) + (_offset(trained) if new_items else "")
         return TrainedArm(
             name=arm, arm=ref, reads_ids=reads_ids, code=key.code.digest, tuned=tuned, told=told
         )
@@ -275,6 +278,21 @@ def _weighted(event_weights: str) -> dict[str, str]:
 def _tuned(settings: Settings | None, digest: str) -> dict[str, Any]:
     """The same of a tuned preset: nothing where a shipped one stays as it is."""
     return {"settings": dict(settings), "tuned": digest} if settings else {}
+
+
+def _raised(new_items: NewItemShare | None) -> dict[str, Any]:
+    """The same of a share for new items: nothing where none was asked for."""
+    return {"new_items": asdict(new_items)} if new_items else {}
+
+
+def _offset(arm: Arm) -> str:
+    """How far new items had to be raised for the share that was asked."""
+    offset = arm.new_item_offset if raises_new_items(arm) else 0.0
+    return (
+        f", new items raised by {offset:.2f}"
+        if offset
+        else ", no new item had to be raised, or there was none"
+    )
 
 
 def _publish_arm(

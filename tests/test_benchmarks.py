@@ -167,6 +167,9 @@ def test_a_cold_item_has_no_training_event(seed: int) -> None:
     cold = events.item_ids[split.is_cold]
     assert len(cold) == round(0.1 * events.num_items)
     assert not np.isin(split.training.item_ids, cold).any()
+    latest = sum(len(set(one[-max(1, len(one) // 5) :])) for one in lists)
+    assert len(split.relevant.items) + len(split.warm_relevant.items) == latest
+    assert not split.is_cold[split.warm_relevant.items].any()
     for row in range(split.num_asked):
         own = split.relevant.items[split.relevant.offsets[row] : split.relevant.offsets[row + 1]]
         start, end = split.histories.start[row], split.histories.end[row]

@@ -8,7 +8,7 @@ Shapes: N requests of the pass, I items, k places.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,10 @@ class ColdPass:
     joins_at: Int[np.ndarray, "I"]  # epoch seconds; ALWAYS for candidates at T, NEVER without content
     candidates: Bool[np.ndarray, "I"]  # whoever has joined by the end: what the arms may return
     relevant: Relevant  # of the N requests: cold items alone
+
+    def of_all(self, plan: ReplayPlan) -> ColdPass:
+        """The same items in every request of the plan, whatever it is answered by."""
+        return replace(self, requests=np.arange(len(plan)), relevant=plan.relevant)
 
     def list_length(self, k: int) -> int:
         """Places to ask for, so that k are left when items that join after a request are dropped from it.

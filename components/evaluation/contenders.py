@@ -7,7 +7,7 @@ stands for it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from components.artifact import ArtifactRef
@@ -15,6 +15,7 @@ from components.evaluation.trial import Compared
 
 REFERENCE = "sasrec"  # the baseline that every challenger faces
 CHAMPION = "champion"
+WITHOUT_SHARE = "without_share"  # the challenger, with nothing added for new items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,10 @@ class Contender:
     train_end: datetime  # exclusive
     compared: Compared = "registry artifact"  # or its recipe, refitted at the cut
     reads_cold_ids: bool = False  # whether it can be told the IDs of cold items: they are its tokenizer's
+    has_share: bool = (
+        False  # for new items, or stands beside one that has: asked once more with those that come later
+    )
+    raises_new_items: bool = True  # False: asked with nothing added to the scores of new items
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +83,13 @@ def line_up(
     champion: Incumbent | None,
     tokenizer: str,
     cut: datetime,
+    has_share: bool = False,
 ) -> tuple[Contender, ...]:
     """Everyone who is asked for lists. A challenger is asked out of the bundle that will be registered.
 
     `bundles` are the challengers', by name. `trained` holds at least `arms_to_train`; `tokenizer` is the digest of the
     one whose IDs they were trained on.
+    A challenger that gives new items a share (`has_share`: it stands alone) stands a second time, without it.
     """
     contenders = [
         Contender(
@@ -105,6 +112,10 @@ def line_up(
                 reads_cold_ids=champion.tokenizer == tokenizer,
             )
         )  # fmt: skip
+    if has_share:
+        (alone,) = contenders[: len(bundles)]
+        contenders[0] = replace(alone, has_share=True)
+        contenders.append(replace(contenders[0], name=WITHOUT_SHARE, raises_new_items=False))
     beside = [(REFERENCE, trained[REFERENCE].artifact)] if REFERENCE not in bundles else []
     return (*contenders, *_plain([*beside, *baselines.items()], cut))
 

@@ -19,6 +19,7 @@ from components.evaluation.contrasts import Contrasts, adjusted_p, compare, cont
 from components.evaluation.gate import GateInput, Verdict, decide
 from components.evaluation.latency import Latency, LatencyCheck, check_latency
 from components.evaluation.leakage import LeakageError, check_train_end
+from components.evaluation.new_items import new_item_effect
 from components.evaluation.plan import ReplayPlan
 from components.evaluation.power import promotion_power
 from components.evaluation.rehearsal import Rehearsal, rehearse
@@ -92,6 +93,7 @@ def evaluate(
         digests=_digests(arms),
         data_digest=plan.digest,
         gate_hash=profile.hash,
+        new_items=new_item_effect(plan, arms, scores, trial, cold),
     )
 
 

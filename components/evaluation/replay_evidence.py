@@ -14,6 +14,7 @@ from components.evaluation.comparison import Comparison
 from components.evaluation.evidence_file import digest_of_content
 from components.evaluation.gate import Outcome, Verdict
 from components.evaluation.latency import Latency, LatencyCheck
+from components.evaluation.new_items import NewItemEffect
 from components.evaluation.plan import PlanCounts
 from components.evaluation.profile import GateProfile
 from components.evaluation.rehearsal import Rehearsal
@@ -77,6 +78,7 @@ class ReplayEvidence:
     gate_hash: str
     digest: str  # of all but itself and `measured`
     measured: Measured
+    new_items: NewItemEffect | None = field(default=None, metadata=LEFT_OUT_AT_DEFAULT)
 
     @property
     def arm_names(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from components.evaluation.arm_means import ArmMean
 from components.evaluation.comparison import Comparison
 from components.evaluation.gate import GateProfile, Outcome, Verdict
 from components.evaluation.latency import Latency, LatencyCheck
+from components.evaluation.new_items import NewItemEffect
 from components.evaluation.rehearsal import Rehearsal
 from components.evaluation.replay_evidence import Measured, ReplayedWindow, ReplayEvidence
 from components.evaluation.satisfiability import Satisfiability
@@ -55,6 +56,7 @@ class ReplayResult:
     digests: Mapping[str, str]
     data_digest: str
     gate_hash: str
+    new_items: NewItemEffect | None = None  # of a share that the challenger gives them; None: it gives none
 
     @property
     def outcome(self) -> Outcome:
@@ -107,6 +109,7 @@ class ReplayResult:
             data_digest=self.data_digest,
             gate_hash=self.gate_hash,
             digest="",
+            new_items=self.new_items,
             measured=Measured(
                 outcome=self.outcome,
                 reasons=self.reasons,

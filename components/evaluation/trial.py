@@ -32,6 +32,7 @@ class ArmLists:
     digest: str | None  # of its artifact, where it has one
     latency: Latency | None = None  # None: not measured
     cold_lists: Int[np.ndarray, "N k"] | None = None  # answers to the cold pass; None: it found nothing there
+    joined_lists: Int[np.ndarray, "R k"] | None = None  # to all, with the items of that pass; None: not asked
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,5 +24,7 @@ ArmName = Literal[
 SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(
     ("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "fusion")
 )
+# of them, those whose new items can be given a share of the places
+NEW_ITEM_ARMS: frozenset[ArmName] = frozenset(("mmgrec", "mmgrec_paper", "semantic_sasrec", "fusion"))
 SOLVED_ARMS: frozenset[ArmName] = frozenset(("ease",))  # at once, in one process; the others take steps
 PresetName = Literal["default", "accurate", "quick"]

@@ -28,6 +28,7 @@ from components.recommender.arms.tiger import TigerConfig, train_tiger
 from components.recommender.carried_weights import CannotBeginThere
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.names import SEMANTIC_ID_ARMS, ArmName, PresetName
+from components.recommender.new_item_share import NewItemShare, with_share
 from components.recommender.search_space import Settings
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.step import OnStep
@@ -58,6 +59,7 @@ def train_arm(
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
     begin: Arm | None = None,
+    new_items: NewItemShare | None = None,
 ) -> Arm:
     """Train the arm on a training set and an ID table, with its shipped preset or the quick one, for tests.
 
@@ -68,11 +70,12 @@ def train_arm(
     steps, no device and no checkpoint; `mmgrec_paper` has one preset. `weight_lists` say how much each event counts
     as a target (see `components.event_weights`); None: all alike. `settings` stand in place of the preset's own (see
     `search_space`). `begin` is an arm of this name and shape at whose weights the training begins: a share of the
-    preset's epochs then suffices (see `warm_start`).
+    preset's epochs then suffices (see `warm_start`). `new_items` is the share of places that new items get in the
+    trained arm's lists (see `new_item_share`); None: what they earn.
 
     Raises ValueError where an arm that reads codes has none, UnknownItem for an event outside `item_ids`,
-    NothingToTrainOn where every event weighs 0, CannotBeginThere where `begin` does not fit, and what the arm's own
-    training raises.
+    NothingToTrainOn where every event weighs 0, CannotBeginThere where `begin` does not fit, CannotRaise where
+    the arm ranks no new items (NEW_ITEM_ARMS do), and what the arm's own training raises.
     """
     order = np.argsort(item_ids, kind="stable")
     sequences = TrainingSequences.from_lists(
@@ -85,10 +88,12 @@ def train_arm(
     if begin is not None:
         config = _begun(arm, config, begin)
     if arm not in SEMANTIC_ID_ARMS:
-        return _train_on_catalogue(arm, sequences, config, how)
-    if codes is None or table_sizes is None:
+        trained = _train_on_catalogue(arm, sequences, config, how)
+    elif codes is None or table_sizes is None:
         raise ValueError(f"{arm} reads semantic IDs: pass the ID table's codes and table_sizes")
-    return _train_on_codes(arm, sequences, codes[order], table_sizes, config, how)
+    else:
+        trained = _train_on_codes(arm, sequences, codes[order], table_sizes, config, how)
+    return trained if new_items is None else with_share(trained, sequences, new_items)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from components.report.differences import forest_of, spread_of
 from components.report.exposure import lorenz_of
 from components.report.latency import latency_table
 from components.report.live_test import rehearsal_table
+from components.report.new_items import new_item_table
 from components.report.page import CLAIM, Section, page
 from components.report.people import draw_people, people
 from components.report.power import power_curve
@@ -77,6 +78,7 @@ def render_report(
         ),
         Section(anchor="arms", title="The arms", body=arm_tables(result)),
         Section(anchor="exposure", title="Popularity and coverage", body=lorenz_of(result, plan, tops)),
+        *_where(result.new_items, "new-items", "New items", new_item_table),
         *_where(result.latency, "latency", "Latency", lambda _: latency_table(result)),
         *_where(result.sequential, "looks", "Looking more than once", sequential_path),
         *_where(result.rehearsal, "rehearsal", "Rehearsal of the live test", rehearsal_table),

@@ -27,6 +27,7 @@ from flows.cli.options import (
     MinNorm,
     MinPresent,
     Mode,
+    NewItems,
     PresetOrFile,
     Profile,
     Since,
@@ -105,6 +106,7 @@ def _request(
     filter_seen: FilterSeen = True,
     preset: PresetOrFile = "default",
     warm_start: WarmStart = None,
+    new_items: NewItems = "0",
     refit_tokenizer: Annotated[
         bool | None,
         typer.Option(
@@ -141,6 +143,7 @@ def _request(
         filter_seen=filter_seen,
         **preset_asked(preset),
         warm_start=warm_start,
+        new_items=new_items,
         tokenizer={None: "auto", True: "refit", False: "reuse"}[refit_tokenizer],
         tokenizer_name=tokenizer,
         max_bad_share=max_bad_share,

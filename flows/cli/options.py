@@ -236,6 +236,15 @@ WarmStart = Annotated[
         "said why",
     ),
 ]
+NewItems = Annotated[
+    str,
+    typer.Option(
+        "--new-items",
+        metavar="SHARE|auto",
+        help="share of the places of lists that items without a training event get at least, such as .02; auto: as "
+        "many as events went to the youngest tenth of the items; 0: what they earn",
+    ),
+]
 Preset = Annotated[
     PresetName,
     typer.Option(

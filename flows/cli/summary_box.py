@@ -101,6 +101,7 @@ def _data_lines(summary: CycleSummary) -> list[str]:
         f"tokenizer {told}",
         *([f"start     {summary.start_note}"] if summary.start_note else []),
         f"replay    {summary.window_users:,} users, {summary.window_requests:,} lists, until {summary.as_of[:16]}Z",
+        *(f"{name:<10}{line}" for name, line in zip(("new items", ""), summary.new_items_note, strict=False)),
         f"cost      {_cost(summary)}",
     ]
     return [line for line in lines if told or not line.startswith("tokenizer")]

@@ -3,7 +3,8 @@
 Each user's latest fifth of events (one at least) is to be told from the rest. The tokenizer, its encoders
 and every arm are fitted on warm items alone; a cold item then gets a semantic ID from its content, without
 edges, and the arm gets the ID. Recall@10 over the users who took a cold item among their latest, once with
-cold items as the only candidates, once with all items; seen items are left out.
+cold items as the only candidates, once with all items; seen items are left out. Then all items again, with shares of
+the places for cold items, and what those cost the warm items among the latest: NDCG@10, user by user.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
+from components.evaluation.comparison import Pairing, compare_pairs
 from components.evaluation.ranking import Relevant, rank_metrics
 from components.features.vectors import ItemVectors
-from components.recommender.arm import Histories
+from components.recommender.arm import Arm, Histories
+from components.recommender.new_item_share import NewItemShare, with_share
 from components.recommender.sequences import TrainingSequences
 from components.tokenizer.ids import append
 from tests.benchmarks.arms import ARMS
@@ -27,6 +30,7 @@ from tests.benchmarks.semantic_codes import first_ids, fit_on_training, modaliti
 
 COLD_SHARE = 0.1  # of the items
 LATEST_SHARE = 0.2  # of each user's events
+SHARES = (0.02, 0.05, 0.1, 0.2)  # of the places, for items without a training event
 RECENT = 20  # events of the history that content neighbours look at
 COLD_ARMS = ("mmgrec", "semantic_sasrec")  # those that can take an item by its code; as far as ARMS has them
 
@@ -43,6 +47,8 @@ class ColdSplit:
     training: TrainingSequences
     histories: Histories  # of the asked users: their warm events before the latest
     relevant: Relevant  # their cold items among the latest, those they did not take before
+    warm_histories: Histories  # the same of those who have a warm item there
+    warm_relevant: Relevant  # their warm items among the latest
 
     @property
     def num_asked(self) -> int:
@@ -72,21 +78,29 @@ def split_cold(events: LeaveOneOut, seed: int) -> ColdSplit:
     )
     # what a user took before is no discovery, even where its event was taken out of training
     key = user.astype(np.int64) * events.num_items + events.items
-    wanted = np.setdiff1d(key[is_latest & is_cold[events.items]], key[~is_latest])
-    asked, asked_counts = np.unique(wanted // events.num_items, return_counts=True)
-    return ColdSplit(
-        is_cold=is_cold,
-        training=training,
-        histories=Histories(
+
+    def asked_for(which: Bool[np.ndarray, "item"]) -> tuple[Histories, Relevant]:
+        wanted = np.setdiff1d(key[is_latest & which[events.items]], key[~is_latest])
+        asked, counts = np.unique(wanted // events.num_items, return_counts=True)
+        histories = Histories(
             catalogue=events.item_ids,
             items=events.items[keeps],
             times=events.times[keeps],
             start=offsets[asked],
             end=offsets[asked + 1],
-        ),
-        relevant=Relevant(
-            offsets=np.concatenate([[0], np.cumsum(asked_counts)]), items=wanted % events.num_items
-        ),
+        )
+        return histories, Relevant(
+            offsets=np.concatenate([[0], np.cumsum(counts)]), items=wanted % events.num_items
+        )
+
+    (histories, relevant), (warm_histories, warm_relevant) = asked_for(is_cold), asked_for(~is_cold)
+    return ColdSplit(
+        is_cold=is_cold,
+        training=training,
+        histories=histories,
+        relevant=relevant,
+        warm_histories=warm_histories,
+        warm_relevant=warm_relevant,
     )
 
 
@@ -97,6 +111,7 @@ def cold_items(data: Dataset, seed: int) -> dict[str, Any]:
     if not content.modalities:
         raise NoContent(f"{data.name}: items have neither text, image nor attributes; pass other data")
     recall: dict[str, dict[str, float]] = {"cold_candidates": {}, "all_candidates": {}}
+    shares: dict[str, list[dict[str, Any]]] = {}
 
     def note(name: str, lists: dict[str, Int[np.ndarray, "R k"]]) -> None:
         for candidates, found in lists.items():
@@ -111,6 +126,8 @@ def cold_items(data: Dataset, seed: int) -> dict[str, Any]:
                 "all_candidates": arm.recommend(split.histories, k=PLACES).items,
             },
         )
+        if name != "popularity":
+            shares[name] = at_shares(split, arm)
     scores = content_scores(split.histories, unit_content(content))
     note(
         "content_neighbours",
@@ -125,8 +142,48 @@ def cold_items(data: Dataset, seed: int) -> dict[str, Any]:
         "items": data.events.num_items,
         "cold": int(split.is_cold.sum()),
         **recall,
+        "shares": shares,
         "chance_cold_candidates": PLACES / int(split.is_cold.sum()),
     }
+
+
+def at_shares(split: ColdSplit, arm: Arm) -> list[dict[str, Any]]:
+    """Of each of SHARES, 0 first: places of items without an event in training, cold ones and those that nobody took
+
+    before the latest; of the cold ones alone; their recall, and what the share costs the warm.
+    """
+    whole = len(split.is_cold)
+    trained = split.training.item_ids[np.unique(split.training.items)]
+    is_new = ~np.isin(split.histories.catalogue, trained)
+
+    def warm_lists(one: Arm) -> Int[np.ndarray, "R k"]:
+        return one.recommend(split.warm_histories, k=PLACES).items
+
+    def ndcg(lists: Int[np.ndarray, "R k"]) -> Float[np.ndarray, "R"]:
+        return rank_metrics(lists, split.warm_relevant, [f"ndcg@{PLACES}"], num_items=whole)[f"ndcg@{PLACES}"]
+
+    without, told = ndcg(warm_lists(arm)), []
+    for share in (0.0, *SHARES):
+        raised = with_share(arm, split.training, NewItemShare(share=share)) if share else arm
+        lists = warm_lists(raised)
+        found = raised.recommend(split.histories, k=PLACES).items
+        recall = rank_metrics(found, split.relevant, [f"recall@{PLACES}"], num_items=whole)[
+            f"recall@{PLACES}"
+        ]
+        (cost,) = compare_pairs(
+            [Pairing(
+                challenger="with", baseline="without", metric="ndcg@10", slice="all",
+                challenger_values=ndcg(lists), baseline_values=without,
+            )],
+            permutations=0,
+        )  # fmt: skip
+        shown = lists[lists >= 0]
+        told.append({
+            "share": share, "places": float(is_new[shown].mean()),
+            "places_of_cold": float(split.is_cold[shown].mean()), "recall": float(recall.mean()),
+            "warm_ndcg": cost.challenger_mean, "cost": [cost.delta, cost.lower, cost.upper],
+        })  # fmt: skip
+    return told
 
 
 def _cold_arms(split: ColdSplit, content: ItemVectors, seed: int) -> dict[str, Any]:

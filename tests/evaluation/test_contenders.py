@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from components.artifact import ArtifactRef
-from components.evaluation.contenders import Contender, FittedArm, Incumbent, arms_to_train, line_up
+from components.evaluation.contenders import (
+    WITHOUT_SHARE,
+    Contender,
+    FittedArm,
+    Incumbent,
+    arms_to_train,
+    line_up,
+)
 
 CUT = datetime(2024, 1, 1, tzinfo=UTC)
 BASELINES = ("popularity", "recent_popularity", "random")
@@ -31,11 +39,12 @@ def champion(*, train_end: datetime, tokenizer: str | None = None) -> Incumbent:
     )
 
 
-def stand(held: Incumbent | None, *challengers: str) -> dict[str, Contender]:
+def stand(held: Incumbent | None, *challengers: str, has_share: bool = False) -> dict[str, Contender]:
     """By default mmgrec alone challenges."""
     found = line_up(
         bundles=dict.fromkeys(challengers or ("mmgrec",), BUNDLE), trained=TRAINED, champion=held,
         tokenizer="the tokenizer", cut=CUT, baselines={name: artifact(name) for name in BASELINES},
+        has_share=has_share,
     )  # fmt: skip
     assert len({contender.name for contender in found}) == len(found)
     return {contender.name: contender for contender in found}
@@ -48,6 +57,15 @@ def test_both_popularities_and_random_always_stand():
 def test_the_challenger_is_asked_out_of_its_bundle():
     own = stand(None)["mmgrec"]
     assert (own.artifact, own.folder, own.train_end) == (BUNDLE, "arm", CUT)
+
+
+def test_a_challenger_with_a_share_for_new_items_stands_without_it_too():
+    found = stand(champion(train_end=CUT), has_share=True)
+    own, plain = found["mmgrec"], found[WITHOUT_SHARE]
+    assert replace(plain, name="mmgrec", raises_new_items=True) == own
+    assert own.has_share
+    assert not stand(None)["mmgrec"].has_share
+    assert [name for name, one in found.items() if not one.raises_new_items] == [WITHOUT_SHARE]
 
 
 def test_a_reference_that_challenges_stands_once():

@@ -27,6 +27,7 @@ KINDS = {
     "attempt": lambda: judge(
         *planted(RATES), "better", "good", attempt=Attempt(number=2, alpha_one_sided=0.004)
     ),
+    "a share for new items": lambda: judge(*planted(RATES | {"without_share": 0.7}), "better", "good"),
     "not measured": lambda: judge(*planted(RATES), "better", "good", latency=None),
     "nobody returns": lambda: judge(
         plan_of([("a", "x", 5)]),

@@ -216,6 +216,47 @@ def test_a_tuned_preset_of_another_arm_or_base_is_refused(shop: str) -> None:
         )
 
 
+# --- a share for new items --------------------------------------------------------------------------------
+
+
+def test_a_share_for_new_items_is_part_of_a_request_once_it_is_asked_for(shop: str) -> None:
+    off, on = (settle_cycle(cycle_request(source=shop, new_items=share)) for share in (0, 0.02))
+    assert "new_items" not in off.request.identity
+    assert on.id != off.id == settle_cycle(CycleRequest(source=shop)).id
+    asked = on.request.new_item_share("mmgrec")
+    assert asked is not None
+    assert (asked.share, asked.exclude_seen, on.request.new_item_share("sasrec")) == (0.02, True, None)
+    assert off.request.new_item_share("mmgrec") is None
+    by_events = cycle_request(source=shop, new_items="auto", filter_seen=False).new_item_share("mmgrec")
+    assert by_events is not None
+    assert (by_events.share, by_events.exclude_seen) == (None, False)
+    for share in ("1", "-.1", "some"):
+        with pytest.raises(BadRequest, match="new_items"):
+            cycle_request(source=shop, new_items=share)
+
+
+def test_a_champion_that_would_be_refitted_is_not_given_the_share(shop: str) -> None:
+    asked = settle_cycle(cycle_request(source=shop, new_items=0.02))
+    seen = Incumbent(
+        version="3", bundle=ArtifactRef(kind="bundle", digest="b", path=""), arm="mmgrec",
+        train_end=asked.as_of, tokenizer=None,
+    )  # fmt: skip
+    with pytest.raises(BadRequest, match="a share for new items makes its mmgrec another one"):
+        refuse_other_settings(asked, seen)
+    refuse_other_settings(asked, replace(seen, arm="sasrec"))
+    refuse_other_settings(asked, replace(seen, train_end=asked.train_cutoff))
+
+
+def test_a_share_for_new_items_is_asked_of_one_challenger_alone(shop: str) -> None:
+    with pytest.raises(BadRequest, match="given by one challenger alone: name one arm, or leave it out"):
+        cycle_request(source=shop, new_items=0.02, more_challengers=("fusion",))
+
+
+def test_an_arm_that_cannot_rank_new_items_is_named_with_those_that_can() -> None:
+    with pytest.raises(BadRequest, match=r"ease cannot give new items a share.*--challenger fusion, mmgrec"):
+        cycle_request(challenger="ease", new_items=0.02)
+
+
 # --- a warm start ----------------------------------------------------------------------------------------
 
 

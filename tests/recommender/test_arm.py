@@ -13,6 +13,7 @@ from components.recommender.arm import Arm, Histories, takes_ids
 from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_dense
 from components.recommender.arms.ease import EASEConfig, fit_ease
 from components.recommender.arms.fusion import FusionConfig, train_fusion
+from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.arms.pisa import PisaConfig, train_pisa
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import train_tiger
@@ -69,6 +70,9 @@ def make_arms() -> dict[str, Arm]:
             FusionConfig(mixer=SMALL_MIXER, training=SHORT, num_members=2, regularization=1.0),
             seed=0,
         ),
+        "raised": _raised("mmgrec"),
+        "raised semantic_sasrec": _raised("semantic_sasrec"),
+        "raised fusion": _raised("fusion"),
         "hstu": train_dense(
             "hstu",
             sequences,
@@ -117,6 +121,22 @@ def make_arms() -> dict[str, Arm]:
 def _mixed_by(name: DenseName, sequences: TrainingSequences, cloze: Cloze | None = None, **mixer: Any) -> Arm:
     config = DenseConfig(mixer=replace(SMALL_MIXER, relation_dim=0, **mixer), training=SHORT, cloze=cloze)
     return train_dense(name, sequences, vocabulary_of(sequences), config, seed=0)
+
+
+def _raised(name: str) -> Arm:
+    """With six items that nobody has had, and whose scores are raised."""
+    walked, codes = circling(30, NUM_ITEMS - 6, 12, seed=0), tuples(NUM_ITEMS, width=4, seed=0)
+    sequences = replace(walked, item_ids=item_names(NUM_ITEMS))
+    config: Any = {"mixer": SMALL_MIXER, "training": SHORT}
+    match name:
+        case "mmgrec":
+            return train_mmgrec(sequences, codes, replace(SMALL, decode="hybrid"), seed=0).raising_new_items(
+                2.0
+            )
+        case "fusion":
+            fused = FusionConfig(**config, regularization=1.0)
+            return train_fusion(sequences, codes, fused, seed=0).raising_new_items(2.0)
+    return train_semantic_sasrec(sequences, codes, DenseConfig(**config), seed=0).raising_new_items(2.0)
 
 
 ARMS = make_arms()
@@ -249,6 +269,7 @@ def test_a_ranking_tells_how_far_it_is(name):
 
 def test_only_arms_with_ids_take_more():
     assert {name for name in ARMS if takes_ids(ARMS[name])} == {
-        "beam", "hybrid", "exact", "by nodes", "tiger", "semantic_sasrec", "fusion",
+        "beam", "hybrid", "exact", "by nodes", "tiger", "semantic_sasrec", "fusion", "raised", "raised fusion",
+        "raised semantic_sasrec",
     }  # fmt: skip
     assert set(get_args(ArmName)) > SEMANTIC_ID_ARMS

@@ -22,7 +22,7 @@ from torch import Tensor
 from components.compute import ON_CPU, Compute
 from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.carried_weights import carried_over
-from components.recommender.codes.vocabulary import Vocabulary, extended
+from components.recommender.codes.vocabulary import Vocabulary, extended, forgetting
 from components.recommender.decoding.candidates import CandidateItems, CatalogueRows
 from components.recommender.decoding.requests import RequestBatch, rank_by_score
 from components.recommender.networks.cloze_network import Cloze, ClozeNetwork
@@ -33,7 +33,7 @@ from components.recommender.networks.mixer import Mixer, MixerConfig
 from components.recommender.networks.mixer_networks import DenseNetwork
 from components.recommender.networks.propagated_items import PropagatedItems
 from components.recommender.sequences import TrainingSequences
-from components.recommender.trained_files import read_vocabulary, write_trained
+from components.recommender.trained_files import NEW_ITEM_OFFSET, read_vocabulary, write_trained
 from components.recommender.training.fit import fit, seeded
 from components.recommender.training.step import OnStep
 from components.recommender.training.training_config import TrainingConfig
@@ -138,7 +138,8 @@ def dense_network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
 class DenseArm:
     """A trained dense arm: its weights change no more.
 
-    An item with neither a training event nor codes has no vector: never returned.
+    An item with neither a training event nor codes has no vector: never returned. `new_item_offset` is added to the
+    scores of those with codes and without events.
     """
 
     def __init__(
@@ -149,8 +150,10 @@ class DenseArm:
         config: DenseConfig,
         network: DenseNetwork,
         compute: Compute = ON_CPU,
+        new_item_offset: float = 0.0,
     ) -> None:
         self.name: str = name
+        self.new_item_offset = new_item_offset
         self.compute, self.device = compute, compute.usable_device()
         self.vocabulary, self.config, self.network = vocabulary, config, network.to(self.device).eval()
         self._rows = CatalogueRows(vocabulary.item_ids, self.has_vector)
@@ -171,25 +174,35 @@ class DenseArm:
     def with_ids(self, item_ids: np.ndarray, codes: Int[np.ndarray, "new level"]) -> DenseArm:
         """The same weights over more items, each of them its codes. Raises as `vocabulary.extended` does."""
         grown = extended(self.vocabulary, item_ids, codes)
-        network = dense_network(grown.vocabulary, self.config)
-        network.load_state_dict(grown_free_vectors(self.network.state_dict(), "items.free", grown.row_before))
-        return DenseArm(
-            name=self.name,  # type: ignore[arg-type]
-            vocabulary=grown.vocabulary,
-            config=self.config,
-            network=network,
-            compute=self.compute,
-        )
+        return self._over(grown.vocabulary, grown.row_before)
+
+    def as_if_new(self, chosen: Bool[np.ndarray, "item"]) -> DenseArm:
+        """The same weights, these items without an event and a vector of their own: what they would be as new ones."""
+        return self._over(*forgetting(self.vocabulary, chosen))
+
+    def _over(self, vocabulary: Vocabulary, row_before: Int[np.ndarray, "item"]) -> DenseArm:
+        network = dense_network(vocabulary, self.config)
+        network.load_state_dict(grown_free_vectors(self.network.state_dict(), "items.free", row_before))
+        return self._with(vocabulary=vocabulary, network=network)
 
     def on(self, compute: Compute) -> DenseArm:
         """The same weights, moved to where they rank from now on. Raises DeviceUnavailable."""
-        return DenseArm(
-            name=self.name,  # type: ignore[arg-type]
-            vocabulary=self.vocabulary,
-            config=self.config,
-            network=self.network,
-            compute=compute,
-        )
+        return self._with(compute=compute)
+
+    def raising_new_items(self, offset: float) -> DenseArm:
+        """The same weights; new items score higher by `offset` (see `new_item_share`)."""
+        return self._with(new_item_offset=offset)
+
+    def _with(self, **changes: Any) -> DenseArm:
+        own: dict[str, Any] = {
+            "name": self.name,
+            "vocabulary": self.vocabulary,
+            "config": self.config,
+            "network": self.network,
+            "compute": self.compute,
+            "new_item_offset": self.new_item_offset,
+        }
+        return DenseArm(**own | changes)
 
     @torch.inference_mode()
     def states(self, batch: RequestBatch) -> Float[Tensor, "B dim"]:
@@ -213,7 +226,7 @@ class DenseArm:
 
         def score(batch: RequestBatch, allowed: CandidateItems) -> Float[Tensor, "B C"]:
             wanted = allowed.once("vectors", lambda: vectors[allowed.rows.to(self.device)])
-            return self.states(batch) @ wanted.T
+            return raised(self.states(batch) @ wanted.T, allowed, self.vocabulary, self.new_item_offset)
 
         return rank_by_score(
             score,
@@ -228,13 +241,31 @@ class DenseArm:
         )
 
     def save(self, folder: Path) -> None:
-        write_trained(folder, self.name, asdict(self.config), self.vocabulary, self.network)
+        write_trained(
+            folder,
+            self.name,
+            asdict(self.config),
+            self.vocabulary,
+            self.network,
+            new_item_offset=self.new_item_offset,
+        )
+
+
+def raised(
+    scores: Float[Tensor, "B C"], allowed: CandidateItems, vocabulary: Vocabulary, offset: float
+) -> Float[Tensor, "B C"]:
+    """The scores, in place, with `offset` more for each candidate that has no training event."""
+    if not offset:
+        return scores
+    is_new = allowed.once("is_new", lambda: torch.from_numpy(~vocabulary.is_trained[allowed.rows.numpy()]))
+    return scores.add_(offset * is_new.to(scores.device))
 
 
 def load_dense(folder: Path, name: DenseName, config: dict[str, Any], compute: Compute = ON_CPU) -> DenseArm:
     """The arm that `save` wrote. Raises CheckpointMismatch, DeviceUnavailable."""
     vocabulary = read_vocabulary(folder, config.pop("num_codes"))
     config.pop("start_length", None)  # older files say it here too; what counts stands in "training"
+    offset = config.pop(NEW_ITEM_OFFSET, 0.0)
     cloze, graph = config.get("cloze"), config.get("graph")
     parsed = DenseConfig(
         **config
@@ -247,4 +278,11 @@ def load_dense(folder: Path, name: DenseName, config: dict[str, Any], compute: C
     )
     network = dense_network(vocabulary, parsed)
     read_weights(folder, network)
-    return DenseArm(name=name, vocabulary=vocabulary, config=parsed, network=network, compute=compute)
+    return DenseArm(
+        name=name,
+        vocabulary=vocabulary,
+        config=parsed,
+        network=network,
+        compute=compute,
+        new_item_offset=offset,
+    )

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from components.compute import ON_CPU, Compute
 from components.recommender.arm import Histories, OnRanked, Ranked
-from components.recommender.arms.dense_arm import DenseArm, DenseConfig, dense_network
+from components.recommender.arms.dense_arm import DenseArm, DenseConfig, dense_network, raised
 from components.recommender.arms.ease import EASEArm, EASEConfig, fit_ease
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.codes.vocabulary import Vocabulary
@@ -34,7 +34,7 @@ from components.recommender.decoding.candidates import CandidateItems, Catalogue
 from components.recommender.decoding.requests import RequestBatch, rank_by_score
 from components.recommender.networks.mixer import MixerConfig
 from components.recommender.sequences import TrainingSequences
-from components.recommender.trained_files import read_vocabulary, write_trained
+from components.recommender.trained_files import NEW_ITEM_OFFSET, read_vocabulary, write_trained
 from components.recommender.training.ranks import Ranks
 from components.recommender.training.step import OnStep
 from components.recommender.training.training_config import TrainingConfig
@@ -124,18 +124,30 @@ def _of_one_training(on_step: OnStep, member: int, num_members: int) -> OnStep:
 
 
 class FusionArm:
-    """Trained members over one vocabulary, and the linear model of its trained items. Its weights change no more."""
+    """Trained members over one vocabulary, and the linear model of its trained items. Its weights change no more.
+
+    `new_item_offset` is added to the scores of items without a training event.
+    """
 
     name = NAME
     reads_codes = True
 
-    def __init__(self, *, members: Sequence[DenseArm], linear: EASEArm, config: FusionConfig) -> None:
+    def __init__(
+        self,
+        *,
+        members: Sequence[DenseArm],
+        linear: EASEArm,
+        config: FusionConfig,
+        new_item_offset: float = 0.0,
+    ) -> None:
         self.members, self.linear, self.config = tuple(members), linear, config
+        self.new_item_offset = new_item_offset
         self.vocabulary: Vocabulary = members[0].vocabulary
         self.compute, self.device = members[0].compute, members[0].device
         self._rows = CatalogueRows(self.vocabulary.item_ids)
         # column of the linear model of each item here, -1 for one without training events
-        self._column = vocabulary_rows(self.vocabulary.item_ids, linear.item_ids)
+        column = vocabulary_rows(self.vocabulary.item_ids, linear.item_ids)
+        self._column = np.where(self.vocabulary.is_trained, column, -1)
 
     @cached_property
     def network(self) -> FusedNetworks:
@@ -154,18 +166,32 @@ class FusionArm:
         """The same weights over more items: a new one is its codes, and shares nothing with others in the linear
         model. Raises as `vocabulary.extended` does.
         """
-        members = [member.with_ids(item_ids, codes) for member in self.members]
-        return FusionArm(members=members, linear=self.linear, config=self.config)
+        return self._with(members=[member.with_ids(item_ids, codes) for member in self.members])
+
+    def as_if_new(self, chosen: Bool[np.ndarray, "item"]) -> FusionArm:
+        """The same weights, these items without an event: each is its codes, and shares nothing with others."""
+        return self._with(members=[member.as_if_new(chosen) for member in self.members])
 
     def on(self, compute: Compute) -> FusionArm:
         """The same weights, the members' moved to where they rank from now on. Raises DeviceUnavailable."""
-        members = [member.on(compute) for member in self.members]
-        return FusionArm(members=members, linear=self.linear, config=self.config)
+        return self._with(members=[member.on(compute) for member in self.members])
 
     def weighing(self, linear_weight: float) -> FusionArm:
         """The same weights, the linear model's score at this weight in the sum."""
-        config = replace(self.config, linear_weight=linear_weight)
-        return FusionArm(members=self.members, linear=self.linear, config=config)
+        return self._with(config=replace(self.config, linear_weight=linear_weight))
+
+    def raising_new_items(self, offset: float) -> FusionArm:
+        """The same weights; new items score higher by `offset` (see `new_item_share`)."""
+        return self._with(new_item_offset=offset)
+
+    def _with(self, **changes: Any) -> FusionArm:
+        own: dict[str, Any] = {
+            "members": self.members,
+            "linear": self.linear,
+            "config": self.config,
+            "new_item_offset": self.new_item_offset,
+        }
+        return FusionArm(**own | changes)
 
     @torch.inference_mode()
     def recommend(
@@ -184,7 +210,8 @@ class FusionArm:
             states = torch.cat([member.states(batch) for member in self.members], dim=1)
             linear = torch.from_numpy(self._linear_scores(histories, batch.requests)).to(self.device)
             column = torch.from_numpy(self._column[allowed.rows.numpy()]).to(self.device)
-            return (states @ wanted.T).add_(linear[:, column])
+            summed = (states @ wanted.T).add_(linear[:, column])
+            return raised(summed, allowed, self.vocabulary, self.new_item_offset)
 
         return rank_by_score(
             score,
@@ -207,7 +234,14 @@ class FusionArm:
         return weighted * np.float32(self.config.linear_weight)
 
     def save(self, folder: Path) -> None:
-        write_trained(folder, self.name, asdict(self.config), self.vocabulary, self.network)
+        write_trained(
+            folder,
+            self.name,
+            asdict(self.config),
+            self.vocabulary,
+            self.network,
+            new_item_offset=self.new_item_offset,
+        )
 
 
 class FusedNetworks(nn.Module):
@@ -224,6 +258,7 @@ class FusedNetworks(nn.Module):
 def load_fusion(folder: Path, config: dict[str, Any], compute: Compute = ON_CPU) -> FusionArm:
     """The arm that `save` wrote. Raises CheckpointMismatch, DeviceUnavailable."""
     vocabulary = read_vocabulary(folder, config.pop("num_codes"))
+    offset = config.pop(NEW_ITEM_OFFSET, 0.0)
     parsed = FusionConfig(
         **config | {"mixer": MixerConfig(**config["mixer"]), "training": TrainingConfig(**config["training"])}
     )
@@ -242,4 +277,4 @@ def load_fusion(folder: Path, config: dict[str, Any], compute: Compute = ON_CPU)
         weights=fused.linear.numpy(),
         config=EASEConfig(regularization=parsed.regularization),
     )
-    return FusionArm(members=members, linear=linear, config=parsed)
+    return FusionArm(members=members, linear=linear, config=parsed, new_item_offset=offset)

@@ -24,11 +24,12 @@ from components.compute import ON_CPU, Compute
 from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.carried_weights import carried_over
 from components.recommender.codes.trie import Trie, build_trie
-from components.recommender.codes.vocabulary import Vocabulary, extended, vocabulary_of
+from components.recommender.codes.vocabulary import Vocabulary, extended, forgetting, vocabulary_of
 from components.recommender.decoding.beam import beam_search
 from components.recommender.decoding.candidates import CandidateItems, CatalogueRows
 from components.recommender.decoding.leaf_columns import LeafColumns, leaf_columns
 from components.recommender.decoding.requests import RequestBatch, rank_proposals
+from components.recommender.decoding.usable_leaves import UsableLeaves, usable_leaves
 from components.recommender.networks.item_embedding import ItemEmbedding, grown_free_vectors
 from components.recommender.networks.mixer import Mixer, MixerConfig
 from components.recommender.networks.mixer_networks import DenseNetwork, GenerativeNetwork
@@ -36,13 +37,14 @@ from components.recommender.networks.node_vectors import NodeVectors
 from components.recommender.networks.tuple_head import TupleHead
 from components.recommender.networks.tuple_scores import tuple_log_probs
 from components.recommender.sequences import TrainingSequences
-from components.recommender.trained_files import read_vocabulary, write_trained
+from components.recommender.trained_files import NEW_ITEM_OFFSET, read_vocabulary, write_trained
 from components.recommender.training.fit import fit, seeded
 from components.recommender.training.step import OnStep
 from components.recommender.training.training_config import TrainingConfig
 from components.recommender.weights import read_weights
 
 NAME = "mmgrec"
+NEW_BEAMS = 0.25  # of the beams, where new items are searched for apart: few of them stand in a list
 DECODED_AT_ONCE = 64  # requests: their beams' scores stay near the cache
 
 
@@ -128,8 +130,24 @@ def _network(vocabulary: Vocabulary, config: MMGRecConfig) -> GenerativeNetwork:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What a decoder looks for, what is added to the scores of what it finds, and the share of its beams."""
+
+    leaves: UsableLeaves
+    offset: float = 0.0
+    beams: float = 1.0
+
+    def width(self, whole: int, k: int) -> int:
+        return max(round(self.beams * whole), k)
+
+
 class MMGRecArm:
-    """A trained generative arm over a vocabulary of items with tuples. Its weights change no more."""
+    """A trained generative arm over a vocabulary of items with tuples. Its weights change no more.
+
+    `new_item_offset` is added to the scores of items without a training event, which are then searched for apart: a
+    beam of all items would drop most of them before it scores them.
+    """
 
     name = NAME
     reads_codes = True
@@ -141,8 +159,10 @@ class MMGRecArm:
         config: MMGRecConfig,
         network: GenerativeNetwork,
         compute: Compute = ON_CPU,
+        new_item_offset: float = 0.0,
     ) -> None:
         self.vocabulary, self.compute, self.device = vocabulary, compute, compute.usable_device()
+        self.new_item_offset = new_item_offset
         self.config, self.network = config, network.to(self.device).eval()
         # of every item with a tuple, trained or new
         self.trie: Trie = build_trie(vocabulary.codes).to(self.device)
@@ -170,27 +190,39 @@ class MMGRecArm:
         ValueError when a known item comes with other codes.
         """
         grown = extended(self.vocabulary, item_ids, codes)
-        network = _network(grown.vocabulary, self.config)
-        weights = grown_free_vectors(self.network.state_dict(), "dense.items.free", grown.row_before)
+        return self._over(grown.vocabulary, grown.row_before)
+
+    def as_if_new(self, chosen: Bool[np.ndarray, "item"]) -> MMGRecArm:
+        """The same weights, these items without an event and a vector of their own: what they would be as new ones."""
+        return self._over(*forgetting(self.vocabulary, chosen))
+
+    def _over(self, vocabulary: Vocabulary, row_before: Int[np.ndarray, "item"]) -> MMGRecArm:
+        network = _network(vocabulary, self.config)
+        weights = grown_free_vectors(self.network.state_dict(), "dense.items.free", row_before)
         network.load_state_dict(weights)
-        return MMGRecArm(
-            vocabulary=grown.vocabulary, config=self.config, network=network, compute=self.compute
-        )
+        return self._with(vocabulary=vocabulary, network=network)
 
     def on(self, compute: Compute) -> MMGRecArm:
         """The same weights, moved to where they rank from now on. Raises DeviceUnavailable."""
-        return MMGRecArm(
-            vocabulary=self.vocabulary, config=self.config, network=self.network, compute=compute
-        )
+        return self._with(compute=compute)
 
     def decoding(self, decode: Literal["beam", "hybrid", "exact"], **changes: Any) -> MMGRecArm:
         """The same weights, decoded another way; `changes` may set the beam sizes and hybrid_share."""
-        return MMGRecArm(
-            vocabulary=self.vocabulary,
-            config=replace(self.config, decode=decode, **changes),
-            network=self.network,
-            compute=self.compute,
-        )
+        return self._with(config=replace(self.config, decode=decode, **changes))
+
+    def raising_new_items(self, offset: float) -> MMGRecArm:
+        """The same weights; new items score higher by `offset` (see `new_item_share`)."""
+        return self._with(new_item_offset=offset)
+
+    def _with(self, **changes: Any) -> MMGRecArm:
+        own: dict[str, Any] = {
+            "vocabulary": self.vocabulary,
+            "config": self.config,
+            "network": self.network,
+            "compute": self.compute,
+            "new_item_offset": self.new_item_offset,
+        }
+        return MMGRecArm(**own | changes)
 
     @torch.inference_mode()
     def recommend(
@@ -213,7 +245,12 @@ class MMGRecArm:
             states = states.float()  # what is ranked by: of neighbours in a list bf16 makes ties
             columns = allowed.once("leaves", lambda: leaf_columns(self.trie, self._leaf_of_row, allowed))
             excluded = batch.excluded_row, columns.leaf_of_column[batch.excluded_column]
-            leaf, score = self._decode(states, vectors, columns, excluded, k)
+            parts = allowed.once("parts", lambda: self._searched_apart(columns))
+            found = [self._decode(states, vectors, part, excluded, k) for part in parts]
+            leaf = torch.cat([leaf for leaf, _ in found], dim=1)
+            score = torch.cat(
+                [score + part.offset for (_, score), part in zip(found, parts, strict=True)], dim=1
+            )
             return columns.column_of_leaf[leaf.clamp(min=0)], score
 
         return rank_proposals(
@@ -229,18 +266,33 @@ class MMGRecArm:
             batch_size=DECODED_AT_ONCE,
         )
 
+    def _searched_apart(self, columns: LeafColumns) -> list[Search]:
+        """All leaves at once where new items are not raised."""
+        if not self.new_item_offset:
+            return [Search(leaves=columns.leaves)]
+        is_trained = torch.from_numpy(self.vocabulary.is_trained).to(self.device)[self.trie.items]
+        apart = (
+            (columns.leaves.usable & is_trained, 0.0, 1.0),
+            (columns.leaves.usable & ~is_trained, self.new_item_offset, NEW_BEAMS),
+        )
+        return [
+            Search(leaves=usable_leaves(self.trie, usable), offset=offset, beams=beams)
+            for usable, offset, beams in apart
+            if usable.any()
+        ]
+
     def _decode(
         self,
         states: Float[Tensor, "B dim"],
         vectors: Float[Tensor, "item dim"],
-        columns: LeafColumns,
+        search: Search,
         excluded: tuple[Int[Tensor, "N"], Int[Tensor, "N"]],
         k: int,
     ) -> tuple[Int[Tensor, "B W"], Float[Tensor, "B W"]]:
         """Leaves and scores of what the decoder finds, in no particular order; -inf where it finds none."""
         if self.config.decode == "exact":
             score = tuple_log_probs(self.network.head, self.trie, states, self._nodes)
-            score = score.masked_fill(~columns.leaves.usable, -torch.inf)
+            score = score.masked_fill(~search.leaves.usable, -torch.inf)
             score[excluded] = -torch.inf
             return torch.arange(self.trie.num_leaves, device=self.device).expand(len(states), -1), score
         first = self.config.first_beam_size
@@ -248,9 +300,9 @@ class MMGRecArm:
             self.network.head,
             self.trie,
             states,
-            width=max(self.config.beam_size, k),
-            first_width=None if first is None else max(first, k),
-            usable=columns.leaves,
+            width=search.width(self.config.beam_size, k),
+            first_width=None if first is None else search.width(first, k),
+            usable=search.leaves,
             excluded=excluded,
             nodes=self._nodes,
         )
@@ -262,16 +314,26 @@ class MMGRecArm:
         return leaf, score
 
     def save(self, folder: Path) -> None:
-        write_trained(folder, self.name, asdict(self.config), self.vocabulary, self.network)
+        write_trained(
+            folder,
+            self.name,
+            asdict(self.config),
+            self.vocabulary,
+            self.network,
+            new_item_offset=self.new_item_offset,
+        )
 
 
 def load_mmgrec(folder: Path, config: dict[str, Any], compute: Compute = ON_CPU) -> MMGRecArm:
     """The arm that `save` wrote. Raises CheckpointMismatch, DeviceUnavailable."""
     vocabulary = read_vocabulary(folder, config.pop("num_codes"))
     config.pop("start_length", None)  # older files say it here too; what counts stands in "training"
+    raised = config.pop(NEW_ITEM_OFFSET, 0.0)
     parsed = MMGRecConfig(
         **config | {"mixer": MixerConfig(**config["mixer"]), "training": TrainingConfig(**config["training"])}
     )
     network = _network(vocabulary, parsed)
     read_weights(folder, network)
-    return MMGRecArm(vocabulary=vocabulary, config=parsed, network=network, compute=compute)
+    return MMGRecArm(
+        vocabulary=vocabulary, config=parsed, network=network, compute=compute, new_item_offset=raised
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -109,6 +109,16 @@ def extended(vocabulary: Vocabulary, item_ids: np.ndarray, codes: Int[np.ndarray
             num_codes=vocabulary.num_codes,
         ),
         row_before=np.concatenate([np.arange(len(vocabulary)), np.full(added, -1)])[order],
+    )
+
+
+def forgetting(
+    vocabulary: Vocabulary, chosen: Bool[np.ndarray, "item"]
+) -> tuple[Vocabulary, Int[np.ndarray, "item"]]:
+    """The vocabulary in which these items have no training event, and where each row stood: -1 for these, as if new."""
+    return (
+        replace(vocabulary, is_trained=vocabulary.is_trained & ~chosen),
+        np.where(chosen, -1, np.arange(len(vocabulary))),
     )
 
 

@@ -81,6 +81,17 @@ def test_challengers_that_did_not_go_on_are_named_with_their_verdicts() -> None:
     assert "beside" not in drawn(TOLD)
 
 
+def test_what_a_share_for_new_items_brought_and_cost_stands_in_the_box() -> None:
+    told = (
+        "2.1% of places (0.0% without the share); recall@10 0.052 (0.000)",
+        "NDCG@10 of other items -0.0012 [-0.003, 0]",
+    )
+    lines = lines_of(replace(TOLD, new_items_note=told), width=80)
+    assert any(f"new items {told[0]}" in line for line in lines)
+    assert any(f"          {told[1]}" in line for line in lines)
+    assert "new items" not in drawn(TOLD)
+
+
 def test_the_same_story_when_nothing_was_done_again() -> None:
     assert "cost none: all 2 stages are reused" in drawn(TOLD.all_reused())
 
