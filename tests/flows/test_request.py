@@ -250,6 +250,15 @@ def test_a_champion_that_would_be_refitted_is_not_given_the_share(shop: str) -> 
 def test_an_arm_that_cannot_rank_new_items_is_named_with_those_that_can() -> None:
     with pytest.raises(BadRequest, match=r"ease cannot give new items a share.*--challenger fusion, mmgrec"):
         cycle_request(challenger="ease", new_items=0.02)
+    walk = {
+        "start": LAST,
+        "end": LAST + timedelta(days=2),
+        "step": timedelta(days=1),
+        "cycle": CycleRequest(new_items=0.02),
+    }
+    with pytest.raises(BadRequest, match="a share, which ease cannot give them"):
+        backfill_request(challengers=("mmgrec", "ease"), **walk)
+    assert backfill_request(challengers=("mmgrec", "fusion"), **walk).cycle.new_items == 0.02
 
 
 # --- a warm start ----------------------------------------------------------------------------------------
