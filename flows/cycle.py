@@ -144,6 +144,8 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
         "ids": identified.output.ids, "replay": replayed.judged.output.replay,
     } | {f"train.{arm}": done.arm for arm, done in fitted.items()}  # fmt: skip
     track_artifacts(tracked, made)
+    lead = replayed.challengers.lead
+    registered = register(run, tracked, bundles[lead], replayed, beginning.of(lead).told if beginning else "")
     beside = {
         arm: register_beside(
             run, tracked, arm, bundles[arm], one.output, replayed.page,
@@ -151,8 +153,6 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
         )
         for arm, one in replayed.challengers.beside.items()
     }  # fmt: skip
-    lead = replayed.challengers.lead
-    registered = register(run, tracked, bundles[lead], replayed, beginning.of(lead).told if beginning else "")
     promoted = promote(run, registered.output, replayed, champion.version if champion else None)
     return CycleParts(
         checked=checked, landed=landed, opened=opened, snapshots=snapshots, health=health, prepared=prepared,

@@ -79,7 +79,7 @@ class CycleParts:
             self.checked, self.landed, self.opened, self.snapshots,
             *([self.health] if self.health else []), *self.prepared.stages, self.identified, self.cold,
             *([self.begun] if self.begun else []), *self.trained, self.counted,
-            *self.bundled.values(), *self.replayed.stages, *self.beside.values(), self.registered,
+            *self.bundled.values(), *self.replayed.stages, self.registered, *self.beside.values(),
             self.promoted,
         )  # fmt: skip
 

@@ -152,13 +152,13 @@ def _ask_all(cycle: SettledCycle, champion: Incumbent | None, ask: Asking) -> tu
     window = _window(cycle, snapshots, identified, cold, opened.champion)
     subject = subject_of(request, opened, health, beginning, identified)
     replayed = _ask_replay(cycle, window, contenders, opened.champion, subject, ask)
-    for arm, one in replayed.challengers.beside.items():
-        start = _start(beginning, arm)
-        ask(register_beside, run, _NO_RUN, arm, bundled[arm], one.output, replayed.page, start)
     lead = replayed.challengers.lead
     if request.more_challengers and not replayed.challengers.together:
         assumes += (f"none of them passes, and {lead} goes on; else some are judged again, and others may",)
     registered = ask(register, run, _NO_RUN, bundled[lead], replayed, _start(beginning, lead)).output
+    for arm, one in replayed.challengers.beside.items():
+        start = _start(beginning, arm)
+        ask(register_beside, run, _NO_RUN, arm, bundled[arm], one.output, replayed.page, start)
     ask(promote, run, registered, replayed, opened.champion.version if opened.champion else None)
     return assumes
 

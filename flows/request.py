@@ -150,6 +150,7 @@ class CycleRequest(BatchRequest):
     challenger: ArmName = Field(default="mmgrec", description="the arm that may become champion")
     more_challengers: tuple[ArmName, ...] = Field(
         default=(),
+        max_length=5,
         description="arms that challenge in the same cycle: all share the window's alpha, and the best of those that "
         "pass the gate is promoted",
     )

@@ -23,11 +23,12 @@ class JudgedChallengers:
     judged: Mapping[str, Judging]  # by challenger, in the order in which they were named
     every: tuple[Judging, ...]  # all judgings in their order: some were judged again at a larger alpha
     together: tuple[OneOfSeveral, ...]  # how each stands; () for one challenger
+    trying: tuple[str, ...]  # the challengers that are the attempt
 
     @property
     def beside(self) -> dict[str, Judging]:
-        """Those that do not go on."""
-        return {name: one for name, one in self.judged.items() if name != self.lead}
+        """Those that do not go on, to be registered beside the one that does: not the champion's own artifact."""
+        return {name: one for name, one in self.judged.items() if name != self.lead and name in self.trying}
 
 
 def judge_challengers(
@@ -36,7 +37,7 @@ def judge_challengers(
     """Judge each, by Holm's step-down where there are several, and find which goes on.
 
     `judge_at` judges one at its attempt, None for the champion's own artifact. What is only planned and not judged
-    yet passes nothing, and the first goes on.
+    yet passes nothing, and the first of those goes on.
     """
     every: list[Judging] = []
 
@@ -50,12 +51,15 @@ def judge_challengers(
         shared.among, alpha, lambda name, level: judge(name, shared.attempt(level)), _is_passed
     )
     together: tuple[OneOfSeveral, ...] = ()
-    lead = challengers[0]
+    # while one is only planned, what depends on who goes on depends on that one
+    lead = next((name for name in challengers if not _is_known(judged[name])), challengers[0])
     if len(challengers) > 1 and all(map(_is_known, judged.values())):
         together = tuple(stands(evidence_of(judged[name].output.replay)) for name in challengers)
         lead = best_of(together).challenger
     in_order = {name: judged[name] for name in challengers}
-    return JudgedChallengers(lead=lead, judged=in_order, every=tuple(every), together=together)
+    return JudgedChallengers(
+        lead=lead, judged=in_order, every=tuple(every), together=together, trying=shared.among
+    )
 
 
 def _is_known(judging: Judging) -> bool:

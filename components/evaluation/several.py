@@ -19,6 +19,7 @@ from components.evaluation.replay_evidence import ReplayEvidence
 from components.evaluation.verdict import Outcome
 
 T = TypeVar("T")
+_BEST_FIRST = (Outcome.PROMOTE, Outcome.HOLD, Outcome.REJECT, Outcome.INVALID)
 
 
 def step_down(
@@ -50,7 +51,9 @@ class OneOfSeveral:
     delta: float | None  # challenger minus that arm on the primary metric, paired by user; None: not measured
     lower: float | None
     upper: float | None
-    alpha_one_sided: float  # at which it was judged at last
+    alpha_one_sided: (
+        float | None
+    )  # at which it was judged at last; None: the champion's own artifact tries nothing
 
 
 def stands(evidence: ReplayEvidence) -> OneOfSeveral:
@@ -62,16 +65,20 @@ def stands(evidence: ReplayEvidence) -> OneOfSeveral:
     delta, lower, upper = (value if math.isfinite(value) else None for value in figures)
     return OneOfSeveral(
         challenger=evidence.challenger, outcome=found.outcome, reason=found.reasons[0], against=against,
-        delta=delta, lower=lower, upper=upper, alpha_one_sided=evidence.alpha_one_sided,
+        delta=delta, lower=lower, upper=upper,
+        alpha_one_sided=evidence.attempt.alpha_one_sided if evidence.attempt else None,
     )  # fmt: skip
 
 
 def best_of(judged: Sequence[OneOfSeveral]) -> OneOfSeveral:
-    """The one that goes on: of those with PROMOTE, else of all, the one with the largest paired difference.
+    """The one that goes on: of those with the best outcome, the one with the largest paired difference.
 
-    They were replayed on the same users against the same arm. Of equals the first.
+    They were replayed on the same users against the same arm. The champion's own artifact only where nobody else is
+    there. Of equals the first.
     """
-    return max(
-        judged,
-        key=lambda one: (one.outcome is Outcome.PROMOTE, -math.inf if one.delta is None else one.delta),
-    )
+
+    def rank(one: OneOfSeveral) -> tuple[bool, int, float]:
+        delta = -math.inf if one.delta is None else one.delta
+        return one.alpha_one_sided is not None, -_BEST_FIRST.index(one.outcome), delta
+
+    return max(judged, key=rank)

@@ -33,14 +33,15 @@ def together_table(together: Sequence[OneOfSeveral], lead: str, metric: str) -> 
 
 
 def _rule(together: Sequence[OneOfSeveral], lead: str) -> str:
+    trying = sum(one.alpha_one_sided is not None for one in together)
     shared = (
-        f"The {len(together)} challengers are one attempt on this window and share its alpha by Holm's step-down: who "
+        f"The {trying} challengers are one attempt on this window and share its alpha by Holm's step-down: who "
         "passes leaves its part to those who did not. "
     )
     if not any(one.outcome is Outcome.PROMOTE for one in together):
         return (
-            f"{shared}None passed. The rest of this page is about {lead}, which has the largest difference; all are "
-            "registered with their verdicts."
+            f"{shared}None passed. The rest of this page is about {lead}, which has the largest difference among those "
+            "with the best outcome; all are registered with their verdicts."
         )
     return (
         f"{shared}Of those that passed, the one with the largest difference goes on, {lead}, and the rest of this page "

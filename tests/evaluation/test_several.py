@@ -93,7 +93,7 @@ def one(challenger: str, outcome: str, delta: float | None, **more: Any) -> OneO
     ("judged", "best"),
     [
         ([("a", "HOLD", 0.03), ("b", "PROMOTE", 0.01), ("c", "PROMOTE", 0.02)], "c"),
-        ([("a", "HOLD", 0.01), ("b", "REJECT", -0.02), ("c", "HOLD", 0.02)], "c"),
+        ([("a", "HOLD", 0.01), ("b", "REJECT", 0.05), ("c", "HOLD", 0.02), ("d", "INVALID", 0.9)], "c"),
         ([("a", "INVALID", None), ("b", "REJECT", -0.02)], "b"),
         ([("a", "HOLD", 0.01), ("b", "HOLD", 0.01)], "a"),
     ],
@@ -101,6 +101,12 @@ def one(challenger: str, outcome: str, delta: float | None, **more: Any) -> OneO
 )
 def test_which_goes_on(judged: list[tuple[str, str, float | None]], best: str):
     assert best_of([one(*each) for each in judged]).challenger == best
+
+
+def test_the_champions_own_artifact_goes_on_before_nobody():
+    own = one("own", "HOLD", 0.0, alpha_one_sided=None)
+    assert best_of([own, one("tried", "REJECT", -0.02)]).challenger == "tried"
+    assert best_of([own]).challenger == "own"
 
 
 def test_judged_together_the_bounds_are_wider_and_the_reason_says_so(world, tmp_path):

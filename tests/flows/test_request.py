@@ -253,7 +253,9 @@ def test_a_share_for_new_items_is_asked_of_one_challenger_alone(shop: str) -> No
 
 
 def test_an_arm_that_cannot_rank_new_items_is_named_with_those_that_can() -> None:
-    with pytest.raises(BadRequest, match=r"ease cannot give new items a share.*challenge with one of fusion, mmgrec"):
+    with pytest.raises(
+        BadRequest, match=r"ease cannot give new items a share.*challenge with one of fusion, mmgrec"
+    ):
         cycle_request(challenger="ease", new_items=0.02)
     walk = {
         "start": LAST,
@@ -297,6 +299,9 @@ def test_an_arm_challenges_once(shop: str) -> None:
         cycle_request(source=shop, challenger="ease", more_challengers=("sasrec", "ease"))
     with pytest.raises(BadRequest, match="more_challengers"):
         cycle_request(source=shop, challenger="ease", more_challengers=("bert",))
+    six = ("sasrec", "hstu", "fmlp", "gru4rec", "bert4rec", "gsasrec")
+    with pytest.raises(BadRequest, match="at most 5 items"):
+        cycle_request(source=shop, challenger="ease", more_challengers=six)
 
 
 def test_settings_may_be_of_any_of_several_challengers(shop: str) -> None:

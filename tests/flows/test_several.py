@@ -21,12 +21,16 @@ ASKED = (
 
 @pytest.fixture(scope="module")
 def several(estate: Estate, world: Path) -> tuple[Home, dict[str, Any]]:
-    """A cycle that was killed between its two trainings, went on, and what it said."""
+    """A cycle that was killed three times on its way, went on each time, and what it said."""
     home = estate.home("several", world)
     asked = ("retrain", "--source", str(world), *ASKED, "--json")
-    killed = home.recloop(*asked, CRASH_AT="train sasrec:start")
-    assert killed.returncode == -signal.SIGKILL, f"{killed.stdout}\n{killed.stderr}"
-    before = home.journal()
+    before: dict[str, int] = {}
+    # between two trainings; alpha spent and one judged; a version of the one that goes on without its alias
+    for point in ("train sasrec:start", "judge sasrec:start", "register:after-create"):
+        killed = home.recloop(*asked, CRASH_AT=point)
+        assert killed.returncode == -signal.SIGKILL, f"{point}\n{killed.stdout}\n{killed.stderr}"
+        assert before.items() <= home.journal().items(), f"a finished stage was worked on again before {point}"
+        before = home.journal()
     done = home.recloop(*asked)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert before.items() <= home.journal().items(), "a finished stage was worked on again"
