@@ -43,18 +43,21 @@ def pruning(folder: Path, users: int) -> Outcome:
     return _raced(folder, _prune_all, users, events_a_user=_DAYS)
 
 
-def _raced(folder: Path, work: Callable[[Path, int], None], users: int, *, events_a_user: int) -> Outcome:
+def _raced(
+    folder: Path, work: Callable[[Path, int, Callable[[], None]], None], users: int, *, events_a_user: int
+) -> Outcome:
     folder.mkdir(parents=True)
     refs = done(lambda: _build(folder, users))
-    reading, begun, ended = _fork.Event(), _fork.Event(), _fork.Event()
+    rounds, begun, ended = _fork.Value("i", 0), _fork.Event(), _fork.Event()
     reader, told = _fork.Pipe(duplex=False)
     process = _fork.Process(
-        target=_read, args=(folder, refs, users, events_a_user, reading, begun, ended, told)
+        target=_read, args=(folder, refs, users, events_a_user, rounds, begun, ended, told)
     )
     process.start()
     told.close()
-    reading.wait(_PATIENCE)
-    worker = _fork.Process(target=work, args=(folder, users))
+    a_round = partial(_wait_a_round, rounds)
+    a_round()
+    worker = _fork.Process(target=work, args=(folder, users, a_round))
     begun.set()
     worker.start()
     worker.join(_PATIENCE)
@@ -110,7 +113,7 @@ def _bundle(home: Path, number: int) -> ArtifactRef:
 
 def _read(
     home: Path, refs: list[dict[str, str]], users: int, each: int,
-    reading: Any, begun: Any, ended: Any, told: Any,
+    rounds: Any, begun: Any, ended: Any, told: Any,
 ) -> None:  # fmt: skip
     """Read all again and again until the other process is done, and once more; what races with it is counted."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -132,9 +135,16 @@ def _read(
                 count(said["kind"], partial(_read_one, ArtifactRef(**said), each))
             for user in range(users):
                 count("lists_of", partial(_read_list, engine, f"user{user:02d}"))
-            reading.set()
+            rounds.value += 1
     finally:
         told.send(json.dumps(counts))
+
+
+def _wait_a_round(rounds: Any) -> None:
+    """Until the reader has been at everything once more, from its beginning on."""
+    until, seen = time.monotonic() + _PATIENCE, rounds.value
+    while rounds.value < seen + 2 and time.monotonic() < until:
+        time.sleep(0.005)
 
 
 def _read_so(read: Callable[[], str]) -> tuple[str, str]:
@@ -171,7 +181,7 @@ def _read_list(engine: Engine, user: str) -> str:
     return "" if len(found) in (0, 2) else f"{len(found)} places of 2"
 
 
-def _erase_all(home: Path, users: int) -> None:
+def _erase_all(home: Path, users: int, a_round: Callable[[], None]) -> None:
     from components.data.erasure import ErasureUnfinished
 
     engine = warehouse_of(home)
@@ -185,9 +195,10 @@ def _erase_all(home: Path, users: int) -> None:
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.05)
+    a_round()
 
 
-def _prune_all(home: Path, users: int) -> None:
+def _prune_all(home: Path, users: int, a_round: Callable[[], None]) -> None:
     del users
     engine = warehouse_of(home)
     for keep in range(2 * _DAYS, 0, -2):
@@ -195,3 +206,4 @@ def _prune_all(home: Path, users: int) -> None:
         kept = {json.loads((f / "manifest.json").read_text())["digest"] for f in folders[:keep] if f.is_dir()
                 and (f / "manifest.json").exists()}  # fmt: skip
         prune(engine, plan_pruning(engine, home / "artifacts", keep=kept, older_than=timedelta(0)))
+    a_round()  # a fast one may be done before the reader comes by what is gone
