@@ -61,7 +61,7 @@ TRAINS = {  # that encode, fit, train, rank or judge: minutes of work, and what 
 ASKS = {
     "settle", "open_cycle", "check", "land", "take_snapshots", "store_features", "refresh_features",
     "read_training_rows", "begin_run", "register", "promote", "pin_version", "freeze_known", "write_warehouse",
-    "push_online", "choose_start",
+    "push_online", "choose_start", "register_beside",
 }  # fmt: skip
 
 
