@@ -8,7 +8,7 @@ from components.evaluation.several import OneOfSeveral
 from components.evaluation.verdict import Outcome
 from components.report.table import Cell, Column, figure_of, table, word
 from components.report.templates import Markup, note
-from components.report.text import clean, sentence, span
+from components.report.text import sentence, span
 
 
 def together_table(together: Sequence[OneOfSeveral], lead: str, metric: str) -> Markup:
@@ -16,18 +16,20 @@ def together_table(together: Sequence[OneOfSeveral], lead: str, metric: str) -> 
     rows = [
         [
             word(one.challenger, "goes on" if one.challenger == lead else ""),
-            Cell(content=clean(one.outcome), note=sentence(one.reason)),
+            word(one.outcome),
             figure_of(one.delta, "+.4f", note=span(one.lower, one.upper)),
             figure_of(one.alpha_one_sided, ".3g"),
+            Cell(content=sentence(one.reason)),
         ]
         for one in sorted(together, key=lambda one: one.challenger != lead)
     ]
     against = together[0].against
     columns = [
         Column(name="Challenger", is_number=False),
-        Column(name="Verdict", meaning="its first reason", is_number=False),
+        Column(name="Verdict", is_number=False),
         Column(name=f"{metric}, minus {against}", meaning="paired by user, at its alpha"),
         Column(name="Alpha", meaning="one-sided, by Holm"),
+        Column(name="Its first reason", is_number=False),
     ]
     return table("The challengers of this cycle.", columns, rows) + note(_rule(together, lead))
 
