@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import threading
 from collections.abc import Iterator
 
 import torch
 
 _KEPT_KERNELS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 os.environ.setdefault(_KEPT_KERNELS, "16")  # read once, at the first product that oneDNN makes
+_lock = threading.Lock()
+_inside: list[str] = []  # for each block that goes on, in any thread, what the first of them found
 _ROUNDING = 1e-4  # of a sum of 64 products of about 1: float32 errs by .00001, bfloat16 by .1
 
 
@@ -22,15 +25,22 @@ _ROUNDING = 1e-4  # of a sum of 64 products of about 1: float32 errs by .00001, 
 def fast_matmul() -> Iterator[None]:
     """Another float32 kernel (oneDNN's), with the same rounding; the caller's choice comes back after.
 
+    The choice is the process's, and blocks of several threads overlap: the last to end brings back what the first
+    found.
     On a CPU that has bfloat16 (AMX), torch's "medium" allows it, and lists would hang on the machine: there the kernel
     stays torch's own.
     """
-    precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium" if _medium_keeps_rounding() else "highest")
+    with _lock:
+        before = _inside[0] if _inside else torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("medium" if _medium_keeps_rounding() else "highest")
+        _inside.append(before)
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(precision)
+        with _lock:
+            _inside.pop()
+            if not _inside:
+                torch.set_float32_matmul_precision(before)
 
 
 @functools.cache

@@ -244,7 +244,7 @@ def test_every_field_of_a_form_is_explained_and_choices_are_lists(deployed: Flow
     assert all(len(fields[name]["enum"]) > 1 for name in chosen & fields.keys())
     if deployed is retrain:
         assert chosen <= fields.keys()
-        assert list(forms[1])[:4] == ["source", "challenger", "profile", "preset"]
+        assert list(forms[1])[:5] == ["source", "challenger", "more_challengers", "profile", "preset"]
 
 
 def until(found: Callable[[], T | None], *, seconds: float = 500.0) -> T:

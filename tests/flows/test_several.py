@@ -29,7 +29,9 @@ def several(estate: Estate, world: Path) -> tuple[Home, dict[str, Any]]:
     for point in ("train sasrec:start", "judge sasrec:start", "register:after-create"):
         killed = home.recloop(*asked, CRASH_AT=point)
         assert killed.returncode == -signal.SIGKILL, f"{point}\n{killed.stdout}\n{killed.stderr}"
-        assert before.items() <= home.journal().items(), f"a finished stage was worked on again before {point}"
+        assert before.items() <= home.journal().items(), (
+            f"a finished stage was worked on again before {point}"
+        )
         before = home.journal()
     done = home.recloop(*asked)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

@@ -44,3 +44,18 @@ def test_few_kernels_are_kept_unless_the_environment_says_otherwise(given: str |
         check=True,
     )
     assert done.stdout.strip() == found
+
+
+def test_blocks_that_overlap_bring_back_what_the_first_found():
+    """As two threads of a server do: the first to begin is the first to end."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        first, second = fast_matmul(), fast_matmul()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        second.__exit__(None, None, None)
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)
