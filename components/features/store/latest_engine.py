@@ -19,6 +19,8 @@ from feast.infra.compute_engines.local.job import LocalMaterializationJob
 from feast.infra.compute_engines.local.nodes import LocalDedupNode
 from feast.repo_config import FeastConfigBaseModel
 
+from components.features.store.file_cache import read_files_anew
+
 
 class LatestEngineConfig(FeastConfigBaseModel):
     """Feast finds this class by the name of the engine's."""
@@ -54,6 +56,7 @@ class LatestEngine(LocalComputeEngine):
     """`LocalComputeEngine` but for the steps in the middle of a materialization."""
 
     def _materialize_one(self, registry: Any, task: Any, **kwargs: Any) -> LocalMaterializationJob:
+        read_files_anew()
         context = self.get_execution_context(registry, task)
         job = f"{task.feature_view.name}-{task.start_time}-{task.end_time}"
         try:

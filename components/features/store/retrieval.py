@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.features.sequences import LIST_COLUMNS
+from components.features.store.file_cache import read_files_anew
 from components.features.store.offline import item_view
 from components.features.store.opening import OpenStore
 from components.features.vectors import ItemVectors, modality_health
@@ -105,6 +106,8 @@ def _joined(store: OpenStore, spine: pd.DataFrame, service: str, *, full_names: 
     """Feast's join, in the spine's order, rows out equal to rows in."""
     if spine.empty:
         raise ValueError("the spine is empty: pass at least one key and its moment")
+    if store.feast.config.offline_store.type == "duckdb":
+        read_files_anew()
     entity_rows = spine.assign(**{_ROW: np.arange(len(spine))})
     job = store.feast.get_historical_features(
         entity_rows, store.feast.get_feature_service(service), full_feature_names=full_names
