@@ -260,6 +260,19 @@ class CycleRequest(BatchRequest):
         share = None if self.new_items == "auto" else self.new_items
         return NewItemShare(share=share, exclude_seen=self.filter_seen)
 
+    @field_validator("new_items", mode="before")
+    @classmethod
+    def _is_a_share(cls, told: Any) -> Any:
+        """Said in one sentence: of a number or a word, pydantic would say both of its complaints."""
+        try:
+            if told == "auto" or 0 <= float(told) < 1:
+                return told
+        except (TypeError, ValueError):
+            pass
+        raise ValueError(
+            f"{told!r} is no share of places: give a number from 0 to below 1, such as .02, or auto"
+        )
+
     @model_validator(mode="after")
     def _can_raise_new_items(self) -> CycleRequest:
         if self.new_items and self.more_challengers:

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 
 from components.recommender.arm import Arm, Histories
 from components.recommender.codes.vocabulary import Vocabulary
+from components.recommender.decoding.candidates import vocabulary_rows
 from components.recommender.sequences import TrainingSequences
 
 PLACES = 10  # of the lists that are counted
@@ -71,8 +72,8 @@ def with_share(arm: Arm, sequences: TrainingSequences, asked: NewItemShare) -> A
     """
     if not raises_new_items(arm):
         raise CannotRaise(f"{arm.name} cannot rank an item that it was not trained on by a raised score")
-    share = expected_share(sequences) if asked.share is None else asked.share
     young, item_ids = youngest_of(sequences), arm.vocabulary.item_ids
+    share = young.share if asked.share is None else asked.share
     untrained = ~arm.vocabulary.is_trained
     recent = np.isin(item_ids, sequences.item_ids[young.is_new])
     raised = arm.raising_new_items(_PROBE)
@@ -114,11 +115,6 @@ def youngest_of(sequences: TrainingSequences) -> Youngest:
     )
 
 
-def expected_share(sequences: TrainingSequences) -> float:
-    """Of the events since the youngest tenth of the items came, the share that went to them."""
-    return youngest_of(sequences).share
-
-
 def least_offset(trained: Float[np.ndarray, "R k"], new: Float[np.ndarray, "R k"], share: float) -> float:
     """The smallest number, 0 or more, that gives new items at least `share` of all R k places.
 
@@ -143,8 +139,7 @@ def _histories(
     """The first `upto` events of each training user who has any; of many users every so many-th."""
     users = np.flatnonzero(upto)
     users = users[:: max(1, -(-len(users) // MOST_REQUESTS))]
-    place = {item: at for at, item in enumerate(item_ids)}
-    row = np.array([place[item] for item in sequences.item_ids], dtype=np.int64)
+    row = vocabulary_rows(sequences.item_ids, item_ids)
     return Histories(
         catalogue=item_ids,
         items=row[sequences.items],

@@ -43,9 +43,8 @@ def test_one_alone_is_judged_once_at_the_whole_alpha():
 
 def test_it_is_holms_procedure(monkeypatch: pytest.MonkeyPatch):
     """Against statsmodels' p-values adjusted by Holm, away from the exact boundary."""
-    monkeypatch.setattr(
-        gc, "collect", lambda: 0
-    )  # which statsmodels calls each time: a second in a large process
+    # statsmodels collects garbage at each call: a second in a large process
+    monkeypatch.setattr(gc, "collect", lambda: 0)
     generator = np.random.default_rng(8)
     for _ in range(500):
         alpha = generator.uniform(0.001, 0.4)

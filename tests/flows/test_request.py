@@ -247,6 +247,12 @@ def test_a_champion_that_would_be_refitted_is_not_given_the_share(shop: str) -> 
     refuse_other_settings(asked, replace(seen, train_end=asked.train_cutoff))
 
 
+@pytest.mark.parametrize("share", ["many", "1.5", 1, -0.1])
+def test_what_is_no_share_is_told_with_what_is(share: object) -> None:
+    with pytest.raises(BadRequest, match=rf"new_items.*{share!r} is no share of places: give a number"):
+        cycle_request(new_items=share)
+
+
 def test_a_share_for_new_items_is_asked_of_one_challenger_alone(shop: str) -> None:
     with pytest.raises(BadRequest, match="given by one challenger alone: name one arm, or leave it out"):
         cycle_request(source=shop, new_items=0.02, more_challengers=("fusion",))

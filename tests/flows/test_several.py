@@ -74,6 +74,8 @@ def test_each_is_a_version_with_its_own_verdict(several: tuple[Home, dict[str, A
     for one in (told, *told["beside"]):
         assert tags[one["version"]]["recloop.verdict"] == one["verdict"]
     assert len({tag["recloop.replay"] for tag in tags.values()}) == 2
+    # an approval of a version that came before the champion counts as overtaken
+    assert all(int(one["version"]) > int(told["version"]) for one in told["beside"])
     alias = "champion" if told["verdict"] == "PROMOTE" else "challenger"
     assert home.mlflow.get_registered_model(home.settings.model_name).aliases == {alias: told["version"]}
     assert told["champion_after"] == home.champion()

@@ -23,7 +23,6 @@ from components.recommender.new_item_share import (
     CannotRaise,
     NewItemShare,
     as_scored,
-    expected_share,
     least_offset,
     raises_new_items,
     with_share,
@@ -164,7 +163,7 @@ def test_what_is_expected_is_counted_since_the_youngest_items_came() -> None:
 def test_a_share_may_be_left_to_the_events() -> None:
     """By the events' share, or by the same share asked for: one and the same arm."""
     sequences, _ = world()
-    share = expected_share(sequences)
+    share = youngest_of(sequences).share
     assert 0 < share < 0.5
     by_events, asked = (with_share(HYBRID, sequences, NewItemShare(share=one)) for one in (None, share))
     assert raises_new_items(by_events)

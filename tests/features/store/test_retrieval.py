@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import ibis
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -44,6 +45,15 @@ def test_each_cut_gets_its_own_row_and_no_spine_row_is_lost(offline: OpenStore):
     assert rows["times"].tolist() == [[], [2], [], [1], [2, 8], [7]]
     assert rows["num_events"].tolist() == [0, 1, 0, 1, 2, 1]
     assert rows["cut_at"].isna().tolist() == [True, False, True, False, False, False]
+
+
+def test_cut_files_are_read_without_what_duckdb_remembers_of_them(offline: OpenStore):
+    """A cut that is written again at once was old and new in one, once in some hundred reads."""
+    connection = ibis.get_backend()
+    connection.raw_sql("SET enable_external_file_cache = true")
+    training_rows(offline, training_spine(np.array(["u1"], dtype=object), at(5)))
+    told = connection.raw_sql("SELECT current_setting('enable_external_file_cache')").fetchone()
+    assert told == (False,)
 
 
 def test_rows_of_any_age_stay(offline: OpenStore):
