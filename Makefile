@@ -62,8 +62,10 @@ demo: $(INSTALLED) ## the whole loop on real data, two cycles, ending in a verdi
 	@echo
 	@echo "make ui opens what this left. make demo DATA=small takes two minutes, DATA=path/to/folder reads your own data."
 
+# Three workers keep two cores busy: a tenth to a half of what a test takes is waiting, for servers, polls and the clock.
+# By number of tests, as xdist orders files, those with one test of a minute came last; tests/conftest.py orders them
 test: $(INSTALLED) ## all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 faults: $(INSTALLED) ## kills, a refusing disk, corruption, nasty inputs, races, attacks, services cut off: each struck by itself, and what must hold
 	$(BIN)/python -m tests.faults $(if $(ONLY),--only "$(ONLY)")

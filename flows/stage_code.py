@@ -200,10 +200,15 @@ def _closure(root: Path, start: Path | None) -> frozenset[Path]:
         if path is None or path in found:
             continue
         found.add(path)
-        waiting += [folder / "__init__.py" for folder in path.parents if (folder / "__init__.py").is_file()]
-        waiting += _beside(path)
-        waiting += _read_file(root, path).imports
+        waiting += _reached(root, path)
     return frozenset(found)
+
+
+@cache
+def _reached(root: Path, path: Path) -> tuple[Path, ...]:
+    """What comes with a file at once: its packages, what lies beside it and may be read, and what it imports."""
+    packages = (folder / "__init__.py" for folder in path.parents)
+    return (*(p for p in packages if p.is_file()), *_beside(path), *_read_file(root, path).imports)
 
 
 def _beside(path: Path) -> list[Path]:
@@ -213,7 +218,7 @@ def _beside(path: Path) -> list[Path]:
     return [
         p
         for p in path.parent.iterdir()
-        if p.is_file() and p.suffix not in {".py", ".pyc"} and p.name[0] != "."
+        if p.suffix not in {".py", ".pyc"} and p.name[0] != "." and p.is_file()
     ]
 
 

@@ -2,7 +2,8 @@
 
 The unit is the user, never the event: events of one user are not independent. d_u = challenger - champion of
 user u.
-Sources: Holm 1979 (multiplicity), Cohen 1988 (power).
+Sources: Holm 1979, Hochberg 1988, Benjamini & Hochberg 1995, Benjamini & Yekutieli 2001 (multiplicity), Cohen 1988
+(power).
 Shapes: U users, M columns (metrics), E events.
 """
 
@@ -58,13 +59,35 @@ def clustered_mean(user: Int[np.ndarray, "E"], values: Float[np.ndarray, "E"]) -
 
 
 def adjusted(p: Sequence[float] | np.ndarray, correction: Correction = "holm") -> Float[np.ndarray, "M"]:
-    """p-values adjusted for their number: Holm for secondaries, Benjamini-Hochberg for exploration."""
-    if not len(p):
-        return np.zeros(0)
-    from statsmodels.stats.multitest import multipletests  # two seconds, and few commands judge
+    """p-values adjusted for their number: Holm for secondaries, Benjamini-Hochberg for exploration.
 
-    names = {"bh": "fdr_bh", "by": "fdr_by", "hochberg": "simes-hochberg"}
-    return np.asarray(multipletests(np.asarray(p, dtype=float), method=names.get(correction, correction))[1])
+    Written out: statsmodels' `multipletests`, whose values these are, takes two seconds to load and collects all
+    garbage at every call.
+    """
+    values = np.asarray(p, dtype=float)
+    order, rank = np.argsort(values), np.arange(1, len(values) + 1)
+    # the smallest is one of M hypotheses that are left, the largest the last of them
+    ascending, left = values[order], rank[::-1]
+    match correction:
+        case "bonferroni":
+            raised = ascending * len(values)
+        case "holm":  # from the smallest up, none below the one before it
+            raised = np.maximum.accumulate(ascending * left)
+        case "hochberg":  # from the largest down, none above the one before it
+            raised = _falling(ascending * left)
+        case "bh":
+            raised = _falling(ascending / (rank / len(values)))
+        case "by":  # holds however they depend on one another
+            raised = _falling(ascending / (rank / len(values) / (1 / rank).sum()))
+    found = np.empty_like(values)
+    found[order] = np.minimum(raised, 1)
+    return found
+
+
+def _falling(ascending: Float[np.ndarray, "M"]) -> Float[np.ndarray, "M"]:
+    """Each the least of itself and all after it."""
+    least: Float[np.ndarray, "M"] = np.minimum.accumulate(ascending[::-1])[::-1]
+    return least
 
 
 # --- what a test could have found ----------------------------------------------------------------------

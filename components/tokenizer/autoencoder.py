@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from components.adamw import AdamW
 from components.compute import Compute
 from components.tokenizer.config import TokenizerConfig, grid_sides
 from components.tokenizer.reproducible import finite_loss
@@ -90,7 +91,7 @@ def train_through(
     device = compute.usable_device()
     autoencoder.to(device).train(len(x) > 1)  # one item has no spread to be normalised by
     x = x.to(device)
-    optimizer = torch.optim.AdamW(autoencoder.parameters(), lr=config.learning_rate, weight_decay=1e-4)
+    optimizer = AdamW(autoencoder.parameters(), lr=config.learning_rate, weight_decay=1e-4)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, config.steps)
     for step in range(config.steps):
         drawn = torch.randint(len(x), (min(config.batch_size, len(x)),), generator=generator)

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from components.adamw import AdamW
 from components.compute import ON_CPU, Compute
 from components.tokenizer.config import GraphConfig
 from components.tokenizer.factors import Evidence, TasteSpace, starting_points
@@ -85,7 +86,7 @@ def train_graph_encoder(
     informed, guessed, content = informed.to(device), guessed.to(device), content.to(device)
     confidence, there = evidence.confidence.to(device), graph.to(device)
     encoder.to(device)
-    optimizer = torch.optim.AdamW(encoder.parameters(), lr=config.learning_rate, weight_decay=1e-4)
+    optimizer = AdamW(encoder.parameters(), lr=config.learning_rate, weight_decay=1e-4)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, config.steps)
     for step in range(config.steps):
         isolated = torch.rand(graph.num_items, generator=generator) < config.isolated_share

@@ -1,9 +1,10 @@
-"""MLflow's own database, brought to the schema of the installed MLflow before any client comes."""
+"""MLflow's own database, brought to the schema of the installed MLflow before any client comes.
+
+One that is not there yet is made by the server (see `components/registry/own_server.py`).
+"""
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -18,20 +19,9 @@ class ServerFailed(Exception):
 
 
 def prepare_mlflow_database(settings: Settings, server: LocalServer) -> None:
-    """Upgrade the database if another MLflow wrote it, make it if there is none. Raises ServerFailed.
-
-    A new one is made aside and moved into place: a server killed while it makes its own leaves one on which
-    no MLflow starts again (seen with 3.17.2, killed after 7 s).
-    """
+    """Upgrade the database if another MLflow wrote it. Raises ServerFailed."""
     database, stamp = mlflow_database(settings), _schema_stamp(settings)
-    if not database.exists():
-        aside = settings.home / ".mlflow-new"
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
-        _upgrade(aside / database.name, server)
-        os.replace(aside / database.name, database)
-        aside.rmdir()
-    elif not stamp.exists() or stamp.read_text() != version("mlflow"):
+    if database.exists() and (not stamp.exists() or stamp.read_text() != version("mlflow")):
         _upgrade(database, server)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -113,8 +114,22 @@ def fused() -> Arm:
     return train_fusion(sequences, codes, config, seed=0)
 
 
-HYBRID = generative()
-ARMS = {"hybrid": HYBRID, "exact": HYBRID.decoding("exact"), "semantic_sasrec": dense(), "fusion": fused()}
+ARMS = ("hybrid", "exact", "semantic_sasrec", "fusion")
+
+
+@cache
+def arm_called(name: str) -> Arm:
+    """Trained once, by the first test that wants it."""
+    match name:
+        case "hybrid":
+            return generative()
+        case "exact":
+            hybrid = arm_called("hybrid")
+            assert isinstance(hybrid, MMGRecArm)
+            return hybrid.decoding("exact")
+        case "semantic_sasrec":
+            return dense()
+    return fused()
 
 
 def lists_of(arm: Arm, count: int, seed: int) -> np.ndarray:
@@ -130,8 +145,8 @@ def places_of_new(lists: np.ndarray) -> float:
 @pytest.mark.parametrize("name", ARMS)
 def test_users_who_were_not_counted_get_the_share_too(name: str, share: float) -> None:
     """400 lists of others: 4,000 places."""
-    raised = with_share(ARMS[name], world()[0], NewItemShare(share=share))
-    assert places_of_new(lists_of(ARMS[name], 400, 1)) < share / 5
+    raised = with_share(arm_called(name), world()[0], NewItemShare(share=share))
+    assert places_of_new(lists_of(arm_called(name), 400, 1)) < share / 5
     assert places_of_new(lists_of(raised, 400, 1)) == pytest.approx(share, rel=0.2)
 
 
@@ -143,8 +158,8 @@ def test_wanted_new_items_are_found_with_the_share_and_not_without(name: str) ->
         own = (lists_of(arm, 400, 1) - OLD) // (NEW // GROUPS) == (np.arange(400) % GROUPS)[:, None]
         return float(own.sum(axis=1).mean()) / (NEW // GROUPS)
 
-    assert recall(ARMS[name]) < 0.03
-    assert recall(with_share(ARMS[name], world()[0], NewItemShare(share=0.1))) > 0.2
+    assert recall(arm_called(name)) < 0.03
+    assert recall(with_share(arm_called(name), world()[0], NewItemShare(share=0.1))) > 0.2
 
 
 def test_what_is_expected_is_counted_since_the_youngest_items_came() -> None:
@@ -165,7 +180,9 @@ def test_a_share_may_be_left_to_the_events() -> None:
     sequences, _ = world()
     share = youngest_of(sequences).share
     assert 0 < share < 0.5
-    by_events, asked = (with_share(HYBRID, sequences, NewItemShare(share=one)) for one in (None, share))
+    by_events, asked = (
+        with_share(arm_called("hybrid"), sequences, NewItemShare(share=one)) for one in (None, share)
+    )
     assert raises_new_items(by_events)
     assert raises_new_items(asked)
     assert by_events.new_item_offset == asked.new_item_offset
@@ -200,7 +217,7 @@ def test_where_none_is_new_those_that_were_lately_stand_for_those_to_come() -> N
 @pytest.mark.parametrize("name", ARMS)
 def test_an_item_taken_as_new_is_its_codes_alone(name: str) -> None:
     """Its twin of the same codes that nobody has had scores the same; an item without events stays as it was."""
-    arm = ARMS[name]
+    arm = arm_called(name)
     assert isinstance(arm, MMGRecArm | DenseArm | FusionArm)
     twin = HITS  # of the first new item
     as_new = arm.as_if_new(np.arange(len(NAMES)) == twin)
@@ -222,7 +239,7 @@ def test_an_item_taken_as_new_is_its_codes_alone(name: str) -> None:
 
 def test_an_item_that_comes_later_is_raised_as_well() -> None:
     sequences, codes = world()
-    raised = with_share(HYBRID, sequences, NewItemShare(share=0.05))
+    raised = with_share(arm_called("hybrid"), sequences, NewItemShare(share=0.05))
     assert isinstance(raised, MMGRecArm)
     later = raised.with_ids(np.array(["zz"], dtype=object), codes[HITS + 5 : HITS + 6] + np.array([0, 0, 1]))
     plain = as_scored(later)
@@ -235,16 +252,16 @@ def test_an_item_that_comes_later_is_raised_as_well() -> None:
 
 @pytest.mark.parametrize("name", ARMS)
 def test_it_ships_with_the_arm_and_can_be_taken_off(name: str, tmp_path: Path) -> None:
-    raised = with_share(ARMS[name], world()[0], NewItemShare(share=0.1))
+    raised = with_share(arm_called(name), world()[0], NewItemShare(share=0.1))
     raised.save(tmp_path / "raised")
-    ARMS[name].save(tmp_path / "plain")
+    arm_called(name).save(tmp_path / "plain")
     asked = histories_of(NAMES, users(20, 2))
     loaded = load_arm(tmp_path / "raised")
     np.testing.assert_array_equal(
         loaded.recommend(asked, k=PLACES).items, raised.recommend(asked, k=PLACES).items
     )
     np.testing.assert_array_equal(
-        as_scored(loaded).recommend(asked, k=PLACES).items, ARMS[name].recommend(asked, k=PLACES).items
+        as_scored(loaded).recommend(asked, k=PLACES).items, arm_called(name).recommend(asked, k=PLACES).items
     )
     assert "new_item_offset" not in json.loads((tmp_path / "plain" / ARM).read_text())["config"]
     as_scored(loaded).save(tmp_path / "again")

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from components.adamw import AdamW
 from components.divergence import TrainingDiverged
 from components.recommender.training.ranks import ALONE, Ranks
 from components.recommender.training.rowwise_adamw import BETAS, RowwiseAdamW
@@ -40,7 +41,7 @@ class ClippedAdamW:
         self.config, self.steps, self.rows, self.ranks = config, 0, rows, ranks
         table = None if rows is None else rows.table
         self.weights = [weight for weight in network.parameters() if weight is not table]
-        self.adamw = torch.optim.AdamW(
+        self.adamw = AdamW(
             self.weights,
             lr=config.learning_rate,
             betas=BETAS,

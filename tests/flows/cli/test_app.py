@@ -63,6 +63,27 @@ def test_help_answers_and_loads_no_engine(arguments: tuple[str, ...]) -> None:
     assert int(modules) < _MODULES
 
 
+def test_what_engines_leave_is_not_searched_for_garbage_while_they_load() -> None:
+    """Young objects are collected a hundred times on the way, the whole heap never; as Python comes, it is."""
+    code = """
+import gc, sys
+{main}
+import pandas
+young, _, all_of_them = (generation["collections"] for generation in gc.get_stats())
+print(young > 100, all_of_them, file=sys.stderr)
+"""
+    main = """
+from flows.cli.app import main
+sys.argv = ["recloop", "--help"]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+"""
+    assert run_python("-c", code.format(main=main)).stderr == "True 0\n"
+    assert run_python("-c", code.format(main="")).stderr != "True 0\n"
+
+
 def test_help_lists_every_command_with_its_first_line() -> None:
     done = run_python("-m", "flows.cli", "--help")
     shown = " ".join(done.stdout.split())

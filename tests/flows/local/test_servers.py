@@ -124,6 +124,11 @@ def test_both_answer_and_listen_on_this_machine_only(settings: Settings, servers
                     assert connection.laddr.ip == LOOPBACK
 
 
+def test_each_is_one_process(settings: Settings, servers: Servers) -> None:
+    """MLflow's own command starts a second, which loads all of it again."""
+    assert [len(group_members(recorded_pid(settings, name))) for name in servers.started] == [1, 1]
+
+
 def test_state_lies_in_home(settings: Settings, servers: Servers) -> None:
     for name in ("mlflow.db", "prefect/prefect.db", "logs/mlflow.log", "logs/prefect.log"):
         assert (settings.home / name).stat().st_size > 0

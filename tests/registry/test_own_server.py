@@ -1,0 +1,35 @@
+"""A registry's database is made whole or not at all."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from components.registry.own_server import made
+
+
+def tables(database: Path) -> set[str]:
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    finally:
+        connection.close()
+
+
+def test_a_new_one_is_made_past_what_a_killed_server_left(tmp_path: Path) -> None:
+    """Half a database stands aside; nothing of it is left, and a second call touches nothing."""
+    (tmp_path / ".mlflow-new").mkdir()
+    (tmp_path / ".mlflow-new" / "mlflow.db").write_bytes(b"SQLite format 3\0 and no more")
+    made(tmp_path / "mlflow.db")
+    assert tables(tmp_path / "mlflow.db") >= {"alembic_version", "experiments", "registered_models"}
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+    before = (tmp_path / "mlflow.db").stat()
+    made(tmp_path / "mlflow.db")
+    assert (tmp_path / "mlflow.db").stat() == before
+
+
+def test_one_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    """Whatever it is: MLflow refuses it in its own words."""
+    (tmp_path / "mlflow.db").write_text("no database")
+    made(tmp_path / "mlflow.db")
+    assert (tmp_path / "mlflow.db").read_text() == "no database"
