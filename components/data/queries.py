@@ -115,6 +115,16 @@ def latest_batch_start(engine: Engine) -> datetime | None:
         return from_micros(connection.execute(first).scalar_one() if told is None else told)
 
 
+def described_items(engine: Engine) -> pd.DataFrame:
+    """item_id, title, description, categories, attributes of every item as it was described last, by item_id."""
+    import pandas as pd
+
+    columns = (items.c.item_id, items.c.title, items.c.description, items.c.categories, items.c.attributes)
+    with reading(engine) as connection:
+        rows = [tuple(row) for row in connection.execute(select(*columns).order_by(items.c.item_id))]
+    return pd.DataFrame(rows, columns=[column.name for column in columns], dtype=object)
+
+
 def user_history(
     engine: Engine, user_id: str, *, before: datetime | None = None, limit: int | None = None
 ) -> pd.DataFrame:

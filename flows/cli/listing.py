@@ -58,6 +58,7 @@ COMMANDS = {
         "Check a version's bytes and claims, make its data again from the warehouse, and compare digests."
     ),
     "recommend": "What the champion would show this user next, by title; noted in the warehouse.",
+    "search": ("Items by a query in words; with a user, in the order in which the champion would show them."),
     "score": "Score everybody in batch: parquet, warehouse and online store, then served all at once.",
     "serve": (
         "Serve lists over HTTP, following the champion as it moves, until it is stopped (Ctrl-C, SIGTERM)."

@@ -70,6 +70,12 @@ def _cold_items(asked: Asked) -> list[Figures]:
     return _each(asked.data or ("films", "beauty"), lambda data: cold_items(data, asked.seeds[0]))
 
 
+def _search(asked: Asked) -> list[Figures]:
+    from tests.benchmarks.search import search
+
+    return [{"data": "films", **search(asked.seeds[0])}]
+
+
 def _warm(asked: Asked) -> list[Figures]:
     from tests.benchmarks.warm import ARMS, warm
 
@@ -224,6 +230,7 @@ PARTS: dict[str, Callable[[Asked], list[Figures]]] = {
     "top_ten": _top_ten,
     "throughput": _throughput,
     "cold_items": _cold_items,
+    "search": _search,
     "warm": _warm,
     "peers": _peers,
     "accuracy": _accuracy,
