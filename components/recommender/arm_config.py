@@ -71,6 +71,8 @@ def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmC
             return presets.quick_lightgcn() if is_quick else presets.default_lightgcn(density)
         case "pisa":
             return presets.quick_pisa() if is_quick else presets.default_pisa(density)
+        case "multitron":
+            return presets.quick_multitron() if is_quick else presets.default_multitron(density)
         case "ease":
             return presets.default_ease(density)
     raise AssertionError(f"{arm} is an ArmName, and has no case here")

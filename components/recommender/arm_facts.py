@@ -120,6 +120,13 @@ FACTS: Mapping[ArmName, ArmFacts] = {
         seeds=3,
         cpu_seconds=52,
     ),
+    "multitron": ArmFacts(
+        made_of="SASRec with an objective for each event type",
+        source="2407.16828",
+        ndcg=0.1079,
+        seeds=1,
+        cpu_seconds=77,
+    ),
     "ease": ArmFacts(
         made_of="a linear model in closed form, older events fading",
         source="1905.03375",

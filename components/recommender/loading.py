@@ -44,6 +44,10 @@ def load_arm(folder: Path, compute: Compute = ON_CPU) -> Arm:
                 from components.recommender.arms.pisa import load_pisa
 
                 return load_pisa(folder, config, compute)
+            case "multitron":
+                from components.recommender.arms.multitron import load_multitron
+
+                return load_multitron(folder, config, compute)
             case "tiger":
                 from components.recommender.arms.tiger import load_tiger
 

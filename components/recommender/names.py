@@ -19,6 +19,7 @@ ArmName = Literal[
     "tim4rec",
     "lightgcn",
     "pisa",
+    "multitron",
     "ease",
 ]
 SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(
@@ -26,5 +27,7 @@ SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(
 )
 # of them, those whose new items can be given a share of the places
 NEW_ITEM_ARMS: frozenset[ArmName] = frozenset(("mmgrec", "mmgrec_paper", "semantic_sasrec", "fusion"))
+# read event types, each of which is an objective, and take a preference over them
+PREFERENCE_ARMS: frozenset[ArmName] = frozenset(("multitron",))
 SOLVED_ARMS: frozenset[ArmName] = frozenset(("ease",))  # at once, in one process; the others take steps
 PresetName = Literal["default", "accurate", "quick"]

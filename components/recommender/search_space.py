@@ -84,6 +84,10 @@ _ACTIVATION: Space = {
     "activation_weight": Real(low=0.05, high=3.0, log=True),
     "decay": Real(low=0.1, high=1.5),
 }
+_PREFERRING: Space = {
+    "concentration": Real(low=0.1, high=2.0, log=True),
+    "penalty": Real(low=0.0, high=1.0),
+}
 _DEFAULT: Mapping[ArmName, Space] = {
     "sasrec": _DENSE,
     "hstu": _DENSE,
@@ -108,6 +112,7 @@ _DEFAULT: Mapping[ArmName, Space] = {
         "graph.fading": Real(low=0.4, high=1.0),
     },
     "pisa": {**_DENSE, **_ACTIVATION},
+    "multitron": {**_DENSE, **_PREFERRING},
     "bert4rec": {**_DENSE, _EPOCHS: Whole(low=12, high=96), "cloze.share": Real(low=0.1, high=0.8)},
     "semantic_sasrec": _DENSE,
     "fusion": {
@@ -160,6 +165,7 @@ _QUICK: Mapping[ArmName, Space] = {  # for tests: a few settings, and what train
     },
     "semantic_sasrec": _QUICK_DENSE,
     "pisa": {**_QUICK_DENSE, **_ACTIVATION},
+    "multitron": {**_QUICK_DENSE, **_PREFERRING},
     "fusion": {**_QUICK_DENSE, "linear_weight": _LINEAR},
     "mmgrec": {**_QUICK_DENSE, "hybrid_share": Real(low=0.5, high=0.99)},
     "tiger": {

@@ -29,6 +29,8 @@ class TrainingSequences:
     times: Int[np.ndarray, "event"]  # int64, epoch seconds, never falling within a user
     offsets: Int[np.ndarray, "user_plus_1"]
     weights: Float[np.ndarray, "event"] | None = None  # float32, of an event as a target; None: all alike
+    types: Int[np.ndarray, "event"] | None = None  # position in type_names; None: they are not told apart
+    type_names: tuple[str, ...] = ()  # event types, ascending
 
     @property
     def is_target(self) -> Bool[np.ndarray, "event"]:
@@ -56,12 +58,14 @@ class TrainingSequences:
         *,
         item_ids: Sequence[str] | np.ndarray | None = None,
         weights: Sequence[Sequence[float]] | None = None,
+        types: Sequence[Sequence[str]] | None = None,
     ) -> TrainingSequences:
         """One list of item ids a user, oldest first, and as many epoch seconds.
 
         Without `times` the place in the list stands for the time. Without `item_ids` the vocabulary is what
         occurs. Users without events are left out. `weights` say how much each event counts as a target; only
-        their ratios matter, so weights that are all equal are as good as none.
+        their ratios matter, so weights that are all equal are as good as none. `types` are the events' types, for a
+        training that has an objective for each.
 
         Raises UnknownItem for an item outside `item_ids`; ValueError for lengths that differ, for times
         that fall and for weights that are negative or no numbers; NothingToTrainOn where every weight is 0.
@@ -87,12 +91,15 @@ class TrainingSequences:
             raise ValueError(
                 f"event {at} ({flat[at]}) is earlier than the one before it; sort each user's events by time"
             )
+        type_names, flat_types = _told_apart(items, types)
         return cls(
             item_ids=vocabulary,
             items=_positions(flat, vocabulary).astype(np.int32),
             times=flat_times,
             offsets=offsets,
             weights=None if weights is None else _weights(items, weights),
+            types=flat_types,
+            type_names=type_names,
         )
 
 
@@ -110,6 +117,18 @@ def _weights(
             "a weight above 0, with --event-weight"
         )
     return None if len(np.unique(flat)) <= 1 else flat
+
+
+def _told_apart(
+    items: Sequence[Sequence[str]], types: Sequence[Sequence[str]] | None
+) -> tuple[tuple[str, ...], Int[np.ndarray, "event"] | None]:
+    if types is None:
+        return (), None
+    if [len(one) for one in types] != [len(one) for one in items]:
+        raise ValueError("types and items differ in length: pass one type an event")
+    flat = np.array([name for one in types for name in one], dtype=object)
+    names, place = np.unique(flat, return_inverse=True)
+    return tuple(names.tolist()), place.astype(np.int64)
 
 
 def _positions(flat: np.ndarray, vocabulary: np.ndarray) -> Int[np.ndarray, "event"]:

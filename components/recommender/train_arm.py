@@ -7,7 +7,7 @@ catalogue alone (`catalogue_of`): a caller that names such a training by what it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -22,12 +22,13 @@ from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_
 from components.recommender.arms.ease import EASEConfig, fit_ease
 from components.recommender.arms.fusion import FusionConfig, train_fusion
 from components.recommender.arms.mmgrec import MMGRecConfig, train_mmgrec
+from components.recommender.arms.multitron import MultitronConfig, train_multitron
 from components.recommender.arms.pisa import PisaConfig, train_pisa
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import TigerConfig, train_tiger
 from components.recommender.carried_weights import CannotBeginThere
 from components.recommender.codes.vocabulary import vocabulary_of
-from components.recommender.names import SEMANTIC_ID_ARMS, ArmName, PresetName
+from components.recommender.names import PREFERENCE_ARMS, SEMANTIC_ID_ARMS, ArmName, PresetName
 from components.recommender.new_item_share import NewItemShare, with_share
 from components.recommender.search_space import Settings
 from components.recommender.sequences import TrainingSequences
@@ -52,6 +53,7 @@ def train_arm(
     table_sizes: Sequence[int] | None = None,
     *,
     weight_lists: Sequence[Sequence[float]] | None = None,
+    type_lists: Sequence[Sequence[str]] | None = None,
     preset: PresetName = "default",
     settings: Settings | None = None,
     seed: int,
@@ -60,6 +62,7 @@ def train_arm(
     checkpoint: Path | None = None,
     begin: Arm | None = None,
     new_items: NewItemShare | None = None,
+    preference: str = "",
 ) -> Arm:
     """Train the arm on a training set and an ID table, with its shipped preset or the quick one, for tests.
 
@@ -71,20 +74,24 @@ def train_arm(
     as a target (see `components.event_weights`); None: all alike. `settings` stand in place of the preset's own (see
     `search_space`). `begin` is an arm of this name and shape at whose weights the training begins: a share of the
     preset's epochs then suffices (see `warm_start`). `new_items` is the share of places that new items get in the
-    trained arm's lists (see `new_item_share`); None: what they earn.
+    trained arm's lists (see `new_item_share`); None: what they earn. `type_lists` are the events' types, and
+    `preference` is over them (see `components.preference`): PREFERENCE_ARMS read both, and no other arm looks at types.
 
-    Raises ValueError where an arm that reads codes has none, UnknownItem for an event outside `item_ids`,
-    NothingToTrainOn where every event weighs 0, CannotBeginThere where `begin` does not fit, CannotRaise where
-    the arm ranks no new items (NEW_ITEM_ARMS do), and what the arm's own training raises.
+    Raises ValueError where an arm that reads codes has none, or a preference is for an arm that takes none,
+    UnknownItem for an event outside `item_ids`, NothingToTrainOn where every event weighs 0, UnknownObjective for
+    a preference over types that no target is of, CannotBeginThere where `begin` does not fit, CannotRaise where the
+    arm ranks no new items (NEW_ITEM_ARMS do), and what the arm's own training raises.
     """
     order = np.argsort(item_ids, kind="stable")
     sequences = TrainingSequences.from_lists(
-        item_lists, time_lists, item_ids=catalogue_of(item_ids), weights=weight_lists
-    )
+        item_lists, time_lists, item_ids=catalogue_of(item_ids), weights=weight_lists,
+        types=type_lists if arm in PREFERENCE_ARMS else None,
+    )  # fmt: skip
     how = _How(seed=seed, compute=compute, on_step=on_step, checkpoint=checkpoint, begin=begin)
     config = config_of(arm, preset, presets.density_of(sequences), settings)
     if isinstance(config, DenseConfig):
         config = presets.sized(config, sequences.num_items)
+    config = _told(arm, config, preference)
     if begin is not None:
         config = _begun(arm, config, begin)
     if arm not in SEMANTIC_ID_ARMS:
@@ -129,6 +136,8 @@ def _train_on_codes(
 
 def _train_on_catalogue(arm: ArmName, sequences: TrainingSequences, config: ArmConfig, how: _How) -> Arm:
     match config:
+        case MultitronConfig():
+            return train_multitron(sequences, vocabulary_of(sequences), config, **vars(how))
         case PisaConfig():
             return train_pisa(sequences, vocabulary_of(sequences), config, **vars(how))
         case DenseConfig() if arm in get_args(DenseName):
@@ -136,6 +145,17 @@ def _train_on_catalogue(arm: ArmName, sequences: TrainingSequences, config: ArmC
         case EASEConfig():
             return fit_ease(sequences, config)
     raise AssertionError(f"{arm} is an ArmName, and has no case here")
+
+
+def _told(arm: ArmName, config: ArmConfig, preference: str) -> ArmConfig:
+    """The config with what its lists are to aim at."""
+    if not preference:
+        return config
+    if not isinstance(config, MultitronConfig):
+        raise ValueError(
+            f"{arm} takes no preference over event types: {', '.join(sorted(PREFERENCE_ARMS))} does"
+        )
+    return replace(config, preference=preference)
 
 
 def _begun(arm: ArmName, config: ArmConfig, begin: Any) -> ArmConfig:

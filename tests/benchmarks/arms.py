@@ -19,6 +19,7 @@ from components.recommender.arms.dense_arm import DenseArm, DenseConfig, DenseNa
 from components.recommender.arms.ease import fit_ease
 from components.recommender.arms.fusion import FusionArm, train_fusion
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
+from components.recommender.arms.multitron import MultitronArm, train_multitron
 from components.recommender.arms.pisa import PisaArm, train_pisa
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import TigerArm, TigerConfig, train_tiger
@@ -111,6 +112,12 @@ def _pisa(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = 
     return train_pisa(sequences, vocabulary_of(sequences), config, seed=seed)
 
 
+def _multitron(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> MultitronArm:
+    """Of one objective: the data here have one type of event; of two, see `preferences`."""
+    config = in_order(presets.default_multitron(presets.density_of(sequences)))
+    return train_multitron(sequences, vocabulary_of(sequences), config, seed=seed)
+
+
 def _tiger(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> TigerArm:
     return train_tiger(sequences, codes, in_order(presets.default_tiger()), seed=seed, num_codes=sizes)
 
@@ -158,6 +165,7 @@ ARMS: Mapping[str, Benchmarked] = {
     "bert4rec": _dense("bert4rec", presets.default_bert4rec),
     "lightgcn": _dense("lightgcn", presets.default_lightgcn),
     "pisa": Benchmarked(train=_pisa, views={"pisa": View(role="dense")}),
+    "multitron": Benchmarked(train=_multitron, views={"multitron": View(role="dense")}),
     "tiger": Benchmarked(train=_tiger, codes="semantic", views={"tiger": View(role="generative")}),
     "mmgrec_paper": Benchmarked(
         train=_mmgrec_paper, codes="semantic", views={"mmgrec_paper": View(role="paper")}

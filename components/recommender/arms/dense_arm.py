@@ -145,14 +145,14 @@ class DenseArm:
     def __init__(
         self,
         *,
-        name: DenseName,
+        name: str,
         vocabulary: Vocabulary,
         config: DenseConfig,
         network: DenseNetwork,
         compute: Compute = ON_CPU,
         new_item_offset: float = 0.0,
     ) -> None:
-        self.name: str = name
+        self.name = name
         self.new_item_offset = new_item_offset
         self.compute, self.device = compute, compute.usable_device()
         self.vocabulary, self.config, self.network = vocabulary, config, network.to(self.device).eval()

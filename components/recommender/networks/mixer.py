@@ -86,9 +86,15 @@ class Mixer(nn.Module):
         vectors: Float[Tensor, "B P_minus_1 d"],
         times: Int[Tensor, "B P_minus_1"],
         is_padding: Bool[Tensor, "B P_minus_1"] | None = None,
+        added: Float[Tensor, "d"] | None = None,
     ) -> Float[Tensor, "B P d"]:
-        """`is_padding` is for a bidirectional mixer, which would read it; the others never look there."""
+        """`is_padding` is for a bidirectional mixer, which would read it; the others never look there.
+
+        `added` is what stands at every place beside what was there, such as what is to be aimed at.
+        """
         x = torch.cat([self.start.expand(len(vectors), 1, -1), vectors], dim=1)
+        if added is not None:
+            x = x + added
         places = torch.arange(1, x.shape[1] + 1, device=x.device)
         # a running mean, not the history's: a place may not know what comes after it
         user = x.cumsum(dim=1) / places[:, None] if self.config.relation_dim else None

@@ -74,7 +74,7 @@ def training_key(
         content.update(repr((name, type(module).__name__, own)).encode())
     for buffer in network.buffers():
         content.update(buffer.cpu().numpy().tobytes())
-    for column in (sequences.items, sequences.times, sequences.offsets, sequences.weights):
+    for column in (sequences.items, sequences.times, sequences.offsets, sequences.weights, sequences.types):
         if column is not None:
             content.update(np.ascontiguousarray(column).tobytes())
     for name, weight in sorted((begin or {}).items()):

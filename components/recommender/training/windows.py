@@ -5,7 +5,7 @@ before it, so state p is what is known after p events. A target is read from the
 that is earlier than it: with `strict_time`, in an earlier second (events of one second carry no order, and a
 replay asks for them together), else simply the event before.
 
-Shapes: W windows, P places of the longest (start included), T targets.
+Shapes: W windows, P places of the longest (start included), T targets, K objectives.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ class WindowBatch:
     state_at: Int[Tensor, "T"]  # row of the flattened [W * P] states that predicts the target
     targets: Int[Tensor, "T"]  # position in the vocabulary
     weights: Float[Tensor, "T"] | None = None  # of each target's loss; None: all alike
+    objectives: Int[Tensor, "T"] | None = None  # of each target, by its event's type; None: not told apart
+    preference: Float[Tensor, "K"] | None = (
+        None  # over objectives, of the step; None: the network has one alone
+    )
 
     @property
     def total_weight(self) -> float:
@@ -50,6 +54,8 @@ class WindowBatch:
             state_at=(row // world * places + state)[kept],
             targets=self.targets[kept],
             weights=None if self.weights is None else self.weights[kept],
+            objectives=None if self.objectives is None else self.objectives[kept],
+            preference=self.preference,
         )
 
     def to(self, device: torch.device) -> WindowBatch:
@@ -164,4 +170,5 @@ def _batch(
         state_at=torch.from_numpy(row[kept] * (items.shape[1] + 1) + state[kept]),
         targets=torch.from_numpy(sequences.items[event[kept]].astype(np.int64)),
         weights=None if sequences.weights is None else torch.from_numpy(sequences.weights[event[kept]]),
+        objectives=None if sequences.types is None else torch.from_numpy(sequences.types[event[kept]]),
     )

@@ -16,6 +16,7 @@ from components.recommender.arm import Arm
 from components.recommender.arms.dense_arm import DenseConfig, train_dense
 from components.recommender.arms.fusion import FusionConfig, train_fusion
 from components.recommender.arms.mmgrec import train_mmgrec
+from components.recommender.arms.multitron import MultitronConfig, train_multitron
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
@@ -46,6 +47,13 @@ TRAININGS: dict[str, Callable[..., Arm]] = {
     ),
     "lightgcn": lambda **how: train_dense(
         "lightgcn", CIRCLE, vocabulary_of(CIRCLE), replace(DENSE, graph=Graph()), seed=0, **how
+    ),
+    "multitron of one objective": lambda **how: train_multitron(
+        CIRCLE,
+        vocabulary_of(CIRCLE),
+        MultitronConfig(mixer=DENSE.mixer, training=SHORT),
+        seed=0,
+        **how,
     ),
     "mmgrec": lambda **how: train_mmgrec(CIRCLE, CODES, SMALL, seed=0, **how),
     "mmgrec sampled and weighted": lambda **how: train_mmgrec(
