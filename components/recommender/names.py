@@ -12,6 +12,8 @@ ArmName = Literal[
     "fusion",
     "sasrec",
     "hstu",
+    "hstu_text",
+    "m2trec",
     "fmlp",
     "gru4rec",
     "bert4rec",
@@ -24,7 +26,8 @@ ArmName = Literal[
 SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(
     ("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "fusion")
 )
-# of them, those whose new items can be given a share of the places
+CONTENT_ARMS: frozenset[ArmName] = frozenset(("hstu_text", "m2trec"))  # read what items are, by their vectors
+# of SEMANTIC_ID_ARMS those whose new items can be given a share of the places
 NEW_ITEM_ARMS: frozenset[ArmName] = frozenset(("mmgrec", "mmgrec_paper", "semantic_sasrec", "fusion"))
 SOLVED_ARMS: frozenset[ArmName] = frozenset(("ease",))  # at once, in one process; the others take steps
 PresetName = Literal["default", "accurate", "quick"]
