@@ -1,9 +1,10 @@
-"""A challenger that reads what items are: planned, trained, told of cold items, made again, told of new items."""
+"""A challenger that reads what items are: planned, trained, told of cold and of new items, made again, tuned."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,21 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from components.artifact import ArtifactRef
+from components.artifact import ArtifactRef, publish
 from components.evaluation.profile import small
 from components.registry.bundle import open_bundle
 from components.serving.new_items import read_new_items
 from components.serving.scorer import load_scorer
 from flows.new_items import identify_new
+from flows.release import incumbent
 from flows.replay_window import ReplayWindow
+from flows.request import cycle_request
+from flows.settled import settle_cycle
 from flows.snapshots import Snapshots
+from flows.warm_start import beginning_of
 from tests.flows.conftest import Estate
 from tests.flows.test_new_item_share import first_cycle_to_come
-from tests.flows.test_planning import lots, planned
+from tests.flows.test_planning import last_cycle, lots, planned
 from tests.flows.worlds import Home
 
 ARM = "hstu_text"
@@ -116,3 +121,43 @@ def test_items_that_come_later_are_listed_by_what_they_are(
         set(load_scorer(bundle.path, new=one).recommend(asked, k=500)["item_id"]) for one in (None, new)
     )
     assert after - before == set(new.item_ids)
+
+
+def test_a_study_reads_the_content_that_the_cycle_did(challenged: Challenged, finished: Home) -> None:
+    """Judged on the cycle's own window, the preset is worth what the replay found."""
+    rows = finished.rows("SELECT train_cutoff, as_of FROM cycles ORDER BY as_of")
+    first, second, end = (
+        datetime.fromtimestamp(micros / 1e6, UTC).isoformat()
+        for micros in (rows[0][0], rows[1][0], rows[1][1])
+    )
+    done = challenged.home.recloop(
+        "tune", "--source", str(challenged.home.data), "--preset", "quick", "--arm", ARM, "--trials", "2", "--json",
+        "--train-cutoff", second, "--as-of", end, "--validate-from", first, **challenged.settings,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    means = {(one["arm"], one["metric"]): one["mean"] for one in challenged.home.evidence(0)["arms"]}
+    assert json.loads(done.stdout)["trials"][0]["value"] == pytest.approx(means[ARM, "ndcg@10"], abs=1e-12)
+
+
+def test_a_warm_start_asks_for_the_same_encoders(
+    challenged: Challenged, finished: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in (challenged.home.environ | challenged.settings).items():
+        monkeypatch.setenv(name, value)
+    asked = last_cycle(finished) | {
+        "source": str(challenged.home.data),
+        "challenger": ARM,
+        "warm_start": True,
+    }
+    cycle = settle_cycle(cycle_request(**asked))
+    champion = incumbent("1", ArtifactRef(**challenged.outputs["bundle"]["bundle"]))
+    tokenizer, own = (
+        ArtifactRef(**challenged.outputs[stage][part])
+        for stage, part in (("fit tokenizer", "tokenizer"), ("encode items", "feature_set"))
+    )
+    others = publish(
+        tmp_path, "feature_set", lambda folder: None, parents={}, config={"encoders": {"text": "other/1"}}
+    )
+    told = [beginning_of(cycle, champion, tokenizer, encoders).told for encoders in (own, others)]
+    assert told[0].startswith("weights begin at version 1")
+    assert told[1] == "cold start, since the champion, version 1, reads the content of other encoders"
