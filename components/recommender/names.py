@@ -27,7 +27,7 @@ SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(
     ("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "fusion")
 )
 CONTENT_ARMS: frozenset[ArmName] = frozenset(("hstu_text", "m2trec"))  # read what items are, by their vectors
-# of SEMANTIC_ID_ARMS those whose new items can be given a share of the places
-NEW_ITEM_ARMS: frozenset[ArmName] = frozenset(("mmgrec", "mmgrec_paper", "semantic_sasrec", "fusion"))
+# those whose new items can be given a share of the places
+NEW_ITEM_ARMS: frozenset[ArmName] = CONTENT_ARMS | {"mmgrec", "mmgrec_paper", "semantic_sasrec", "fusion"}
 SOLVED_ARMS: frozenset[ArmName] = frozenset(("ease",))  # at once, in one process; the others take steps
 PresetName = Literal["default", "accurate", "quick"]

@@ -165,7 +165,7 @@ class DenseArm:
     """A trained dense arm: its weights change no more.
 
     An item with neither a training event nor codes or content has no vector: never returned. `new_item_offset` is added
-    to the scores of those with codes and without events.
+    to the scores of those without events.
     """
 
     def __init__(
@@ -225,12 +225,16 @@ class DenseArm:
 
     def as_if_new(self, chosen: Bool[np.ndarray, "item"]) -> DenseArm:
         """The same weights, these items without an event and a vector of their own: what they would be as new ones."""
-        return self._over(*forgetting(self.vocabulary, chosen))
+        return self._over(*forgetting(self.vocabulary, chosen), same_items=True)
 
-    def _over(self, vocabulary: Vocabulary, row_before: Int[np.ndarray, "item"]) -> DenseArm:
+    def _over(
+        self, vocabulary: Vocabulary, row_before: Int[np.ndarray, "item"], *, same_items: bool = False
+    ) -> DenseArm:
         network = dense_network(vocabulary, self.config)
         weights = grown_free_vectors(self.network.state_dict(), "items.free", row_before)
-        network.load_state_dict(grown_free_vectors(weights, "items.projected", row_before))
+        if not same_items:  # what they are, they are also without events
+            weights = grown_free_vectors(weights, "items.projected", row_before)
+        network.load_state_dict(weights)
         return self._with(vocabulary=vocabulary, network=network)
 
     def on(self, compute: Compute) -> DenseArm:
