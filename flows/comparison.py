@@ -17,6 +17,7 @@ from components.evaluation.evidence import ReplayEvidence
 from components.evaluation.plan import Mode
 from components.evaluation.profile_file import SHIPPED, profile_of
 from components.event_weights import event_weights_text, read_event_weights
+from components.recommender.names import CONTENT_ARMS
 from components.registry import tracking, versions
 from components.registry.bundle import Bundle, open_bundle
 from components.registry.metric_names import arm_metric
@@ -153,7 +154,10 @@ def _cold_ids(run: str, versions: Sequence[Incumbent], snapshots: Snapshots) -> 
     for cycle in reversed(cycles.cycles(warehouse())):
         kept = read_record(cycle)
         if cycle.train_cutoff <= snapshots.cut and _holds_all(kept.carried, readers):
-            return identify_cold(run, kept.told.source, snapshots, kept.carried, kept.told.mapping).output.ids
+            with_content = any(version.arm in CONTENT_ARMS for version in versions)
+            return identify_cold(
+                run, kept.told.source, snapshots, kept.carried, kept.told.mapping, with_content
+            ).output.ids
     warning_line(
         "cold items have no pass of their own: no ID table from before the cut is here that both share"
     )

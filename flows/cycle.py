@@ -24,6 +24,7 @@ from flows.cycle_parts import (
     asks_for_health,
     contenders_of,
     opened_with,
+    reads_content,
     refuse_other_settings,
     start_of,
     subject_of,
@@ -105,8 +106,11 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     if identified.output.outside:
         warning_line(f"{opened.output.tokenizer_name} is a baseline, and stays: {identified.output.outside}")
     cold = linked(
-        identify_cold(run, request.source, snapshots.output, identified.output.carried, request.mapping)
-    )
+        identify_cold(
+            run, request.source, snapshots.output, identified.output.carried, request.mapping,
+            reads_content(request, champion),
+        )
+    )  # fmt: skip
     begun = _begin(cycle, champion, identified.output)
     beginning = begun.output if begun else None
     arms = arms_to_train(request.challengers, champion, cycle.train_cutoff)
@@ -167,7 +171,9 @@ def _begin(
     """Where training begins; None where no warm start was asked for. One that cannot be is said aloud."""
     if not cycle.request.warm_start:
         return None
-    begun = linked(choose_start(cycle.id, partial(beginning_of, cycle, champion, ids.tokenizer)))
+    begun = linked(
+        choose_start(cycle.id, partial(beginning_of, cycle, champion, ids.tokenizer, ids.encoders))
+    )
     if begun.output.warm is None:
         warning_line(begun.output.told)
     return begun

@@ -12,6 +12,7 @@ from components.artifact import ArtifactRef
 from components.evaluation.contenders import Contender, FittedArm, Incumbent, line_up
 from components.evaluation.verdict import Outcome
 from components.recommender.baselines.counting import BASELINES
+from components.recommender.names import CONTENT_ARMS
 from components.registry.tracking import TrackingRun
 from components.report.subject import Subject
 from components.tokenizer.names import BASELINE, DEFAULT, TokenizerName
@@ -104,6 +105,11 @@ def opened_with(cycle: SettledCycle, champion: Incumbent | None) -> OpenedCycle:
 def asks_for_health(cycle: SettledCycle, carried: CarriedIds | None) -> bool:
     """Whether the tokenizer's health decides: not where there is none, nor where it stays anyhow."""
     return carried is not None and cycle.request.tokenizer == "auto"
+
+
+def reads_content(request: CycleRequest, champion: Incumbent | None) -> bool:
+    """Whether an arm in the replay is told of cold items by what they are."""
+    return any(arm in CONTENT_ARMS for arm in (*request.challengers, *([champion.arm] if champion else [])))
 
 
 def window_of(

@@ -32,6 +32,7 @@ from flows.cycle_parts import (
     asks_for_health,
     contenders_of,
     opened_with,
+    reads_content,
     start_of,
     subject_of,
     window_of,
@@ -133,7 +134,10 @@ def _ask_all(cycle: SettledCycle, champion: Incumbent | None, ask: Asking) -> tu
     carried, assumes = _carried(opened.carried, health)
     prepared = _ask_features(cycle, snapshots, carried, ask)
     identified = _ask_ids(cycle, snapshots, prepared, carried, opened, ask)
-    cold = ask(identify_cold, run, request.source, snapshots, identified.carried, request.mapping).output
+    cold = ask(
+        identify_cold, run, request.source, snapshots, identified.carried, request.mapping,
+        reads_content(request, opened.champion),
+    ).output  # fmt: skip
     beginning = _ask_start(cycle, opened.champion, identified, ask)
     arms = arms_to_train(request.challengers, opened.champion, cycle.train_cutoff)
     trained = {
@@ -230,7 +234,7 @@ def _ask_start(
     if not cycle.request.warm_start:
         return None
     try:
-        beginning = beginning_of(cycle, champion, ids.tokenizer)
+        beginning = beginning_of(cycle, champion, ids.tokenizer, ids.encoders)
     except Undecided as undecided:
         unknown: Any = Unknown(undecided.stage)
         beginning = Beginning(told=unknown, champion=unknown, warm=unknown)

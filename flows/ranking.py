@@ -12,7 +12,8 @@ from prefect import task
 from components.artifact import ArtifactRef, publish, verified
 from components.evaluation.cold import ColdPass
 from components.evaluation.contenders import Contender
-from components.recommender.arm import Arm, OnRanked, takes_ids
+from components.recommender.arm import Arm, OnRanked, takes_content, takes_ids
+from components.tokenizer.cold import read_cold_content
 from components.tokenizer.id_table import read_id_table
 from flows.local.console import progress_bar
 from flows.replay_window import ReplayWindow, histories_of, load_contender
@@ -92,11 +93,15 @@ def lists_of(window: ReplayWindow, arm: Arm, on_step: OnRanked) -> np.ndarray:
 def _cold_lists(
     window: ReplayWindow, cold: ColdPass, cold_ids: ArtifactRef, contender: Contender, arm: Arm
 ) -> np.ndarray:
-    """The arm's lists for the second pass; an arm that reads IDs is told those of cold items."""
+    """The arm's lists for the second pass; an arm that reads IDs or content is told those of cold items."""
     plan = window.plan()
     if contender.reads_cold_ids and takes_ids(arm):
         table = read_id_table(cold_ids)
         arm = arm.with_ids(table.item_ids, table.codes)
+    elif takes_content(arm) and (told := read_cold_content(cold_ids)):
+        item_ids, content = told
+        if content.space == arm.content_space:  # an earlier champion's encoders may be others
+            arm = arm.with_content(item_ids, content)
     with progress_bar(f"rank {contender.name}, cold items", total=len(cold.requests)) as bar:
         return arm.recommend(
             histories_of(plan, cold.requests),

@@ -191,12 +191,18 @@ def extend_ids(
 
 @task(task_run_name="identify-cold-items")
 def identify_cold(
-    run: str, source: str, snapshots: Snapshots, ids: CarriedIds, mapping: str = ""
+    run: str,
+    source: str,
+    snapshots: Snapshots,
+    ids: CarriedIds,
+    mapping: str = "",
+    with_content: bool = False,
 ) -> StageResult[ColdIds]:
     """The frozen tokenizer reads what the window's new items are; those without any content get no ID.
 
-    They are for the replay's second pass. The bundle that is registered keeps the IDs of the cut; the next
-    cycle gives these items IDs of their own, when they have events.
+    They are for the replay's second pass; what they are stands beside their IDs `with_content`, for arms that read it.
+    The bundle that is registered keeps the IDs of the cut; the next cycle gives these items IDs of their own, when they
+    have events.
     """
     content = content_of(source, mapping)
     key = key_of(
@@ -204,7 +210,7 @@ def identify_cold(
         reads={
             "window": snapshots.window, "ids": ids.ids, "tokenizer": ids.tokenizer, "encoders": ids.encoders,
         },
-        facts=content.facts,
+        facts={**content.facts, **({"content": "kept"} if with_content else {})},
     )  # fmt: skip
 
     def work() -> ColdIds:
@@ -215,7 +221,11 @@ def identify_cold(
         cold = cold_table(
             known, open_tokenizer(ids.tokenizer), vectors.item_ids, vectors.vectors, vectors.present
         )
-        ref = publish_cold_ids(load_settings().artifacts, cold, ids=ids.ids, window=snapshots.window)
+        is_cold = np.isin(vectors.item_ids.astype(str), cold.table.item_ids[cold.num_known :].astype(str))
+        ref = publish_cold_ids(
+            load_settings().artifacts, cold, ids=ids.ids, window=snapshots.window,
+            content=vectors.content.of(is_cold) if with_content else None,
+        )  # fmt: skip
         return ColdIds(ids=ref, num_cold=cold.num_cold, num_new=len(new))
 
     return run_once(key, ColdIds, work, computes=True)

@@ -24,7 +24,7 @@ from components.parallel.workers import Workers
 from components.recommender.arm import Arm
 from components.recommender.baselines.counting import count_baselines
 from components.recommender.loading import load_arm
-from components.recommender.names import SEMANTIC_ID_ARMS, SOLVED_ARMS, ArmName, PresetName
+from components.recommender.names import CONTENT_ARMS, SEMANTIC_ID_ARMS, SOLVED_ARMS, ArmName, PresetName
 from components.recommender.new_item_share import NewItemShare, raises_new_items
 from components.recommender.search_space import Settings
 from components.recommender.train_arm import train_arm as train
@@ -86,7 +86,8 @@ def train_arm(
 ) -> StageResult[TrainedArm]:  # fmt: skip
     """Train one arm on the training rows; its loss is drawn in MLflow while it learns.
 
-    An arm without codes reads the training rows alone, and no ID table. A training that was cut off goes on
+    An arm without codes reads the training rows alone, and no ID table; one that reads content takes it from there, as
+    the feature store had it at the cut. A training that was cut off goes on
     after the last epoch it finished. `event_weights` say how much events of a type count as targets;
     `settings_asked` stand in place of the preset's own, and `tuned` is the digest of the file that they come from.
     `start` is the bundle at whose arm's weights training begins; None: at none. `new_items` is the share of places that
@@ -130,6 +131,7 @@ def train_arm(
                 checkpoint=checkpoint(),
                 begin=None if start is None else load_arm(arm_folder(start)),
                 new_items=new_items,
+                content=data.content if arm in CONTENT_ARMS else None,
             )
             trained = _trained(call, workers, checkpoint().with_suffix(".ray"), settings.device, on_step)
         ref = _publish_arm(

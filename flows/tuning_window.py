@@ -19,11 +19,11 @@ from components.event_weights import read_event_weights
 from components.features.featureset import load_feature_set
 from components.features.sequences import user_sequences
 from components.features.trainingset import TrainingSet, load_training_set, publish_training_set
-from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
+from components.recommender.names import CONTENT_ARMS, SEMANTIC_ID_ARMS, ArmName
 from components.tokenizer.id_table import read_id_table, table_sizes_of
 from components.tokenizer.names import TokenizerName
 from flows.carried import carried_before, name_to_fit
-from flows.features import SEQUENCE_LENGTH, TrainingRows, coded, encode_items
+from flows.features import SEQUENCE_LENGTH, EncodedItems, TrainingRows, coded, encode_items
 from flows.ingest import ingest
 from flows.replay_window import ReplayWindow
 from flows.request import BadRequest, CycleRequest
@@ -45,6 +45,7 @@ class TuningData:
     ids: (
         ArtifactRef | None
     )  # semantic IDs, by a tokenizer that was fitted before the validation window; None: not read
+    features: ArtifactRef | None = None  # the feature set that content is read from; None: not read
 
     @property
     def weight_lists(self) -> Sequence[Sequence[float]] | None:
@@ -63,7 +64,8 @@ class TuningData:
         """Digests of all that a trial depends on."""
         snapshots = self.window.snapshots
         found = {"train": snapshots.train.digest, "window": snapshots.window.digest}
-        return found | ({"ids": self.ids.digest} if self.ids else {})
+        read = {"ids": self.ids, "feature_set": self.features}
+        return found | {name: ref.digest for name, ref in read.items() if ref}
 
 
 def next_cycle(request: CycleRequest) -> tuple[SettledCycle, datetime]:
@@ -122,8 +124,32 @@ def tuning_data(cycle: SettledCycle, cut: datetime, start: datetime) -> TuningDa
         event_weights=request.event_weights,
     )  # fmt: skip
     sequences = user_sequences(coded(snapshots.train), cutoff=start, max_length=SEQUENCE_LENGTH)
+    weights = request.event_weights
+    if request.challenger in CONTENT_ARMS:
+        rows, features = _rows_with_content(cycle, snapshots, sequences)
+        return TuningData(window=window, event_weights=weights, rows=rows, ids=None, features=features)
     rows, ids = _rows_and_ids(cycle, request.challenger, tokenizer_to_fit(cycle, cut), snapshots, sequences)
-    return TuningData(window=window, event_weights=request.event_weights, rows=rows, ids=ids)
+    return TuningData(window=window, event_weights=weights, rows=rows, ids=ids)
+
+
+def _rows_with_content(
+    cycle: SettledCycle, snapshots: Snapshots, sequences: pa.Table
+) -> tuple[TrainingSet, ArtifactRef]:
+    """Training rows and what the items are, by encoders that were fitted before the validation window."""
+    features = _encoded(cycle, snapshots).feature_set
+    vectors = load_feature_set(features).vectors
+    return TrainingSet(
+        user_ids=sequences["user_id"].to_numpy(zero_copy_only=False),
+        sequences=sequences.select(["item_ids", "times", "event_types"]),
+        item_ids=vectors.item_ids, vectors=vectors.vectors, present=vectors.present, encoders=vectors.encoders,
+    ), features  # fmt: skip
+
+
+def _encoded(cycle: SettledCycle, snapshots: Snapshots) -> EncodedItems:
+    request = cycle.request
+    return encode_items(
+        cycle.id, request.source, snapshots, None, request.vector_limits.max_duplicate_share, request.mapping
+    ).output
 
 
 def _rows_and_ids(
@@ -137,10 +163,7 @@ def _rows_and_ids(
             sequences=sequences.select(["item_ids", "times", "event_types"]),
             item_ids=np.sort(items), vectors={}, present={},
         ), None  # fmt: skip
-    request = cycle.request
-    encoded = encode_items(
-        cycle.id, request.source, snapshots, None, request.vector_limits.max_duplicate_share, request.mapping
-    ).output
+    request, encoded = cycle.request, _encoded(cycle, snapshots)
     training_set = publish_training_set(
         load_settings().artifacts, rows=sequences, vectors=load_feature_set(encoded.feature_set).vectors,
         parents={"feature_set": encoded.feature_set.digest}, with_types=request.weighs_types,

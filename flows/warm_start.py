@@ -12,12 +12,14 @@ from pathlib import Path
 
 from prefect import task
 
-from components.artifact import ArtifactRef
+from components.artifact import ArtifactRef, verified
+from components.content_vectors import space_of
 from components.data.artifact_erasure import successor_of
 from components.evaluation.contenders import Incumbent
 from components.recommender.arm_config import NetworkConfig, config_of
 from components.recommender.arms.ease import EASEConfig
-from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
+from components.recommender.names import CONTENT_ARMS, SEMANTIC_ID_ARMS, ArmName
+from components.recommender.trained_files import CONTENT_SPACE
 from components.recommender.warm_start import unfit, warmed
 from components.recommender.weights import read_arm
 from components.registry.bundle import Bundle, open_bundle
@@ -61,8 +63,11 @@ def choose_start(run: str, find: Callable[[], Beginning]) -> StageResult[Beginni
     return run_once(key, Beginning, lambda: beginning)
 
 
-def beginning_of(cycle: SettledCycle, champion: Incumbent | None, tokenizer: ArtifactRef) -> Beginning:
-    """Where the challenger's training begins. `tokenizer` is the one whose codes it will read, if it reads any.
+def beginning_of(
+    cycle: SettledCycle, champion: Incumbent | None, tokenizer: ArtifactRef, encoders: ArtifactRef
+) -> Beginning:
+    """Where the challenger's training begins. `tokenizer` is the one whose codes it will read, if it reads any, and
+    `encoders` the feature set in whose space content is.
 
     Of several challengers, of the one that is the champion's arm; else of the first.
     """
@@ -70,13 +75,14 @@ def beginning_of(cycle: SettledCycle, champion: Incumbent | None, tokenizer: Art
     arm = next(
         (name for name in request.challengers if champion and champion.arm == name), request.challenger
     )
-    found = _beginning_of(arm, cycle, champion, tokenizer)
+    found = _beginning_of(arm, cycle, champion, tokenizer, encoders)
     return replace(found, arm=arm) if request.more_challengers else found
 
 
 def _beginning_of(
-    arm: ArmName, cycle: SettledCycle, champion: Incumbent | None, tokenizer: ArtifactRef
-) -> Beginning:
+    arm: ArmName, cycle: SettledCycle, champion: Incumbent | None, tokenizer: ArtifactRef,
+    encoders: ArtifactRef,
+) -> Beginning:  # fmt: skip
     config = config_of(arm, cycle.request.preset, settings=cycle.request.settings_of(arm))
     if isinstance(config, EASEConfig):
         return _cold("ease is solved from the events and has no weights to begin at")
@@ -94,7 +100,12 @@ def _beginning_of(
     bundle = open_bundle(champion.bundle.path)
     if successor_of(warehouse(), bundle.facts.snapshot) != bundle.facts.snapshot:
         return _cold(f"{named} learned from a user who was erased since")
-    if misfit := unfit(read_arm(bundle.arm_path)[1], config):
+    saved = read_arm(bundle.arm_path)[1]
+    if arm in CONTENT_ARMS and saved[CONTENT_SPACE] != space_of(
+        verified(encoders.path)["config"]["encoders"]
+    ):
+        return _cold(f"{named} reads the content of other encoders")
+    if misfit := unfit(saved, config):
         return _cold(f"{named} is of another shape: {misfit}")
     warm = _link(champion.version, bundle, config)
     return Beginning(told=warm.told, champion=champion.bundle, warm=warm)

@@ -7,7 +7,7 @@ Feast's point-in-time joins.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Float
 
 from components.artifact import ArtifactRef, publish, verified
+from components.content_vectors import ContentVectors, content_vectors
 from components.event_weights import UNSAID
 from components.features.vectors import ItemVectors, load_matrices, save_vectors
 
@@ -40,6 +41,12 @@ class TrainingSet:
     item_ids: np.ndarray  # [item] str objects, of the vectors
     vectors: Mapping[str, Float[np.ndarray, "item dim"]]
     present: Mapping[str, Bool[np.ndarray, "item"]]
+    encoders: Mapping[str, str] = field(default_factory=dict)  # modality → id, of the vectors
+
+    @property
+    def content(self) -> ContentVectors:
+        """What the items are, one vector each; as large as all modalities together, so made when asked for."""
+        return content_vectors(len(self.item_ids), self.vectors, self.present, self.encoders)
 
     @property
     def item_lists(self) -> list[list[str]]:
@@ -100,7 +107,7 @@ def keeps_types(ref: ArtifactRef) -> bool:
 
 def load_training_set(ref: ArtifactRef) -> TrainingSet:
     """Read a training set whose every byte is the published one; raises ArtifactDamaged otherwise."""
-    verified(ref.path)
+    manifest = verified(ref.path)
     folder = Path(ref.path)
     sequences = pq.read_table(folder / "sequences.parquet")
     vectors, present = load_matrices(folder / "vectors.safetensors")
@@ -110,6 +117,7 @@ def load_training_set(ref: ArtifactRef) -> TrainingSet:
         item_ids=pq.read_table(folder / "items.parquet")["item_id"].to_numpy(zero_copy_only=False),
         vectors=vectors,
         present=present,
+        encoders=manifest["config"]["encoders"],
     )
 
 

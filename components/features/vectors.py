@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from safetensors.numpy import load_file, save_file
 
+from components.content_vectors import ContentVectors, content_vectors
+
 _DIM = re.compile(r"/(\d+)")
 MODALITIES = ("audio", "embedding", "image", "metadata", "text")  # embedding: see encoders/precomputed.py
 
@@ -55,6 +57,11 @@ class ItemVectors:
     @property
     def modalities(self) -> tuple[str, ...]:
         return tuple(sorted(self.vectors))
+
+    @property
+    def content(self) -> ContentVectors:
+        """All modalities of each item as one vector."""
+        return content_vectors(len(self), self.vectors, self.present, self.encoders)
 
     def __len__(self) -> int:
         return len(self.item_ids)

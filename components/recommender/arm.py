@@ -13,6 +13,8 @@ from typing import Protocol, TypeGuard
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from components.content_vectors import ContentVectors
+
 OnRanked = Callable[[int, int], None]  # requests ranked so far, requests in all
 
 
@@ -84,3 +86,17 @@ class TakesIds(Arm, Protocol):
 def takes_ids(arm: Arm) -> TypeGuard[TakesIds]:
     """Whether it does: SASRec and HSTU are dense arms too, and read no codes."""
     return bool(getattr(arm, "reads_codes", False))
+
+
+class TakesContent(Arm, Protocol):
+    """An arm that ranks items by what they are, and can be told the content of items it never saw."""
+
+    @property
+    def content_space(self) -> str: ...
+
+    def with_content(self, item_ids: np.ndarray, content: ContentVectors) -> Arm: ...
+
+
+def takes_content(arm: Arm) -> TypeGuard[TakesContent]:
+    """Whether it does; of a dense arm its config tells."""
+    return bool(getattr(arm, "content_space", ""))

@@ -55,6 +55,10 @@ def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmC
             return presets.quick_sasrec() if is_quick else presets.default_sasrec(density)
         case "hstu":
             return presets.quick_hstu() if is_quick else presets.default_hstu(density)
+        case "hstu_text":
+            return presets.quick_hstu_text() if is_quick else presets.default_hstu_text(density)
+        case "m2trec":
+            return presets.quick_m2trec() if is_quick else presets.default_m2trec(density)
         case "fmlp":
             return presets.quick(presets.default_fmlp()) if is_quick else presets.default_fmlp(density)
         case "gru4rec":

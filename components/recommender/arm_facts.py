@@ -71,6 +71,20 @@ FACTS: Mapping[ArmName, ArmFacts] = {
         seeds=1,
         cpu_seconds=40,
     ),
+    "hstu_text": ArmFacts(
+        made_of="HSTU and what an item is, projected and added",
+        source="2504.10545",
+        ndcg=0.13,
+        seeds=1,
+        cpu_seconds=49,
+    ),
+    "m2trec": ArmFacts(
+        made_of="SASRec on items that are what they are made of, no id",
+        source="2209.11824",
+        ndcg=0.0817,
+        seeds=1,
+        cpu_seconds=77,
+    ),
     "fmlp": ArmFacts(
         made_of="learned causal filters",
         source="2202.13556",

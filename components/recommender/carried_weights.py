@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from components.recommender.codes.vocabulary import Vocabulary
 from components.recommender.networks.item_embedding import grown_free_vectors
 
-_OF_ITEMS = ("free", "settled", "settled_share")  # weights with a row an item
+_OF_ITEMS = ("free", "settled", "settled_share", "projected")  # weights with a row an item
 
 
 class CannotBeginThere(ValueError):
@@ -69,6 +69,11 @@ def _rows_before(known: Vocabulary, vocabulary: Vocabulary) -> Int[np.ndarray, "
     levels = known.codes.shape[1], vocabulary.codes.shape[1]
     if levels[0] != levels[1]:
         raise CannotBeginThere(f"codes had {levels[0]} levels, and have {levels[1]}: train with --cold-start")
+    if known.content_space != vocabulary.content_space:
+        raise CannotBeginThere(
+            f"content was of the encoders {known.content_space!r}, and is of {vocabulary.content_space!r}: train with "
+            "--cold-start"
+        )
     if (changed := (known.codes[rows[is_known]] != vocabulary.codes[is_known]).any(axis=1)).any():
         item = vocabulary.item_ids[is_known][changed][0]
         raise CannotBeginThere(f"item {item!r} had other codes: train with --cold-start")

@@ -26,6 +26,8 @@ def load_arm(folder: Path, compute: Compute = ON_CPU) -> Arm:
                 "sasrec"
                 | "semantic_sasrec"
                 | "hstu"
+                | "hstu_text"
+                | "m2trec"
                 | "fmlp"
                 | "gru4rec"
                 | "bert4rec"

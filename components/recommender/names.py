@@ -12,6 +12,8 @@ ArmName = Literal[
     "fusion",
     "sasrec",
     "hstu",
+    "hstu_text",
+    "m2trec",
     "fmlp",
     "gru4rec",
     "bert4rec",
@@ -25,9 +27,10 @@ ArmName = Literal[
 SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(
     ("mmgrec", "mmgrec_paper", "tiger", "semantic_sasrec", "fusion")
 )
-# of them, those whose new items can be given a share of the places
-NEW_ITEM_ARMS: frozenset[ArmName] = frozenset(("mmgrec", "mmgrec_paper", "semantic_sasrec", "fusion"))
 # read event types, each of which is an objective, and take a preference over them
 PREFERENCE_ARMS: frozenset[ArmName] = frozenset(("multitron",))
+CONTENT_ARMS: frozenset[ArmName] = frozenset(("hstu_text", "m2trec"))  # read what items are, by their vectors
+# those whose new items can be given a share of the places
+NEW_ITEM_ARMS: frozenset[ArmName] = CONTENT_ARMS | {"mmgrec", "mmgrec_paper", "semantic_sasrec", "fusion"}
 SOLVED_ARMS: frozenset[ArmName] = frozenset(("ease",))  # at once, in one process; the others take steps
 PresetName = Literal["default", "accurate", "quick"]

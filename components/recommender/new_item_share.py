@@ -1,9 +1,9 @@
 """A share of the places for new items: one number that is added to the scores of what an arm was not trained on.
 
-An item without a training event is scored by its codes alone and stands below items that training has pushed up. The
-number is just large enough for new items to take the places that are asked for in the lists of the training users; whom
-they reach is still the model's to say. How many places may be left to the events: as many as went to the youngest items
-since these came.
+An item without a training event is scored by its codes or content alone and stands below items that training has pushed
+up. The number is just large enough for new items to take the places that are asked for in the lists of the training
+users; whom they reach is still the model's to say. How many places may be left to the events: as many as went to the
+youngest items since these came.
 Shapes: R requests, k places, w and n the best scores of trained and of new items, each best first.
 """
 
@@ -15,7 +15,7 @@ from typing import Protocol, TypeGuard
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from components.recommender.arm import Arm, Histories
+from components.recommender.arm import Arm, Histories, takes_content, takes_ids
 from components.recommender.codes.vocabulary import Vocabulary
 from components.recommender.decoding.candidates import vocabulary_rows
 from components.recommender.sequences import TrainingSequences
@@ -53,8 +53,8 @@ class RaisesNewItems(Arm, Protocol):
 
 
 def raises_new_items(arm: Arm) -> TypeGuard[RaisesNewItems]:
-    """Whether it does; a dense arm without codes has no score for such an item."""
-    return hasattr(arm, "raising_new_items") and bool(getattr(arm, "reads_codes", False))
+    """Whether it does; a dense arm that reads neither codes nor content has no score for such an item."""
+    return hasattr(arm, "raising_new_items") and (takes_ids(arm) or takes_content(arm))
 
 
 def as_scored(arm: Arm) -> Arm:

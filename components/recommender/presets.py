@@ -21,6 +21,7 @@ from components.recommender.arms.multitron import MultitronConfig
 from components.recommender.arms.pisa import PisaConfig
 from components.recommender.arms.tiger import TigerConfig
 from components.recommender.networks.cloze_network import Cloze
+from components.recommender.networks.content_items import Content
 from components.recommender.networks.graph_network import Graph
 from components.recommender.networks.mixer import MixerConfig
 from components.recommender.networks.t5_layers import EncoderDecoderConfig
@@ -138,6 +139,24 @@ def default_hstu(density: Density = "dense") -> DenseConfig:
     """
     mixer = MixerConfig(block="hstu", relation_dim=0, time_gaps=True, dropout=_DROPOUT[density])
     return DenseConfig(mixer=mixer, training=_TRAINING[density])
+
+
+def default_hstu_text(density: Density = "dense") -> DenseConfig:
+    """HSTU with what an item is, projected, added to its own vector, after HSTU-BLaIR.
+
+    NDCG@10 .130 on MovieLens-100K (titles and genres, one seed, 49 CPU seconds without the encoding). On its validation
+    items .1413, HSTU alone .1406; with `free_dropout` .5, which leaves half of the items to their content, .1336.
+    """
+    return replace(default_hstu(density), content=Content())
+
+
+def default_m2trec(density: Density = "dense") -> DenseConfig:
+    """SASRec whose items are a function of what they are alone, after M2TRec: no item is a stranger to it.
+
+    NDCG@10 .082 on MovieLens-100K (titles and genres, one seed, 77 CPU seconds without the encoding): what tells films
+    apart there is who takes them.
+    """
+    return replace(default_sasrec(density), content=Content(hidden=256), free_vectors=False)
 
 
 def default_fmlp(density: Density = "dense") -> DenseConfig:
@@ -261,6 +280,16 @@ def quick_hstu() -> DenseConfig:
     """For tests: seconds; quality is not the aim."""
     small = MixerConfig(block="hstu", dim=32, num_layers=1, max_length=20, relation_dim=0, time_gaps=True)
     return DenseConfig(mixer=small, training=_QUICK)
+
+
+def quick_hstu_text() -> DenseConfig:
+    """For tests: seconds; quality is not the aim."""
+    return replace(quick_hstu(), content=Content(components=32))
+
+
+def quick_m2trec() -> DenseConfig:
+    """For tests: seconds; quality is not the aim."""
+    return replace(quick_sasrec(), content=Content(components=32, hidden=32), free_vectors=False)
 
 
 def default_sasrec(density: Density = "dense") -> DenseConfig:

@@ -88,9 +88,12 @@ _PREFERRING: Space = {
     "concentration": Real(low=0.1, high=2.0, log=True),
     "penalty": Real(low=0.0, high=1.0),
 }
+_CONTENT: Space = {"content.components": OneOf(values=(64, 128, 256, 512))}
 _DEFAULT: Mapping[ArmName, Space] = {
     "sasrec": _DENSE,
     "hstu": _DENSE,
+    "hstu_text": {**_DENSE, **_CONTENT, "free_dropout": Real(low=0.0, high=0.9)},
+    "m2trec": {**_DENSE, **_CONTENT, "content.hidden": OneOf(values=(0, 64, 256))},
     "fmlp": _DENSE,
     "gru4rec": _DENSE,
     "tim4rec": _DENSE,
@@ -153,6 +156,8 @@ _QUICK_DENSE: Space = {
 _QUICK: Mapping[ArmName, Space] = {  # for tests: a few settings, and what trains in seconds
     "sasrec": _QUICK_DENSE,
     "hstu": _QUICK_DENSE,
+    "hstu_text": _QUICK_DENSE,
+    "m2trec": _QUICK_DENSE,
     "fmlp": _QUICK_DENSE,
     "gru4rec": _QUICK_DENSE,
     "bert4rec": _QUICK_DENSE,

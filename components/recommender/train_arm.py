@@ -1,7 +1,8 @@
-"""The arms that a cycle may train, by name, each with its shipped preset, and what each reads of the ID table.
+"""The arms that a cycle may train, by name, each with its shipped preset, and what each reads of the items.
 
-An arm of SEMANTIC_ID_ARMS reads the catalogue, the codes and the sizes of the code tables. Every other arm reads the
-catalogue alone (`catalogue_of`): a caller that names such a training by what it read needs no codes for it.
+An arm of SEMANTIC_ID_ARMS reads the catalogue, the codes and the sizes of the code tables, one of CONTENT_ARMS the
+catalogue and what its items are. Every other arm reads the catalogue alone (`catalogue_of`): a caller that names such a
+training by what it read needs no codes for it, and no content.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from jaxtyping import Int
 
 from components.compute import ON_CPU, Compute
+from components.content_vectors import ContentVectors
 from components.recommender import presets
 from components.recommender.arm import Arm
 from components.recommender.arm_config import ArmConfig, config_of
@@ -28,12 +30,22 @@ from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.arms.tiger import TigerConfig, train_tiger
 from components.recommender.carried_weights import CannotBeginThere
 from components.recommender.codes.vocabulary import vocabulary_of
-from components.recommender.names import PREFERENCE_ARMS, SEMANTIC_ID_ARMS, ArmName, PresetName
+from components.recommender.names import (
+    CONTENT_ARMS,
+    PREFERENCE_ARMS,
+    SEMANTIC_ID_ARMS,
+    ArmName,
+    PresetName,
+)
 from components.recommender.new_item_share import NewItemShare, with_share
 from components.recommender.search_space import Settings
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.step import OnStep
 from components.recommender.warm_start import unfit, warmed
+
+
+class NothingKnown(ValueError):
+    """An arm that reads content was given items without any."""
 
 
 def catalogue_of(item_ids: np.ndarray) -> np.ndarray:
@@ -63,13 +75,15 @@ def train_arm(
     begin: Arm | None = None,
     new_items: NewItemShare | None = None,
     preference: str = "",
+    content: ContentVectors | None = None,
 ) -> Arm:
     """Train the arm on a training set and an ID table, with its shipped preset or the quick one, for tests.
 
     `item_lists` and `time_lists` hold one list a user: item ids, oldest first, and as many epoch seconds.
     `item_ids` and `codes` are the ID table's columns, row by row, in any order: they are put in the catalogue's.
     `table_sizes` are the tokenizer's, one a level. Arms outside SEMANTIC_ID_ARMS read `catalogue_of(item_ids)` alone:
-    `codes` and `table_sizes` may be None for them, and are not looked at. EASE, solved in seconds, has no seed, no
+    `codes` and `table_sizes` may be None for them, and are not looked at. `content` has the rows of `item_ids`, zeros
+    for an item without any, and is for CONTENT_ARMS alone. EASE, solved in seconds, has no seed, no
     steps, no device and no checkpoint; `mmgrec_paper` has one preset. `weight_lists` say how much each event counts
     as a target (see `components.event_weights`); None: all alike. `settings` stand in place of the preset's own (see
     `search_space`). `begin` is an arm of this name and shape at whose weights the training begins: a share of the
@@ -77,7 +91,7 @@ def train_arm(
     trained arm's lists (see `new_item_share`); None: what they earn. `type_lists` are the events' types, and
     `preference` is over them (see `components.preference`): PREFERENCE_ARMS read both, and no other arm looks at types.
 
-    Raises ValueError where an arm that reads codes has none, or a preference is for an arm that takes none,
+    Raises ValueError where an arm that reads codes or content has none, or a preference is for an arm that takes none,
     UnknownItem for an event outside `item_ids`, NothingToTrainOn where every event weighs 0, UnknownObjective for
     a preference over types that no target is of, CannotBeginThere where `begin` does not fit, CannotRaise where the
     arm ranks no new items (NEW_ITEM_ARMS do), and what the arm's own training raises.
@@ -94,7 +108,9 @@ def train_arm(
     config = _told(arm, config, preference)
     if begin is not None:
         config = _begun(arm, config, begin)
-    if arm not in SEMANTIC_ID_ARMS:
+    if arm in CONTENT_ARMS:
+        trained = _train_on_content(arm, sequences, content, order, config, how)
+    elif arm not in SEMANTIC_ID_ARMS:
         trained = _train_on_catalogue(arm, sequences, config, how)
     elif codes is None or table_sizes is None:
         raise ValueError(f"{arm} reads semantic IDs: pass the ID table's codes and table_sizes")
@@ -132,6 +148,26 @@ def _train_on_codes(
         case DenseConfig():
             return train_semantic_sasrec(sequences, codes, config, num_codes=sizes, **vars(how))
     raise AssertionError(f"{arm} stands in SEMANTIC_ID_ARMS, and has no case here")
+
+
+def _train_on_content(
+    arm: ArmName,
+    sequences: TrainingSequences,
+    content: ContentVectors | None,
+    order: Int[np.ndarray, "item"],
+    config: ArmConfig,
+    how: _How,
+) -> Arm:
+    if content is None or not content.is_known.any():
+        raise NothingKnown(
+            f"{arm} reads what items are, and none of them has content. Bring text, images, categories or vectors with "
+            "the items, or train another arm with --challenger"
+        )
+    if not isinstance(config, DenseConfig):
+        raise AssertionError(f"{arm} stands in CONTENT_ARMS, and has no case here")
+    rows = content.of(order)
+    vocabulary = vocabulary_of(sequences, content=rows)
+    return train_dense(cast(DenseName, arm), sequences, vocabulary, config, content=rows, **vars(how))
 
 
 def _train_on_catalogue(arm: ArmName, sequences: TrainingSequences, config: ArmConfig, how: _How) -> Arm:

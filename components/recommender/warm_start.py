@@ -20,6 +20,7 @@ LEARNING_RATE_SHARE = (
 )
 _SHAPING = (  # fields of a config
     "mixer", "network", "free_vectors", "node_vectors", "head_hidden", "max_items", "normalize", "num_members", "graph",
+    "content",
 )  # fmt: skip
 
 Config = TypeVar("Config", bound=NetworkConfig)

@@ -1,9 +1,12 @@
 """Items that came after a version's training, beside its bundle: their IDs by its frozen tokenizer, and titles.
 
+Of an arm that reads content, in place of IDs, what its encoders make of them.
+
 A published artifact of kind "new_items", made for one bundle and named by what it holds:
 
     semantic_ids.parquet  item_id, then one column a code, the collision token last
     items.parquet         item_id, title, categories
+    content.safetensors   a row an item, of an arm that reads content: there are no codes then
 
 The version is not registered anew: batch scoring makes such an artifact, and whoever serves the bundle (lists in
 batch, the scoring server, `recloop recommend`) takes the newest one that was made for it.
@@ -24,6 +27,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Int
 
 from components.artifact import MANIFEST, ArtifactRef, bring_here, publish, verified
+from components.content_vectors import ContentVectors, read_content, save_content
 from components.copies import CopiesUnreachable, copies_of
 from components.registry.bundle import ID_TABLE, ITEM_COLUMNS, ITEMS
 
@@ -42,6 +46,7 @@ class NewItems:
     item_ids: np.ndarray  # [new] str objects, ascending
     codes: Int[np.ndarray, "new token"]  # collision token last
     items: pd.DataFrame  # ITEM_COLUMNS, in the order of item_ids
+    content: ContentVectors | None = None  # in the order of item_ids
 
 
 def publish_new_items(
@@ -53,11 +58,13 @@ def publish_new_items(
     bundle: ArtifactRef,
     snapshot: ArtifactRef,
     known_until: str,
+    content: ContentVectors | None = None,
 ) -> ArtifactRef:
     """Publish under `root/new_items/`; the same items of the same bundle and snapshot have the same digest.
 
     `items` describes at least these items (ITEM_COLUMNS); `snapshot` is what they were read from, `known_until` its
-    end, ISO 8601 in UTC: of several artifacts for a bundle the one that reaches furthest counts.
+    end, ISO 8601 in UTC: of several artifacts for a bundle the one that reaches furthest counts. Rows of `content` are
+    those of `item_ids`.
     """
     order = np.argsort(item_ids.astype(str), kind="stable")
     named = item_ids[order].tolist()
@@ -69,6 +76,8 @@ def publish_new_items(
         pq.write_table(pa.table(columns), folder / ID_TABLE)
         table = pa.Table.from_pandas(described, schema=_ITEMS, preserve_index=False)
         pq.write_table(table, folder / ITEMS)
+        if content is not None:
+            save_content(content.of(order), folder)
 
     return publish(
         root,
@@ -116,5 +125,6 @@ def read_new_items(ref: ArtifactRef) -> NewItems:
         bundle=manifest["parents"]["bundle"],
         item_ids=ids["item_id"].to_numpy(dtype=object),
         codes=ids.drop(columns="item_id").to_numpy(dtype=np.int64),
+        content=read_content(folder),
         items=pq.read_table(folder / ITEMS).to_pandas(),
     )

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from components.compute import ON_CPU, Compute
-from components.recommender.arm import Arm, Histories, takes_ids
+from components.recommender.arm import Arm, Histories, takes_content, takes_ids
 from components.recommender.loading import load_arm
 from components.registry.bundle import Bundle, BundleMismatch, open_bundle
 from components.serving.new_items import NewItems
@@ -109,12 +109,16 @@ def _told_of(scorer: Scorer, new: NewItems) -> Scorer:
             f"new items {new.digest[:12]} were identified for bundle {new.bundle[:12]}, not for "
             f"{scorer.bundle.digest[:12]}. `recloop score` identifies them for the version that it scores with."
         )
-    if not takes_ids(scorer.arm):
+    if takes_ids(scorer.arm):
+        arm = scorer.arm.with_ids(new.item_ids, new.codes)
+    elif takes_content(scorer.arm) and new.content is not None:
+        arm = scorer.arm.with_content(new.item_ids, new.content)
+    else:
         return scorer
     titles = dict(zip(new.items["item_id"], new.items["title"].fillna(""), strict=True))
     return replace(
         scorer,
-        arm=scorer.arm.with_ids(new.item_ids, new.codes),
+        arm=arm,
         item_ids=np.array(sorted({*scorer.item_ids.tolist(), *new.item_ids.tolist()}), dtype=object),
         titles=titles | scorer.titles,
     )

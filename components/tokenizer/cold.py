@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from components.artifact import ArtifactRef, publish
-from components.tokenizer.id_table import IDS_FILE
+from components.artifact import ArtifactRef, publish, verified
+from components.content_vectors import ContentVectors, read_content, save_content
+from components.tokenizer.id_table import IDS_FILE, read_id_table
 from components.tokenizer.ids import SemanticIds, append, write_ids
 from components.tokenizer.modalities import Present, Vectors
 from components.tokenizer.tokenizer import Tokenizer
@@ -47,12 +48,35 @@ def cold_table(
     return ColdTable(table=append(known, item_ids[has_content], codes), num_cold=int(has_content.sum()))
 
 
-def publish_cold_ids(root: Path, cold: ColdTable, *, ids: ArtifactRef, window: ArtifactRef) -> ArtifactRef:
-    """Publish under `root/cold_ids/`; `ids` is the table of the cut, `window` the snapshot they appeared in."""
+def publish_cold_ids(
+    root: Path,
+    cold: ColdTable,
+    *,
+    ids: ArtifactRef,
+    window: ArtifactRef,
+    content: ContentVectors | None = None,
+) -> ArtifactRef:
+    """Publish under `root/cold_ids/`; `ids` is the table of the cut, `window` the snapshot they appeared in.
+
+    `content`, of the cold items in the table's order, is for arms that read it in place of IDs.
+    """
+
+    def write(folder: Path) -> None:
+        write_ids(cold.table, folder / IDS_FILE)
+        if content is not None:
+            save_content(content, folder)
+
     return publish(
         root,
         KIND,
-        lambda folder: write_ids(cold.table, folder / IDS_FILE),
+        write,
         parents={"ids": ids.digest, "window": window.digest},
         config={"num_known": cold.num_known, "num_cold": cold.num_cold},
     )
+
+
+def read_cold_content(ref: ArtifactRef) -> tuple[np.ndarray, ContentVectors] | None:
+    """Ids of the cold items and what they are; None where it was published without. Raises ArtifactDamaged."""
+    config = verified(ref.path)["config"]
+    content = read_content(Path(ref.path))
+    return None if content is None else (read_id_table(ref).item_ids[config["num_known"] :], content)

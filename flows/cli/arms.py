@@ -14,13 +14,18 @@ def arms(as_json: Json = False) -> None:
     the training there, on one thread.
     """
     from components.recommender.arm_facts import FACTS
-    from components.recommender.names import SEMANTIC_ID_ARMS
+    from components.recommender.names import CONTENT_ARMS, SEMANTIC_ID_ARMS
     from flows.local.console import console, say_json
 
     if as_json:
         say_json(
             [
-                {"arm": name, "reads_semantic_ids": name in SEMANTIC_ID_ARMS, **asdict(facts)}
+                {
+                    "arm": name,
+                    "reads_semantic_ids": name in SEMANTIC_ID_ARMS,
+                    "reads_content": name in CONTENT_ARMS,
+                    **asdict(facts),
+                }
                 for name, facts in FACTS.items()
             ]
         )
@@ -34,7 +39,9 @@ def arms(as_json: Json = False) -> None:
     for title in ("NDCG@10", "seeds", "CPU s"):
         table.add_column(title, justify="right", no_wrap=True)
     for name, facts in FACTS.items():
-        made_of = facts.made_of + (" (semantic IDs)" if name in SEMANTIC_ID_ARMS else "")
+        reads = {"semantic IDs": SEMANTIC_ID_ARMS, "content": CONTENT_ARMS}
+        told = [f" ({what})" for what, arms_of in reads.items() if name in arms_of]
+        made_of = facts.made_of + "".join(told)
         figures = f"{facts.ndcg:g}", str(facts.seeds), f"{facts.cpu_seconds:g}"
         table.add_row(name, made_of, facts.source, *figures)
     console.print(table)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,14 @@ def main(data_name: str, arm_name: str, seed: int) -> None:
     torch.set_num_threads(1)
     results, entry = results_folder(), ARMS[arm_name]
     data = open_dataset(data_name, results / "sources")
-    codes = _codes(data, entry, seed)
+    codes, content = _codes(data, entry, seed), []
+    if entry.reads_content:
+        begin = time.process_time()
+        content = [data.content().content]
+        codes = replace(codes, cpu_seconds=time.process_time() - begin)
     events = data.events
     begin = time.process_time()
-    trained = entry.train(events.training(), codes.table, seed, None)
+    trained = entry.train(events.training(), codes.table, seed, None, *content)
     training_cpu_seconds = time.process_time() - begin
     training_peak_mb = peak_mb()
     histories, targets = events.histories(), events.test_items

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args
 import numpy as np
 from jaxtyping import Int
 
+from components.content_vectors import ContentVectors
 from components.recommender import presets
 from components.recommender.arm import Arm
 from components.recommender.arms.dense_arm import DenseArm, DenseConfig, DenseName, train_dense
@@ -30,7 +31,7 @@ from components.tokenizer.names import DEFAULT, TokenizerName
 
 Codes = Int[np.ndarray, "item token"]
 Sizes = Sequence[int] | None  # of the code tables; None: as large as the codes ask
-Train = Callable[[TrainingSequences, Codes, int, Sizes], Any]
+Train = Callable[..., Any]  # of sequences, codes, seed and sizes, and content where that is read
 Config = TypeVar("Config", bound=DenseConfig | MMGRecConfig | TigerConfig)
 # What a row counts as where targets are checked. `hybrid` finds by tuple and orders by the dense score too.
 Role = Literal[
@@ -59,6 +60,7 @@ class Benchmarked:
     train: Train
     codes: Literal["none", "semantic", "random"] = "none"
     tokenizer: TokenizerName = DEFAULT  # of the codes
+    reads_content: bool = False
     is_seeded: bool = True  # False: every seed gives the same, so one is enough
     views: Mapping[str, View] = field(default_factory=dict)  # name of the row → view
 
@@ -105,6 +107,19 @@ def _dense(name: DenseName, preset: Callable[[presets.Density], DenseConfig]) ->
         return train_dense(name, sequences, vocabulary_of(sequences), config, seed=seed)
 
     return Benchmarked(train=train, views={name: View(role="dense")})
+
+
+def _told(name: DenseName, preset: Callable[[presets.Density], DenseConfig]) -> Benchmarked:
+    """An arm that reads what items are, whose row is called as the arm is."""
+
+    def train(
+        sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes, content: ContentVectors
+    ) -> DenseArm:
+        config = in_order(preset(presets.density_of(sequences)))
+        vocabulary = vocabulary_of(sequences, content=content)
+        return train_dense(name, sequences, vocabulary, config, seed=seed, content=content)
+
+    return Benchmarked(train=train, reads_content=True, views={name: View(role="dense")})
 
 
 def _pisa(sequences: TrainingSequences, codes: Codes, seed: int, sizes: Sizes = None) -> PisaArm:
@@ -158,6 +173,8 @@ ARMS: Mapping[str, Benchmarked] = {
     ),
     "fusion": Benchmarked(train=_fusion, codes="semantic", views={"fusion": View(role="fusion")}),
     "hstu": _dense("hstu", presets.default_hstu),
+    "hstu_text": _told("hstu_text", presets.default_hstu_text),
+    "m2trec": _told("m2trec", presets.default_m2trec),
     "fmlp": _dense("fmlp", presets.default_fmlp),
     "gru4rec": _dense("gru4rec", presets.default_gru4rec),
     "tim4rec": _dense("tim4rec", presets.default_tim4rec),

@@ -2,9 +2,10 @@
 
 Each user's latest fifth of events (one at least) is to be told from the rest. The tokenizer, its encoders
 and every arm are fitted on warm items alone; a cold item then gets a semantic ID from its content, without
-edges, and the arm gets the ID. Recall@10 over the users who took a cold item among their latest, once with
-cold items as the only candidates, once with all items; seen items are left out. Then all items again, with shares of
-the places for cold items, and what those cost the warm items among the latest: NDCG@10, user by user.
+edges, and the arm gets the ID; an arm that reads content gets that. Recall@10 over the users who took a cold item
+among their latest, once with cold items as the only candidates, once with all items; seen items are left out. Then all
+items again, with shares of the places for cold items (of arms that give any), and what those cost the warm items among
+the latest: NDCG@10, user by user.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from jaxtyping import Bool, Float, Int
 from components.evaluation.comparison import Pairing, compare_pairs
 from components.evaluation.ranking import Relevant, rank_metrics
 from components.features.vectors import ItemVectors
-from components.recommender.arm import Arm, Histories
-from components.recommender.new_item_share import NewItemShare, with_share
+from components.recommender.arm import Arm, Histories, takes_content
+from components.recommender.new_item_share import NewItemShare, raises_new_items, with_share
 from components.recommender.sequences import TrainingSequences
 from components.tokenizer.ids import append
 from tests.benchmarks.arms import ARMS
@@ -32,7 +33,8 @@ COLD_SHARE = 0.1  # of the items
 LATEST_SHARE = 0.2  # of each user's events
 SHARES = (0.02, 0.05, 0.1, 0.2)  # of the places, for items without a training event
 RECENT = 20  # events of the history that content neighbours look at
-COLD_ARMS = ("mmgrec", "semantic_sasrec")  # those that can take an item by its code; as far as ARMS has them
+# those that can take an item by its code, and by what it is; as far as ARMS has them
+COLD_ARMS, CONTENT_ARMS = ("mmgrec", "semantic_sasrec"), ("hstu_text", "m2trec")
 
 
 class NoContent(ValueError):
@@ -126,7 +128,7 @@ def cold_items(data: Dataset, seed: int) -> dict[str, Any]:
                 "all_candidates": arm.recommend(split.histories, k=PLACES).items,
             },
         )
-        if name != "popularity":
+        if raises_new_items(arm) or takes_content(arm):
             shares[name] = at_shares(split, arm)
     scores = content_scores(split.histories, unit_content(content))
     note(
@@ -163,7 +165,7 @@ def at_shares(split: ColdSplit, arm: Arm) -> list[dict[str, Any]]:
         return rank_metrics(lists, split.warm_relevant, [f"ndcg@{PLACES}"], num_items=whole)[f"ndcg@{PLACES}"]
 
     without, told = ndcg(warm_lists(arm)), []
-    for share in (0.0, *SHARES):
+    for share in (0.0, *(SHARES if raises_new_items(arm) else ())):
         raised = with_share(arm, split.training, NewItemShare(share=share)) if share else arm
         lists = warm_lists(raised)
         found = raised.recommend(split.histories, k=PLACES).items
@@ -208,6 +210,9 @@ def _cold_arms(split: ColdSplit, content: ItemVectors, seed: int) -> dict[str, A
             trained = ARMS[name].train(split.training, table.codes, seed, sizes)
             extended_arm = trained.with_ids(extended.item_ids, extended.codes)
             arms |= {view: how.of(extended_arm) for view, how in ARMS[name].views.items()}
+    for name in (name for name in CONTENT_ARMS if name in ARMS):
+        trained = ARMS[name].train(split.training, table.codes, seed, sizes, warm.content)
+        arms[name] = trained.with_content(content.item_ids, content.content)
     return arms
 
 

@@ -54,9 +54,10 @@ class Shared:
     told: dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def shared(estate: Estate, finished: Home, world: Path) -> Shared:
-    home = estate.home("new-items", world)
+def first_cycle_to_come(home: Home, finished: Home) -> tuple[dict[str, str], dict[str, datetime]]:
+    """A home where the world's first cycle is still to come, and all that `finished` made of it is there; settings for
+    it, and the cycle's two moments.
+    """
     home.settings.home.mkdir(parents=True)
     shutil.copytree(finished.settings.artifacts, home.settings.artifacts, copy_function=os.link)
     source = sqlite3.connect(finished.settings.home / "warehouse.db")
@@ -70,11 +71,16 @@ def shared(estate: Estate, finished: Home, world: Path) -> Shared:
         "RECLOOP_FEAST_HOME": str(finished.settings.feast_home),
         "RECLOOP_GX_ROOT": str(finished.settings.gx_root),
     }
-    (as_of, cut), *_ = finished.rows("SELECT as_of, train_cutoff FROM cycles ORDER BY as_of")
-    end, start = (datetime.fromtimestamp(micros / 1e6, UTC) for micros in (as_of, cut))
-    asked = cycle_request(
-        source=str(home.data), as_of=end, train_cutoff=start, preset="quick", new_items=SHARE
-    )
+    (row,) = finished.rows("SELECT as_of, train_cutoff FROM cycles ORDER BY as_of LIMIT 1")
+    moments = (datetime.fromtimestamp(micros / 1e6, UTC) for micros in row)
+    return settings, dict(zip(("as_of", "train_cutoff"), moments, strict=True))
+
+
+@pytest.fixture(scope="module")
+def shared(estate: Estate, finished: Home, world: Path) -> Shared:
+    home = estate.home("new-items", world)
+    settings, moments = first_cycle_to_come(home, finished)
+    asked = cycle_request(source=str(home.data), **moments, preset="quick", new_items=SHARE)
     done = subprocess.run(
         [sys.executable, "-c", RETRAIN, asked.model_dump_json()],
         cwd=ROOT, env=home.environ | settings, check=False, capture_output=True, text=True, timeout=600,

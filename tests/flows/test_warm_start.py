@@ -165,7 +165,10 @@ class Asked:
         cycle = settle_cycle(cycle_request(**asked | changed))
         digest = tokenizer or self.warmed.champion.tokenizer
         assert digest is not None
-        return beginning_of(cycle, champion, ArtifactRef(kind="tokenizer", digest=digest, path=""))
+        tokenizer_of, encoders = (
+            ArtifactRef(kind=kind, digest=digest, path="") for kind in ("tokenizer", "feature_set")
+        )
+        return beginning_of(cycle, champion, tokenizer_of, encoders)
 
 
 @pytest.fixture

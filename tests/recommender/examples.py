@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from components.content_vectors import ContentVectors
 from components.recommender.arm import Arm, Histories
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
 from components.recommender.arms.tiger import TigerConfig
@@ -30,6 +31,15 @@ SMALL = MMGRecConfig(mixer=SMALL_MIXER, training=SHORT, head_hidden=16, beam_siz
 
 def item_names(count: int) -> np.ndarray:
     return np.array([f"i{number:03d}" for number in range(count)], dtype=object)
+
+
+def content_of(item_ids: np.ndarray, *, width: int = 12) -> ContentVectors:
+    """A vector drawn for each id: the same for an id wherever it stands."""
+    rows = [
+        np.random.default_rng([ord(letter) for letter in item]).standard_normal(width) for item in item_ids
+    ]
+    vectors = np.array(rows, dtype=np.float32).reshape(len(item_ids), width)
+    return ContentVectors(vectors=vectors, space=f"text=drawn/{width}")
 
 
 def tuples(count: int, *, width: int, levels: int = 2, seed: int) -> np.ndarray:

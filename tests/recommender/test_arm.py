@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.recommender.arm import Arm, Histories, takes_ids
+from components.recommender.arm import Arm, Histories, takes_content, takes_ids
 from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_dense
 from components.recommender.arms.ease import EASEConfig, fit_ease
 from components.recommender.arms.fusion import FusionConfig, train_fusion
@@ -22,8 +22,9 @@ from components.recommender.baselines.popularity import fit_popularity, fit_rece
 from components.recommender.baselines.random_order import RandomArm
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
-from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
+from components.recommender.names import CONTENT_ARMS, SEMANTIC_ID_ARMS, ArmName
 from components.recommender.networks.cloze_network import Cloze
+from components.recommender.networks.content_items import Content
 from components.recommender.networks.graph_network import Graph
 from components.recommender.sequences import TrainingSequences
 from tests.recommender.examples import (
@@ -32,6 +33,7 @@ from tests.recommender.examples import (
     SMALL_MIXER,
     SMALL_TIGER,
     circling,
+    content_of,
     histories_of,
     item_names,
     trained_arm,
@@ -84,6 +86,8 @@ def make_arms() -> dict[str, Arm]:
             ),
             seed=0,
         ),
+        "hstu_text": _told_of_content("hstu_text", free_vectors=True, block="hstu", time_gaps=True),
+        "m2trec": _told_of_content("m2trec", free_vectors=False),
         "fmlp": _mixed_by("fmlp", sequences, block="fmlp"),
         "gru4rec": _mixed_by("gru4rec", sequences, block="gru"),
         "tim4rec": _mixed_by("tim4rec", sequences, block="ssm", time_gaps=True),
@@ -129,6 +133,19 @@ def make_arms() -> dict[str, Arm]:
 def _mixed_by(name: DenseName, sequences: TrainingSequences, cloze: Cloze | None = None, **mixer: Any) -> Arm:
     config = DenseConfig(mixer=replace(SMALL_MIXER, relation_dim=0, **mixer), training=SHORT, cloze=cloze)
     return train_dense(name, sequences, vocabulary_of(sequences), config, seed=0)
+
+
+def _told_of_content(name: DenseName, *, free_vectors: bool, **mixer: Any) -> Arm:
+    """Of a catalogue that is larger than what was trained: the last six are known by their content alone."""
+    walked = circling(30, NUM_ITEMS - 6, 12, seed=0)
+    config = DenseConfig(
+        mixer=replace(SMALL_MIXER, relation_dim=0, **mixer), training=SHORT, free_vectors=free_vectors,
+        content=Content(components=8, hidden=0 if free_vectors else 8),
+    )  # fmt: skip
+    content = content_of(walked.item_ids)
+    vocabulary = vocabulary_of(walked, content=content)
+    arm = train_dense(name, walked, vocabulary, config, seed=0, content=content)
+    return arm.with_content(item_names(NUM_ITEMS), content_of(item_names(NUM_ITEMS)))
 
 
 def _raised(name: str) -> Arm:
@@ -281,3 +298,4 @@ def test_only_arms_with_ids_take_more():
         "raised semantic_sasrec",
     }  # fmt: skip
     assert set(get_args(ArmName)) > SEMANTIC_ID_ARMS
+    assert {name for name in ARMS if takes_content(ARMS[name])} == CONTENT_ARMS

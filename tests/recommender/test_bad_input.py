@@ -11,7 +11,7 @@ from components.recommender.arms.ease import EASEConfig, fit_ease
 from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.loading import load_arm
-from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
+from components.recommender.names import CONTENT_ARMS, SEMANTIC_ID_ARMS, ArmName
 from components.recommender.sequences import TrainingSequences
 from components.recommender.train_arm import train_arm
 from components.recommender.weights import CheckpointMismatch
@@ -21,6 +21,7 @@ from tests.recommender.examples import (
     SMALL_MIXER,
     SMALL_TIGER,
     circling,
+    content_of,
     histories_of,
     item_names,
     tuples,
@@ -41,7 +42,10 @@ def test_tiny_worlds(name, lists):
     sequences = TrainingSequences.from_lists(lists)
     codes = np.stack([np.arange(sequences.num_items), *np.zeros((2, sequences.num_items), dtype=int)], axis=1)
     times = [list(range(len(one))) for one in lists]
-    arm = train_arm(name, lists, times, sequences.item_ids, codes, SIZES, preset="quick", seed=0)
+    arm = train_arm(
+        name, lists, times, sequences.item_ids, codes, SIZES, preset="quick", seed=0,
+        content=content_of(sequences.item_ids),
+    )  # fmt: skip
     ranked = arm.recommend(histories_of(sequences.item_ids, [[], [0]]), k=3)
     assert set(ranked.items[0]) - {-1} == set(range(sequences.num_items))
     assert set(ranked.items[1]) - {-1} == set(range(1, sequences.num_items))
@@ -73,7 +77,8 @@ def test_a_user_of_a_hundred_thousand_events():
 
 
 @pytest.mark.parametrize(
-    "name", sorted(SEMANTIC_ID_ARMS | {"sasrec", "hstu", "fmlp", "gru4rec", "bert4rec", "lightgcn"})
+    "name",
+    sorted(SEMANTIC_ID_ARMS | {"sasrec", "hstu", "fmlp", "gru4rec", "bert4rec", "lightgcn"} | CONTENT_ARMS),
 )
 def test_weights_of_another_shape_are_refused_by_name(name, tmp_path):
     """The same arm on more items, or with wider tables: the file and the first tensor that differs are named."""
@@ -84,8 +89,9 @@ def test_weights_of_another_shape_are_refused_by_name(name, tmp_path):
         items_of = np.split(sequences.item_ids[sequences.items], sequences.offsets[1:-1])
         times_of = np.split(sequences.times, sequences.offsets[1:-1])
         arm = train_arm(
-            name, items_of, times_of, sequences.item_ids, codes, [first, 16, 8], preset="quick", seed=0
-        )
+            name, items_of, times_of, sequences.item_ids, codes, [first, 16, 8], preset="quick", seed=0,
+            content=content_of(sequences.item_ids),
+        )  # fmt: skip
         arm.save(tmp_path / folder)
     (tmp_path / "one" / "weights.safetensors").replace(tmp_path / "other" / "weights.safetensors")
     with pytest.raises(

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.content_vectors import ContentVectors
 from components.recommender.arm import Arm
 from components.recommender.arms.dense_arm import DenseArm, DenseConfig, train_dense
 from components.recommender.arms.fusion import FusionArm, FusionConfig, train_fusion
@@ -19,6 +20,7 @@ from components.recommender.arms.mmgrec import MMGRecArm, train_mmgrec
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
+from components.recommender.networks.content_items import Content
 from components.recommender.new_item_share import (
     PLACES,
     CannotRaise,
@@ -108,13 +110,26 @@ def dense() -> Arm:
     return train_semantic_sasrec(sequences, codes, config, seed=0)
 
 
+def told_of_content() -> Arm:
+    """What an item is says of which group it is, and which of the group: a new one is its twin."""
+    sequences, codes = world()
+    axes = np.random.default_rng(3).standard_normal((GROUPS + 1 + HITS, 12))
+    vectors = (axes[codes[:, 0]] + 0.3 * axes[GROUPS + 1 + codes[:, 1]]).astype(np.float32)
+    content = ContentVectors(vectors=vectors, space="text=made/12")
+    config = DenseConfig(
+        mixer=replace(SMALL_MIXER, relation_dim=0), training=LONGER, free_dropout=0.2, content=Content(components=12)
+    )  # fmt: skip
+    vocabulary = vocabulary_of(sequences, content=content)
+    return train_dense("hstu_text", sequences, vocabulary, config, seed=0, content=content)
+
+
 def fused() -> Arm:
     sequences, codes = world()
     config = FusionConfig(mixer=SMALL_MIXER, training=LONGER, free_dropout=0.2, regularization=50.0)
     return train_fusion(sequences, codes, config, seed=0)
 
 
-ARMS = ("hybrid", "exact", "semantic_sasrec", "fusion")
+ARMS = ("hybrid", "exact", "semantic_sasrec", "fusion", "hstu_text")
 
 
 @cache
@@ -129,6 +144,8 @@ def arm_called(name: str) -> Arm:
             return hybrid.decoding("exact")
         case "semantic_sasrec":
             return dense()
+        case "hstu_text":
+            return told_of_content()
     return fused()
 
 
@@ -215,8 +232,8 @@ def test_where_none_is_new_those_that_were_lately_stand_for_those_to_come() -> N
 
 
 @pytest.mark.parametrize("name", ARMS)
-def test_an_item_taken_as_new_is_its_codes_alone(name: str) -> None:
-    """Its twin of the same codes that nobody has had scores the same; an item without events stays as it was."""
+def test_an_item_taken_as_new_is_its_codes_or_content_alone(name: str) -> None:
+    """Its twin of the same codes or content that nobody has had scores the same; one without events stays as it was."""
     arm = arm_called(name)
     assert isinstance(arm, MMGRecArm | DenseArm | FusionArm)
     twin = HITS  # of the first new item

@@ -1,16 +1,18 @@
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
+from components.content_vectors import ContentVectors
 from components.recommender.arm import Arm
 from components.recommender.codes.vocabulary import CodeOutOfRange
 from components.recommender.loading import load_arm
-from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
+from components.recommender.names import CONTENT_ARMS, SEMANTIC_ID_ARMS, ArmName
 from components.recommender.sequences import UnknownItem
-from components.recommender.train_arm import catalogue_of, train_arm
-from tests.recommender.examples import histories_of, item_names, tuples
+from components.recommender.train_arm import NothingKnown, catalogue_of, train_arm
+from tests.recommender.examples import content_of, histories_of, item_names, tuples
 
 ITEM_IDS = item_names(24)
 _DRAW = np.random.default_rng(0)
@@ -25,7 +27,8 @@ CODELESS = sorted(set(ARMS) - SEMANTIC_ID_ARMS)
 
 def quick(name: ArmName, item_ids: np.ndarray = ITEM_IDS, codes=CODES, sizes=SIZES) -> Arm:
     torch.set_num_threads(1)
-    return train_arm(name, ITEMS, TIMES, item_ids, codes, sizes, preset="quick", seed=0)
+    content = content_of(item_ids) if name in CONTENT_ARMS else None
+    return train_arm(name, ITEMS, TIMES, item_ids, codes, sizes, preset="quick", seed=0, content=content)
 
 
 def scores_of(arm: Arm) -> np.ndarray:
@@ -68,6 +71,22 @@ def test_arms_with_codes_need_them_and_look_at_them(name):
         quick(name, sizes=[1, 1, 1])
 
 
+@pytest.mark.parametrize("name", sorted(CONTENT_ARMS))
+def test_arms_with_content_need_some_and_look_at_it(name):
+    """None, or zeros for every item: refused. For half of them: another arm than with all."""
+    whole = content_of(ITEM_IDS)
+    half = replace(whole, vectors=whole.vectors * (np.arange(24) < 12)[:, None])
+    nothing = replace(whole, vectors=np.zeros_like(whole.vectors))
+
+    def trained(content: ContentVectors | None) -> Arm:
+        return train_arm(name, ITEMS, TIMES, ITEM_IDS, preset="quick", seed=0, content=content)
+
+    for missing in (None, nothing):
+        with pytest.raises(NothingKnown, match=f"{name} reads what items are, and none of them has content"):
+            trained(missing)
+    assert not np.allclose(scores_of(trained(half)), scores_of(quick(name)))
+
+
 def test_the_catalogue_ascends():
     assert catalogue_of(np.array(["b", "B", "a10", "a9"])).tolist() == ["B", "a10", "a9", "b"]
 
@@ -90,8 +109,9 @@ def test_what_weighs_next_to_nothing_is_read_and_hardly_aimed_at(name):
 
     def share_of_partners(weights: list[list[float]] | None) -> float:
         arm = train_arm(
-            name, lists, times, ITEM_IDS, CODES, SIZES, weight_lists=weights, preset="quick", seed=0
-        )
+            name, lists, times, ITEM_IDS, CODES, SIZES, weight_lists=weights, preset="quick", seed=0,
+            content=content_of(ITEM_IDS),
+        )  # fmt: skip
         asked = histories_of(ITEM_IDS, [[n] for n in range(12)])
         return float((arm.recommend(asked, k=5).items >= 12).mean())
 

@@ -13,14 +13,14 @@ from components.recommender.arm import Arm
 from components.recommender.arm_config import NetworkConfig, config_of
 from components.recommender.arms.dense_arm import DenseConfig
 from components.recommender.carried_weights import CannotBeginThere
-from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
+from components.recommender.names import CONTENT_ARMS, SEMANTIC_ID_ARMS, ArmName
 from components.recommender.networks.mixer import MixerConfig
 from components.recommender.presets import accurate_mmgrec, default_mmgrec, default_sasrec
 from components.recommender.train_arm import train_arm
 from components.recommender.training.step import Step
 from components.recommender.warm_start import EPOCH_SHARE, LEARNING_RATE_SHARE, unfit, warmed
 from components.recommender.weights import CheckpointMismatch, read_arm
-from tests.recommender.examples import histories_of, item_names, tuples
+from tests.recommender.examples import content_of, histories_of, item_names, tuples
 
 NETWORKS = [arm for arm in get_args(ArmName) if arm != "ease"]
 ITEM_IDS = item_names(30)
@@ -35,7 +35,8 @@ def trained(name: ArmName, *, grown: bool = False, codes: np.ndarray = CODES, **
     """On the known items, or on all of them with a larger table of collision tokens."""
     torch.set_num_threads(1)
     rows, sizes = (np.ones(30, dtype=bool), [4, 4, 12]) if grown else (KNOWN, [4, 4, 8])
-    asked = {"preset": "quick", "seed": 0} | asked
+    content = content_of(ITEM_IDS[rows]) if name in CONTENT_ARMS else None
+    asked = {"preset": "quick", "seed": 0, "content": content} | asked
     return train_arm(name, WALKS, TIMES, ITEM_IDS[rows], codes[rows], sizes, **asked)
 
 
@@ -57,6 +58,8 @@ def test_before_the_first_step_it_gives_the_lists_of_where_it_begins(name, champ
     assert len(begun.vocabulary) == 30  # type: ignore[attr-defined]
     reads_codes = name in SEMANTIC_ID_ARMS
     before = champion.with_ids(ITEM_IDS, CODES) if reads_codes else champion
+    if name in CONTENT_ARMS:
+        before = champion.with_content(ITEM_IDS, content_of(ITEM_IDS))
     asked = histories_of(ITEM_IDS, [[0, 1, 3], [6], [], [2, 7, 4]])
     wanted, found = before.recommend(asked, k=5), begun.recommend(asked, k=5)
     np.testing.assert_array_equal(found.items, wanted.items)
@@ -86,7 +89,7 @@ def test_it_takes_a_share_of_the_epochs_and_ends_elsewhere(name, champions, tmp_
     assert not np.allclose(scores[0], scores[2])
 
 
-@pytest.mark.parametrize("name", ["sasrec", "mmgrec", "tiger", "lightgcn"])
+@pytest.mark.parametrize("name", ["sasrec", "mmgrec", "tiger", "lightgcn", "hstu_text"])
 def test_cut_off_it_goes_on_to_the_same_weights_and_never_from_another_start(
     name, champions, tmp_path, monkeypatch
 ):
@@ -133,6 +136,11 @@ def test_what_does_not_fit_is_named(champions):
     other[0, 0] = (other[0, 0] + 1) % 4
     with pytest.raises(CannotBeginThere, match="item 'i000' had other codes"):
         trained("mmgrec", codes=other + np.array([0, 0, 3]), begin=champions["mmgrec"])
+    elsewhere = replace(content_of(ITEM_IDS[KNOWN]), space="other")
+    with pytest.raises(
+        CannotBeginThere, match="content was of the encoders 'text=drawn/12', and is of 'other'"
+    ):
+        trained("hstu_text", content=elsewhere, begin=champions["hstu_text"])
     with pytest.raises(CannotBeginThere, match="codes had 0 levels, and have 3"):
         trained("semantic_sasrec", begin=champions["sasrec"])
     with pytest.raises(CannotBeginThere, match=r"its mixer\.dim is 32, this preset's 64"):

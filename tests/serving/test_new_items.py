@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from components.artifact import ArtifactDamaged, ArtifactRef, sha256_file
+from components.content_vectors import ContentVectors
 from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.presets import quick_mmgrec
 from components.recommender.sequences import TrainingSequences
+from components.recommender.train_arm import train_arm
 from components.registry.bundle import BundleFacts, BundleMismatch, build_bundle
 from components.serving.new_items import latest_new_items, publish_new_items, read_new_items
 from components.serving.scorer import load_scorer
@@ -69,6 +71,41 @@ def test_a_bundle_lists_items_that_it_was_told_of_and_no_others(tmp_path: Path):
     assert (after["bundle"] == bundle.digest).all()
     with pytest.raises(BundleMismatch, match="identified for bundle bbbb"):
         load_scorer(bundle.path, new=read_new_items(told(tmp_path, "b" * 64, "n1")))
+
+
+def test_a_bundle_that_reads_content_is_told_what_new_items_are(tmp_path: Path):
+    """What resembles `b` follows `a` as `b` does; told of IDs in place of content, it lists nothing more."""
+    ids = np.array(list("abcd"), dtype=object)
+    vectors = 3 * np.eye(4, dtype=np.float32)
+    content = ContentVectors(vectors=vectors, space="text=made/4")
+    walks = [["a", "b"], ["b", "c"], ["c", "d"], ["d", "a"]] * 8
+    arm = train_arm(
+        "m2trec", walks, [[0, 1]] * len(walks), ids, preset="quick", seed=0, content=content,
+        settings={"training.epochs": 12, "training.learning_rate": 1e-2},
+    )  # fmt: skip
+    facts = BundleFacts(
+        arm="m2trec", train_end="1998-01-01T00:00:00+00:00", snapshot="5" * 64, feature_set="f" * 64,
+        tokenizer=None, id_table=None, seed=0, code="c" * 64,
+    )  # fmt: skip
+    items = pd.DataFrame({"item_id": ids, "title": list("ABCD"), "categories": None})
+    bundle = build_bundle(tmp_path, write_arm=arm.save, write_tokenizer=None, items=items, facts=facts)
+    asked = pd.DataFrame({"user_id": ["u"], "item_ids": [["a"]]})
+
+    def listed(content: ContentVectors | None) -> list[str]:
+        ref = publish_new_items(
+            tmp_path, item_ids=np.array(["n2", "n1"], dtype=object), codes=np.zeros((2, 0), dtype=np.int64),
+            items=ITEMS, bundle=bundle, snapshot=SNAPSHOT, known_until="2026", content=content,
+        )  # fmt: skip
+        return load_scorer(bundle.path, new=read_new_items(ref)).recommend(asked, k=9)["item_id"].tolist()
+
+    found = listed(content.of(np.array([3, 1])))  # n2 is what d is, n1 what b is
+    assert set(found[:2]) == {"b", "n1"}
+    assert set(found) == {"b", "c", "d", "n1", "n2"}
+    assert set(listed(None)) == {"b", "c", "d"}
+    with pytest.raises(
+        ValueError, match="the content is of the encoders 'other', the arm reads 'text=made/4'"
+    ):
+        listed(ContentVectors(vectors=vectors[:2], space="other"))
 
 
 def test_of_several_the_one_that_reaches_furthest_counts_for_its_bundle(tmp_path: Path):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from components.artifact import ArtifactRef, verified
-from components.tokenizer.cold import cold_table, publish_cold_ids
+from components.content_vectors import ContentVectors
+from components.tokenizer.cold import cold_table, publish_cold_ids, read_cold_content
 from components.tokenizer.id_table import read_id_table
 from components.tokenizer.ids import SemanticIdError
 from tests.tokenizer.conftest import NUM_OLD, Begun
@@ -71,3 +72,16 @@ def test_published_it_names_the_cut_and_the_window(begun: Begun, tmp_path: Path)
     assert manifest["parents"] == {"ids": "1" * 64, "window": "2" * 64}
     assert manifest["config"] == {"num_known": NUM_OLD, "num_cold": 37}
     assert np.array_equal(read_id_table(ref).codes, cold.table.codes)
+    assert read_cold_content(ref) is None
+
+
+def test_beside_their_ids_stands_what_cold_items_are_where_that_is_asked(begun: Begun, tmp_path: Path):
+    ids, window = (ArtifactRef(kind=kind, digest="1" * 64, path="") for kind in ("id_table", "snapshot"))
+    cold = cold_table(begun.known, begun.fitted.tokenizer, begun.item_ids[NEW], *_masked(begun, slice(0, 3)))
+    vectors = np.random.default_rng(0).standard_normal((cold.num_cold, 5)).astype(np.float32)
+    content = ContentVectors(vectors=vectors, space="text=made/5")
+    found = read_cold_content(publish_cold_ids(tmp_path, cold, ids=ids, window=window, content=content))
+    assert found is not None
+    assert found[0].tolist() == cold.table.item_ids[-cold.num_cold :].tolist()
+    assert found[1].space == content.space
+    np.testing.assert_array_equal(found[1].vectors, vectors)

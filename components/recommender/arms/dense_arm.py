@@ -4,7 +4,8 @@ The baseline that a generative arm has to face is SASRec (Kang and McAuley 2018,
 all items at every real target: the loss matters more than the architecture.
 
 With codes, an item's vector is the sum of its code embeddings (and a free one, if asked): the control that
-tells what codes as input bring and what generation adds, and an arm that can rank items without any event.
+tells what codes as input bring and what generation adds, and an arm that can rank items without any event. So can one
+that reads content: there an item's vector is a learned function of what it is (and a free one, if asked).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -20,12 +21,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from components.compute import ON_CPU, Compute
+from components.content_vectors import ContentVectors
 from components.recommender.arm import Histories, OnRanked, Ranked
 from components.recommender.carried_weights import carried_over
-from components.recommender.codes.vocabulary import Vocabulary, extended, forgetting
+from components.recommender.codes.vocabulary import Vocabulary, extended, forgetting, with_more_content
 from components.recommender.decoding.candidates import CandidateItems, CatalogueRows
 from components.recommender.decoding.requests import RequestBatch, rank_by_score
 from components.recommender.networks.cloze_network import Cloze, ClozeNetwork
+from components.recommender.networks.content_items import Content, ContentItems
 from components.recommender.networks.graph_network import Graph, GraphNetwork
 from components.recommender.networks.history_sum import HistorySum
 from components.recommender.networks.item_embedding import ItemEmbedding, grown_free_vectors
@@ -33,7 +36,13 @@ from components.recommender.networks.mixer import Mixer, MixerConfig
 from components.recommender.networks.mixer_networks import DenseNetwork
 from components.recommender.networks.propagated_items import PropagatedItems
 from components.recommender.sequences import TrainingSequences
-from components.recommender.trained_files import NEW_ITEM_OFFSET, read_vocabulary, write_trained
+from components.recommender.trained_files import (
+    CONTENT_SPACE,
+    CONTENT_WIDTH,
+    NEW_ITEM_OFFSET,
+    read_vocabulary,
+    write_trained,
+)
 from components.recommender.training.fit import fit, seeded
 from components.recommender.training.step import OnStep
 from components.recommender.training.training_config import TrainingConfig
@@ -41,7 +50,8 @@ from components.recommender.training.training_graph import training_graph
 from components.recommender.weights import read_weights
 
 DenseName = Literal[
-    "sasrec", "semantic_sasrec", "hstu", "fmlp", "gru4rec", "bert4rec", "gsasrec", "tim4rec", "lightgcn"
+    "sasrec", "semantic_sasrec", "hstu", "hstu_text", "m2trec", "fmlp", "gru4rec", "bert4rec", "gsasrec", "tim4rec",
+    "lightgcn",
 ]  # fmt: skip
 
 
@@ -55,11 +65,12 @@ class DenseConfig:
     num_negatives: int = 0  # drawn once a step for all targets; 0 is the full softmax
     calibration: float = 0.75  # of gbce: 0 is plain BCE, at 1 the sigmoid of a score is a probability
     free_vectors: bool = True  # an item's own vector, beside its codes' where it has codes
-    free_dropout: float = 0.0  # share of items a step that are their codes alone; needs codes
+    free_dropout: float = 0.0  # share of items a step that are their codes or content alone; needs either
     cloze: Cloze | None = None  # trained by gaps of which both sides are read; None: by the next item
     graph: Graph | None = (
         None  # in place of a mixer, of which `dim` and `max_length` stay; for arms without codes
     )
+    content: Content | None = None  # how what items are is read; for arms without codes
 
     def __post_init__(self) -> None:
         if self.loss not in ("softmax", "gbce") or not 0 <= self.calibration <= 1:
@@ -74,6 +85,8 @@ class DenseConfig:
             )
         if self.cloze is not None and self.graph is not None:
             raise ValueError("a graph sums a history and fills no gaps: set cloze or graph, not both")
+        if self.content is not None and self.graph is not None:
+            raise ValueError("a graph's items are propagated, not projected: set content or graph, not both")
 
 
 def train_dense(
@@ -87,15 +100,21 @@ def train_dense(
     on_step: OnStep | None = None,
     checkpoint: Path | None = None,
     begin: DenseArm | None = None,
+    content: ContentVectors | None = None,
 ) -> DenseArm:
     """Train on the items that occur, from the weights of `begin` if there is one.
 
+    `content`, of a config that reads it, has the rows of the vocabulary that was made with it.
     Raises TrainingDiverged when the loss is no number, CannotBeginThere where `begin` does not fit.
     """
     with seeded(seed):
         network = dense_network(vocabulary, config)
         if isinstance(network, GraphNetwork):
             network.items.graph = training_graph(sequences, config.training)
+        if isinstance(network.items, ContentItems):
+            assert content is not None
+            before = None if begin is None else begin.network.items
+            network.items.read(content, vocabulary.is_trained, cast(ContentItems | None, before))
         fit(
             network,
             sequences,
@@ -107,7 +126,7 @@ def train_dense(
             checkpoint=checkpoint,
             begin=None if begin is None else carried_over(begin, vocabulary, network),
         )
-        if isinstance(network, GraphNetwork):
+        if isinstance(network.items, PropagatedItems | ContentItems):
             network.items.settle()
     return DenseArm(name=name, vocabulary=vocabulary, config=config, network=network)
 
@@ -122,24 +141,31 @@ def dense_network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
         propagated = PropagatedItems(len(vocabulary), config.mixer.dim, hops=config.graph.hops)
         history = HistorySum(config.mixer.dim, config.graph.fading)
         return GraphNetwork(propagated, history, trained, **against)
-    items = ItemEmbedding(
-        torch.from_numpy(vocabulary.read_codes),
-        vocabulary.num_codes,
-        config.mixer.dim,
-        free=config.free_vectors,
-        free_dropout=config.free_dropout,
-    )
+    items = _items(vocabulary, config)
     mixer = Mixer(config.mixer)
     if config.cloze is not None:
         return ClozeNetwork(items, mixer, trained, cloze=config.cloze, **against)
     return DenseNetwork(items, mixer, trained, **against)
 
 
+def _items(vocabulary: Vocabulary, config: DenseConfig) -> ItemEmbedding:
+    own: dict[str, Any] = {"free": config.free_vectors, "free_dropout": config.free_dropout}
+    if config.content is not None:
+        is_trained = torch.from_numpy(vocabulary.is_trained)
+        return ContentItems(is_trained, vocabulary.content_width, config.mixer.dim, config.content, **own)
+    return ItemEmbedding(
+        torch.from_numpy(vocabulary.read_codes),
+        vocabulary.num_codes,
+        config.mixer.dim,
+        **own,
+    )
+
+
 class DenseArm:
     """A trained dense arm: its weights change no more.
 
-    An item with neither a training event nor codes has no vector: never returned. `new_item_offset` is added to the
-    scores of those with codes and without events.
+    An item with neither a training event nor codes or content has no vector: never returned. `new_item_offset` is added
+    to the scores of those without events.
     """
 
     def __init__(
@@ -169,20 +195,46 @@ class DenseArm:
 
     @property
     def has_vector(self) -> Bool[np.ndarray, "item"]:
-        return self.vocabulary.is_trained | self.reads_codes
+        known = self.vocabulary.is_trained | self.reads_codes
+        return known if self.vocabulary.has_content is None else known | self.vocabulary.has_content
+
+    @property
+    def content_space(self) -> str:
+        """The encoders whose vectors it reads; "" for an arm that reads none."""
+        return self.vocabulary.content_space
 
     def with_ids(self, item_ids: np.ndarray, codes: Int[np.ndarray, "new level"]) -> DenseArm:
         """The same weights over more items, each of them its codes. Raises as `vocabulary.extended` does."""
         grown = extended(self.vocabulary, item_ids, codes)
         return self._over(grown.vocabulary, grown.row_before)
 
+    def with_content(self, item_ids: np.ndarray, content: ContentVectors) -> DenseArm:
+        """The same weights over more items, each of them what its content comes to; known ones stay as they are.
+
+        Raises ValueError for content of another space, or an item twice.
+        """
+        grown, new = with_more_content(self.vocabulary, item_ids, content)
+        arm = self._over(grown.vocabulary, grown.row_before)
+        items = arm.network.items
+        assert isinstance(items, ContentItems)
+        order = new[np.argsort(item_ids[new], kind="stable")]
+        with torch.inference_mode():
+            told = items.project(items.reduced(content.of(order)).to(arm.device))
+            items.projected[torch.from_numpy(grown.row_before < 0)] = told
+        return arm
+
     def as_if_new(self, chosen: Bool[np.ndarray, "item"]) -> DenseArm:
         """The same weights, these items without an event and a vector of their own: what they would be as new ones."""
-        return self._over(*forgetting(self.vocabulary, chosen))
+        return self._over(*forgetting(self.vocabulary, chosen), same_items=True)
 
-    def _over(self, vocabulary: Vocabulary, row_before: Int[np.ndarray, "item"]) -> DenseArm:
+    def _over(
+        self, vocabulary: Vocabulary, row_before: Int[np.ndarray, "item"], *, same_items: bool = False
+    ) -> DenseArm:
         network = dense_network(vocabulary, self.config)
-        network.load_state_dict(grown_free_vectors(self.network.state_dict(), "items.free", row_before))
+        weights = grown_free_vectors(self.network.state_dict(), "items.free", row_before)
+        if not same_items:  # what they are, they are also without events
+            weights = grown_free_vectors(weights, "items.projected", row_before)
+        network.load_state_dict(weights)
         return self._with(vocabulary=vocabulary, network=network)
 
     def on(self, compute: Compute) -> DenseArm:
@@ -263,10 +315,12 @@ def raised(
 
 def load_dense(folder: Path, name: DenseName, config: dict[str, Any], compute: Compute = ON_CPU) -> DenseArm:
     """The arm that `save` wrote. Raises CheckpointMismatch, DeviceUnavailable."""
-    vocabulary = read_vocabulary(folder, config.pop("num_codes"))
+    vocabulary = read_vocabulary(
+        folder, config.pop("num_codes"), config.pop(CONTENT_SPACE, ""), config.pop(CONTENT_WIDTH, 0)
+    )
     config.pop("start_length", None)  # older files say it here too; what counts stands in "training"
     offset = config.pop(NEW_ITEM_OFFSET, 0.0)
-    cloze, graph = config.get("cloze"), config.get("graph")
+    cloze, graph, content = config.get("cloze"), config.get("graph"), config.get("content")
     parsed = DenseConfig(
         **config
         | {
@@ -274,6 +328,7 @@ def load_dense(folder: Path, name: DenseName, config: dict[str, Any], compute: C
             "training": TrainingConfig(**config["training"]),
             "cloze": cloze and Cloze(**cloze),
             "graph": graph and Graph(**graph),
+            "content": content and Content(**content),
         }
     )
     network = dense_network(vocabulary, parsed)

@@ -54,9 +54,9 @@ class FusionConfig(DenseConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.cloze is not None or self.graph is not None:
+        if self.cloze is not None or self.graph is not None or self.content is not None:
             raise ValueError(
-                "fusion's networks are mixers trained by the next item: cloze is None, and graph"
+                "fusion's networks are mixers of codes trained by the next item: cloze, graph and content are None"
             )
         if self.num_members < 1 or self.linear_weight < 0:
             raise ValueError(

@@ -1,4 +1,7 @@
-"""The items an arm knows: ids, codes, which of them it was trained on, and how large its code tables are."""
+"""The items an arm knows: ids, codes, which of them it was trained on, and how large its code tables are.
+
+Of an arm that reads content also which items have any, and in what space and how wide their vectors are.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Int
 
+from components.content_vectors import ContentVectors
 from components.recommender.sequences import TrainingSequences
 
 SPARE_COLLISIONS = 8  # collision tokens a table holds at least, so that later items find a row
@@ -25,6 +29,9 @@ class Vocabulary:
     codes: Int[np.ndarray, "item level"]  # collision token last
     is_trained: Bool[np.ndarray, "item"]  # has a training event
     num_codes: tuple[int, ...]  # rows of each level's table
+    has_content: Bool[np.ndarray, "item"] | None = None  # None: an arm that reads none
+    content_space: str = ""  # as ContentVectors names it
+    content_width: int = 0
 
     def __len__(self) -> int:
         return len(self.item_ids)
@@ -46,8 +53,11 @@ def vocabulary_of(
     sequences: TrainingSequences,
     codes: Int[np.ndarray, "item level"] | None = None,
     num_codes: Sequence[int] | None = None,
+    content: ContentVectors | None = None,
 ) -> Vocabulary:
     """The vocabulary that training starts from.
+
+    `content` has a row an item, in the vocabulary's order.
 
     `num_codes` are the tokenizer's table sizes; without them a level is as large as its largest code asks, and
     the collision tokens have room for more. Raises ValueError for rows that are not one an item, and
@@ -66,8 +76,18 @@ def vocabulary_of(
             num_codes[-1] = max(num_codes[-1], SPARE_COLLISIONS)
     _check_range(sequences.item_ids, codes, num_codes)
     events = np.bincount(sequences.items, minlength=sequences.num_items)
-    return Vocabulary(
+    vocabulary = Vocabulary(
         item_ids=sequences.item_ids, codes=codes, is_trained=events > 0, num_codes=tuple(num_codes)
+    )
+    if content is None:
+        return vocabulary
+    if len(content) != len(vocabulary):
+        raise ValueError(f"{len(content)} rows of content for {len(vocabulary)} items: pass one row an item")
+    return replace(
+        vocabulary,
+        has_content=content.is_known,
+        content_space=content.space,
+        content_width=content.width,
     )
 
 
@@ -75,6 +95,27 @@ def vocabulary_of(
 class Extended:
     vocabulary: Vocabulary
     row_before: Int[np.ndarray, "item"]  # where an item stood, -1 for a new one
+
+
+def with_more_content(
+    vocabulary: Vocabulary, item_ids: np.ndarray, content: ContentVectors
+) -> tuple[Extended, Int[np.ndarray, "new"]]:
+    """The vocabulary with more items that have content, and which rows of `content` those are: an item that is known
+    stays what it is, and may be passed again.
+
+    Raises ValueError for content of another space, or an item twice.
+    """
+    if content.space != vocabulary.content_space:
+        raise ValueError(
+            f"the content is of the encoders {content.space!r}, the arm reads {vocabulary.content_space!r}: encode the "
+            "items with those of its training"
+        )
+    assert vocabulary.has_content is not None
+    new = np.flatnonzero(~np.isin(item_ids.astype(str), vocabulary.item_ids.astype(str)))
+    grown = extended(vocabulary, item_ids[new], np.zeros((len(new), 0), dtype=np.int64))
+    has_content = np.append(vocabulary.has_content, False)[grown.row_before]
+    has_content[grown.row_before < 0] = content.is_known[new][np.argsort(item_ids[new], kind="stable")]
+    return replace(grown, vocabulary=replace(grown.vocabulary, has_content=has_content)), new
 
 
 def extended(vocabulary: Vocabulary, item_ids: np.ndarray, codes: Int[np.ndarray, "new level"]) -> Extended:
@@ -102,11 +143,11 @@ def extended(vocabulary: Vocabulary, item_ids: np.ndarray, codes: Int[np.ndarray
     order = np.argsort(all_ids, kind="stable")
     added = int(is_new.sum())
     return Extended(
-        vocabulary=Vocabulary(
+        vocabulary=replace(
+            vocabulary,
             item_ids=all_ids[order],
             codes=np.concatenate([vocabulary.codes, codes[is_new]])[order],
             is_trained=np.concatenate([vocabulary.is_trained, np.zeros(added, dtype=bool)])[order],
-            num_codes=vocabulary.num_codes,
         ),
         row_before=np.concatenate([np.arange(len(vocabulary)), np.full(added, -1)])[order],
     )

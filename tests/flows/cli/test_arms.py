@@ -6,7 +6,7 @@ import json
 from typing import get_args
 
 from components.recommender.arm_facts import FACTS
-from components.recommender.names import SEMANTIC_ID_ARMS, ArmName
+from components.recommender.names import CONTENT_ARMS, SEMANTIC_ID_ARMS, ArmName
 from tests.flows.cli.test_app import run_python
 
 
@@ -38,3 +38,4 @@ def test_scripts_read_the_same() -> None:
     assert tuple(rows) == get_args(ArmName)
     assert rows["sasrec"]["ndcg"] == FACTS["sasrec"].ndcg
     assert {name for name, row in rows.items() if row["reads_semantic_ids"]} == SEMANTIC_ID_ARMS
+    assert {name for name, row in rows.items() if row["reads_content"]} == CONTENT_ARMS

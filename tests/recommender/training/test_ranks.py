@@ -20,20 +20,30 @@ from components.recommender.arms.multitron import MultitronConfig, train_multitr
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
+from components.recommender.networks.content_items import Content
 from components.recommender.networks.graph_network import Graph
 from components.recommender.training.ranks import ALONE, Ranks
 from components.recommender.training.step import Step
 from components.recommender.training.tiger_training import target_batches
 from components.recommender.training.windows import cut_windows, known_before, window_batches
 from components.recommender.weights import CheckpointMismatch
-from tests.recommender.examples import SHORT, SMALL, SMALL_MIXER, SMALL_TIGER, circling, histories_of, tuples
+from tests.recommender.examples import (
+    SHORT,
+    SMALL,
+    SMALL_MIXER,
+    SMALL_TIGER,
+    circling,
+    content_of,
+    histories_of,
+    tuples,
+)
 
 WORLD = 2
 CIRCLE = circling(17, 20, 8, seed=0)  # 17 windows in batches of 8: the last holds one, and one rank none
 WEIGHTED = replace(
     CIRCLE, weights=np.random.default_rng(0).choice([0.0, 0.5, 2.0], len(CIRCLE.items)).astype(np.float32)
 )
-CODES = tuples(20, width=4, seed=0)
+CODES, TOLD = tuples(20, width=4, seed=0), content_of(CIRCLE.item_ids)
 STOPPED_EARLY = replace(SHORT, epochs=6, validation="last", evaluate_every=1, patience=1)
 DENSE = DenseConfig(mixer=replace(SMALL_MIXER, relation_dim=0), training=SHORT)
 
@@ -53,6 +63,15 @@ TRAININGS: dict[str, Callable[..., Arm]] = {
         vocabulary_of(CIRCLE),
         MultitronConfig(mixer=DENSE.mixer, training=SHORT),
         seed=0,
+        **how,
+    ),
+    "hstu_text": lambda **how: train_dense(
+        "hstu_text",
+        CIRCLE,
+        vocabulary_of(CIRCLE, content=TOLD),
+        replace(DENSE, content=Content(components=8)),
+        seed=0,
+        content=TOLD,
         **how,
     ),
     "mmgrec": lambda **how: train_mmgrec(CIRCLE, CODES, SMALL, seed=0, **how),

@@ -7,6 +7,7 @@ import torch
 from components.recommender.arms.dense_arm import DenseConfig, train_dense
 from components.recommender.arms.mmgrec import MMGRecConfig, _network, train_mmgrec
 from components.recommender.codes.vocabulary import vocabulary_of
+from components.recommender.networks.content_items import Content
 from components.recommender.networks.mixer import MixerConfig
 from components.recommender.presets import NEGATIVES_OF_MANY, default_sasrec, sized
 from components.recommender.training import touched_items
@@ -14,7 +15,7 @@ from components.recommender.training.step import Step
 from components.recommender.training.touched_items import TouchedItems
 from components.recommender.training.training_config import WHOLE_BELOW
 from components.recommender.training.windows import cut_windows, known_before, window_batches
-from tests.recommender.examples import SHORT, SMALL, SMALL_MIXER, circling, histories_of, tuples
+from tests.recommender.examples import SHORT, SMALL, SMALL_MIXER, circling, content_of, histories_of, tuples
 
 ITEMS = 40
 CIRCLE = circling(30, ITEMS, 12, seed=0)
@@ -73,6 +74,23 @@ def test_a_large_catalogue_learns_what_follows_what(monkeypatch: pytest.MonkeyPa
     assert 6 in ranked.items[0]
     assert 20 in ranked.items[1]
     assert seen[-1].loss < 0.7 * seen[0].loss
+
+
+@pytest.mark.parametrize("free_vectors", [True, False])
+def test_a_large_catalogue_reads_content_of_what_it_touches(free_vectors, monkeypatch: pytest.MonkeyPatch):
+    """A step projects the content of its own items alone, and the whole catalogue is settled at the end."""
+    monkeypatch.setattr(touched_items, "WHOLE_BELOW", 0)
+    torch.set_num_threads(1)
+    config = DenseConfig(
+        mixer=replace(SMALL_MIXER, relation_dim=0), training=replace(SHORT, epochs=12), num_negatives=8,
+        content=Content(components=12), free_vectors=free_vectors,
+    )  # fmt: skip
+    told = content_of(CIRCLE.item_ids)
+    vocabulary = vocabulary_of(CIRCLE, content=told)
+    arm = train_dense("hstu_text", CIRCLE, vocabulary, config, seed=0, content=told)
+    ranked = arm.recommend(histories_of(CIRCLE.item_ids, [[3, 4, 5], [17, 18, 19]]), k=5)
+    assert 6 in ranked.items[0]
+    assert 20 in ranked.items[1]
 
 
 class Killed(Exception):
