@@ -15,6 +15,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from runpy import run_module
 from typing import Any, NoReturn
 
 _SQLITE = "sqlite:///"
@@ -53,7 +54,6 @@ def main() -> None:
             made(Path(value.removeprefix(_SQLITE)))
     import mlflow.server
     from mlflow.cli import cli
-    from uvicorn.main import main as uvicorn
 
     build = mlflow.server._build_uvicorn_command
 
@@ -67,7 +67,8 @@ def main() -> None:
 
     def serve(cmd: Any, *, extra_env: Any = None, **_: Any) -> NoReturn:
         os.environ.update(extra_env or {})
-        uvicorn(cmd[cmd.index("uvicorn") + 1 :])  # a command of click: it exits
+        sys.argv = cmd[cmd.index("uvicorn") :]
+        run_module("uvicorn", run_name="__main__")  # python -m uvicorn, which ends by an exit
         raise AssertionError("uvicorn came back")
 
     mlflow.server._build_uvicorn_command = command

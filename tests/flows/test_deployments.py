@@ -64,6 +64,7 @@ class Deployment:
             "RECLOOP_WORK_POOL": self.home.settings.model_name,
             "RECLOOP_NOTIFY_WEBHOOK": f"http://{LOOPBACK}:{self.hook.port}/a-token",
             "RECLOOP_CRASHED_AFTER_SECONDS": str(self.crashed_after_seconds),
+            "PREFECT_WORKER_QUERY_SECONDS": "1",  # 10 as it comes: what is started by name would wait for the next
         }
 
     def deploy(self) -> str:
