@@ -124,7 +124,15 @@ class _Walked:
 def _said(cycle: CycleRequest) -> dict[str, Any]:
     """The request, without what it says nothing of: event weights, tuned settings and more came later."""
     said = cycle.model_dump(mode="json")
-    later = ("event_weights", "tuned", "warm_start", "tokenizer_name", "more_challengers", "new_items")
+    later = (
+        "event_weights",
+        "tuned",
+        "warm_start",
+        "tokenizer_name",
+        "more_challengers",
+        "new_items",
+        "preference",
+    )
     unsaid = {name for name in later if not said[name]}
     return {name: value for name, value in said.items() if name not in unsaid}
 

@@ -23,6 +23,7 @@ from flows.cycle_parts import (
     OpenedCycle,
     asks_for_health,
     contenders_of,
+    keeps_types,
     opened_with,
     reads_content,
     refuse_other_settings,
@@ -55,7 +56,7 @@ from flows.training import BundledChallenger, bundle_challenger, count_popularit
 from flows.verdict_event import emit_verdict
 from flows.warehouse import warehouse
 from flows.warm_start import Beginning, beginning_of, choose_start
-from flows.weighted_types import check_weights
+from flows.weighted_types import check_preference, check_weights
 
 
 @flow(name="retraining-cycle", flow_run_name="retrain {request.challenged_by} on {request.called}")
@@ -91,6 +92,7 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     refuse_other_settings(cycle, champion)
     snapshots = linked(take_snapshots(run, cycle, landed.output))
     check_weights(snapshots.output, request.event_weights, filter_seen=request.filter_seen)
+    check_preference(snapshots.output, request)
     track_snapshots(tracked, request.source, snapshots.output)
     health = _check_tokenizer(cycle, snapshots.output, carried)
     if health and health.output.unhealthy:
@@ -99,7 +101,7 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
     prepared = linked(
         features(
             run, request.source, snapshots.output, carried.encoders if carried else None,
-            request.vector_limits, tracked, request.mapping, request.weighs_types,
+            request.vector_limits, tracked, request.mapping, keeps_types(cycle, champion),
         )
     )  # fmt: skip
     identified = _identify(cycle, snapshots.output, prepared, carried, opened.output, health)
@@ -119,7 +121,7 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
             train_arm(
                 run, cast(ArmName, arm), prepared.rows.output, identified.output, request.preset, request.seed,
                 tracked, request.event_weights, request.settings_of(arm), request.tuned_digest(arm),
-                start_of(beginning, arm, request), request.new_item_share(arm),
+                start_of(beginning, arm, request), request.new_item_share(arm), request.preference_of(arm),
             )
         )
         for arm in arms

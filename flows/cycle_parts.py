@@ -9,10 +9,10 @@ from pathlib import Path
 from prefect import runtime
 
 from components.artifact import ArtifactRef
-from components.evaluation.contenders import Contender, FittedArm, Incumbent, line_up
+from components.evaluation.contenders import Contender, FittedArm, Incumbent, arms_to_train, line_up
 from components.evaluation.verdict import Outcome
 from components.recommender.baselines.counting import BASELINES
-from components.recommender.names import CONTENT_ARMS
+from components.recommender.names import CONTENT_ARMS, PREFERENCE_ARMS
 from components.registry.tracking import TrackingRun
 from components.report.subject import Subject
 from components.tokenizer.names import BASELINE, DEFAULT, TokenizerName
@@ -142,6 +142,12 @@ def contenders_of(
     )  # fmt: skip
 
 
+def keeps_types(cycle: SettledCycle, champion: Incumbent | None) -> bool:
+    """Whether training rows tell event types apart: some weigh differently, or an arm has an objective for each."""
+    trained = arms_to_train(cycle.request.challengers, champion, cycle.train_cutoff)
+    return cycle.request.weighs_types or any(arm in PREFERENCE_ARMS for arm in trained)
+
+
 def subject_of(
     request: CycleRequest, opened: OpenedCycle, health: StageResult[TokenizerHealth] | None,
     beginning: Beginning | None, ids: IdentifiedItems,
@@ -150,14 +156,19 @@ def subject_of(
     return Subject(
         data=Path(request.source).name,
         # which of several challengers goes on is not known yet; their versions are tagged with the preset
-        challenger=f"by tuned preset {request.tuned['digest'][:12]}"
-        if request.tuned and not request.more_challengers
-        else "",
+        challenger="" if request.more_challengers else _made_by(request),
         champion=opened.champion.told if opened.champion else "",
         ids=tokenizer_note(request.tokenizer, opened, health.output if health else None),
         baseline=ids.fitted if opened.tokenizer_name == BASELINE else "",
         start=_start_note(beginning),
     )
+
+
+def _made_by(request: CycleRequest) -> str:
+    """What the name of a challenger that is alone does not say of it."""
+    tuned = f"by tuned preset {request.tuned['digest'][:12]}" if request.tuned else ""
+    aimed = f"aims at {request.preference}" if request.preference else ""
+    return ", ".join(filter(None, (tuned, aimed)))
 
 
 def _start_note(beginning: Beginning | None) -> str:
@@ -179,6 +190,8 @@ def refuse_other_settings(cycle: SettledCycle, champion: Incumbent | None) -> No
         other = "tuned settings make"
     elif request.new_item_share(champion.arm):
         other = "a share for new items makes"
+    elif request.preference_of(champion.arm):
+        other = "a preference makes"
     if other:
         raise BadRequest(
             f"the champion, version {champion.version}, learned until {champion.train_end:%Y-%m-%dT%H:%MZ}, past the "

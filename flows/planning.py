@@ -31,6 +31,7 @@ from flows.cycle_parts import (
     OpenedCycle,
     asks_for_health,
     contenders_of,
+    keeps_types,
     opened_with,
     reads_content,
     start_of,
@@ -47,10 +48,11 @@ from flows.features import (
 )
 from flows.ingest import check, land
 from flows.judging import judge
+from flows.measured_front import measure_front
 from flows.ranking import RankedLists, rank
 from flows.record import read_record
 from flows.release import incumbent, promote, register, register_beside
-from flows.replay import Replayed
+from flows.replay import Replayed, preferring
 from flows.replay_window import ReplayWindow
 from flows.reporting import render
 from flows.request import CycleRequest
@@ -132,7 +134,7 @@ def _ask_all(cycle: SettledCycle, champion: Incumbent | None, ask: Asking) -> tu
     snapshots = ask(take_snapshots, run, cycle, landed.output).output
     health = _ask_health(cycle, snapshots, opened.carried, ask)
     carried, assumes = _carried(opened.carried, health)
-    prepared = _ask_features(cycle, snapshots, carried, ask)
+    prepared = _ask_features(cycle, snapshots, carried, opened.champion, ask)
     identified = _ask_ids(cycle, snapshots, prepared, carried, opened, ask)
     cold = ask(
         identify_cold, run, request.source, snapshots, identified.carried, request.mapping,
@@ -192,8 +194,9 @@ def _carried(
 
 
 def _ask_features(
-    cycle: SettledCycle, snapshots: Snapshots, carried: CarriedIds | None, ask: Asking
-) -> Features:
+    cycle: SettledCycle, snapshots: Snapshots, carried: CarriedIds | None, champion: Incumbent | None,
+    ask: Asking,
+) -> Features:  # fmt: skip
     run, request = cycle.id, cycle.request
     encoded = ask(
         encode_items, run, request.source, snapshots, carried.encoders if carried else None,
@@ -203,7 +206,7 @@ def _ask_features(
         encoded=encoded,
         checked=ask(check_vectors, run, encoded.output, request.vector_limits, ""),
         stored=ask(store_features, run, snapshots, encoded.output),
-        rows=ask(read_training_rows, run, snapshots, encoded.output, _NO_RUN, request.weighs_types),
+        rows=ask(read_training_rows, run, snapshots, encoded.output, _NO_RUN, keeps_types(cycle, champion)),
     )
 
 
@@ -261,7 +264,7 @@ def _ask_arm(
     done = ask(
         train_arm, cycle.id, arm, rows, ids, request.preset, request.seed, _NO_RUN, request.event_weights,
         request.settings_of(arm), request.tuned_digest(arm), start_of(beginning, arm, request),
-        request.new_item_share(arm),
+        request.new_item_share(arm), request.preference_of(arm),
     )  # fmt: skip
     if done.reused:
         return done.output
@@ -293,8 +296,15 @@ def _ask_replay(
     )
     judged = found.judged[found.lead].output
     subject = replace(subject, together=found.together)
-    rendered = ask(render, run, window, contenders, lists, judged, cycle.request.source, subject)
-    return Replayed(ranked=ranked, rendered=rendered, page=Path(), challengers=found)
+    fronts = {
+        one.name: ask(measure_front, run, window, one, beside)
+        for one, beside in preferring(contenders, challengers)
+    }
+    front = fronts[found.lead].output.front if found.lead in fronts else None
+    rendered = ask(render, run, window, contenders, lists, judged, cycle.request.source, subject, front)
+    return Replayed(
+        ranked=ranked, rendered=rendered, page=Path(), challengers=found, fronts=tuple(fronts.values())
+    )
 
 
 def _to_come(done: StageResult[RankedLists], contender: Contender) -> RankedLists:

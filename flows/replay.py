@@ -6,6 +6,7 @@ asked of the ledger before anything is judged, and is an input of the verdict li
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,14 +14,16 @@ from prefect import flow, runtime
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from components.artifact import ArtifactRef
-from components.evaluation.contenders import Contender
+from components.evaluation.contenders import REFERENCE, Contender
 from components.evaluation.evidence import ReplayEvidence
 from components.evaluation.underpowered import why_underpowered
 from components.recommender.baselines.counting import BASELINES
+from components.recommender.names import PREFERENCE_ARMS
 from components.report.subject import Subject
 from flows.judging import JudgedReplay, evidence_of, judge
 from flows.local.console import warning_line
 from flows.local.site import show_page
+from flows.measured_front import MeasuredFront, measure_front
 from flows.ranking import RankedLists, rank, read_lists
 from flows.replay_window import ReplayWindow
 from flows.reporting import RenderedReport, render
@@ -38,6 +41,7 @@ class Replayed:
     rendered: StageResult[RenderedReport]
     page: Path  # the report among the pages that `recloop ui` shows
     challengers: JudgedChallengers
+    fronts: tuple[StageResult[MeasuredFront], ...] = ()  # of challengers with several objectives
 
     @property
     def judged(self) -> StageResult[JudgedReplay]:
@@ -46,7 +50,7 @@ class Replayed:
 
     @property
     def stages(self) -> tuple[StageResult, ...]:
-        return (*self.ranked, *self.challengers.every, self.rendered)
+        return (*self.ranked, *self.challengers.every, *self.fronts, self.rendered)
 
     @property
     def evidence(self) -> ReplayEvidence:
@@ -91,10 +95,29 @@ def replay(
         note_verdict(spent, window, one.output)
     judged = found.judged[found.lead].output
     subject = replace(subject, together=found.together)
-    rendered = render(run, window, contenders, lists, judged, source, subject)
+    fronts = {
+        one.name: measure_front(run, window, one, beside)
+        for one, beside in preferring(contenders, challengers)
+    }
+    rendered = render(
+        run, window, contenders, lists, judged, source, subject,
+        fronts[found.lead].output.front if found.lead in fronts else None,
+    )  # fmt: skip
     page = shown_report(judged.replay, rendered.output.report)
     show_in_prefect(judged.replay, page)
-    return Replayed(ranked=tuple(ranked), rendered=rendered, page=page, challengers=found)
+    return Replayed(
+        ranked=tuple(ranked), rendered=rendered, page=page, challengers=found, fronts=tuple(fronts.values())
+    )
+
+
+def preferring(
+    contenders: tuple[Contender, ...], challengers: tuple[str, ...]
+) -> Iterator[tuple[Contender, Contender]]:
+    """Each challenger that takes preferences, with the reference, which stands in every replay."""
+    reference = next((one for one in contenders if one.name == REFERENCE), None)
+    for one in contenders:
+        if reference and one.name in challengers and one.name in PREFERENCE_ARMS:
+            yield one, reference
 
 
 def warn_if_underpowered(window: ReplayWindow, baselines: list[RankedLists]) -> None:

@@ -19,6 +19,7 @@ from components.evaluation.evidence import read_evidence
 from components.report import render_report
 from components.report.subject import Subject
 from flows.judging import JudgedReplay, evaluated
+from flows.measured_front import read_front
 from flows.ranking import RankedLists, read_lists
 from flows.replay_window import ReplayWindow
 from flows.settings import load_settings
@@ -44,6 +45,7 @@ def render(
     judged: JudgedReplay,
     source: str | None,
     subject: Subject,
+    front: ArtifactRef | None = None,
 ) -> StageResult[RenderedReport]:
     """Verdict, evidence as figures, and the lists of users, with titles and the items' own images."""
     settings = load_settings()
@@ -51,7 +53,7 @@ def render(
         render,
         "draw report",
         run=run,
-        reads={"replay": judged.replay},
+        reads={"replay": judged.replay, "front": front},
         facts={"source": source, "subject": _said(subject)},
     )
 
@@ -70,6 +72,7 @@ def render(
             dict(zip(items["item_id"], items["title"].fillna(""), strict=True)),
             images=item_images(items, root),
             subject=subject,
+            front=read_front(front) if front else None,
         )
         ref = publish(
             settings.artifacts,

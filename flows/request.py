@@ -26,7 +26,8 @@ from components.data.sources.opening import Source, open_source
 from components.evaluation.gate import GateProfile
 from components.evaluation.profile_file import SHIPPED, profile_of
 from components.event_weights import NONE, event_weights_text, read_event_weights
-from components.recommender.names import NEW_ITEM_ARMS, ArmName, PresetName
+from components.preference import preference_text, read_preference
+from components.recommender.names import NEW_ITEM_ARMS, PREFERENCE_ARMS, ArmName, PresetName
 from components.recommender.new_item_share import NewItemShare
 from components.recommender.search_space import Settings
 from components.recommender.tuned_preset import TunedPresetRefused, carried_preset
@@ -115,8 +116,8 @@ class BatchRequest(BaseModel):
 
 ProfileName = Literal["small", "production", "sequential"]  # of the gate
 _FORM = (  # in the order in which a person asks; what is inherited would stand first
-    "source", "challenger", "more_challengers", "profile", "preset", "tuned", "warm_start", "new_items", "tokenizer",
-    "tokenizer_name", "mode", "filter_seen", "train_cutoff", "since", "as_of", "seed", "mapping", "gate",
+    "source", "challenger", "more_challengers", "profile", "preset", "tuned", "warm_start", "new_items", "preference",
+    "tokenizer", "tokenizer_name", "mode", "filter_seen", "train_cutoff", "since", "as_of", "seed", "mapping", "gate",
     "max_bad_share", "max_bad_item_share", "value_ranges", "event_weights", "max_missing_share", "max_zero_share",
     "max_duplicate_share", "min_norm", "max_norm", "min_present", "poisoned_rows",
 )  # fmt: skip
@@ -130,6 +131,7 @@ def _as_a_form(schema: dict[str, Any]) -> None:
 _LATER: dict[str, Any] = {
     "gate": None, "mapping": "", "max_bad_item_share": 0.05, "value_ranges": "rating=0:10", "event_weights": "",
     "tuned": None, "warm_start": False, "tokenizer_name": None, "more_challengers": [], "new_items": 0.0,
+    "preference": "",
 }  # fmt: skip
 
 
@@ -194,6 +196,11 @@ class CycleRequest(BatchRequest):
         description="share of the places of the challenger's lists that items without a training event get at least, "
         "such as 0.02; auto: as many as events went to the youngest tenth "
         "of the items; 0: what they earn",
+    )
+    preference: str = Field(
+        default="",
+        description="what the lists of a challenger with several objectives (multitron) aim at, by event type, such as "
+        "purchase=0.8,click=0.2; a type that is not named has no part. Empty: all types alike",
     )
     tokenizer: Literal["auto", "reuse", "refit"] = Field(
         default="auto",
@@ -260,6 +267,10 @@ class CycleRequest(BatchRequest):
         share = None if self.new_items == "auto" else self.new_items
         return NewItemShare(share=share, exclude_seen=self.filter_seen)
 
+    def preference_of(self, arm: str) -> str:
+        """What this arm's lists are to aim at; "" where that was not said, or it takes no preference."""
+        return self.preference if arm in self.challengers and arm in PREFERENCE_ARMS else ""
+
     @field_validator("new_items", mode="before")
     @classmethod
     def _is_a_share(cls, told: Any) -> Any:
@@ -283,6 +294,21 @@ class CycleRequest(BatchRequest):
             raise ValueError(
                 f"new_items is {self.new_items}, and {self.challenger} cannot give new items a share: leave it out, "
                 f"or challenge with one of {', '.join(sorted(NEW_ITEM_ARMS))}"
+            )
+        return self
+
+    @field_validator("preference")
+    @classmethod
+    def _is_a_preference(cls, text: str) -> str:
+        """Two lines that mean the same are the same request."""
+        return preference_text(read_preference(text))
+
+    @model_validator(mode="after")
+    def _can_prefer(self) -> CycleRequest:
+        if self.preference and not PREFERENCE_ARMS & set(self.challengers):
+            raise ValueError(
+                f"preference is {self.preference}, and {self.challenged_by} takes none: leave it out, or challenge "
+                f"with {', '.join(sorted(PREFERENCE_ARMS))}"
             )
         return self
 

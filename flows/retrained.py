@@ -21,7 +21,7 @@ from components.features.featureset import load_feature_set
 from components.features.trainingset import TrainingSet, load_training_set
 from components.recommender.arm import Arm, Histories
 from components.recommender.loading import load_arm
-from components.recommender.names import CONTENT_ARMS, ArmName
+from components.recommender.names import CONTENT_ARMS, PREFERENCE_ARMS, ArmName
 from components.recommender.new_item_share import NewItemShare
 from components.recommender.train_arm import train_arm
 from components.registry.verification import Finding, Stored, missing, stored
@@ -169,12 +169,14 @@ def _arm_again(chain: Chain, scratch: Path) -> Finding:
             table.item_ids if table else data.item_ids, table.codes if table else None,
             table_sizes_of(ids) if ids is not None else None,
             weight_lists=data.weight_lists(read_event_weights(config.get("event_weights", ""))),
+            type_lists=data.type_lists if name in PREFERENCE_ARMS else None,
             preset=config["preset"], settings=config.get("settings"), seed=config["seed"],
             compute=load_settings().trained_on,
             on_step=lambda step: bar(step.step, step.num_steps, {"loss": step.loss}),
             begin=load_arm(arm_folder(start)) if start is not None else None,
             new_items=NewItemShare(**config["new_items"]) if "new_items" in config else None,
             content=data.content if name in CONTENT_ARMS else None,
+            preference=config.get("preference", ""),
         )  # fmt: skip
     again = publish(scratch / "artifacts", "arm", trained.save, parents=manifest["parents"], config=config)
     if again.digest == recorded:

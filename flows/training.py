@@ -24,7 +24,14 @@ from components.parallel.workers import Workers
 from components.recommender.arm import Arm
 from components.recommender.baselines.counting import count_baselines
 from components.recommender.loading import load_arm
-from components.recommender.names import CONTENT_ARMS, SEMANTIC_ID_ARMS, SOLVED_ARMS, ArmName, PresetName
+from components.recommender.names import (
+    CONTENT_ARMS,
+    PREFERENCE_ARMS,
+    SEMANTIC_ID_ARMS,
+    SOLVED_ARMS,
+    ArmName,
+    PresetName,
+)
 from components.recommender.new_item_share import NewItemShare, raises_new_items
 from components.recommender.search_space import Settings
 from components.recommender.train_arm import train_arm as train
@@ -83,6 +90,7 @@ def train_arm(
     run: str, arm: ArmName, rows: TrainingRows, ids: IdentifiedItems, preset: PresetName, seed: int,
     curve_run: tracking.TrackingRun, event_weights: str = "", settings_asked: Settings | None = None,
     tuned: str = "", start: ArtifactRef | None = None, new_items: NewItemShare | None = None,
+    preference: str = "",
 ) -> StageResult[TrainedArm]:  # fmt: skip
     """Train one arm on the training rows; its loss is drawn in MLflow while it learns.
 
@@ -91,8 +99,8 @@ def train_arm(
     after the last epoch it finished. `event_weights` say how much events of a type count as targets;
     `settings_asked` stand in place of the preset's own, and `tuned` is the digest of the file that they come from.
     `start` is the bundle at whose arm's weights training begins; None: at none. `new_items` is the share of places that
-    new items get in its lists; None: what they earn. Workers give one process's weights to
-    rounding, not to the bit: they are part of the key, where there are any.
+    new items get in its lists; None: what they earn. `preference` is what its lists aim at, by event type. Workers give
+    one process's weights to rounding, not to the bit: they are part of the key, where there are any.
     """
     settings = load_settings()
     reads_ids = arm in SEMANTIC_ID_ARMS
@@ -104,6 +112,7 @@ def train_arm(
         facts={
             "preset": preset, "seed": seed, "threads": settings.threads, **vars(compute),
             **_weighted(event_weights), **_tuned(settings_asked, tuned), **_by(workers), **_raised(new_items),
+            **_preferring(preference),
         },
     )  # fmt: skip
 
@@ -124,6 +133,7 @@ def train_arm(
                 table.codes if table else None,
                 table_sizes_of(ids.ids) if table else None,
                 weight_lists=data.weight_lists(read_event_weights(event_weights)),
+                type_lists=data.type_lists if arm in PREFERENCE_ARMS else None,
                 preset=preset,
                 settings=settings_asked,
                 seed=seed,
@@ -132,6 +142,7 @@ def train_arm(
                 begin=None if start is None else load_arm(arm_folder(start)),
                 new_items=new_items,
                 content=data.content if arm in CONTENT_ARMS else None,
+                preference=preference,
             )
             trained = _trained(call, workers, checkpoint().with_suffix(".ray"), settings.device, on_step)
         ref = _publish_arm(
@@ -139,7 +150,11 @@ def train_arm(
             key.parents,
             preset,
             seed,
-            _weighted(event_weights) | _tuned(settings_asked, tuned) | _by(workers) | _raised(new_items),
+            _weighted(event_weights)
+            | _tuned(settings_asked, tuned)
+            | _by(workers)
+            | _raised(new_items)
+            | _preferring(preference),
         )
         told = ("warm start, " if start else "") + _told(steps) + (_offset(trained) if new_items else "")
         return TrainedArm(
@@ -285,6 +300,11 @@ def _tuned(settings: Settings | None, digest: str) -> dict[str, Any]:
 def _raised(new_items: NewItemShare | None) -> dict[str, Any]:
     """The same of a share for new items: nothing where none was asked for."""
     return {"new_items": asdict(new_items)} if new_items else {}
+
+
+def _preferring(preference: str) -> dict[str, str]:
+    """The same of a preference over event types: nothing where none was said."""
+    return {"preference": preference} if preference else {}
 
 
 def _offset(arm: Arm) -> str:

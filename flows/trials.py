@@ -25,7 +25,7 @@ from components.recommender.arms.mmgrec import MMGRecArm
 from components.recommender.arms.pisa import PisaArm
 from components.recommender.arms.tiger import TigerArm
 from components.recommender.loading import load_arm
-from components.recommender.names import CONTENT_ARMS, ArmName, PresetName
+from components.recommender.names import CONTENT_ARMS, PREFERENCE_ARMS, ArmName, PresetName
 from components.recommender.search_space import Settings
 from components.recommender.train_arm import train_arm
 from components.tuning.budget import OutOfTime
@@ -98,7 +98,9 @@ class Trials:
         rows = self.data.rows
         arm = train_arm(
             self.arm, rows.item_lists, rows.time_lists, item_ids, codes, sizes,
-            weight_lists=self.data.weight_lists, preset=self.preset, settings=settings, seed=seed,
+            weight_lists=self.data.weight_lists,
+            type_lists=rows.type_lists if self.arm in PREFERENCE_ARMS else None,
+            preset=self.preset, settings=settings, seed=seed,
             compute=chosen.trained_on, content=rows.content if self.arm in CONTENT_ARMS else None,
             on_step=lambda step: watch(step.step, step.num_steps, {"loss": step.loss}),
         )  # fmt: skip

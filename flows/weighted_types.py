@@ -7,8 +7,10 @@ from collections import Counter
 from components.artifact import ArtifactRef
 from components.data import snapshot
 from components.event_weights import UNSAID, read_event_weights, told_types
+from components.preference import read_preference
+from components.recommender.names import PREFERENCE_ARMS
 from flows.local.console import warning_line
-from flows.request import BadRequest
+from flows.request import BadRequest, CycleRequest
 from flows.snapshots import Snapshots
 from flows.stages import say_in_prefect
 
@@ -42,6 +44,28 @@ def check_weights(snapshots: Snapshots, event_weights: str, *, filter_seen: bool
         _warn(
             f"{', '.join(context)} weighs 0, and seen items are filtered: an item that a user first met so is neither "
             "listed nor true later on. --keep-seen counts it"
+        )
+
+
+def check_preference(snapshots: Snapshots, request: CycleRequest) -> None:
+    """Warn where an arm with an objective for each event type finds one type alone: it is SASRec then.
+
+    Raises BadRequest for a preference over types that no training target is of. Reads nothing without such an arm.
+    """
+    preferring = sorted(PREFERENCE_ARMS & set(request.challengers))
+    if not preferring:
+        return
+    weights, counts = read_event_weights(request.event_weights), _counts(snapshots.train)
+    aimed = {name: count for name, count in counts.items() if weights.get(name, UNSAID)}
+    if unknown := [name for name in read_preference(request.preference) if name not in aimed]:
+        raise BadRequest(
+            f"preference names {', '.join(map(repr, unknown))}, and no training target is of that type. There are: "
+            f"{told_types(aimed, {})}"
+        )
+    if len(aimed) == 1:
+        _warn(
+            f"all training targets are of type {next(iter(aimed))}: {', '.join(preferring)} has one objective, and is "
+            "sasrec but for a constant"
         )
 
 

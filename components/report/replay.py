@@ -9,6 +9,7 @@ import numpy as np
 
 from components.evaluation.comparison import Comparison
 from components.evaluation.plan import ReplayPlan
+from components.evaluation.preference_front import PreferenceFront
 from components.evaluation.result import ReplayResult
 from components.evaluation.scores import canonical_for
 from components.measures import name_of
@@ -21,6 +22,7 @@ from components.report.new_items import new_item_table
 from components.report.page import CLAIM, Section, page
 from components.report.people import draw_people, people
 from components.report.power import power_curve
+from components.report.preferences import preference_front
 from components.report.provenance import provenance
 from components.report.sequential_path import sequential_path
 from components.report.slices import slice_table
@@ -45,10 +47,12 @@ def render_report(
     num_people: int = 30,
     seed: int = 7,
     subject: Subject = UNTOLD,
+    front: PreferenceFront | None = None,
 ) -> str:
     """The page. `titles` maps item ids to titles (an id without one stands for itself); all text is escaped.
 
-    `subject` says in words what was replayed. `images` gives the bytes of an item's image. People
+    `subject` says in words what was replayed, `front` what the challenger reaches under other preferences over event
+    types. `images` gives the bytes of an item's image. People
     are drawn by `seed`; of each, one request is drawn. The same inputs give the same bytes.
     """
     primary = deciding(result)
@@ -79,6 +83,7 @@ def render_report(
         Section(anchor="arms", title="The arms", body=arm_tables(result)),
         Section(anchor="exposure", title="Popularity and coverage", body=lorenz_of(result, plan, tops)),
         *_where(result.new_items, "new-items", "New items", new_item_table),
+        *_where(front, "preferences", "Other preferences", preference_front),
         *_where(result.latency, "latency", "Latency", lambda _: latency_table(result)),
         *_where(result.sequential, "looks", "Looking more than once", sequential_path),
         *_where(result.rehearsal, "rehearsal", "Rehearsal of the live test", rehearsal_table),

@@ -28,6 +28,7 @@ from flows.cli.options import (
     MinPresent,
     Mode,
     NewItems,
+    Preference,
     PresetOrFile,
     Profile,
     Since,
@@ -107,6 +108,7 @@ def _request(
     preset: PresetOrFile = "default",
     warm_start: WarmStart = None,
     new_items: NewItems = "0",
+    preference: Preference = "",
     refit_tokenizer: Annotated[
         bool | None,
         typer.Option(
@@ -144,6 +146,7 @@ def _request(
         **preset_asked(preset),
         warm_start=warm_start,
         new_items=new_items,
+        preference=preference,
         tokenizer={None: "auto", True: "refit", False: "reuse"}[refit_tokenizer],
         tokenizer_name=tokenizer,
         max_bad_share=max_bad_share,

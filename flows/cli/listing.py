@@ -89,11 +89,18 @@ GROUPS = {
     "experiment": "Read the live test of the scoring server back: list, read, export.",
 }
 STAYING = ("approvals", "serve", "ui", "worker")  # end when they are told to
-_OF_A_WINDOW = ("since", "as_of", "train_cutoff", "challenger")  # which the back-test says itself
+_OF_A_WINDOW = (
+    "since",
+    "as_of",
+    "train_cutoff",
+    "challenger",
+    "preference",
+)  # which the back-test says itself
 _OF_A_STUDY = (
     "challenger",
     "refit_tokenizer",
     "warm_start",
+    "preference",
 )  # one arm from its beginning, by a tokenizer of its own
 TAKING_REQUEST: dict[str, tuple[str, ...]] = {
     "plan": (),

@@ -245,6 +245,15 @@ NewItems = Annotated[
         "many as events went to the youngest tenth of the items; 0: what they earn",
     ),
 ]
+Preference = Annotated[
+    str,
+    typer.Option(
+        "--preference",
+        metavar="TYPE=PART[,TYPE=PART]",
+        help="what the lists of multitron aim at, by event type, such as purchase=.8,click=.2; a type that is not "
+        "named has no part; default: all types alike",
+    ),
+]
 Preset = Annotated[
     PresetName,
     typer.Option(

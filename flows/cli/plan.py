@@ -38,6 +38,8 @@ def plan(
     )
     if weights := cycle.request.event_weights:
         console.print(f"event weights: {weights}", markup=False)
+    if preference := cycle.request.preference:
+        console.print(f"preference: {preference}", markup=False)
     if tuned := cycle.request.tuned:
         console.print(f"{tuned['arm']} by tuned preset {tuned['digest'][:12]}", markup=False)
     console.print(_table(told))
@@ -56,6 +58,7 @@ def as_dict(told: CyclePlan) -> dict[str, Any]:
         "as_of": told.cycle.as_of.isoformat(),
         "champion": told.champion,
         "event_weights": told.cycle.request.event_weights,
+        "preference": told.cycle.request.preference,
         "tuned": told.cycle.request.tuned,
         "stages": [
             asdict(stage) | {"past": asdict(told.past[stage.stage]) if stage.stage in told.past else None}

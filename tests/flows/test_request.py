@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ from components.data.batch import DataContractError
 from components.data.cycles import record_cycle
 from components.evaluation.contenders import Incumbent
 from flows.backfill import backfill_request
-from flows.cycle_parts import refuse_other_settings
+from flows.cycle_parts import keeps_types, refuse_other_settings
 from flows.request import BadRequest, BatchRequest, CycleRequest, cycle_request
 from flows.settings import SettingsError
 from flows.settled import NothingNew, SettledCycle, settle_batch, settle_cycle
@@ -272,6 +273,64 @@ def test_an_arm_that_cannot_rank_new_items_is_named_with_those_that_can() -> Non
     with pytest.raises(BadRequest, match="a share, which ease cannot give them"):
         backfill_request(challengers=("mmgrec", "ease"), **walk)
     assert backfill_request(challengers=("mmgrec", "fusion"), **walk).cycle.new_items == 0.02
+
+
+# --- a preference over event types -----------------------------------------------------------------------
+
+
+def test_a_preference_is_part_of_a_request_once_it_is_said(shop: str) -> None:
+    """And two lines that mean the same are the same request; it is of the arms that take one alone."""
+    off, on, same = (
+        settle_cycle(cycle_request(source=shop, challenger="multitron", preference=said))
+        for said in ("", "purchase=.8,click=.2", "click=1,purchase=4")
+    )
+    assert "preference" not in off.request.identity
+    assert on.id == same.id != off.id
+    assert on.request.preference == "click=0.2,purchase=0.8"
+    several = cycle_request(
+        source=shop, challenger="sasrec", more_challengers=("multitron",), preference="click=1"
+    )
+    assert (several.preference_of("sasrec"), several.preference_of("multitron")) == ("", "click=1")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (
+            {"challenger": "fusion"},
+            "preference is click=1, and fusion takes none: .* challenge with multitron",
+        ),
+        ({"challenger": "multitron", "preference": "click"}, "'click' is no part of a preference: write"),
+    ],
+)
+def test_what_is_no_preference_is_refused_with_the_mend(asked: dict[str, Any], told: str) -> None:
+    with pytest.raises(BadRequest, match=told):
+        cycle_request(**{"preference": "click=1"} | asked)
+
+
+def test_a_champion_that_would_be_refitted_is_not_given_another_preference(shop: str) -> None:
+    asked = settle_cycle(cycle_request(source=shop, challenger="multitron", preference="click=1"))
+    seen = Incumbent(
+        version="3", bundle=ArtifactRef(kind="bundle", digest="b", path=""), arm="multitron",
+        train_end=asked.as_of, tokenizer=None,
+    )  # fmt: skip
+    with pytest.raises(BadRequest, match="a preference makes its multitron another one"):
+        refuse_other_settings(asked, seen)
+    refuse_other_settings(asked, replace(seen, train_end=asked.train_cutoff))
+
+
+def test_rows_keep_types_for_an_arm_that_reads_them(shop: str) -> None:
+    plain, typed = (
+        settle_cycle(cycle_request(source=shop, challenger=arm)) for arm in ("sasrec", "multitron")
+    )
+    champion = Incumbent(
+        version="3", bundle=ArtifactRef(kind="bundle", digest="b", path=""), arm="multitron",
+        train_end=plain.as_of, tokenizer=None,
+    )  # fmt: skip
+    assert not keeps_types(plain, None)
+    assert keeps_types(typed, None)
+    assert keeps_types(plain, champion), "it has seen the window, and is refitted"
+    assert not keeps_types(plain, replace(champion, train_end=plain.train_cutoff))
 
 
 # --- a warm start ----------------------------------------------------------------------------------------
