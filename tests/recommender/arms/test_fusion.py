@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from components.recommender.arms.dense_arm import DenseConfig
 from components.recommender.arms.fusion import FusionArm, FusionConfig, checkpoint_of, train_fusion
 from components.recommender.loading import load_arm
 from components.recommender.networks.cloze_network import Cloze
+from components.recommender.networks.content_items import Content
+from components.recommender.networks.graph_network import Graph
 from components.recommender.sequences import TrainingSequences
 from tests.recommender.examples import SHORT, SMALL_MIXER, circling, histories_of, item_names, tuples
 
@@ -158,5 +161,9 @@ def test_what_a_dense_config_refuses_is_refused_and_so_is_a_member_trained_by_ga
     with pytest.raises(ValueError, match="set num_negatives"):
         replace(CONFIG, loss="gbce")
     both_sides = replace(CONFIG.mixer, bidirectional=True)
-    with pytest.raises(ValueError, match="cloze is None"):
+    with pytest.raises(ValueError, match="cloze, graph and content are None"):
         replace(CONFIG, mixer=both_sides, cloze=Cloze())
+    with pytest.raises(ValueError, match="cloze, graph and content are None"):
+        replace(CONFIG, content=Content())
+    with pytest.raises(ValueError, match="set content or graph, not both"):
+        DenseConfig(content=Content(), graph=Graph())
