@@ -7,6 +7,7 @@ are the same text. A type that is not named has no part. No line at all is the s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 
 from components.event_weights import checked_weight
 
@@ -29,6 +30,8 @@ def read_preference(text: str) -> dict[str, float]:
         if found.get(event_type, share) != share:
             raise ValueError(f"{event_type!r} has two parts, {found[event_type]:g} and {share:g}: say one")
         found[event_type] = share
+    if not isfinite(sum(found.values())):
+        raise ValueError(f"the parts of {text!r} are too large to be summed: only their ratios matter")
     if found and not sum(found.values()):
         raise ValueError(
             f"the preference {text!r} has no part above 0: write one, such as {next(iter(found))}=1"

@@ -86,6 +86,8 @@ class BackfillRequest(BaseModel):
                 f"new items are to get a share, which {', '.join(without)} cannot give them: leave them out, or walk "
                 "them apart"
             )
+        if self.cycle.preference:
+            raise ValueError("a back-test has all event types alike: leave the preference out")
         if self.cycle.since or self.cycle.as_of or self.cycle.train_cutoff:
             raise ValueError("since, as_of and train_cutoff follow from the windows: leave them out")
         return self

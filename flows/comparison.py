@@ -25,6 +25,7 @@ from components.report.subject import Subject
 from components.tokenizer.id_table import IDS_FILE, read_id_table
 from components.tokenizer.ids import read_ids
 from flows.carried import CarriedIds
+from flows.item_content import encoders_space
 from flows.local.console import warning_line
 from flows.record import read_record
 from flows.release import incumbent
@@ -153,15 +154,22 @@ def _cold_ids(run: str, versions: Sequence[Incumbent], snapshots: Snapshots) -> 
     readers = [open_bundle(version.bundle.path) for version in versions if version.tokenizer]
     for cycle in reversed(cycles.cycles(warehouse())):
         kept = read_record(cycle)
-        if cycle.train_cutoff <= snapshots.cut and _holds_all(kept.carried, readers):
+        may = cycle.train_cutoff <= snapshots.cut and _holds_all(kept.carried, readers)
+        if may and _encodes_for_all(kept.carried, versions):
             with_content = any(version.arm in CONTENT_ARMS for version in versions)
             return identify_cold(
                 run, kept.told.source, snapshots, kept.carried, kept.told.mapping, with_content
             ).output.ids
     warning_line(
-        "cold items have no pass of their own: no ID table from before the cut is here that both share"
+        "cold items have no pass of their own: no ID table and encoders from before the cut are here that both share"
     )
     return None
+
+
+def _encodes_for_all(carried: CarriedIds, versions: Sequence[Incumbent]) -> bool:
+    """Whether what a version that reads content would be told of is in the space that it reads."""
+    spaces = {version.content_space for version in versions if version.content_space}
+    return not spaces or (present(carried.encoders.path) and spaces == {encoders_space(carried.encoders)})
 
 
 def _holds_all(carried: CarriedIds, readers: Sequence[Bundle]) -> bool:

@@ -113,7 +113,7 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
             reads_content(request, champion),
         )
     )  # fmt: skip
-    begun = _begin(cycle, champion, identified.output)
+    begun = _begin(cycle, champion, identified.output, snapshots.output)
     beginning = begun.output if begun else None
     arms = arms_to_train(request.challengers, champion, cycle.train_cutoff)
     trained = {
@@ -168,13 +168,16 @@ def _run(cycle: SettledCycle, tracked: TrackingRun) -> CycleParts:
 
 
 def _begin(
-    cycle: SettledCycle, champion: Incumbent | None, ids: IdentifiedItems
+    cycle: SettledCycle, champion: Incumbent | None, ids: IdentifiedItems, snapshots: Snapshots
 ) -> StageResult[Beginning] | None:
     """Where training begins; None where no warm start was asked for. One that cannot be is said aloud."""
     if not cycle.request.warm_start:
         return None
     begun = linked(
-        choose_start(cycle.id, partial(beginning_of, cycle, champion, ids.tokenizer, ids.encoders))
+        choose_start(
+            cycle.id,
+            partial(beginning_of, cycle, champion, ids.tokenizer, ids.encoders, snapshots.train),
+        )
     )
     if begun.output.warm is None:
         warning_line(begun.output.told)

@@ -19,6 +19,7 @@ from components.tokenizer.names import BASELINE, DEFAULT, TokenizerName
 from flows.carried import CarriedIds, carried_into, name_to_fit, refuse_ids_of_another
 from flows.features import Features
 from flows.ingest import CheckedBatch, LandedBatch
+from flows.item_content import encoders_space
 from flows.release import Promoted, RegisteredChallenger
 from flows.replay import Replayed
 from flows.replay_window import ReplayWindow
@@ -116,8 +117,10 @@ def window_of(
     cycle: SettledCycle, snapshots: Snapshots, ids: IdentifiedItems, cold: ColdIds, champion: Incumbent | None
 ) -> ReplayWindow:
     """The replay window; with the second pass only if the champion can be told of cold items too."""
-    request = cycle.request
-    is_fair = champion is None or champion.shares_tokenizer(ids.tokenizer.digest, cycle.train_cutoff)
+    request, cut = cycle.request, cycle.train_cutoff
+    is_fair = champion is None or champion.shares_tokenizer(ids.tokenizer.digest, cut)
+    if is_fair and champion is not None and champion.content_space:
+        is_fair = champion.shares_encoders(encoders_space(ids.encoders), cut)
     return ReplayWindow(
         snapshots=snapshots, profile=request.gate_profile, mode=request.mode, filter_seen=request.filter_seen,
         event_weights=request.event_weights, cold_ids=cold.ids if is_fair else None,
@@ -155,7 +158,7 @@ def subject_of(
     """What the report says beyond its evidence: data set, champion's version, why tokenizer and weights are theirs."""
     return Subject(
         data=Path(request.source).name,
-        # which of several challengers goes on is not known yet; their versions are tagged with the preset
+        # which of several challengers goes on is not known yet; their versions are tagged with preset and preference
         challenger="" if request.more_challengers else _made_by(request),
         champion=opened.champion.told if opened.champion else "",
         ids=tokenizer_note(request.tokenizer, opened, health.output if health else None),
@@ -190,8 +193,8 @@ def refuse_other_settings(cycle: SettledCycle, champion: Incumbent | None) -> No
         other = "tuned settings make"
     elif request.new_item_share(champion.arm):
         other = "a share for new items makes"
-    elif request.preference_of(champion.arm):
-        other = "a preference makes"
+    elif champion.preference != request.preference_of(champion.arm):
+        other = "another preference makes"
     if other:
         raise BadRequest(
             f"the champion, version {champion.version}, learned until {champion.train_end:%Y-%m-%dT%H:%MZ}, past the "

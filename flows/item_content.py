@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 from rich.markup import escape
 
+from components.artifact import ArtifactRef, verified
+from components.content_vectors import space_of
 from components.data.sources.item_vectors import SourceVectors
 from components.data.sources.opening import open_source
 from components.features import encoding
@@ -60,6 +62,12 @@ class ItemContent:
         """Raise VectorsChanged where the source's vectors are not of the model that `before` is of."""
         if self.vectors is not None:
             refuse_given(before, self.vectors.of(before.item_ids).tolist())
+
+
+def encoders_space(feature_set: ArtifactRef) -> str:
+    """The space of content by the encoders of a feature set. Raises Undecided for one that is still to be made."""
+    assert feature_set.digest  # what is still to be made decides nothing, and says so here
+    return space_of(verified(feature_set.path)["config"]["encoders"])
 
 
 def _by_workers(settings: Settings) -> encoding.EncodeBy | None:

@@ -140,7 +140,7 @@ def _ask_all(cycle: SettledCycle, champion: Incumbent | None, ask: Asking) -> tu
         identify_cold, run, request.source, snapshots, identified.carried, request.mapping,
         reads_content(request, opened.champion),
     ).output  # fmt: skip
-    beginning = _ask_start(cycle, opened.champion, identified, ask)
+    beginning = _ask_start(cycle, opened.champion, identified, snapshots, ask)
     arms = arms_to_train(request.challengers, opened.champion, cycle.train_cutoff)
     trained = {
         arm: _ask_arm(cycle, cast(ArmName, arm), prepared.rows.output, identified, beginning, ask)
@@ -231,13 +231,13 @@ def _ask_ids(
 
 
 def _ask_start(
-    cycle: SettledCycle, champion: Incumbent | None, ids: IdentifiedItems, ask: Asking
+    cycle: SettledCycle, champion: Incumbent | None, ids: IdentifiedItems, snapshots: Snapshots, ask: Asking
 ) -> Beginning | None:
     """Where training begins; what hangs on a champion or a tokenizer that is not here is told by nobody yet."""
     if not cycle.request.warm_start:
         return None
     try:
-        beginning = beginning_of(cycle, champion, ids.tokenizer, ids.encoders)
+        beginning = beginning_of(cycle, champion, ids.tokenizer, ids.encoders, snapshots.train)
     except Undecided as undecided:
         unknown: Any = Unknown(undecided.stage)
         beginning = Beginning(told=unknown, champion=unknown, warm=unknown)
@@ -350,7 +350,13 @@ def _champion_by_ledger(cycle: SettledCycle) -> Incumbent | None:
             return incumbent(version, bundle)
     elsewhere: Any = Unknown("open cycle")
     return Incumbent(
-        version=version, bundle=elsewhere, arm=elsewhere, train_end=cycle.train_cutoff, tokenizer=elsewhere
+        version=version,
+        bundle=elsewhere,
+        arm=elsewhere,
+        train_end=cycle.train_cutoff,
+        tokenizer=elsewhere,
+        preference=elsewhere,
+        content_space=elsewhere,
     )
 
 

@@ -14,6 +14,8 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from components.artifact import ArtifactRef, digest_of
 from components.evaluation.contenders import Incumbent
 from components.evaluation.evidence import ReplayEvidence
+from components.recommender.trained_files import CONTENT_SPACE
+from components.recommender.weights import read_arm
 from components.registry import promotion, run_facts, tracking, versions
 from components.registry.bundle import open_bundle
 from components.registry.card import Interval, Judgement
@@ -199,16 +201,19 @@ def champion_now() -> Incumbent | None:
 
 def incumbent(version: str, bundle: ArtifactRef) -> Incumbent:
     """A registered version as its bundle describes itself, every byte checked."""
-    facts = open_bundle(bundle.path).facts
+    opened = open_bundle(bundle.path)
+    facts, config = opened.facts, read_arm(opened.arm_path)[1]
     return Incumbent(
         version=version, bundle=bundle, arm=facts.arm,
         train_end=datetime.fromisoformat(facts.train_end), tokenizer=facts.tokenizer,
+        preference=config.get("preference", ""), content_space=config.get(CONTENT_SPACE, ""),
     )  # fmt: skip
 
 
 def _tags(judged: JudgedReplay, bundled: BundledChallenger, start: str) -> dict[str, str]:
     """Of a version, beside what its bundle says: by which evidence it was judged, and how it began."""
     evidence = evidence_of(judged.replay)
+    preference = read_arm(open_bundle(bundled.bundle.path).arm_path)[1].get("preference")
     return {
         "recloop.replay": judged.replay.digest,
         "recloop.gate": evidence.gate_hash,
@@ -216,6 +221,7 @@ def _tags(judged: JudgedReplay, bundled: BundledChallenger, start: str) -> dict[
         "recloop.commit": commit_now(),
         "recloop.filter_seen": str(evidence.plan.filter_seen).lower(),  # how lists of it are served
         **({"recloop.tuned_preset": bundled.tuned} if bundled.tuned else {}),
+        **({"recloop.preference": preference} if preference else {}),
         **({"recloop.start": start} if start else {}),
     }
 

@@ -25,10 +25,10 @@ from components.recommender.arm import Arm
 from components.recommender.baselines.counting import count_baselines
 from components.recommender.loading import load_arm
 from components.recommender.names import (
+    ALONE_ARMS,
     CONTENT_ARMS,
     PREFERENCE_ARMS,
     SEMANTIC_ID_ARMS,
-    SOLVED_ARMS,
     ArmName,
     PresetName,
 )
@@ -105,7 +105,7 @@ def train_arm(
     settings = load_settings()
     reads_ids = arm in SEMANTIC_ID_ARMS
     compute = settings.trained_on
-    workers = None if arm in SOLVED_ARMS else workers_of(settings)
+    workers = None if arm in ALONE_ARMS else workers_of(settings)
     key = key_of(
         train_arm, f"train {arm}", run=run,
         reads={"training_set": rows.training_set, "ids": ids.ids if reads_ids else None, "start": start},

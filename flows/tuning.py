@@ -86,6 +86,8 @@ def tune(request: TuneRequest) -> Tuned:
         )
     if asked.more_challengers:
         raise BadRequest(f"a study is of one arm, here {asked.challenger}: leave out more_challengers")
+    if asked.preference:
+        raise BadRequest("a study has all event types alike: leave the preference out")
     cycle, cut = next_cycle(asked)
     start = validation_start(cycle, cut, request.validate_from)
     data = tuning_data(cycle, cut, start)

@@ -12,22 +12,22 @@ from pathlib import Path
 
 from prefect import task
 
-from components.artifact import ArtifactRef, verified
-from components.content_vectors import space_of
+from components.artifact import ArtifactRef
 from components.data.artifact_erasure import successor_of
 from components.evaluation.contenders import Incumbent
 from components.recommender.arm_config import NetworkConfig, config_of
 from components.recommender.arms.ease import EASEConfig
-from components.recommender.names import CONTENT_ARMS, SEMANTIC_ID_ARMS, ArmName
-from components.recommender.trained_files import CONTENT_SPACE
+from components.recommender.names import CONTENT_ARMS, PREFERENCE_ARMS, SEMANTIC_ID_ARMS, ArmName
 from components.recommender.warm_start import unfit, warmed
 from components.recommender.weights import read_arm
 from components.registry.bundle import Bundle, open_bundle
 from components.registry.warm_start import WarmStart
+from flows.item_content import encoders_space
 from flows.outages import TRIED_AGAIN
 from flows.settled import SettledCycle
 from flows.stages import StageResult, key_of, run_once
 from flows.warehouse import warehouse
+from flows.weighted_types import targets_by_type
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +64,11 @@ def choose_start(run: str, find: Callable[[], Beginning]) -> StageResult[Beginni
 
 
 def beginning_of(
-    cycle: SettledCycle, champion: Incumbent | None, tokenizer: ArtifactRef, encoders: ArtifactRef
-) -> Beginning:
-    """Where the challenger's training begins. `tokenizer` is the one whose codes it will read, if it reads any, and
-    `encoders` the feature set in whose space content is.
+    cycle: SettledCycle, champion: Incumbent | None, tokenizer: ArtifactRef, encoders: ArtifactRef,
+    train: ArtifactRef,
+) -> Beginning:  # fmt: skip
+    """Where the challenger's training begins. `tokenizer` is the one whose codes it will read, if it reads any,
+    `encoders` the feature set in whose space content is, and `train` the snapshot of its events.
 
     Of several challengers, of the one that is the champion's arm; else of the first.
     """
@@ -75,13 +76,13 @@ def beginning_of(
     arm = next(
         (name for name in request.challengers if champion and champion.arm == name), request.challenger
     )
-    found = _beginning_of(arm, cycle, champion, tokenizer, encoders)
+    found = _beginning_of(arm, cycle, champion, tokenizer, encoders, train)
     return replace(found, arm=arm) if request.more_challengers else found
 
 
 def _beginning_of(
     arm: ArmName, cycle: SettledCycle, champion: Incumbent | None, tokenizer: ArtifactRef,
-    encoders: ArtifactRef,
+    encoders: ArtifactRef, train: ArtifactRef,
 ) -> Beginning:  # fmt: skip
     config = config_of(arm, cycle.request.preset, settings=cycle.request.settings_of(arm))
     if isinstance(config, EASEConfig):
@@ -101,10 +102,12 @@ def _beginning_of(
     if successor_of(warehouse(), bundle.facts.snapshot) != bundle.facts.snapshot:
         return _cold(f"{named} learned from a user who was erased since")
     saved = read_arm(bundle.arm_path)[1]
-    if arm in CONTENT_ARMS and saved[CONTENT_SPACE] != space_of(
-        verified(encoders.path)["config"]["encoders"]
-    ):
+    if arm in CONTENT_ARMS and champion.content_space != encoders_space(encoders):
         return _cold(f"{named} reads the content of other encoders")
+    if arm in PREFERENCE_ARMS:
+        types, now = saved["objectives"], sorted(targets_by_type(train, cycle.request.event_weights))
+        if list(types) != now:
+            return _cold(f"{named} has {', '.join(types)} as objectives, and there are {', '.join(now)} now")
     if misfit := unfit(saved, config):
         return _cold(f"{named} is of another shape: {misfit}")
     warm = _link(champion.version, bundle, config)

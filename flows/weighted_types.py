@@ -55,8 +55,7 @@ def check_preference(snapshots: Snapshots, request: CycleRequest) -> None:
     preferring = sorted(PREFERENCE_ARMS & set(request.challengers))
     if not preferring:
         return
-    weights, counts = read_event_weights(request.event_weights), _counts(snapshots.train)
-    aimed = {name: count for name, count in counts.items() if weights.get(name, UNSAID)}
+    aimed = targets_by_type(snapshots.train, request.event_weights)
     if unknown := [name for name in read_preference(request.preference) if name not in aimed]:
         raise BadRequest(
             f"preference names {', '.join(map(repr, unknown))}, and no training target is of that type. There are: "
@@ -67,6 +66,16 @@ def check_preference(snapshots: Snapshots, request: CycleRequest) -> None:
             f"all training targets are of type {next(iter(aimed))}: {', '.join(preferring)} has one objective, and is "
             "sasrec but for a constant"
         )
+
+
+def targets_by_type(train: ArtifactRef, event_weights: str) -> dict[str, int]:
+    """How many training events of each type may be targets; types of weight 0 are none.
+
+    Raises Undecided for events that are still to be gathered.
+    """
+    assert train.digest  # what is still to be made decides nothing, and says so here
+    weights = read_event_weights(event_weights)
+    return {name: count for name, count in _counts(train).items() if weights.get(name, UNSAID)}
 
 
 def _counts(ref: ArtifactRef) -> Counter[str]:

@@ -52,6 +52,8 @@ class Incumbent:
     train_end: datetime
     tokenizer: str | None  # digest; None for an arm without semantic IDs
     tuned: bool = False  # trained with settings that are not its preset's
+    preference: str = ""  # over event types, that its lists aim at
+    content_space: str = ""  # the encoders whose vectors it reads; "" for an arm that reads none
 
     @property
     def told(self) -> str:
@@ -67,6 +69,10 @@ class Incumbent:
         One that is refitted at the cut is refitted on this cycle's IDs.
         """
         return self.has_seen(cut) or self.tokenizer in (None, tokenizer)
+
+    def shares_encoders(self, space: str, cut: datetime) -> bool:
+        """False for a champion that reads the content of other encoders; one that is refitted reads this cycle's."""
+        return self.has_seen(cut) or self.content_space in ("", space)
 
 
 def arms_to_train(challengers: Sequence[str], champion: Incumbent | None, cut: datetime) -> tuple[str, ...]:

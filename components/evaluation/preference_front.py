@@ -87,24 +87,22 @@ def plan_front(
     window = window_events[window_events["user_id"].isin(users)]
     counts = window["event_type"].value_counts()
     counts = counts[counts.index.isin(list(objectives))]
-    types = sorted(counts.index, key=lambda name: (-counts[name], name))[:2]
-    if len(types) < 2:
-        return None
     every = set(train_events["event_type"].unique()) | set(window["event_type"].unique())
-    rarer, more = types[::-1]
-    try:
-        plans = [
-            plan_replay(
+    plans: dict[str, ReplayPlan] = {}
+    for name in sorted(counts.index, key=lambda name: (-counts[name], name)):
+        try:
+            plan = plan_replay(
                 train_events, window, items, cut=cut, end=end, mode=mode, filter_seen=filter_seen,
                 event_weights=dict.fromkeys(every - {name}, 0.0), max_groups_per_user=MOST_LISTS_A_USER,
-            )
-            for name in (rarer, more)
-        ]  # fmt: skip
-    except EmptyWindow:
-        return None
-    if not all(len(plan) for plan in plans):
-        return None
-    return FrontPlans(types=(rarer, more), plans=(plans[0], plans[1]))
+            )  # fmt: skip
+        except EmptyWindow:
+            continue
+        if len(plan):
+            plans[name] = plan
+        if len(plans) == 2:
+            more, rarer = plans
+            return FrontPlans(types=(rarer, more), plans=(plans[rarer], plans[more]))
+    return None
 
 
 def preferences_of(types: tuple[str, str]) -> dict[str, str]:

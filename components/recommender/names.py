@@ -32,5 +32,7 @@ PREFERENCE_ARMS: frozenset[ArmName] = frozenset(("multitron",))
 CONTENT_ARMS: frozenset[ArmName] = frozenset(("hstu_text", "m2trec"))  # read what items are, by their vectors
 # those whose new items can be given a share of the places
 NEW_ITEM_ARMS: frozenset[ArmName] = CONTENT_ARMS | {"mmgrec", "mmgrec_paper", "semantic_sasrec", "fusion"}
-SOLVED_ARMS: frozenset[ArmName] = frozenset(("ease",))  # at once, in one process; the others take steps
+SOLVED_ARMS: frozenset[ArmName] = frozenset(("ease",))  # at once; the others take steps
+# trained in one process whatever the workers: solved, or by a loss that is no mean over targets
+ALONE_ARMS: frozenset[ArmName] = SOLVED_ARMS | PREFERENCE_ARMS
 PresetName = Literal["default", "accurate", "quick"]

@@ -16,14 +16,21 @@ import shutil
 import sys
 from pathlib import Path
 from runpy import run_module
+from tempfile import mkdtemp
 from typing import Any, NoReturn
 
-_SQLITE = "sqlite:///"
+_SQLITE, _ASIDE = "sqlite:///", ".mlflow-new-"
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def guarded() -> Any:
     """What uvicorn serves."""
+    from mlflow.server import app as pages
+    from mlflow.server import security
+
+    security.init_security_middleware(
+        pages
+    )  # which MLflow does where it is loaded by a server, and here is not
     from mlflow.server.fastapi_app import app
 
     from components.own_pages import OwnPagesOnly
@@ -37,9 +44,11 @@ def made(database: Path) -> None:
         return
     from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine_with_retry
 
-    aside = database.with_name(".mlflow-new")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
+    for left in database.parent.glob(
+        f"{_ASIDE}*"
+    ):  # by one that was killed: servers of a home start one at a time
+        shutil.rmtree(left, ignore_errors=True)
+    aside = Path(mkdtemp(prefix=_ASIDE, dir=database.parent))
     engine = create_sqlalchemy_engine_with_retry(f"{_SQLITE}{aside / database.name}")
     _initialize_tables(engine)
     engine.dispose()

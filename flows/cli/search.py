@@ -57,7 +57,7 @@ def search(
     )  # asked first, as the user is: without them there is no need to load torch and Feast
     if user is not None:
         refuse_unknown(user, settings)
-    listed = _for(_by_text(query, None), champion, settings, user, history)
+    listed = _for(_by_text(query, k, for_user=True), champion, settings, user, history)
     _say(listed, champion, k, as_json)
 
 
@@ -71,8 +71,8 @@ class _Listed:
     left_out: str = ""  # items of the history that the champion does not know
 
 
-def _by_text(query: str, k: int | None) -> _Listed:
-    """The best `k`; None: as many as are put in order for a user. Raises NoQuery, NothingToSearch."""
+def _by_text(query: str, k: int, *, for_user: bool = False) -> _Listed:
+    """The best `k`, and for a user as many as are put in order. Raises NoQuery, NothingToSearch."""
     from components.data import queries
     from components.search.for_user import num_candidates
     from components.search.item_search import search_over
@@ -85,7 +85,7 @@ def _by_text(query: str, k: int | None) -> _Listed:
             f"none of {len(items):,} items has a title, categories, a description or attributes. `recloop ingest` "
             "brings items, where the source has any."
         )
-    found = over.find(query, num_candidates(len(items)) if k is None else k)
+    found = over.find(query, max(k, num_candidates(len(items))) if for_user else k)
     listed = items.iloc[found.items][["item_id", "title"]].assign(score=found.scores)
     return _Listed(told=f"by the text of {len(items):,} items", items=listed, found=found)
 

@@ -118,3 +118,10 @@ def test_a_champion_on_other_ids_cannot_be_told_of_cold_items(
 ):
     held = champion(train_end=train_end, tokenizer=tokenizer)
     assert held.shares_tokenizer("the tokenizer", CUT) is shares
+
+
+def test_a_champion_that_reads_the_content_of_other_encoders_cannot_be_told_of_cold_items():
+    held = replace(champion(train_end=CUT, tokenizer=None), content_space="text=one/8")
+    assert (held.shares_encoders("text=one/8", CUT), held.shares_encoders("text=two/8", CUT)) == (True, False)
+    assert replace(held, train_end=CUT + timedelta(days=1)).shares_encoders("text=two/8", CUT)  # refitted
+    assert replace(held, content_space="").shares_encoders("text=two/8", CUT)  # reads none

@@ -57,6 +57,20 @@ def test_there_is_no_front_of_one_type():
     assert planned(TYPES, objectives=("purchase",)) is None
 
 
+def test_a_type_of_which_nothing_can_be_judged_gives_its_place_to_the_next():
+    """Two views are the most, and all of what was seen before: no list can hold them."""
+    before = events(BEFORE).assign(event_type="view")
+    again = [("a", "w", 1.0), ("b", "w", 2.0), ("c", "z", 3.0)]
+    after = events([*again, *AFTER])
+    types = ["view"] * len(again) + [TYPES[item] for _, item, _ in AFTER]
+    found = plan_front(
+        before, after.assign(event_type=types), known_items(dict.fromkeys("wxyz", -10.0)),
+        ("view", "click", "purchase"), cut=CUT, end=END, mode="rolling", filter_seen=True,
+    )  # fmt: skip
+    assert found is not None
+    assert found.types == ("purchase", "click")
+
+
 def test_many_users_are_drawn_the_same_ones_each_time():
     rows = [(f"u{n:04d}", "x", 5.0) for n in range(MOST_USERS + 50)] + [
         (f"u{n:04d}", "y", 6.0) for n in range(MOST_USERS + 50)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from components.evaluation.profile import small
 from components.registry.bundle import open_bundle
 from components.serving.new_items import read_new_items
 from components.serving.scorer import load_scorer
+from flows.asking import Undecided, Unknown
 from flows.new_items import identify_new
 from flows.release import incumbent
 from flows.replay_window import ReplayWindow
@@ -158,6 +159,9 @@ def test_a_warm_start_asks_for_the_same_encoders(
     others = publish(
         tmp_path, "feature_set", lambda folder: None, parents={}, config={"encoders": {"text": "other/1"}}
     )
-    told = [beginning_of(cycle, champion, tokenizer, encoders).told for encoders in (own, others)]
+    snapshot = ArtifactRef(kind="snapshot", digest="of no type", path="")
+    told = [beginning_of(cycle, champion, tokenizer, encoders, snapshot).told for encoders in (own, others)]
     assert told[0].startswith("weights begin at version 1")
+    with pytest.raises(Undecided):  # in a plan whose tokenizer is still to be fitted
+        beginning_of(cycle, champion, tokenizer, cast(ArtifactRef, Unknown("encode items")), snapshot)
     assert told[1] == "cold start, since the champion, version 1, reads the content of other encoders"

@@ -16,8 +16,11 @@ from flows.cli.plan import as_dict
 from flows.local.console import console
 from flows.measured_front import read_front
 from flows.planning import plan_cycle
+from flows.release import incumbent
 from flows.request import BadRequest, cycle_request
+from flows.settled import settle_cycle
 from flows.snapshots import Snapshots
+from flows.warm_start import beginning_of
 from flows.weighted_types import check_preference
 from tests.flows.conftest import Estate
 from tests.flows.own_files import ASKED, CUT, END, MAP, write_own_files
@@ -97,6 +100,29 @@ def test_what_it_was_trained_with_is_found_again(aimed: Home) -> None:
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     found = {finding["stage"]: finding["verdict"] for finding in json.loads(done.stdout)["findings"]}
     assert (found["training set, made again"], found["arm, trained again"]) == ("same", "same")
+
+
+def test_a_warm_start_is_from_weights_of_the_same_types(aimed: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in aimed.environ.items():
+        monkeypatch.setenv(name, value)
+    champion = incumbent("1", ArtifactRef(**aimed.outputs(0)["bundle"]["bundle"]))
+    assert champion.preference == PREFERENCE
+    train = TypeAdapter(Snapshots).validate_python(aimed.outputs(0)["take snapshots"]).train
+    nothing = ArtifactRef(kind="tokenizer", digest="not read", path="")
+
+    def told(weights: str) -> str:
+        request = cycle_request(
+            source=str(aimed.data), mapping=MAP, preset="quick", train_cutoff=CUT, as_of=END,
+            challenger="multitron", warm_start=True, event_weights=weights,
+        )  # fmt: skip
+        return beginning_of(settle_cycle(request), champion, nothing, nothing, train).told
+
+    assert told("none").startswith("weights begin at version 1")
+    assert told("view=0").endswith("has buy, view as objectives, and there are buy now")
+
+
+def test_a_version_says_what_it_aims_at(aimed: Home) -> None:
+    assert aimed.version_tags()["1"]["recloop.preference"] == PREFERENCE
 
 
 def test_a_type_that_is_not_there_is_told_with_those_that_are(aimed: Home) -> None:

@@ -248,6 +248,35 @@ def test_a_champion_that_would_be_refitted_is_not_given_the_share(shop: str) -> 
     refuse_other_settings(asked, replace(seen, train_end=asked.train_cutoff))
 
 
+def test_a_champion_that_would_be_refitted_keeps_its_own_preference(shop: str) -> None:
+    """Whoever says it as it is may have it refitted; a request that says another, or nothing of it, may not."""
+    aims = cycle_request(source=shop, challenger="multitron", preference="buy=1")
+    asked = {name: settle_cycle(request) for name, request in {
+        "buy": aims, "none": cycle_request(source=shop, challenger="multitron"),
+        "beside": cycle_request(source=shop, challenger="sasrec"),
+    }.items()}  # fmt: skip
+    seen = Incumbent(
+        version="3", bundle=ArtifactRef(kind="bundle", digest="b", path=""), arm="multitron",
+        train_end=asked["buy"].as_of, tokenizer=None, preference="buy=1",
+    )  # fmt: skip
+    refuse_other_settings(asked["buy"], seen)
+    refuse_other_settings(asked["none"], replace(seen, preference=""))
+    for refused, champion in (
+        ("none", seen), ("beside", seen), ("buy", replace(seen, preference="view=1")),
+        ("buy", replace(seen, preference="")),
+    ):  # fmt: skip
+        with pytest.raises(BadRequest, match="another preference makes its multitron another one"):
+            refuse_other_settings(asked[refused], champion)
+
+
+def test_a_back_test_takes_no_preference() -> None:
+    with pytest.raises(BadRequest, match="has all event types alike: leave the preference out"):
+        backfill_request(
+            start="2024-01-01T00:00Z", end="2024-02-01T00:00Z", step="P7D", challengers=("multitron",),
+            cycle={"challenger": "multitron", "preference": "buy=1"},
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize("share", ["many", "1.5", 1, -0.1])
 def test_what_is_no_share_is_told_with_what_is(share: object) -> None:
     with pytest.raises(BadRequest, match=rf"new_items.*{share!r} is no share of places: give a number"):
@@ -306,17 +335,6 @@ def test_a_preference_is_part_of_a_request_once_it_is_said(shop: str) -> None:
 def test_what_is_no_preference_is_refused_with_the_mend(asked: dict[str, Any], told: str) -> None:
     with pytest.raises(BadRequest, match=told):
         cycle_request(**{"preference": "click=1"} | asked)
-
-
-def test_a_champion_that_would_be_refitted_is_not_given_another_preference(shop: str) -> None:
-    asked = settle_cycle(cycle_request(source=shop, challenger="multitron", preference="click=1"))
-    seen = Incumbent(
-        version="3", bundle=ArtifactRef(kind="bundle", digest="b", path=""), arm="multitron",
-        train_end=asked.as_of, tokenizer=None,
-    )  # fmt: skip
-    with pytest.raises(BadRequest, match="a preference makes its multitron another one"):
-        refuse_other_settings(asked, seen)
-    refuse_other_settings(asked, replace(seen, train_end=asked.train_cutoff))
 
 
 def test_rows_keep_types_for_an_arm_that_reads_them(shop: str) -> None:

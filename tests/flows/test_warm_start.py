@@ -168,7 +168,10 @@ class Asked:
         tokenizer_of, encoders = (
             ArtifactRef(kind=kind, digest=digest, path="") for kind in ("tokenizer", "feature_set")
         )
-        return beginning_of(cycle, champion, tokenizer_of, encoders)
+        snapshot = ArtifactRef(
+            kind="snapshot", digest=digest, path=""
+        )  # its types are no business of the arm's
+        return beginning_of(cycle, champion, tokenizer_of, encoders, snapshot)
 
 
 @pytest.fixture

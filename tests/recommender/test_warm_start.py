@@ -136,11 +136,15 @@ def test_what_does_not_fit_is_named(champions):
     other[0, 0] = (other[0, 0] + 1) % 4
     with pytest.raises(CannotBeginThere, match="item 'i000' had other codes"):
         trained("mmgrec", codes=other + np.array([0, 0, 3]), begin=champions["mmgrec"])
-    elsewhere = replace(content_of(ITEM_IDS[KNOWN]), space="other")
-    with pytest.raises(
-        CannotBeginThere, match="content was of the encoders 'text=drawn/12', and is of 'other'"
+    content = content_of(ITEM_IDS[KNOWN])
+    for elsewhere in (
+        replace(content, space="other"),
+        replace(content, space="other", vectors=content.vectors[:, 1:]),
     ):
-        trained("hstu_text", content=elsewhere, begin=champions["hstu_text"])
+        with pytest.raises(
+            CannotBeginThere, match="content was of the encoders 'text=drawn/12', and is of 'other'"
+        ):
+            trained("hstu_text", content=elsewhere, begin=champions["hstu_text"])
     with pytest.raises(CannotBeginThere, match="codes had 0 levels, and have 3"):
         trained("semantic_sasrec", begin=champions["sasrec"])
     with pytest.raises(CannotBeginThere, match=r"its mixer\.dim is 32, this preset's 64"):

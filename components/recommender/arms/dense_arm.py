@@ -111,6 +111,7 @@ def train_dense(
         network = dense_network(vocabulary, config)
         if isinstance(network, GraphNetwork):
             network.items.graph = training_graph(sequences, config.training)
+        weights = None if begin is None else carried_over(begin, vocabulary, network)
         if isinstance(network.items, ContentItems):
             assert content is not None
             before = None if begin is None else begin.network.items
@@ -124,7 +125,7 @@ def train_dense(
             compute=compute,
             on_step=on_step,
             checkpoint=checkpoint,
-            begin=None if begin is None else carried_over(begin, vocabulary, network),
+            begin=weights,
         )
         if isinstance(network.items, PropagatedItems | ContentItems):
             network.items.settle()

@@ -33,7 +33,6 @@ def test_a_title_finds_its_item_whether_the_champion_knows_it_or_not(finished: H
 
 
 def test_for_a_user_the_same_items_stand_in_an_order_of_their_own(finished: Home) -> None:
-    """As many as are put in order for somebody, of which a person asked for all."""
     (category,) = finished.rows("SELECT categories FROM items ORDER BY item_id LIMIT 1")[0]
     query = ("--query", category.replace("|", " "), "-k", "100")
     lists = [found(finished, *query, "--user", user) for (user,) in finished.rows(SOMEBODY)]
@@ -41,8 +40,8 @@ def test_for_a_user_the_same_items_stand_in_an_order_of_their_own(finished: Home
     for told in lists:
         listed = [one["item_id"] for one in told["items"]]
         assert told["by"]["version"] == finished.champion()
-        assert sorted(listed) == sorted(by_text[: len(listed)])
-        assert listed != by_text[: len(listed)]
+        assert sorted(listed) == sorted(by_text)
+        assert listed != by_text
         assert [one["score"] for one in told["items"]] == sorted(
             (one["score"] for one in told["items"]), reverse=True
         )
