@@ -24,19 +24,21 @@ gc.set_threshold(700, 10, 100)
 
 TESTS = Path(__file__).resolve().parent
 LONG = ("faults", "flows", "parallel", "soak")  # folders
-SCORING = (
-    "test_deployments.py"  # on the home of a worker, which test_recommend_batch has to find without lists
-)
+# begin on a home that no other test has touched: of as many workers each takes one of them first
+FIRST = ("test_recommend_batch.py", "test_loop.py", "test_resume.py")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that wait for servers and commands first: none of the minutes that some take is left to the end, when
-    other workers have nothing to do. Of them SCORING comes last.
+    other workers have nothing to do. Of them FIRST, in their order.
     """
-    items.sort(
-        key=lambda item: (item.path.relative_to(TESTS).parts[0] not in LONG, item.path.name == SCORING)
-    )
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[bool, int]:
+    folder, name = item.path.relative_to(TESTS).parts[0], item.path.name
+    return folder not in LONG, FIRST.index(name) if folder == "flows" and name in FIRST else len(FIRST)
 
 
 def pytest_collection_finish() -> None:
