@@ -135,7 +135,10 @@ class Deployment:
             return until(lambda: _if_ended(client.read_flow_run(run)))
 
     def run(self, name: str, **parameters: object) -> FlowRun:
-        return self.ended(self.start(name, **parameters))
+        """Started anew where the clock had started one just before: of two at once the second is cancelled."""
+        while (found := self.ended(self.start(name, **parameters))).state_name == "Cancelled":
+            pass
+        return found
 
 
 @pytest.fixture(scope="module")
