@@ -8,9 +8,10 @@ from 1, in the order of their types: two lines that mean the same are the same t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from components.numbers_by_type import from_zero_on, numbers_by_type
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 UNSAID = 1.0  # of a type that is not named
 NONE = "none"  # a line that says: no weights, whatever stands elsewhere
+_ZERO = "; 0 keeps such events in the history, and trains and judges on none of them"
 
 
 def read_event_weights(text: str) -> dict[str, float]:
@@ -25,36 +27,15 @@ def read_event_weights(text: str) -> dict[str, float]:
 
     Raises ValueError naming the part that is no weight, and a type that is named with two.
     """
-    found: dict[str, float] = {}
-    for part in [] if text.strip() in ("", NONE) else text.split(","):
-        event_type, equals, said = (piece.strip() for piece in part.rpartition("="))
-        if not (event_type and equals and said):
-            raise ValueError(
-                f"{part.strip()!r} is no weight of an event type: write type=weight, such as view=0.2"
-            )
-        weight = checked_weight(event_type, said)
-        if found.get(event_type, weight) != weight:
-            raise ValueError(f"{event_type!r} has two weights, {found[event_type]:g} and {weight:g}: say one")
-        found[event_type] = weight
-    return _canonical(found)
+    said = "" if text.strip() == NONE else text
+    return _canonical(
+        numbers_by_type(said, called="weight", of="an event type", example="view=0.2", zero=_ZERO)
+    )
 
 
 def checked_weight(event_type: str, said: object) -> float:
     """The weight as a number. Raises ValueError for what is none, is negative, or not finite."""
-    try:
-        weight = math.nan if isinstance(said, bool) else float(said)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        weight = math.nan
-    if not (math.isfinite(weight) and weight >= 0):
-        raise ValueError(
-            f"{event_type}={said} is no weight: write a number from 0 on, such as {event_type}=0.2; 0 keeps "
-            "such events in the history, and trains and judges on none of them"
-        )
-    if "," in event_type:
-        raise ValueError(
-            f"{event_type!r} has a comma, which parts one weight from the next: give the type another name"
-        )
-    return weight + 0.0  # -0 is 0
+    return from_zero_on(event_type, said, called="weight", zero=_ZERO)
 
 
 def event_weights_text(weights: Mapping[str, float]) -> str:

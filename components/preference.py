@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import isfinite
 
-from components.event_weights import checked_weight
+from components.numbers_by_type import numbers_by_type
 
 _ROUNDING = 1e-5  # of the sum of parts, each of which is written with six digits
 
@@ -19,17 +19,7 @@ def read_preference(text: str) -> dict[str, float]:
 
     Raises ValueError naming what is no part, a type that is named with two, and where all parts are 0.
     """
-    found: dict[str, float] = {}
-    for part in text.split(",") if text.strip() else []:
-        event_type, equals, said = (piece.strip() for piece in part.rpartition("="))
-        if not (event_type and equals and said):
-            raise ValueError(
-                f"{part.strip()!r} is no part of a preference: write type=part, such as purchase=0.8"
-            )
-        share = checked_weight(event_type, said)
-        if found.get(event_type, share) != share:
-            raise ValueError(f"{event_type!r} has two parts, {found[event_type]:g} and {share:g}: say one")
-        found[event_type] = share
+    found = numbers_by_type(text, called="part", of="a preference", example="purchase=0.8")
     if not isfinite(sum(found.values())):
         raise ValueError(f"the parts of {text!r} are too large to be summed: only their ratios matter")
     if found and not sum(found.values()):

@@ -30,7 +30,7 @@ def test_ratios_alone_matter(parts: dict[str, int], factor: float):
     ("text", "told"),
     [
         ("click", "'click' is no part of a preference: write type=part"),
-        ("click=much", "click=much is no weight: write a number from 0 on"),
+        ("click=much", "click=much is no part: write a number from 0 on, such as click=0.2$"),
         ("click=-1", "from 0 on"),
         ("click=1,click=2", "'click' has two parts, 1 and 2: say one"),
         ("click=1e308,buy=1e308", "are too large to be summed: only their ratios matter"),

@@ -142,14 +142,15 @@ def dense_network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
         propagated = PropagatedItems(len(vocabulary), config.mixer.dim, hops=config.graph.hops)
         history = HistorySum(config.mixer.dim, config.graph.fading)
         return GraphNetwork(propagated, history, trained, **against)
-    items = _items(vocabulary, config)
+    items = embedding_of(vocabulary, config)
     mixer = Mixer(config.mixer)
     if config.cloze is not None:
         return ClozeNetwork(items, mixer, trained, cloze=config.cloze, **against)
     return DenseNetwork(items, mixer, trained, **against)
 
 
-def _items(vocabulary: Vocabulary, config: DenseConfig) -> ItemEmbedding:
+def embedding_of(vocabulary: Vocabulary, config: DenseConfig) -> ItemEmbedding:
+    """Item vectors of codes, content or neither, and own ones, as the config says."""
     own: dict[str, Any] = {"free": config.free_vectors, "free_dropout": config.free_dropout}
     if config.content is not None:
         is_trained = torch.from_numpy(vocabulary.is_trained)

@@ -21,10 +21,9 @@ from torch import Tensor
 
 from components.compute import ON_CPU, Compute
 from components.preference import preference_text, read_preference
-from components.recommender.arms.dense_arm import DenseArm, DenseConfig
+from components.recommender.arms.dense_arm import DenseArm, DenseConfig, embedding_of
 from components.recommender.carried_weights import CannotBeginThere, carried_over
 from components.recommender.codes.vocabulary import Vocabulary
-from components.recommender.networks.item_embedding import ItemEmbedding
 from components.recommender.networks.mixer import Mixer, MixerConfig
 from components.recommender.networks.preference_network import PreferenceNetwork
 from components.recommender.sequences import TrainingSequences
@@ -115,15 +114,8 @@ def with_objectives(sequences: TrainingSequences) -> TrainingSequences:
 
 
 def _network(vocabulary: Vocabulary, config: MultitronConfig) -> PreferenceNetwork:
-    items = ItemEmbedding(
-        torch.from_numpy(vocabulary.read_codes),
-        vocabulary.num_codes,
-        config.mixer.dim,
-        free=config.free_vectors,
-        free_dropout=config.free_dropout,
-    )
     return PreferenceNetwork(
-        items,
+        embedding_of(vocabulary, config),
         Mixer(config.mixer),
         torch.from_numpy(np.flatnonzero(vocabulary.is_trained)),
         preference=parts_of(config.preference, config.objectives),
