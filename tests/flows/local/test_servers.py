@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -247,7 +248,27 @@ def test_a_database_of_prefect_that_is_held_is_told_sooner_than_prefect_would_an
         waited = time.monotonic() - began
         other.execute("ROLLBACK")
         assert (held.status_code, 15 < waited < 50) == (503, True)
-        assert prefect.post("/flows/", json={"name": "held"}, headers=asking).status_code == 201
+    # on another connection: after a 503 the server closes the one that asked
+    again = httpx.post(f"{settings.prefect_api_url}/flows/", json={"name": "held"}, headers=asking)
+    assert again.status_code == 201
+
+
+def test_runs_that_write_to_prefect_at_once_wait_for_one_another_and_none_is_sent_away(
+    settings: Settings, servers: Servers
+) -> None:
+    """Sent away with 503, a client comes again after 2, 4, 8 and more seconds."""
+
+    def answers(writer: int) -> list[int]:
+        with httpx.Client(base_url=settings.prefect_api_url, timeout=90) as prefect:
+            token = prefect.get("/csrf-token", params={"client": f"w{writer}"}).json()["token"]
+            prefect.headers.update({"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": f"w{writer}"})
+            flow = prefect.post("/flows/", json={"name": f"at once {writer}"})
+            runs = [prefect.post("/flow_runs/", json={"flow_id": flow.json()["id"]}) for _ in range(25)]
+            return [answer.status_code for answer in (flow, *runs)]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = [*pool.map(answers, range(4))]
+    assert found == [[201] * 26] * 4
 
 
 def test_another_home_does_not_take_them_for_its_own(
