@@ -90,12 +90,24 @@ def test_a_part_that_dies_or_hangs_is_ended_and_fails(tmp_path: Path, does: str,
         tell=told.append, patience=patience,
     )  # fmt: skip
     assert time.monotonic() - begun < 40
-    if (child := tmp_path / "child").exists():  # a zombie at most, until somebody waits for it
-        pid = int(child.read_text())
-        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    if (child := tmp_path / "child").exists():
+        assert _ends(int(child.read_text()))
     assert tally is not None
     assert (tally.armed, tally.fired, tally.violated, tally.is_good) == (1, 0, 1, False)
     assert told == [f"k / p: {said}"]
+
+
+def _ends(pid: int) -> bool:
+    """A killed process goes when the machine gets to it, and is a zombie at most, until somebody waits for it."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def test_a_part_that_armed_nothing_fails_and_one_that_was_left_out_does_not(tmp_path: Path):
