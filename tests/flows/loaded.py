@@ -1,69 +1,75 @@
 """`recloop` with its engines loaded once: every line on stdin is a run, done by a fork of this process.
 
-Importing Prefect, MLflow, Feast, Great Expectations and torch takes longer than most stages and commands. A test that
-kills thirty runs pays for it once, as does one that looks at a home with twenty commands; each is still a process of
-its own, with its own death.
+Importing Prefect, MLflow, Feast, Great Expectations and torch takes longer than most stages and commands. The tests
+of one worker pay for it once. Each command is still a process of its own, with its own environment and its own death.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
+from flows.engine_environment import engine_environment
+from flows.settings import Settings
+
 ROOT = Path(__file__).resolve().parents[2]
+_SECONDS = 400  # of a command
+
+
+@cache
+def loaded() -> Loaded:
+    """The one of this process, which ends with it."""
+    return Loaded()
 
 
 class Loaded:
     """The near end of the pipe to such a process."""
 
-    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
-        self._process = process
-        self._log = log
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="recloop-loaded-")
+        nobodys = Settings(home=Path(self._folder.name) / "home")  # engines are loaded before a home is named
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.flows.loaded"], cwd=ROOT,
+            env=os.environ | engine_environment(nobodys) | {"OMP_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        self._one_at_a_time = Lock()
+        atexit.register(self._close)
 
-    def recloop(self, arguments: Sequence[str], *, crash_at: str) -> tuple[int, str]:
-        """Run a command with a crash point armed; its exit code (negative: of a signal) and what it printed."""
-        return self._run(arguments, crash_at, self._log), self._log.read_text()
-
-    def completed(self, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        errors = self._log.with_suffix(".err")
-        code = self._run(arguments, "", errors)
-        return subprocess.CompletedProcess(arguments, code, self._log.read_text(), errors.read_text())
-
-    def _run(self, arguments: Sequence[str], crash_at: str, errors: Path) -> int:
+    def recloop(
+        self, arguments: Sequence[str], environ: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, with no other environment than this one."""
+        printed, errors = (Path(self._folder.name) / name for name in ("stdout", "stderr"))
         order = {
-            "arguments": list(arguments), "crash_at": crash_at, "stdout": str(self._log), "stderr": str(errors),
+            "arguments": list(arguments), "environ": dict(environ), "stdout": str(printed), "stderr": str(errors),
         }  # fmt: skip
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        for log in (self._log, errors):
-            log.write_text("")
-        print(json.dumps(order), file=self._process.stdin, flush=True)
-        return int(self._process.stdout.readline())
+        with self._one_at_a_time:
+            for log in (printed, errors):
+                log.write_text("")
+            print(json.dumps(order), file=self._process.stdin, flush=True)
+            code = int(self._process.stdout.readline())
+            return subprocess.CompletedProcess(arguments, code, printed.read_text(), errors.read_text())
 
-
-@contextmanager
-def loaded_recloop(environ: Mapping[str, str], log: Path) -> Iterator[Loaded]:
-    """`environ` is what the engines find when they are loaded, so it holds for every run."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.flows.loaded"],
-        cwd=ROOT,
-        env=dict(environ),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        yield Loaded(process, log)
-        assert process.stdin is not None
-        process.stdin.close()
+    def _close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._folder.cleanup()
 
 
 def _serve() -> None:
@@ -91,14 +97,20 @@ def _serve() -> None:
 
 def _run(order: Mapping[str, Any]) -> None:
     """The command, in the fork: it ends as the interpreter does, unless it is killed."""
-    from flows.cli.app import main
+    from prefect.context import refresh_global_settings_context
 
+    os.environ.clear()
+    os.environ.update(order["environ"])
+    refresh_global_settings_context()
+    signal.alarm(_SECONDS)  # which ends it
     for stream, path in ((0, os.devnull), (1, order["stdout"]), (2, order["stderr"])):
         opened = os.open(path, os.O_RDWR | os.O_APPEND)
         os.dup2(opened, stream)
         os.close(opened)
-    os.environ["CRASH_AT"] = order["crash_at"]
     sys.argv = ["recloop", *order["arguments"]]
+
+    from flows.cli.app import main
+
     main()
 
 

@@ -14,8 +14,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +31,6 @@ from components.tokenizer.ids import SemanticIds, read_ids
 from flows.cli.demo import POISONED_ROWS
 from flows.settings import LOOPBACK, Settings
 from tests.flows.conftest import Estate
-from tests.flows.loaded import loaded_recloop
 from tests.flows.worlds import ROOT, Home
 
 TRAINED_AND_COUNTED = ("mmgrec", "sasrec", "popularity", "recent_popularity", "random")
@@ -43,13 +40,6 @@ STAGES = {
     "identify cold items",
     *(f"rank {arm}" for arm in TRAINED_AND_COUNTED), "judge", "draw report", "register", "promote",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def finished(finished: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """The home whose demo ran, and the engines loaded once for the commands that look at it."""
-    with loaded_recloop(finished.environ, tmp_path_factory.mktemp("log") / "command.log") as loaded:
-        yield replace(finished, loaded=loaded)
 
 
 def semantic_ids(home: Home, cycle: int) -> SemanticIds:
@@ -621,8 +611,8 @@ def test_why_an_item_is_listed_is_told_by_what_the_user_had(finished: Home) -> N
     had = [item for (item,) in finished.rows("SELECT DISTINCT item_id FROM events WHERE user_id = 'u00001'")]
     known = semantic_ids(finished, 1).item_ids
     asked = next(item for item in known if item not in had)
-    by_itself = replace(finished, loaded=None)  # no other test runs it in a process that loads its engines
-    told = by_itself.recloop("explain", "--user", "u00001", "--item", asked, "--show", "100")
+    # no other test runs it in a process that loads its engines
+    told = finished.recloop_afresh("explain", "--user", "u00001", "--item", asked, "--show", "100")
     assert told.returncode == 0, told.stderr
     assert f"for user u00001, by version {finished.champion()}" in told.stdout
     assert "items with the prefix: " in told.stdout

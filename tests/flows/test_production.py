@@ -22,7 +22,6 @@ from flows.engine_environment import service_environment
 from flows.local.servers import running_servers
 from flows.settings import LOOPBACK, Settings
 from tests.flows.conftest import free_ports
-from tests.flows.loaded import loaded_recloop
 from tests.flows.worlds import Home
 from tests.object_store import BUCKET, ObjectStore, running_object_store
 from tests.postgresql import Postgresql
@@ -116,10 +115,9 @@ def survivor(
         "RECLOOP_WAREHOUSE_URL": settings.warehouse_url.get_secret_value()
     }
     home = ServiceHome(data=world, settings=settings, services=services, warehouse=warehouse)
-    with loaded_recloop(home.environ, root / "killed.log") as loaded:
-        for point in KILLS:
-            code, printed = loaded.recloop(("--home", str(settings.home), *cycle), crash_at=point)
-            assert code == -signal.SIGKILL, f"{point} never fired\n{printed}"
+    for point in KILLS:
+        killed = home.recloop("--home", str(settings.home), *cycle, CRASH_AT=point)
+        assert killed.returncode == -signal.SIGKILL, f"{point} never fired\n{killed.stderr}"
     done = home.recloop(*cycle)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return home

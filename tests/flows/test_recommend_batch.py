@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +19,7 @@ import pytest
 from components.artifact import verified
 from components.features.store.lists import pushed_lists
 from components.features.store.opening import open_store
-from tests.flows.loaded import loaded_recloop
-from tests.flows.worlds import ROOT, Home
+from tests.flows.worlds import Home
 
 PLACES = 50  # of 60 items: what a user may get is nearly all in the list
 KILLS = (
@@ -53,14 +50,12 @@ class Scored:
 @pytest.fixture(scope="module")
 def scored(finished: Home, tmp_path_factory: pytest.TempPathFactory) -> Scored:
     """Killed at each of KILLS, then run to its end: until then nothing is served."""
-    environ = finished.environ | {"RECLOOP_SCORE_USERS_AT_ONCE": "100"}
-    with loaded_recloop(environ, tmp_path_factory.mktemp("log") / "score.log") as loaded:
-        for point in KILLS:
-            code, printed = loaded.recloop(ASKED, crash_at=point)
-            assert code == -signal.SIGKILL, f"{point} never fired\n{printed}"
-            assert finished.rows("SELECT * FROM served_runs") == [], point
-    command = [sys.executable, "-m", "flows.cli", *ASKED]
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    at_once = {"RECLOOP_SCORE_USERS_AT_ONCE": "100"}
+    for point in KILLS:
+        killed = finished.recloop(*ASKED, CRASH_AT=point, **at_once)
+        assert killed.returncode == -signal.SIGKILL, f"{point} never fired\n{killed.stderr}"
+        assert finished.rows("SELECT * FROM served_runs") == [], point
+    done = finished.recloop_afresh(*ASKED, **at_once)
     assert done.returncode == 0, done.stdout + done.stderr
     ((run,),) = finished.rows("SELECT run FROM served_runs")
     # killed between publishing and record, a run publishes anew, scored at another moment: the record tells which

@@ -15,7 +15,6 @@ import pytest
 
 from components.artifact import verified
 from tests.flows.conftest import Estate
-from tests.flows.loaded import loaded_recloop
 from tests.flows.worlds import Home
 
 pytestmark = pytest.mark.timeout(1800)  # minutes on an idle machine, ten on a busy one
@@ -71,13 +70,12 @@ def survivor(estate: Estate, world: Path, tmp_path_factory: pytest.TempPathFacto
     """A home whose demo was killed at every one of KILLS, and then ended, though Prefect was away in its midst."""
     home = estate.home("survivor", world)
     before: dict[str, int] = {}
-    with loaded_recloop(home.environ, tmp_path_factory.mktemp("log") / "killed.log") as loaded:
-        for point in KILLS:
-            code, printed = loaded.recloop(home.demo, crash_at=point)
-            assert code == -signal.SIGKILL, f"{point} never fired\n{printed}"
-            now = home.journal()
-            assert before.items() <= now.items(), f"a finished stage was worked on again before {point}"
-            before = now
+    for point in KILLS:
+        killed = home.recloop(*home.demo, CRASH_AT=point)
+        assert killed.returncode == -signal.SIGKILL, f"{point} never fired\n{killed.stderr}"
+        now = home.journal()
+        assert before.items() <= now.items(), f"a finished stage was worked on again before {point}"
+        before = now
     with home.running(*home.demo) as (demo, lines):
         told = [next(line for line in lines if "✓ check batch" in line)]  # of the second cycle
         estate.kill_prefect()

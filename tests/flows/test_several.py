@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.flows.conftest import Estate
-from tests.flows.loaded import loaded_recloop
 from tests.flows.own_files import CUT, END
 from tests.flows.worlds import Home
 
@@ -28,15 +27,14 @@ def several(
     home = estate.home("several", world)
     asked = ("retrain", "--source", str(world), *ASKED, "--json")
     before: dict[str, int] = {}
-    with loaded_recloop(home.environ, tmp_path_factory.mktemp("log") / "killed.log") as loaded:
-        # between two trainings; alpha spent and one judged; a version of the one that goes on without its alias
-        for point in ("train sasrec:start", "judge sasrec:start", "register:after-create"):
-            code, printed = loaded.recloop(asked, crash_at=point)
-            assert code == -signal.SIGKILL, f"{point}\n{printed}"
-            assert before.items() <= home.journal().items(), (
-                f"a finished stage was worked on again before {point}"
-            )
-            before = home.journal()
+    # between two trainings; alpha spent and one judged; a version of the one that goes on without its alias
+    for point in ("train sasrec:start", "judge sasrec:start", "register:after-create"):
+        killed = home.recloop(*asked, CRASH_AT=point)
+        assert killed.returncode == -signal.SIGKILL, f"{point}\n{killed.stderr}"
+        assert before.items() <= home.journal().items(), (
+            f"a finished stage was worked on again before {point}"
+        )
+        before = home.journal()
     done = home.recloop(*asked)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert before.items() <= home.journal().items(), "a finished stage was worked on again"
