@@ -20,6 +20,7 @@ from components.recommender.arms.multitron import MultitronConfig, train_multitr
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
+from components.recommender.networks.aligned_network import Alignment
 from components.recommender.networks.content_items import Content
 from components.recommender.networks.graph_network import Graph
 from components.recommender.training.ranks import ALONE, Ranks
@@ -70,6 +71,24 @@ TRAININGS: dict[str, Callable[..., Arm]] = {
         CIRCLE,
         vocabulary_of(CIRCLE, content=TOLD),
         replace(DENSE, content=Content(components=8)),
+        seed=0,
+        content=TOLD,
+        **how,
+    ),
+    "alpharec": lambda **how: train_dense(
+        "alpharec",
+        CIRCLE,
+        vocabulary_of(CIRCLE, content=TOLD),
+        replace(DENSE, content=Content(components=8), graph=Graph(), temperature=0.2, free_vectors=False),
+        seed=0,
+        content=TOLD,
+        **how,
+    ),
+    "rlmrec": lambda **how: train_dense(
+        "rlmrec",
+        CIRCLE,
+        vocabulary_of(CIRCLE, content=TOLD),
+        replace(DENSE, content=Content(components=8), graph=Graph(), alignment=Alignment(weight=0.5)),
         seed=0,
         content=TOLD,
         **how,
