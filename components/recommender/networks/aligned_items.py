@@ -7,11 +7,13 @@ view says nothing, is what the map says, at the mean length of the others.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from components.content_vectors import ContentVectors
 from components.recommender.networks.content_items import Content, ContentItems
 from components.recommender.networks.propagated_items import Summed
 
@@ -23,6 +25,7 @@ class AlignedItems(Summed, ContentItems):
     """
 
     is_trained: Bool[Tensor, "item"]
+    told: Bool[Tensor, "item"]  # those with content, once it is read
     settled: Float[Tensor, "item dim"]
     length: Float[Tensor, ""]  # of trained items' vectors, the mean
 
@@ -32,9 +35,19 @@ class AlignedItems(Summed, ContentItems):
         super().__init__(is_trained, width, dim, how)
         self.hops = hops
         self.register_buffer("is_trained", is_trained, persistent=False)
+        self.register_buffer("told", torch.zeros(len(is_trained), dtype=torch.bool), persistent=False)
         self.register_buffer("settled", torch.zeros(len(is_trained), dim))
         self.register_buffer("settled_share", torch.ones(len(is_trained), 1))
         self.register_buffer("length", torch.zeros(()))
+
+    def read(
+        self,
+        content: ContentVectors,
+        is_trained: Bool[np.ndarray, "item"],
+        before: ContentItems | None = None,
+    ) -> None:
+        super().read(content, is_trained, before)
+        self.told = torch.from_numpy(content.is_known)
 
     def forward(self) -> Float[Tensor, "item dim"]:
         if self.graph is None:
@@ -48,10 +61,10 @@ class AlignedItems(Summed, ContentItems):
         """What an item counts in the sum of a history; 1 of one that nobody has."""
         return torch.where(self.is_trained[:, None], super().share, 1.0)
 
-    def mapped(self) -> Float[Tensor, "item dim"]:
-        """What the map makes of what items are, while they are trained."""
+    def mapped(self, items: Int[Tensor, "some"]) -> Float[Tensor, "some dim"]:
+        """What the map makes of what these items are, while they are trained."""
         assert self.content is not None
-        return self.project(self.content)
+        return self.project(self.content[items])
 
     @torch.no_grad()
     def begin_at(self, vectors: Float[Tensor, "item dim"]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -35,7 +36,7 @@ class Alignment:
 
 
 class AlignedNetwork(GraphNetwork):
-    """The targets' vectors are held against what the map makes of every trained item, their own being right."""
+    """The targets' vectors are held against what the map makes of every trained item that has content."""
 
     items: AlignedItems
 
@@ -67,13 +68,19 @@ class AlignedNetwork(GraphNetwork):
         targets: Int[Tensor, "T"],
         weights: Float[Tensor, "T"] | None = None,
     ) -> Float[Tensor, ""]:
-        """Mean over targets that have content, weighted; 0 where none has."""
-        assert self.items.content is not None
-        counts = self.items.content[targets].any(dim=1).to(vectors.dtype)
-        if weights is not None:
-            counts = counts * weights
+        """Mean over targets, weighted. One without content, or without a direction yet, counts as 0: so the parts of a
+        batch, weighed by their targets, are the batch.
+        """
+        own = vectors[targets]
+        counts = (self.items.told[targets] & own.detach().any(dim=1)).to(vectors.dtype)
+        weights = torch.ones_like(counts) if weights is None else weights
+        counts = counts * weights
         if not counts.any():
             return vectors.new_zeros(())
-        own = F.normalize(vectors[targets], dim=1) / self.temperature
-        mapped = F.normalize(self.items.mapped()[self.trained], dim=1)
-        return self.softmax_loss(own, mapped, self.place[targets], counts)
+        others = self.trained[self.items.told[self.trained]]
+        place = torch.searchsorted(others, targets).clamp(max=len(others) - 1)
+        own, mapped = (
+            F.normalize(own, dim=1) / self.temperature,
+            F.normalize(self.items.mapped(others), dim=1),
+        )
+        return self.softmax_loss(own, mapped, place, counts) * (counts.sum() / weights.sum())

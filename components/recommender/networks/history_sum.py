@@ -25,7 +25,7 @@ class HistorySum(nn.Module):
     def __init__(self, dim: int, fading: float, length: float | None = None) -> None:
         """`length` of a state; None: sqrt(dim)."""
         super().__init__()
-        self.fading, self.length = fading, dim**0.5 if length is None else length
+        self.fading, self.length = fading, length
         self.start = nn.Parameter(torch.randn(dim) * 0.02)
 
     def forward(
@@ -37,4 +37,4 @@ class HistorySum(nn.Module):
         counts = torch.where(back >= 0, self.fading ** back.clamp(min=0).float(), 0.0)
         counts = counts / counts.sum(dim=1, keepdim=True).clamp(min=1).sqrt()
         states = self.start + counts.to(vectors.dtype) @ vectors
-        return F.normalize(states, dim=-1) * self.length
+        return F.normalize(states, dim=-1) * (self.length or states.shape[-1] ** 0.5)
