@@ -230,8 +230,8 @@ def default_alpharec(density: Density = "dense") -> DenseConfig:
     """AlphaRec: what items are, projected, a hop over their users, a history the mean of its items, cosines.
 
     NDCG@10 .102 on MovieLens-100K (titles and genres, one seed, 43 CPU seconds without the encoding). InfoNCE is a full
-    softmax here (published: 256 negatives). Rate, epochs, temperature, and one hop for two, were chosen by MovieLens'
-    validation items.
+    softmax here (published: 256 negatives). Rate, epochs, temperature and hops (of 1 and 2; one is
+    two layers as published) were chosen by MovieLens' validation items.
     """
     training = replace(_TRAINING[density], learning_rate=2e-2)
     return DenseConfig(

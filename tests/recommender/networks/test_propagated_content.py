@@ -1,4 +1,4 @@
-"""Against AlphaRec as published, by matrices: each layer of the graph over what the projection makes of content."""
+"""Against the rule by matrices: the graph's layers of items, over what the projection makes of content."""
 
 import numpy as np
 import torch
