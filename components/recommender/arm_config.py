@@ -73,6 +73,10 @@ def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmC
             return presets.quick(presets.default_tim4rec()) if is_quick else presets.default_tim4rec(density)
         case "lightgcn":
             return presets.quick_lightgcn() if is_quick else presets.default_lightgcn(density)
+        case "alpharec":
+            return presets.quick_alpharec() if is_quick else presets.default_alpharec(density)
+        case "rlmrec":
+            return presets.quick_rlmrec() if is_quick else presets.default_rlmrec(density)
         case "pisa":
             return presets.quick_pisa() if is_quick else presets.default_pisa(density)
         case "multitron":

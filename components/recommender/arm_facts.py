@@ -127,6 +127,20 @@ FACTS: Mapping[ArmName, ArmFacts] = {
         seeds=1,
         cpu_seconds=17,
     ),
+    "alpharec": ArmFacts(
+        made_of="what items are, propagated over their users; cosines",
+        source="2407.05441",
+        ndcg=0.1023,
+        seeds=1,
+        cpu_seconds=43,
+    ),
+    "rlmrec": ArmFacts(
+        made_of="LightGCN, each item drawn to what it is",
+        source="2310.15950",
+        ndcg=0.1246,
+        seeds=3,
+        cpu_seconds=28,
+    ),
     "pisa": ArmFacts(
         made_of="SASRec and ACT-R's activation of items taken before",
         source="2408.16578",

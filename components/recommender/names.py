@@ -20,6 +20,8 @@ ArmName = Literal[
     "gsasrec",
     "tim4rec",
     "lightgcn",
+    "alpharec",
+    "rlmrec",
     "pisa",
     "multitron",
     "ease",
@@ -29,7 +31,8 @@ SEMANTIC_ID_ARMS: frozenset[ArmName] = frozenset(
 )
 # read event types, each of which is an objective, and take a preference over them
 PREFERENCE_ARMS: frozenset[ArmName] = frozenset(("multitron",))
-CONTENT_ARMS: frozenset[ArmName] = frozenset(("hstu_text", "m2trec"))  # read what items are, by their vectors
+# read what items are, by their vectors
+CONTENT_ARMS: frozenset[ArmName] = frozenset(("hstu_text", "m2trec", "alpharec", "rlmrec"))
 # those whose new items can be given a share of the places
 NEW_ITEM_ARMS: frozenset[ArmName] = CONTENT_ARMS | {"mmgrec", "mmgrec_paper", "semantic_sasrec", "fusion"}
 SOLVED_ARMS: frozenset[ArmName] = frozenset(("ease",))  # at once; the others take steps

@@ -20,6 +20,7 @@ from components.recommender.arms.mmgrec import MMGRecConfig
 from components.recommender.arms.multitron import MultitronConfig
 from components.recommender.arms.pisa import PisaConfig
 from components.recommender.arms.tiger import TigerConfig
+from components.recommender.networks.aligned_network import Alignment
 from components.recommender.networks.cloze_network import Cloze
 from components.recommender.networks.content_items import Content
 from components.recommender.networks.graph_network import Graph
@@ -40,6 +41,7 @@ _TRAINING = {
     "sparse": TrainingConfig(epochs=12, batch_size=64, learning_rate=2e-3, validation="none"),
 }
 _DROPOUT = {"dense": 0.3, "sparse": 0.5}
+_GRAPH_FADING = {"dense": 0.8, "sparse": 0.6}  # where a history is summed
 _QUICK = TrainingConfig(epochs=3, validation="none")
 
 
@@ -220,8 +222,36 @@ def default_lightgcn(density: Density = "dense") -> DenseConfig:
     events fade as EASE's do.
     """
     training = replace(_TRAINING[density], epochs=6, learning_rate=1e-2)
-    graph = Graph(hops=1, fading={"dense": 0.8, "sparse": 0.6}[density])
+    graph = Graph(hops=1, fading=_GRAPH_FADING[density])
     return DenseConfig(mixer=MixerConfig(relation_dim=0, dropout=0.0), training=training, graph=graph)
+
+
+def default_alpharec(density: Density = "dense") -> DenseConfig:
+    """AlphaRec: what items are, projected, a hop over their users, a history the mean of its items, cosines.
+
+    NDCG@10 .102 on MovieLens-100K (titles and genres, one seed, 43 CPU seconds without the encoding). InfoNCE is a full
+    softmax here (published: 256 negatives). Rate, epochs, temperature and hops (of 1 and 2; one is
+    two layers as published) were chosen by MovieLens' validation items.
+    """
+    training = replace(_TRAINING[density], learning_rate=2e-2)
+    return DenseConfig(
+        mixer=MixerConfig(relation_dim=0, dropout=0.0),
+        training=training,
+        graph=Graph(hops=1, fading=_GRAPH_FADING[density]),
+        content=Content(hidden=256),
+        free_vectors=False,
+        temperature=0.1,
+    )
+
+
+def default_rlmrec(density: Density = "dense") -> DenseConfig:
+    """LightGCN, its items drawn to what they are, after RLMRec's contrastive form.
+
+    NDCG@10 .125 on MovieLens-100K (titles and genres, three seeds, 28 CPU seconds without the encoding; LightGCN by the
+    same seeds .122). On its validation items .1330 by a weight of .1, .1301 by the published .01, .1212 by 1; LightGCN
+    alone .1311.
+    """
+    return replace(default_lightgcn(density), content=Content(hidden=256), alignment=Alignment(weight=0.1))
 
 
 def default_pisa(density: Density = "dense") -> PisaConfig:
@@ -274,6 +304,19 @@ def quick_lightgcn() -> DenseConfig:
     """For tests: seconds; quality is not the aim. It has no layers that would learn in three epochs."""
     training = replace(_QUICK, epochs=8, learning_rate=1e-2)
     return replace(quick(default_lightgcn()), training=training)
+
+
+def quick_alpharec() -> DenseConfig:
+    """For tests: seconds; quality is not the aim."""
+    content = Content(components=32, hidden=32)
+    return replace(quick_lightgcn(), content=content, free_vectors=False, temperature=0.15)
+
+
+def quick_rlmrec() -> DenseConfig:
+    """For tests: seconds; quality is not the aim."""
+    return replace(
+        quick_lightgcn(), content=Content(components=32, hidden=32), alignment=Alignment(weight=0.1)
+    )
 
 
 def quick_hstu() -> DenseConfig:

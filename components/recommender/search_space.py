@@ -89,6 +89,17 @@ _PREFERRING: Space = {
     "penalty": Real(low=0.0, high=1.0),
 }
 _CONTENT: Space = {"content.components": OneOf(values=(64, 128, 256, 512))}
+_GRAPH: Space = {
+    _RATE: Real(low=1e-3, high=5e-2, log=True),
+    _EPOCHS: Whole(low=4, high=48),
+    **{
+        f"training.{name}": _DENSE[f"training.{name}"]
+        for name in ("batch_size", "weight_decay", "start_length")
+    },
+    "mixer.dim": _DENSE["mixer.dim"],
+    "graph.hops": Whole(low=0, high=3),
+    "graph.fading": Real(low=0.4, high=1.0),
+}
 _DEFAULT: Mapping[ArmName, Space] = {
     "sasrec": _DENSE,
     "hstu": _DENSE,
@@ -103,16 +114,19 @@ _DEFAULT: Mapping[ArmName, Space] = {
         "calibration": Real(low=0.0, high=1.0),
         "num_negatives": OneOf(values=(64, 256, 1024)),
     },
-    "lightgcn": {
-        _RATE: Real(low=1e-3, high=5e-2, log=True),
-        _EPOCHS: Whole(low=4, high=48),
-        **{
-            f"training.{name}": _DENSE[f"training.{name}"]
-            for name in ("batch_size", "weight_decay", "start_length")
-        },
-        "mixer.dim": _DENSE["mixer.dim"],
-        "graph.hops": Whole(low=0, high=3),
-        "graph.fading": Real(low=0.4, high=1.0),
+    "lightgcn": _GRAPH,
+    "alpharec": {
+        **_GRAPH,
+        **_CONTENT,
+        "content.hidden": OneOf(values=(0, 64, 256)),
+        "temperature": Real(low=0.05, high=0.5, log=True),
+    },
+    "rlmrec": {
+        **_GRAPH,
+        **_CONTENT,
+        "content.hidden": OneOf(values=(0, 64, 256)),
+        "alignment.weight": Real(low=1e-3, high=3.0, log=True),
+        "alignment.temperature": Real(low=0.05, high=0.5, log=True),
     },
     "pisa": {**_DENSE, **_ACTIVATION},
     "multitron": {**_DENSE, **_PREFERRING},
@@ -153,6 +167,11 @@ _QUICK_DENSE: Space = {
     _EPOCHS: Whole(low=2, high=4),
     "mixer.dropout": Real(low=0.1, high=0.5),
 }
+_QUICK_GRAPH: Space = {
+    _RATE: Real(low=5e-3, high=5e-2, log=True),
+    _EPOCHS: Whole(low=4, high=12),
+    "graph.hops": Whole(low=0, high=2),
+}
 _QUICK: Mapping[ArmName, Space] = {  # for tests: a few settings, and what trains in seconds
     "sasrec": _QUICK_DENSE,
     "hstu": _QUICK_DENSE,
@@ -163,11 +182,9 @@ _QUICK: Mapping[ArmName, Space] = {  # for tests: a few settings, and what train
     "bert4rec": _QUICK_DENSE,
     "tim4rec": _QUICK_DENSE,
     "gsasrec": {**_QUICK_DENSE, _EPOCHS: Whole(low=4, high=12)},
-    "lightgcn": {
-        _RATE: Real(low=5e-3, high=5e-2, log=True),
-        _EPOCHS: Whole(low=4, high=12),
-        "graph.hops": Whole(low=0, high=2),
-    },
+    "lightgcn": _QUICK_GRAPH,
+    "alpharec": _QUICK_GRAPH,
+    "rlmrec": _QUICK_GRAPH,
     "semantic_sasrec": _QUICK_DENSE,
     "pisa": {**_QUICK_DENSE, **_ACTIVATION},
     "multitron": {**_QUICK_DENSE, **_PREFERRING},

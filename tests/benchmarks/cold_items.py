@@ -34,7 +34,7 @@ LATEST_SHARE = 0.2  # of each user's events
 SHARES = (0.02, 0.05, 0.1, 0.2)  # of the places, for items without a training event
 RECENT = 20  # events of the history that content neighbours look at
 # those that can take an item by its code, and by what it is; as far as ARMS has them
-COLD_ARMS, CONTENT_ARMS = ("mmgrec", "semantic_sasrec"), ("hstu_text", "m2trec")
+COLD_ARMS, CONTENT_ARMS = ("mmgrec", "semantic_sasrec"), ("hstu_text", "m2trec", "alpharec", "rlmrec")
 
 
 class NoContent(ValueError):

@@ -1,5 +1,6 @@
 """What every arm promises, tried on each: the Arm protocol's invariants, and saving."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -23,6 +24,7 @@ from components.recommender.baselines.random_order import RandomArm
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
 from components.recommender.names import CONTENT_ARMS, SEMANTIC_ID_ARMS, ArmName
+from components.recommender.networks.aligned_network import Alignment
 from components.recommender.networks.cloze_network import Cloze
 from components.recommender.networks.content_items import Content
 from components.recommender.networks.graph_network import Graph
@@ -86,8 +88,10 @@ def make_arms() -> dict[str, Arm]:
             ),
             seed=0,
         ),
-        "hstu_text": _told_of_content("hstu_text", free_vectors=True, block="hstu", time_gaps=True),
+        "hstu_text": _told_of_content("hstu_text", {"block": "hstu", "time_gaps": True}),
         "m2trec": _told_of_content("m2trec", free_vectors=False),
+        "alpharec": _told_of_content("alpharec", free_vectors=False, graph=Graph(), temperature=0.2),
+        "rlmrec": _told_of_content("rlmrec", graph=Graph(), alignment=Alignment(weight=0.5)),
         "fmlp": _mixed_by("fmlp", sequences, block="fmlp"),
         "gru4rec": _mixed_by("gru4rec", sequences, block="gru"),
         "tim4rec": _mixed_by("tim4rec", sequences, block="ssm", time_gaps=True),
@@ -135,12 +139,12 @@ def _mixed_by(name: DenseName, sequences: TrainingSequences, cloze: Cloze | None
     return train_dense(name, sequences, vocabulary_of(sequences), config, seed=0)
 
 
-def _told_of_content(name: DenseName, *, free_vectors: bool, **mixer: Any) -> Arm:
+def _told_of_content(name: DenseName, mixer: Mapping[str, Any] | None = None, **asked: Any) -> Arm:
     """Of a catalogue that is larger than what was trained: the last six are known by their content alone."""
     walked = circling(30, NUM_ITEMS - 6, 12, seed=0)
     config = DenseConfig(
-        mixer=replace(SMALL_MIXER, relation_dim=0, **mixer), training=SHORT, free_vectors=free_vectors,
-        content=Content(components=8, hidden=0 if free_vectors else 8),
+        mixer=replace(SMALL_MIXER, relation_dim=0, **(mixer or {})), training=SHORT,
+        content=Content(components=8, hidden=0 if asked.get("free_vectors", True) else 8), **asked,
     )  # fmt: skip
     content = content_of(walked.item_ids)
     vocabulary = vocabulary_of(walked, content=content)

@@ -27,6 +27,8 @@ from components.recommender.carried_weights import carried_over
 from components.recommender.codes.vocabulary import Vocabulary, extended, forgetting, with_more_content
 from components.recommender.decoding.candidates import CandidateItems, CatalogueRows
 from components.recommender.decoding.requests import RequestBatch, rank_by_score
+from components.recommender.networks.aligned_items import AlignedItems
+from components.recommender.networks.aligned_network import AlignedNetwork, Alignment
 from components.recommender.networks.cloze_network import Cloze, ClozeNetwork
 from components.recommender.networks.content_items import Content, ContentItems
 from components.recommender.networks.graph_network import Graph, GraphNetwork
@@ -34,7 +36,8 @@ from components.recommender.networks.history_sum import HistorySum
 from components.recommender.networks.item_embedding import ItemEmbedding, grown_free_vectors
 from components.recommender.networks.mixer import Mixer, MixerConfig
 from components.recommender.networks.mixer_networks import DenseNetwork
-from components.recommender.networks.propagated_items import PropagatedItems
+from components.recommender.networks.propagated_content import PropagatedContent
+from components.recommender.networks.propagated_items import Propagated, PropagatedItems
 from components.recommender.sequences import TrainingSequences
 from components.recommender.trained_files import (
     CONTENT_SPACE,
@@ -51,7 +54,7 @@ from components.recommender.weights import read_weights
 
 DenseName = Literal[
     "sasrec", "semantic_sasrec", "hstu", "hstu_text", "m2trec", "fmlp", "gru4rec", "bert4rec", "gsasrec", "tim4rec",
-    "lightgcn",
+    "lightgcn", "alpharec", "rlmrec",
 ]  # fmt: skip
 
 
@@ -71,6 +74,10 @@ class DenseConfig:
         None  # in place of a mixer, of which `dim` and `max_length` stay; for arms without codes
     )
     content: Content | None = None  # how what items are is read; for arms without codes
+    temperature: float | None = None  # of cosines, for a graph over content; None: products of vectors
+    alignment: Alignment | None = (
+        None  # of a graph's own vectors with content; None: content is what is propagated
+    )
 
     def __post_init__(self) -> None:
         if self.loss not in ("softmax", "gbce") or not 0 <= self.calibration <= 1:
@@ -85,8 +92,19 @@ class DenseConfig:
             )
         if self.cloze is not None and self.graph is not None:
             raise ValueError("a graph sums a history and fills no gaps: set cloze or graph, not both")
-        if self.content is not None and self.graph is not None:
-            raise ValueError("a graph's items are propagated, not projected: set content or graph, not both")
+        reads_both = self.graph is not None and self.content is not None
+        if (self.temperature is not None) + (self.alignment is not None) != reads_both:
+            raise ValueError(
+                "a graph over content compares by cosines over a temperature, one beside content is aligned with it: "
+                "set graph, content and one of temperature and alignment, or neither of these two"
+            )
+        if self.alignment is not None and not self.free_vectors:
+            raise ValueError("what is aligned with content are own vectors: set free_vectors to True")
+        if self.temperature is not None and (self.temperature <= 0 or self.free_vectors):
+            raise ValueError(
+                f"temperature {self.temperature} is above 0, and a graph over content propagates what it is projected "
+                "to alone: set free_vectors to False"
+            )
 
 
 def train_dense(
@@ -127,7 +145,7 @@ def train_dense(
             checkpoint=checkpoint,
             begin=weights,
         )
-        if isinstance(network.items, PropagatedItems | ContentItems):
+        if isinstance(network.items, Propagated | ContentItems):
             network.items.settle()
     return DenseArm(name=name, vocabulary=vocabulary, config=config, network=network)
 
@@ -139,14 +157,28 @@ def dense_network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
         "calibration": config.calibration if config.loss == "gbce" else None,
     }
     if config.graph is not None:
-        propagated = PropagatedItems(len(vocabulary), config.mixer.dim, hops=config.graph.hops)
-        history = HistorySum(config.mixer.dim, config.graph.fading)
+        propagated = _propagated(vocabulary, config, config.graph.hops)
+        length = None if config.temperature is None else 1 / config.temperature
+        history = HistorySum(config.mixer.dim, config.graph.fading, length)
+        if isinstance(propagated, AlignedItems):
+            assert config.alignment is not None
+            return AlignedNetwork(propagated, history, trained, alignment=config.alignment, **against)
         return GraphNetwork(propagated, history, trained, **against)
     items = embedding_of(vocabulary, config)
     mixer = Mixer(config.mixer)
     if config.cloze is not None:
         return ClozeNetwork(items, mixer, trained, cloze=config.cloze, **against)
     return DenseNetwork(items, mixer, trained, **against)
+
+
+def _propagated(
+    vocabulary: Vocabulary, config: DenseConfig, hops: int
+) -> PropagatedItems | PropagatedContent | AlignedItems:
+    if config.content is None:
+        return PropagatedItems(len(vocabulary), config.mixer.dim, hops=hops)
+    kind = PropagatedContent if config.alignment is None else AlignedItems
+    is_trained, width = torch.from_numpy(vocabulary.is_trained), vocabulary.content_width
+    return kind(is_trained, width, config.mixer.dim, config.content, hops=hops)
 
 
 def embedding_of(vocabulary: Vocabulary, config: DenseConfig) -> ItemEmbedding:
@@ -235,7 +267,8 @@ class DenseArm:
         network = dense_network(vocabulary, self.config)
         weights = grown_free_vectors(self.network.state_dict(), "items.free", row_before)
         if not same_items:  # what they are, they are also without events
-            weights = grown_free_vectors(weights, "items.projected", row_before)
+            for name in ("items.projected", "items.settled", "items.settled_share"):
+                weights = grown_free_vectors(weights, name, row_before)
         network.load_state_dict(weights)
         return self._with(vocabulary=vocabulary, network=network)
 
@@ -322,7 +355,8 @@ def load_dense(folder: Path, name: DenseName, config: dict[str, Any], compute: C
     )
     config.pop("start_length", None)  # older files say it here too; what counts stands in "training"
     offset = config.pop(NEW_ITEM_OFFSET, 0.0)
-    cloze, graph, content = config.get("cloze"), config.get("graph"), config.get("content")
+    cloze, graph = config.get("cloze"), config.get("graph")
+    content, alignment = config.get("content"), config.get("alignment")
     parsed = DenseConfig(
         **config
         | {
@@ -331,6 +365,7 @@ def load_dense(folder: Path, name: DenseName, config: dict[str, Any], compute: C
             "cloze": cloze and Cloze(**cloze),
             "graph": graph and Graph(**graph),
             "content": content and Content(**content),
+            "alignment": alignment and Alignment(**alignment),
         }
     )
     network = dense_network(vocabulary, parsed)

@@ -1,9 +1,10 @@
-"""LightGCN: items by the graph of who has what, and a history read as the user who has its items.
+"""Items by the graph of who has what, and a history read as the user who has its items.
 
-Source: He et al. 2020, arXiv:2002.02126. A user that is asked about later is not in the graph: its vector is made of
-its history by the rule that makes a user of the graph (`HistorySum`). In training a state has read the events before
-its target alone, so a user is not told by the sum of its own items what it is asked for. (The graph does hold that
-pair, as published: it is one of the many that an item's neighbours are summed from.)
+Sources: He et al. 2020 (LightGCN), arXiv:2002.02126; Sheng et al. 2024 (AlphaRec), arXiv:2407.05441, where a user
+begins as the mean of its items' content. A user that is asked about later is not in the graph: its vector is made of
+its history by a rule for users (`HistorySum`). In training a state has read the events before its target alone, so a
+user is not told by the sum of its own items what it is asked for. (The graph does hold that pair, as published: it is
+one of the many that an item's neighbours are summed from.)
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from components.recommender.networks.aligned_items import AlignedItems
 from components.recommender.networks.history_sum import HistorySum
 from components.recommender.networks.mixer_networks import DenseNetwork
+from components.recommender.networks.propagated_content import PropagatedContent
 from components.recommender.networks.propagated_items import PropagatedItems
 
 
@@ -35,7 +38,7 @@ class Graph:
 class GraphNetwork(DenseNetwork):
     """A dense network whose items are propagated and whose histories are summed."""
 
-    items: PropagatedItems
+    items: PropagatedItems | PropagatedContent | AlignedItems
     mixer: HistorySum
 
     @property
@@ -49,4 +52,4 @@ class GraphNetwork(DenseNetwork):
         items: Int[Tensor, "B P_minus_1"],
         times: Int[Tensor, "B P_minus_1"],
     ) -> Float[Tensor, "B P dim"]:
-        return self.mixer((vectors * self.items.share)[items], times)
+        return self.mixer(self.items.in_history(vectors)[items], times)

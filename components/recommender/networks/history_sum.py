@@ -5,8 +5,8 @@ come divided by sqrt(|N_i|) already. A user whom training never met has no e_u(0
 `fading` below 1 later events count more (Choi et al. 2021, SLIST, arXiv:2103.16104, section 4.4), and |N_u| is the
 sum of what they count; at 1 it is their number.
 
-A state is brought to the length sqrt(dim), which changes no ranking: it is the temperature of the softmax that the
-vectors are trained by.
+A state is brought to one length, which changes no ranking: it is the temperature of the softmax that the vectors are
+trained by.
 
 Shapes: B histories, P places (before the first event, then after each).
 """
@@ -22,9 +22,10 @@ from torch import Tensor, nn
 class HistorySum(nn.Module):
     """In place of a mixer: nothing is learned but where a user begins."""
 
-    def __init__(self, dim: int, fading: float) -> None:
+    def __init__(self, dim: int, fading: float, length: float | None = None) -> None:
+        """`length` of a state; None: sqrt(dim)."""
         super().__init__()
-        self.fading = fading
+        self.fading, self.length = fading, length
         self.start = nn.Parameter(torch.randn(dim) * 0.02)
 
     def forward(
@@ -36,4 +37,4 @@ class HistorySum(nn.Module):
         counts = torch.where(back >= 0, self.fading ** back.clamp(min=0).float(), 0.0)
         counts = counts / counts.sum(dim=1, keepdim=True).clamp(min=1).sqrt()
         states = self.start + counts.to(vectors.dtype) @ vectors
-        return F.normalize(states, dim=-1) * vectors.shape[-1] ** 0.5
+        return F.normalize(states, dim=-1) * (self.length or states.shape[-1] ** 0.5)

@@ -98,15 +98,24 @@ class DenseNetwork(nn.Module):
         targets: Int[Tensor, "T"],
         weights: Float[Tensor, "T"] | None = None,
     ) -> Float[Tensor, ""]:
-        softmax, place = vectors[self.trained], self.place[targets]
         if self.calibration is not None:
             drawn = self.drawn_negatives()
             return self._gbce(states, vectors[targets], vectors[drawn], drawn == targets[:, None], weights)
-        if 0 < self.num_negatives < len(softmax):
+        return self.softmax_loss(states, vectors[self.trained], self.place[targets], weights)
+
+    def softmax_loss(
+        self,
+        states: Float[Tensor, "T dim"],
+        columns: Float[Tensor, "trained dim"],
+        place: Int[Tensor, "T"],
+        weights: Float[Tensor, "T"] | None,
+    ) -> Float[Tensor, ""]:
+        """Over all columns, or against drawn ones where the network draws negatives; `place` is the right column."""
+        if 0 < self.num_negatives < len(columns):
             return sampled_softmax_loss(
-                states, softmax, place, weights, num_negatives=self.num_negatives, draws=self.draws
+                states, columns, place, weights, num_negatives=self.num_negatives, draws=self.draws
             )
-        return full_softmax_loss(states, softmax, place, weights)
+        return full_softmax_loss(states, columns, place, weights)
 
     @property
     def reads_all_items(self) -> bool:

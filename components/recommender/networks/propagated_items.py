@@ -8,53 +8,76 @@ layers 0, 2, 4 and so on.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from components.recommender.networks.item_embedding import ItemEmbedding
 from components.recommender.networks.item_graph import ItemGraph
 
 
-class PropagatedItems(ItemEmbedding):
-    """Item vectors without codes, all at once.
+class Propagated(nn.Module):
+    """Of item vectors: what they are told of each other by `graph`, which is there while they are trained."""
 
-    While they are trained, `graph` is there. `settle` keeps what they have come to and lets go of the graph, so a
-    trained arm ranks at the cost of any other, and neither it nor its files tell who had what.
-    """
+    hops: int
+    graph: ItemGraph | None = None
 
-    settled: Float[Tensor, "item dim"]
-    settled_share: Float[Tensor, "item 1"]
-
-    def __init__(self, num_items: int, dim: int, *, hops: int) -> None:
-        super().__init__(torch.zeros(num_items, 0, dtype=torch.long), (), dim)
-        self.hops = hops
-        self.graph: ItemGraph | None = None
-        self.register_buffer("settled", torch.zeros(num_items, dim))
-        self.register_buffer("settled_share", torch.ones(num_items, 1))
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> PropagatedItems:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         if self.graph is not None:
             self.graph = self.graph.mapped(fn)  # goes where the weights go
         super()._apply(fn, recurse)
         return self
 
-    def forward(self) -> Float[Tensor, "item dim"]:
-        if self.graph is None:
-            return self.settled
-        assert self.free is not None
-        layer: Tensor = self.free
+    def propagated(self, layer: Float[Tensor, "item dim"]) -> Float[Tensor, "item dim"]:
+        """The mean of these vectors and of what each hop makes of the last: of an item that nobody has, of zeros."""
+        assert self.graph is not None
         total = layer
         for _ in range(self.hops):
             layer = self.graph.hop(layer)
             total = total + layer
         return total / (self.hops + 1)
 
+    def in_history(self, vectors: Float[Tensor, "item dim"]) -> Float[Tensor, "item dim"]:
+        """The vectors as they count in the sum of a history."""
+        return vectors
+
+
+class Summed(Propagated):
+    """Of item vectors that a history sums, by the rule that makes a user of the graph."""
+
+    settled_share: Float[Tensor, "item 1"]
+
+    def in_history(self, vectors: Float[Tensor, "item dim"]) -> Float[Tensor, "item dim"]:
+        return vectors * self.share
+
     @property
     def share(self) -> Float[Tensor, "item 1"]:
         """What an item counts in the sum of a history: less, the more have it."""
         return self.settled_share if self.graph is None else self.graph.share
+
+
+class PropagatedItems(Summed, ItemEmbedding):
+    """Item vectors without codes, all at once.
+
+    `settle` keeps what they have come to and lets go of the graph, so a trained arm ranks at the cost of any other, and
+    neither it nor its files tell who had what.
+    """
+
+    settled: Float[Tensor, "item dim"]
+
+    def __init__(self, num_items: int, dim: int, *, hops: int) -> None:
+        super().__init__(torch.zeros(num_items, 0, dtype=torch.long), (), dim)
+        self.hops = hops
+        self.register_buffer("settled", torch.zeros(num_items, dim))
+        self.register_buffer("settled_share", torch.ones(num_items, 1))
+
+    def forward(self) -> Float[Tensor, "item dim"]:
+        if self.graph is None:
+            return self.settled
+        assert self.free is not None
+        return self.propagated(self.free)
 
     @torch.no_grad()
     def settle(self) -> None:

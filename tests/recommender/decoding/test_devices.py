@@ -10,13 +10,13 @@ import torch
 from components.compute import Compute
 from components.recommender import presets
 from components.recommender.arm import Histories
-from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_dense
+from components.recommender.arms.dense_arm import DenseArm, DenseConfig, DenseName, train_dense
 from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.networks.mixer import MixerConfig
 from components.recommender.presets import quick_hstu, quick_tiger
-from tests.recommender.examples import SHORT, SMALL, SMALL_MIXER, circling, histories_of, tuples
+from tests.recommender.examples import SHORT, SMALL, SMALL_MIXER, circling, content_of, histories_of, tuples
 
 ITEMS = 40
 CIRCLE = circling(30, ITEMS, 12, seed=0)
@@ -26,8 +26,15 @@ DENSE: dict[DenseName, Callable[[], DenseConfig]] = {
     "bert4rec": presets.default_bert4rec,
     "tim4rec": presets.default_tim4rec,
     "lightgcn": presets.default_lightgcn,
+    "alpharec": presets.default_alpharec,
+    "rlmrec": presets.default_rlmrec,
 }
 ASKED = [[1, 2, 3], [], [7], [5, 9, 5, 20, 21], list(range(12))]
+
+
+def trained(name: DenseName, config: DenseConfig) -> DenseArm:
+    told = None if config.content is None else content_of(CIRCLE.item_ids)
+    return train_dense(name, CIRCLE, vocabulary_of(CIRCLE, content=told), config, seed=0, content=told)
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +55,7 @@ def arms():
             "hstu", CIRCLE, vocabulary_of(CIRCLE), replace(quick_hstu(), training=once), seed=0
         ),
         **{
-            name: train_dense(
-                name, CIRCLE, vocabulary_of(CIRCLE), replace(presets.quick(made()), training=once), seed=0
-            )
-            for name, made in DENSE.items()
+            name: trained(name, replace(presets.quick(made()), training=once)) for name, made in DENSE.items()
         },
         "tiger": flat,
         "tiger exact": flat.decoding("exact"),

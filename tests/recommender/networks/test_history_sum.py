@@ -45,3 +45,10 @@ def test_a_state_reads_nothing_after_it():
     with torch.inference_mode():
         torch.testing.assert_close(history(later, TIMES)[:, :3], history(VECTORS, TIMES)[:, :3])
         assert history(VECTORS[:, :0], TIMES[:, :0]).shape == (1, 1, 2)
+
+
+def test_a_state_has_the_length_that_is_asked():
+    plain, short = HistorySum(2, 0.8), HistorySum(2, 0.8, 0.25)
+    short.load_state_dict(plain.state_dict())
+    with torch.inference_mode():
+        torch.testing.assert_close(short(VECTORS, TIMES), plain(VECTORS, TIMES) * 0.25 / 2**0.5)

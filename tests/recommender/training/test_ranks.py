@@ -20,6 +20,7 @@ from components.recommender.arms.multitron import MultitronConfig, train_multitr
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
+from components.recommender.networks.aligned_network import Alignment
 from components.recommender.networks.content_items import Content
 from components.recommender.networks.graph_network import Graph
 from components.recommender.training.ranks import ALONE, Ranks
@@ -44,6 +45,7 @@ WEIGHTED = replace(
     CIRCLE, weights=np.random.default_rng(0).choice([0.0, 0.5, 2.0], len(CIRCLE.items)).astype(np.float32)
 )
 CODES, TOLD = tuples(20, width=4, seed=0), content_of(CIRCLE.item_ids)
+PARTLY_TOLD = replace(TOLD, vectors=TOLD.vectors * (np.arange(20) % 3 > 0)[:, None])
 STOPPED_EARLY = replace(SHORT, epochs=6, validation="last", evaluate_every=1, patience=1)
 DENSE = DenseConfig(mixer=replace(SMALL_MIXER, relation_dim=0), training=SHORT)
 
@@ -72,6 +74,24 @@ TRAININGS: dict[str, Callable[..., Arm]] = {
         replace(DENSE, content=Content(components=8)),
         seed=0,
         content=TOLD,
+        **how,
+    ),
+    "alpharec": lambda **how: train_dense(
+        "alpharec",
+        CIRCLE,
+        vocabulary_of(CIRCLE, content=TOLD),
+        replace(DENSE, content=Content(components=8), graph=Graph(), temperature=0.2, free_vectors=False),
+        seed=0,
+        content=TOLD,
+        **how,
+    ),
+    "rlmrec": lambda **how: train_dense(
+        "rlmrec",
+        CIRCLE,
+        vocabulary_of(CIRCLE, content=PARTLY_TOLD),
+        replace(DENSE, content=Content(components=8), graph=Graph(), alignment=Alignment(weight=0.5)),
+        seed=0,
+        content=PARTLY_TOLD,
         **how,
     ),
     "mmgrec": lambda **how: train_mmgrec(CIRCLE, CODES, SMALL, seed=0, **how),
