@@ -73,6 +73,8 @@ def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmC
             return presets.quick(presets.default_tim4rec()) if is_quick else presets.default_tim4rec(density)
         case "lightgcn":
             return presets.quick_lightgcn() if is_quick else presets.default_lightgcn(density)
+        case "onepiece":
+            return presets.quick_onepiece() if is_quick else presets.default_onepiece(density)
         case "pisa":
             return presets.quick_pisa() if is_quick else presets.default_pisa(density)
         case "multitron":

@@ -34,6 +34,7 @@ def load_arm(folder: Path, compute: Compute = ON_CPU) -> Arm:
                 | "gsasrec"
                 | "tim4rec"
                 | "lightgcn"
+                | "onepiece"
             ):
                 from components.recommender.arms.dense_arm import load_dense
 

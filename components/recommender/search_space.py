@@ -88,6 +88,12 @@ _PREFERRING: Space = {
     "concentration": Real(low=0.1, high=2.0, log=True),
     "penalty": Real(low=0.0, high=1.0),
 }
+_REASONING: Space = {
+    "reasoning.num_steps": Whole(low=1, high=3),
+    "reasoning.block_size": Whole(low=1, high=4),
+    "reasoning.asked": OneOf(values=(4, 8, 16, 32)),
+    "reasoning.horizon": Whole(low=1, high=10),
+}
 _CONTENT: Space = {"content.components": OneOf(values=(64, 128, 256, 512))}
 _DEFAULT: Mapping[ArmName, Space] = {
     "sasrec": _DENSE,
@@ -114,6 +120,7 @@ _DEFAULT: Mapping[ArmName, Space] = {
         "graph.hops": Whole(low=0, high=3),
         "graph.fading": Real(low=0.4, high=1.0),
     },
+    "onepiece": {**_DENSE, **_REASONING},
     "pisa": {**_DENSE, **_ACTIVATION},
     "multitron": {**_DENSE, **_PREFERRING},
     "bert4rec": {**_DENSE, _EPOCHS: Whole(low=12, high=96), "cloze.share": Real(low=0.1, high=0.8)},
@@ -169,6 +176,7 @@ _QUICK: Mapping[ArmName, Space] = {  # for tests: a few settings, and what train
         "graph.hops": Whole(low=0, high=2),
     },
     "semantic_sasrec": _QUICK_DENSE,
+    "onepiece": {**_QUICK_DENSE, "reasoning.num_steps": _REASONING["reasoning.num_steps"]},
     "pisa": {**_QUICK_DENSE, **_ACTIVATION},
     "multitron": {**_QUICK_DENSE, **_PREFERRING},
     "fusion": {**_QUICK_DENSE, "linear_weight": _LINEAR},

@@ -181,6 +181,7 @@ ARMS: Mapping[str, Benchmarked] = {
     "gsasrec": _dense("gsasrec", presets.default_gsasrec),
     "bert4rec": _dense("bert4rec", presets.default_bert4rec),
     "lightgcn": _dense("lightgcn", presets.default_lightgcn),
+    "onepiece": _dense("onepiece", presets.default_onepiece),
     "pisa": Benchmarked(train=_pisa, views={"pisa": View(role="dense")}),
     "multitron": Benchmarked(train=_multitron, views={"multitron": View(role="dense")}),
     "tiger": Benchmarked(train=_tiger, codes="semantic", views={"tiger": View(role="generative")}),

@@ -35,6 +35,8 @@ from components.recommender.networks.item_embedding import ItemEmbedding, grown_
 from components.recommender.networks.mixer import Mixer, MixerConfig
 from components.recommender.networks.mixer_networks import DenseNetwork
 from components.recommender.networks.propagated_items import PropagatedItems
+from components.recommender.networks.reasoning_mixer import Reasoning, ReasoningMixer
+from components.recommender.networks.reasoning_network import ReasoningNetwork
 from components.recommender.sequences import TrainingSequences
 from components.recommender.trained_files import (
     CONTENT_SPACE,
@@ -51,7 +53,7 @@ from components.recommender.weights import read_weights
 
 DenseName = Literal[
     "sasrec", "semantic_sasrec", "hstu", "hstu_text", "m2trec", "fmlp", "gru4rec", "bert4rec", "gsasrec", "tim4rec",
-    "lightgcn",
+    "lightgcn", "onepiece",
 ]  # fmt: skip
 
 
@@ -71,6 +73,7 @@ class DenseConfig:
         None  # in place of a mixer, of which `dim` and `max_length` stay; for arms without codes
     )
     content: Content | None = None  # how what items are is read; for arms without codes
+    reasoning: Reasoning | None = None  # how far the last state is thought on from; for plain attention
 
     def __post_init__(self) -> None:
         if self.loss not in ("softmax", "gbce") or not 0 <= self.calibration <= 1:
@@ -87,6 +90,11 @@ class DenseConfig:
             raise ValueError("a graph sums a history and fills no gaps: set cloze or graph, not both")
         if self.content is not None and self.graph is not None:
             raise ValueError("a graph's items are propagated, not projected: set content or graph, not both")
+        if self.reasoning is not None and not (self.graph is None and self.mixer.is_plain):
+            raise ValueError(
+                "reasoning passes layers of plain causal attention again: set no graph, relation_dim, time_gaps or "
+                "bidirectional, nor another block"
+            )
 
 
 def train_dense(
@@ -143,6 +151,8 @@ def dense_network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
         history = HistorySum(config.mixer.dim, config.graph.fading)
         return GraphNetwork(propagated, history, trained, **against)
     items = embedding_of(vocabulary, config)
+    if config.reasoning is not None:
+        return ReasoningNetwork(items, ReasoningMixer(config.mixer, config.reasoning), trained, **against)
     mixer = Mixer(config.mixer)
     if config.cloze is not None:
         return ClozeNetwork(items, mixer, trained, cloze=config.cloze, **against)
@@ -323,6 +333,7 @@ def load_dense(folder: Path, name: DenseName, config: dict[str, Any], compute: C
     config.pop("start_length", None)  # older files say it here too; what counts stands in "training"
     offset = config.pop(NEW_ITEM_OFFSET, 0.0)
     cloze, graph, content = config.get("cloze"), config.get("graph"), config.get("content")
+    reasoning = config.get("reasoning")
     parsed = DenseConfig(
         **config
         | {
@@ -331,6 +342,7 @@ def load_dense(folder: Path, name: DenseName, config: dict[str, Any], compute: C
             "cloze": cloze and Cloze(**cloze),
             "graph": graph and Graph(**graph),
             "content": content and Content(**content),
+            "reasoning": reasoning and Reasoning(**reasoning),
         }
     )
     network = dense_network(vocabulary, parsed)

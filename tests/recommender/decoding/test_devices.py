@@ -26,6 +26,7 @@ DENSE: dict[DenseName, Callable[[], DenseConfig]] = {
     "bert4rec": presets.default_bert4rec,
     "tim4rec": presets.default_tim4rec,
     "lightgcn": presets.default_lightgcn,
+    "onepiece": presets.default_onepiece,
 }
 ASKED = [[1, 2, 3], [], [7], [5, 9, 5, 20, 21], list(range(12))]
 
