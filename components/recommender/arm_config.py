@@ -77,6 +77,8 @@ def _shipped(arm: ArmName, preset: PresetName, density: presets.Density) -> ArmC
             return presets.quick_alpharec() if is_quick else presets.default_alpharec(density)
         case "rlmrec":
             return presets.quick_rlmrec() if is_quick else presets.default_rlmrec(density)
+        case "onepiece":
+            return presets.quick_onepiece() if is_quick else presets.default_onepiece(density)
         case "pisa":
             return presets.quick_pisa() if is_quick else presets.default_pisa(density)
         case "multitron":

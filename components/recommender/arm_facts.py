@@ -141,6 +141,13 @@ FACTS: Mapping[ArmName, ArmFacts] = {
         seeds=3,
         cpu_seconds=28,
     ),
+    "onepiece": ArmFacts(
+        made_of="SASRec whose last state passes its layers again",
+        source="2509.18091",
+        ndcg=0.1203,
+        seeds=1,
+        cpu_seconds=104,
+    ),
     "pisa": ArmFacts(
         made_of="SASRec and ACT-R's activation of items taken before",
         source="2408.16578",

@@ -36,6 +36,7 @@ def load_arm(folder: Path, compute: Compute = ON_CPU) -> Arm:
                 | "lightgcn"
                 | "alpharec"
                 | "rlmrec"
+                | "onepiece"
             ):
                 from components.recommender.arms.dense_arm import load_dense
 

@@ -22,6 +22,7 @@ ArmName = Literal[
     "lightgcn",
     "alpharec",
     "rlmrec",
+    "onepiece",
     "pisa",
     "multitron",
     "ease",
@@ -37,5 +38,5 @@ CONTENT_ARMS: frozenset[ArmName] = frozenset(("hstu_text", "m2trec", "alpharec",
 NEW_ITEM_ARMS: frozenset[ArmName] = CONTENT_ARMS | {"mmgrec", "mmgrec_paper", "semantic_sasrec", "fusion"}
 SOLVED_ARMS: frozenset[ArmName] = frozenset(("ease",))  # at once; the others take steps
 # trained in one process whatever the workers: solved, or by a loss that is no mean over targets
-ALONE_ARMS: frozenset[ArmName] = SOLVED_ARMS | PREFERENCE_ARMS
+ALONE_ARMS: frozenset[ArmName] = SOLVED_ARMS | PREFERENCE_ARMS | {"onepiece"}
 PresetName = Literal["default", "accurate", "quick"]

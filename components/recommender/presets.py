@@ -25,6 +25,7 @@ from components.recommender.networks.cloze_network import Cloze
 from components.recommender.networks.content_items import Content
 from components.recommender.networks.graph_network import Graph
 from components.recommender.networks.mixer import MixerConfig
+from components.recommender.networks.reasoning_mixer import Reasoning
 from components.recommender.networks.t5_layers import EncoderDecoderConfig
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.tiger_training import TigerTraining
@@ -254,6 +255,16 @@ def default_rlmrec(density: Density = "dense") -> DenseConfig:
     return replace(default_lightgcn(density), content=Content(hidden=256), alignment=Alignment(weight=0.1))
 
 
+def default_onepiece(density: Density = "dense") -> DenseConfig:
+    """SASRec whose last state is thought on from in two steps, after OnePiece.
+
+    NDCG@10 .120 on MovieLens-100K (one seed, 104 CPU seconds; SASRec of that seed .126, not told apart). By its
+    validation items .1380 (SASRec .1377), the best of three: with the first step held to one of five events ahead and
+    blocks of two .1325, with both steps held to the next event .1360.
+    """
+    return replace(default_sasrec(density), reasoning=Reasoning())
+
+
 def default_pisa(density: Density = "dense") -> PisaConfig:
     """SASRec and ACT-R's activation of what was taken before, after PISA: for data where things are taken again.
 
@@ -385,6 +396,11 @@ def default_tiger() -> TigerConfig:
 def quick_fusion() -> FusionConfig:
     """For tests: seconds, and two members; quality is not the aim."""
     return replace(_fused(quick_sasrec()), num_members=2)
+
+
+def quick_onepiece() -> DenseConfig:
+    """For tests: seconds; quality is not the aim."""
+    return replace(quick_sasrec(), reasoning=Reasoning())
 
 
 def quick_pisa() -> PisaConfig:

@@ -88,6 +88,12 @@ _PREFERRING: Space = {
     "concentration": Real(low=0.1, high=2.0, log=True),
     "penalty": Real(low=0.0, high=1.0),
 }
+_REASONING: Space = {
+    "reasoning.num_steps": Whole(low=1, high=3),
+    "reasoning.block_size": Whole(low=1, high=4),
+    "reasoning.asked": OneOf(values=(4, 8, 16, 32)),
+    "reasoning.horizon": Whole(low=1, high=10),
+}
 _CONTENT: Space = {"content.components": OneOf(values=(64, 128, 256, 512))}
 _GRAPH: Space = {
     _RATE: Real(low=1e-3, high=5e-2, log=True),
@@ -128,6 +134,7 @@ _DEFAULT: Mapping[ArmName, Space] = {
         "alignment.weight": Real(low=1e-3, high=3.0, log=True),
         "alignment.temperature": Real(low=0.05, high=0.5, log=True),
     },
+    "onepiece": {**_DENSE, **_REASONING},
     "pisa": {**_DENSE, **_ACTIVATION},
     "multitron": {**_DENSE, **_PREFERRING},
     "bert4rec": {**_DENSE, _EPOCHS: Whole(low=12, high=96), "cloze.share": Real(low=0.1, high=0.8)},
@@ -186,6 +193,7 @@ _QUICK: Mapping[ArmName, Space] = {  # for tests: a few settings, and what train
     "alpharec": _QUICK_GRAPH,
     "rlmrec": _QUICK_GRAPH,
     "semantic_sasrec": _QUICK_DENSE,
+    "onepiece": {**_QUICK_DENSE, "reasoning.num_steps": _REASONING["reasoning.num_steps"]},
     "pisa": {**_QUICK_DENSE, **_ACTIVATION},
     "multitron": {**_QUICK_DENSE, **_PREFERRING},
     "fusion": {**_QUICK_DENSE, "linear_weight": _LINEAR},

@@ -20,8 +20,9 @@ LEARNING_RATE_SHARE = (
 )
 _SHAPING = (  # fields of a config
     "mixer", "network", "free_vectors", "node_vectors", "head_hidden", "max_items", "normalize", "num_members", "graph",
-    "content",
+    "content", "reasoning",
 )  # fmt: skip
+_FREE = ("dropout", "asked", "horizon")  # of those: what weights of any value fit
 
 Config = TypeVar("Config", bound=NetworkConfig)
 
@@ -44,10 +45,11 @@ def unfit(saved: Mapping[str, Any], config: NetworkConfig) -> str:
 
     `saved` is the config in its `arm.json`; a field that an older file leaves out has the default that it is loaded
     with. What steers only how long is trained, by which loss, or how lists are made of the weights may differ, and so
-    may dropout.
+    may dropout, and of reasoning where it is asked for in training, and how far ahead.
     """
     for name, was, wanted in _compared(saved, config):
-        if name.split(".")[0] in _SHAPING and not name.endswith(".dropout") and was != wanted:
+        place = name.split(".")
+        if place[0] in _SHAPING and place[-1] not in _FREE and was != wanted:
             return f"its {name} is {was}, this preset's {wanted}"
     return ""
 

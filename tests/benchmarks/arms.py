@@ -183,6 +183,7 @@ ARMS: Mapping[str, Benchmarked] = {
     "lightgcn": _dense("lightgcn", presets.default_lightgcn),
     "alpharec": _told("alpharec", presets.default_alpharec),
     "rlmrec": _told("rlmrec", presets.default_rlmrec),
+    "onepiece": _dense("onepiece", presets.default_onepiece),
     "pisa": Benchmarked(train=_pisa, views={"pisa": View(role="dense")}),
     "multitron": Benchmarked(train=_multitron, views={"multitron": View(role="dense")}),
     "tiger": Benchmarked(train=_tiger, codes="semantic", views={"tiger": View(role="generative")}),

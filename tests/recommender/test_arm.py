@@ -28,6 +28,7 @@ from components.recommender.networks.aligned_network import Alignment
 from components.recommender.networks.cloze_network import Cloze
 from components.recommender.networks.content_items import Content
 from components.recommender.networks.graph_network import Graph
+from components.recommender.networks.reasoning_mixer import Reasoning
 from components.recommender.sequences import TrainingSequences
 from tests.recommender.examples import (
     SHORT,
@@ -110,6 +111,15 @@ def make_arms() -> dict[str, Arm]:
             sequences,
             vocabulary_of(sequences),
             DenseConfig(mixer=replace(SMALL_MIXER, relation_dim=0), training=SHORT, graph=Graph(fading=0.9)),
+            seed=0,
+        ),
+        "onepiece": train_dense(
+            "onepiece",
+            sequences,
+            vocabulary_of(sequences),
+            DenseConfig(
+                mixer=replace(SMALL_MIXER, relation_dim=0), training=SHORT, reasoning=Reasoning(block_size=2)
+            ),
             seed=0,
         ),
         "pisa": train_pisa(

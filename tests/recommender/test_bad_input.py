@@ -78,7 +78,11 @@ def test_a_user_of_a_hundred_thousand_events():
 
 @pytest.mark.parametrize(
     "name",
-    sorted(SEMANTIC_ID_ARMS | {"sasrec", "hstu", "fmlp", "gru4rec", "bert4rec", "lightgcn"} | CONTENT_ARMS),
+    sorted(
+        SEMANTIC_ID_ARMS
+        | {"sasrec", "hstu", "fmlp", "gru4rec", "bert4rec", "lightgcn", "onepiece"}
+        | CONTENT_ARMS
+    ),
 )
 def test_weights_of_another_shape_are_refused_by_name(name, tmp_path):
     """The same arm on more items, or with wider tables: the file and the first tensor that differs are named."""

@@ -89,7 +89,9 @@ def test_it_takes_a_share_of_the_epochs_and_ends_elsewhere(name, champions, tmp_
     assert not np.allclose(scores[0], scores[2])
 
 
-@pytest.mark.parametrize("name", ["sasrec", "mmgrec", "tiger", "lightgcn", "hstu_text", "alpharec", "rlmrec"])
+@pytest.mark.parametrize(
+    "name", ["sasrec", "mmgrec", "tiger", "lightgcn", "onepiece", "hstu_text", "alpharec", "rlmrec"]
+)
 def test_cut_off_it_goes_on_to_the_same_weights_and_never_from_another_start(
     name, champions, tmp_path, monkeypatch
 ):

@@ -38,6 +38,8 @@ from components.recommender.networks.mixer import Mixer, MixerConfig
 from components.recommender.networks.mixer_networks import DenseNetwork
 from components.recommender.networks.propagated_content import PropagatedContent
 from components.recommender.networks.propagated_items import Propagated, PropagatedItems
+from components.recommender.networks.reasoning_mixer import Reasoning, ReasoningMixer
+from components.recommender.networks.reasoning_network import ReasoningNetwork
 from components.recommender.sequences import TrainingSequences
 from components.recommender.trained_files import (
     CONTENT_SPACE,
@@ -54,7 +56,7 @@ from components.recommender.weights import read_weights
 
 DenseName = Literal[
     "sasrec", "semantic_sasrec", "hstu", "hstu_text", "m2trec", "fmlp", "gru4rec", "bert4rec", "gsasrec", "tim4rec",
-    "lightgcn", "alpharec", "rlmrec",
+    "lightgcn", "alpharec", "rlmrec", "onepiece",
 ]  # fmt: skip
 
 
@@ -78,6 +80,7 @@ class DenseConfig:
     alignment: Alignment | None = (
         None  # of a graph's own vectors with content; None: content is what is propagated
     )
+    reasoning: Reasoning | None = None  # how far the last state is thought on from; for plain attention
 
     def __post_init__(self) -> None:
         if self.loss not in ("softmax", "gbce") or not 0 <= self.calibration <= 1:
@@ -104,6 +107,11 @@ class DenseConfig:
             raise ValueError(
                 f"temperature {self.temperature} is above 0, and a graph over content propagates what it is projected "
                 "to alone: set free_vectors to False"
+            )
+        if self.reasoning is not None and not (self.graph is None and self.mixer.is_plain):
+            raise ValueError(
+                "reasoning passes layers of plain causal attention again: set no graph, relation_dim, time_gaps or "
+                "bidirectional, nor another block"
             )
 
 
@@ -165,6 +173,8 @@ def dense_network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
             return AlignedNetwork(propagated, history, trained, alignment=config.alignment, **against)
         return GraphNetwork(propagated, history, trained, **against)
     items = embedding_of(vocabulary, config)
+    if config.reasoning is not None:
+        return ReasoningNetwork(items, ReasoningMixer(config.mixer, config.reasoning), trained, **against)
     mixer = Mixer(config.mixer)
     if config.cloze is not None:
         return ClozeNetwork(items, mixer, trained, cloze=config.cloze, **against)
@@ -357,6 +367,7 @@ def load_dense(folder: Path, name: DenseName, config: dict[str, Any], compute: C
     offset = config.pop(NEW_ITEM_OFFSET, 0.0)
     cloze, graph = config.get("cloze"), config.get("graph")
     content, alignment = config.get("content"), config.get("alignment")
+    reasoning = config.get("reasoning")
     parsed = DenseConfig(
         **config
         | {
@@ -366,6 +377,7 @@ def load_dense(folder: Path, name: DenseName, config: dict[str, Any], compute: C
             "graph": graph and Graph(**graph),
             "content": content and Content(**content),
             "alignment": alignment and Alignment(**alignment),
+            "reasoning": reasoning and Reasoning(**reasoning),
         }
     )
     network = dense_network(vocabulary, parsed)

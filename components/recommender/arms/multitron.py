@@ -59,8 +59,8 @@ class MultitronConfig(DenseConfig):
                 f"concentration is {self.concentration}, and above 0; penalty {self.penalty}, and not below it"
             )
         read_preference(self.preference)
-        if self.mixer.bidirectional or self.graph is not None:
-            raise ValueError("what is to be aimed at enters a causal mixer: set neither cloze nor graph")
+        if self.mixer.bidirectional or self.graph is not None or self.reasoning is not None:
+            raise ValueError("what is to be aimed at enters a causal mixer: set no cloze, graph or reasoning")
 
 
 def train_multitron(

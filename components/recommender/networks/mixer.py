@@ -6,7 +6,8 @@ The published user vector is free, so a new user has none; here it is the mean o
 history so far, which is inductive and, taken at each query, causal. Since the gates of query, key and value
 then belong to the query's place, g_q g_k scales the relation query, and g_v what the relation values bring.
 
-Shapes: B histories, P places (a learned start, then the items), h heads, d dim, c head dim, r relation dim.
+Shapes: B histories, P places (a learned start, then the items), N places after others, M those and the others,
+h heads, d dim, c head dim, r relation dim.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from components.recommender.networks.recurrent_block import RecurrentBlock
 from components.recommender.networks.state_space_block import StateSpaceBlock
 
 NUM_GAP_BUCKETS = 32  # log2 of seconds: 2**31 s is 68 years
+KeysValues = tuple[Float[Tensor, "B h M c"], Float[Tensor, "B h M c"]]
 BlockName = Literal["attention", "hstu", "fmlp", "gru", "ssm"]
 _SCORING: tuple[BlockName, ...] = (
     "attention",
@@ -64,6 +66,11 @@ class MixerConfig:
             raise ValueError("only plain attention is bidirectional: no relation_dim, no time_gaps")
         if self.max_length < 1:
             raise ValueError(f"max_length is {self.max_length}; a history needs at least one place")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether places attend to what is before them and themselves, by vectors and distance alone."""
+        return self.block == "attention" and not (self.relation_dim or self.time_gaps or self.bidirectional)
 
 
 class Mixer(nn.Module):
@@ -164,18 +171,41 @@ class AttentionBlock(nn.Module):
     def forward(
         self, x: Float[Tensor, "B P d"], user: Float[Tensor, "B P d"] | None, bias: Float[Tensor, "#B #h P P"]
     ) -> Float[Tensor, "B P d"]:
-        x = x + fast_dropout(
-            self.out(self._attend(self.norm_attention(x), user, bias)), self.dropout, self.training
+        return self._onward(x, self._attend(self.norm_attention(x), user, bias))
+
+    def after(
+        self, x: Float[Tensor, "B N d"], before: KeysValues | None, bias: Float[Tensor, "#B #h N M"]
+    ) -> tuple[Float[Tensor, "B N d"], KeysValues]:
+        """Places that come after others, of which keys and values suffice; and those of all. For plain attention.
+
+        Holds: a whole pass gives what its places give in parts, one after the other.
+        """
+        q, k, v = self._heads(self.norm_attention(x))
+        if before is not None:
+            k, v = torch.cat([before[0], k], dim=2), torch.cat([before[1], v], dim=2)
+        mixed = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=bias, dropout_p=self.dropout if self.training else 0.0
         )
+        return self._onward(x, mixed.transpose(1, 2).flatten(2)), (k, v)
+
+    def _onward(self, x: Float[Tensor, "B P d"], attended: Float[Tensor, "B P d"]) -> Float[Tensor, "B P d"]:
+        x = x + fast_dropout(self.out(attended), self.dropout, self.training)
         hidden = fast_dropout(F.gelu(self.widen(self.norm_forward(x))), self.dropout, self.training)
         return x + fast_dropout(self.narrow(hidden), self.dropout, self.training)
+
+    def _heads(self, x: Float[Tensor, "B P d"]) -> Float[Tensor, "3 B h P c"]:
+        """Query, key and value of each head."""
+        batch, places, dim = x.shape
+        return (
+            self.qkv(x).view(batch, places, 3, self.num_heads, dim // self.num_heads).permute(2, 0, 3, 1, 4)
+        )
 
     def _attend(
         self, x: Float[Tensor, "B P d"], user: Float[Tensor, "B P d"] | None, bias: Float[Tensor, "#B #h P P"]
     ) -> Float[Tensor, "B P d"]:
         batch, places, dim = x.shape
         head_dim = dim // self.num_heads
-        q, k, v = self.qkv(x).view(batch, places, 3, self.num_heads, head_dim).permute(2, 0, 3, 1, 4)
+        q, k, v = self._heads(x)
         gate_value = None
         if self.relation is not None and user is not None:
             relation_q, relation_k, relation_v, gate_value = self.relation(x, user)

@@ -22,12 +22,14 @@ from components.recommender.fast_matmul import fast_matmul
 from components.recommender.networks.cloze_network import ClozeNetwork
 from components.recommender.networks.mixer_networks import Network
 from components.recommender.networks.preference_network import PreferenceNetwork
+from components.recommender.networks.reasoning_network import ReasoningNetwork
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.checkpoint import read_checkpoint, training_key, write_checkpoint
 from components.recommender.training.clipped_adamw import ClippedAdamW
 from components.recommender.training.cloze_batches import cloze_batches
 from components.recommender.training.preference_batches import preference_loss, preferring
 from components.recommender.training.ranks import Ranks
+from components.recommender.training.reasoning_batches import asking, reasoning_loss
 from components.recommender.training.step import OnStep, Step
 from components.recommender.training.touched_items import touched_items
 from components.recommender.training.training_config import TrainingConfig
@@ -171,6 +173,8 @@ class _Training:
             batches = window_batches(self.sequences, windows, **given)
         if isinstance(self.network, PreferenceNetwork):
             batches = preferring(batches, self.network, self.rng)
+        elif isinstance(self.network, ReasoningNetwork):
+            batches = asking(batches, self.network, self.rng)
         return [self.ranks.part_of(batch) for batch in batches]
 
     def _loss(self, batch: WindowBatch) -> Tensor:
@@ -179,6 +183,8 @@ class _Training:
                 return self.touched.loss(batch, self.read_states)
             if isinstance(self.network, PreferenceNetwork):
                 return preference_loss(self.network, batch, self.read_states)
+            if isinstance(self.network, ReasoningNetwork):
+                return reasoning_loss(self.network, batch, self.read_states)
             vectors = self.network.items()  # once a step, for histories and targets alike
             states = self.read_states(vectors, batch.items, batch.times).flatten(0, 1)[batch.state_at]
             return self.network.loss(states, vectors, batch.targets, batch.weights)

@@ -5,7 +5,8 @@ before it, so state p is what is known after p events. A target is read from the
 that is earlier than it: with `strict_time`, in an earlier second (events of one second carry no order, and a
 replay asks for them together), else simply the event before.
 
-Shapes: W windows, P places of the longest (start included), T targets, K objectives.
+Shapes: W windows, P places of the longest (start included), T targets, K objectives or
+steps of reasoning, S targets that are thought about, at Q places of a window.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ class WindowBatch:
     preference: Float[Tensor, "K"] | None = (
         None  # over objectives, of the step; None: the network has one alone
     )
+    asked: Int[Tensor, "W Q"] | None = None  # places that are thought about; None: nothing is
+    thought_at: Int[Tensor, "K S"] | None = None  # row of the flattened states, thoughts among them, a step
+    held_to: Int[Tensor, "K S"] | None = None  # place among the targets of what a step is held to
 
     @property
     def total_weight(self) -> float:

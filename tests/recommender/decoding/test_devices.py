@@ -28,6 +28,7 @@ DENSE: dict[DenseName, Callable[[], DenseConfig]] = {
     "lightgcn": presets.default_lightgcn,
     "alpharec": presets.default_alpharec,
     "rlmrec": presets.default_rlmrec,
+    "onepiece": presets.default_onepiece,
 }
 ASKED = [[1, 2, 3], [], [7], [5, 9, 5, 20, 21], list(range(12))]
 
