@@ -15,7 +15,8 @@ from components.recommender.arms.dense_arm import DenseConfig
 from components.recommender.carried_weights import CannotBeginThere
 from components.recommender.names import CONTENT_ARMS, SEMANTIC_ID_ARMS, ArmName
 from components.recommender.networks.mixer import MixerConfig
-from components.recommender.presets import accurate_mmgrec, default_mmgrec, default_sasrec
+from components.recommender.networks.reasoning_mixer import Reasoning
+from components.recommender.presets import accurate_mmgrec, default_mmgrec, default_onepiece, default_sasrec
 from components.recommender.train_arm import train_arm
 from components.recommender.training.step import Step
 from components.recommender.warm_start import EPOCH_SHARE, LEARNING_RATE_SHARE, unfit, warmed
@@ -161,6 +162,11 @@ def test_dropout_losses_and_decoding_may_differ_and_shapes_may_not():
     assert unfit(saved, replace(default_mmgrec(), beam_size=5, tuple_weight=1.0)) == ""
     assert unfit(saved, replace(default_mmgrec(), head_hidden=32)) == (
         "its head_hidden is 64, this preset's 32"
+    )
+    stepwise = default_onepiece()
+    assert unfit(asdict(stepwise), replace(stepwise, reasoning=Reasoning(asked=3, horizon=7))) == ""
+    assert unfit(asdict(stepwise), replace(stepwise, reasoning=Reasoning(num_steps=3))) == (
+        "its reasoning.num_steps is 2, this preset's 3"
     )
 
 
