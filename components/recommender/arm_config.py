@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from components.recommender import presets
 from components.recommender.arm import Arm
-from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.arms.ease import EASEConfig
 from components.recommender.arms.fusion import FusionArm
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.arms.ease import EASEConfig
 from components.recommender.arms.fusion import FusionConfig
 from components.recommender.arms.mmgrec import MMGRecConfig

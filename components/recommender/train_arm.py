@@ -20,7 +20,8 @@ from components.content_vectors import ContentVectors
 from components.recommender import presets
 from components.recommender.arm import Arm
 from components.recommender.arm_config import ArmConfig, config_of
-from components.recommender.arms.dense_arm import DenseConfig, DenseName, train_dense
+from components.recommender.arms.dense_arm import train_dense
+from components.recommender.arms.dense_config import DenseConfig, DenseName
 from components.recommender.arms.ease import EASEConfig, fit_ease
 from components.recommender.arms.fusion import FusionConfig, train_fusion
 from components.recommender.arms.mmgrec import MMGRecConfig, train_mmgrec

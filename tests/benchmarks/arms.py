@@ -16,7 +16,8 @@ from jaxtyping import Int
 from components.content_vectors import ContentVectors
 from components.recommender import presets
 from components.recommender.arm import Arm
-from components.recommender.arms.dense_arm import DenseArm, DenseConfig, DenseName, train_dense
+from components.recommender.arms.dense_arm import DenseArm, train_dense
+from components.recommender.arms.dense_config import DenseConfig, DenseName
 from components.recommender.arms.ease import fit_ease
 from components.recommender.arms.fusion import FusionArm, train_fusion
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec

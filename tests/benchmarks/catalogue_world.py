@@ -16,8 +16,9 @@ import torch
 from jaxtyping import Float, Int
 
 from components.recommender.arm import Histories
-from components.recommender.arms.dense_arm import DenseArm, DenseConfig
+from components.recommender.arms.dense_arm import DenseArm
 from components.recommender.arms.dense_arm import _network as dense_network
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig
 from components.recommender.arms.mmgrec import _network as generative_network
 from components.recommender.codes.vocabulary import Vocabulary

@@ -33,7 +33,8 @@ from components.features.encoding import EncoderConfig, encode_items
 from components.features.graph import item_graph
 from components.features.sequences import sequence_frame, user_sequences
 from components.recommender.arm import Arm, Histories
-from components.recommender.arms.dense_arm import DenseConfig, train_dense
+from components.recommender.arms.dense_arm import train_dense
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.arms.mmgrec import MMGRecConfig, train_mmgrec
 from components.recommender.baselines.popularity import fit_popularity, fit_recent_popularity
 from components.recommender.codes.vocabulary import vocabulary_of

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from components.content_vectors import ContentVectors
 from components.recommender.arm import Arm
-from components.recommender.arms.dense_arm import DenseArm, DenseConfig, DenseName, train_dense
+from components.recommender.arms.dense_arm import DenseArm, train_dense
+from components.recommender.arms.dense_config import DenseConfig, DenseName
 from components.recommender.arms.fusion import FusionArm, FusionConfig, train_fusion
 from components.recommender.arms.mmgrec import MMGRecArm, train_mmgrec
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec

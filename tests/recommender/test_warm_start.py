@@ -11,7 +11,7 @@ import torch
 
 from components.recommender.arm import Arm
 from components.recommender.arm_config import NetworkConfig, config_of
-from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.carried_weights import CannotBeginThere
 from components.recommender.names import CONTENT_ARMS, SEMANTIC_ID_ARMS, ArmName
 from components.recommender.networks.mixer import MixerConfig

@@ -10,10 +10,10 @@ that reads content: there an item's vector is a learned function of what it is (
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,23 +23,17 @@ from torch import Tensor
 from components.compute import ON_CPU, Compute
 from components.content_vectors import ContentVectors
 from components.recommender.arm import Histories, OnRanked, Ranked
+from components.recommender.arms.dense_config import DenseConfig, DenseName, read_dense_config
+from components.recommender.arms.dense_network import dense_network
 from components.recommender.carried_weights import carried_over
 from components.recommender.codes.vocabulary import Vocabulary, extended, forgetting, with_more_content
 from components.recommender.decoding.candidates import CandidateItems, CatalogueRows
 from components.recommender.decoding.requests import RequestBatch, rank_by_score
-from components.recommender.networks.aligned_items import AlignedItems
-from components.recommender.networks.aligned_network import AlignedNetwork, Alignment
-from components.recommender.networks.cloze_network import Cloze, ClozeNetwork
-from components.recommender.networks.content_items import Content, ContentItems
-from components.recommender.networks.graph_network import Graph, GraphNetwork
-from components.recommender.networks.history_sum import HistorySum
-from components.recommender.networks.item_embedding import ItemEmbedding, grown_free_vectors
-from components.recommender.networks.mixer import Mixer, MixerConfig
+from components.recommender.networks.content_items import ContentItems
+from components.recommender.networks.graph_network import GraphNetwork
+from components.recommender.networks.item_embedding import grown_free_vectors
 from components.recommender.networks.mixer_networks import DenseNetwork
-from components.recommender.networks.propagated_content import PropagatedContent
-from components.recommender.networks.propagated_items import Propagated, PropagatedItems
-from components.recommender.networks.reasoning_mixer import Reasoning, ReasoningMixer
-from components.recommender.networks.reasoning_network import ReasoningNetwork
+from components.recommender.networks.propagated_items import Propagated
 from components.recommender.sequences import TrainingSequences
 from components.recommender.trained_files import (
     CONTENT_SPACE,
@@ -50,69 +44,8 @@ from components.recommender.trained_files import (
 )
 from components.recommender.training.fit import fit, seeded
 from components.recommender.training.step import OnStep
-from components.recommender.training.training_config import TrainingConfig
 from components.recommender.training.training_graph import training_graph
 from components.recommender.weights import read_weights
-
-DenseName = Literal[
-    "sasrec", "semantic_sasrec", "hstu", "hstu_text", "m2trec", "fmlp", "gru4rec", "bert4rec", "gsasrec", "tim4rec",
-    "lightgcn", "alpharec", "rlmrec", "onepiece",
-]  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class DenseConfig:
-    """A mixer, how it is trained, and what an item's vector is made of."""
-
-    mixer: MixerConfig = field(default_factory=lambda: MixerConfig(relation_dim=0))
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    loss: Literal["softmax", "gbce"] = "softmax"
-    num_negatives: int = 0  # drawn once a step for all targets; 0 is the full softmax
-    calibration: float = 0.75  # of gbce: 0 is plain BCE, at 1 the sigmoid of a score is a probability
-    free_vectors: bool = True  # an item's own vector, beside its codes' where it has codes
-    free_dropout: float = 0.0  # share of items a step that are their codes or content alone; needs either
-    cloze: Cloze | None = None  # trained by gaps of which both sides are read; None: by the next item
-    graph: Graph | None = (
-        None  # in place of a mixer, of which `dim` and `max_length` stay; for arms without codes
-    )
-    content: Content | None = None  # how what items are is read; for arms without codes
-    temperature: float | None = None  # of cosines, for a graph over content; None: products of vectors
-    alignment: Alignment | None = (
-        None  # of a graph's own vectors with content; None: content is what is propagated
-    )
-    reasoning: Reasoning | None = None  # how far the last state is thought on from; for plain attention
-
-    def __post_init__(self) -> None:
-        if self.loss not in ("softmax", "gbce") or not 0 <= self.calibration <= 1:
-            raise ValueError(
-                f"loss {self.loss!r} is softmax or gbce, calibration {self.calibration} between 0 and 1"
-            )
-        if self.loss == "gbce" and not self.num_negatives:
-            raise ValueError("gbce is a loss against drawn negatives: set num_negatives")
-        if self.mixer.bidirectional is (self.cloze is None):
-            raise ValueError(
-                "a bidirectional mixer is trained by cloze, and no other is: set both, or neither"
-            )
-        if self.cloze is not None and self.graph is not None:
-            raise ValueError("a graph sums a history and fills no gaps: set cloze or graph, not both")
-        reads_both = self.graph is not None and self.content is not None
-        if (self.temperature is not None) + (self.alignment is not None) != reads_both:
-            raise ValueError(
-                "a graph over content compares by cosines over a temperature, one beside content is aligned with it: "
-                "set graph, content and one of temperature and alignment, or neither of these two"
-            )
-        if self.alignment is not None and not self.free_vectors:
-            raise ValueError("what is aligned with content are own vectors: set free_vectors to True")
-        if self.temperature is not None and (self.temperature <= 0 or self.free_vectors):
-            raise ValueError(
-                f"temperature {self.temperature} is above 0, and a graph over content propagates what it is projected "
-                "to alone: set free_vectors to False"
-            )
-        if self.reasoning is not None and not (self.graph is None and self.mixer.is_plain):
-            raise ValueError(
-                "reasoning passes layers of plain causal attention again: set no graph, relation_dim, time_gaps or "
-                "bidirectional, nor another block"
-            )
 
 
 def train_dense(
@@ -156,53 +89,6 @@ def train_dense(
         if isinstance(network.items, Propagated | ContentItems):
             network.items.settle()
     return DenseArm(name=name, vocabulary=vocabulary, config=config, network=network)
-
-
-def dense_network(vocabulary: Vocabulary, config: DenseConfig) -> DenseNetwork:
-    trained = torch.from_numpy(np.flatnonzero(vocabulary.is_trained))
-    against: dict[str, Any] = {
-        "num_negatives": config.num_negatives,
-        "calibration": config.calibration if config.loss == "gbce" else None,
-    }
-    if config.graph is not None:
-        propagated = _propagated(vocabulary, config, config.graph.hops)
-        length = None if config.temperature is None else 1 / config.temperature
-        history = HistorySum(config.mixer.dim, config.graph.fading, length)
-        if isinstance(propagated, AlignedItems):
-            assert config.alignment is not None
-            return AlignedNetwork(propagated, history, trained, alignment=config.alignment, **against)
-        return GraphNetwork(propagated, history, trained, **against)
-    items = embedding_of(vocabulary, config)
-    if config.reasoning is not None:
-        return ReasoningNetwork(items, ReasoningMixer(config.mixer, config.reasoning), trained, **against)
-    mixer = Mixer(config.mixer)
-    if config.cloze is not None:
-        return ClozeNetwork(items, mixer, trained, cloze=config.cloze, **against)
-    return DenseNetwork(items, mixer, trained, **against)
-
-
-def _propagated(
-    vocabulary: Vocabulary, config: DenseConfig, hops: int
-) -> PropagatedItems | PropagatedContent | AlignedItems:
-    if config.content is None:
-        return PropagatedItems(len(vocabulary), config.mixer.dim, hops=hops)
-    kind = PropagatedContent if config.alignment is None else AlignedItems
-    is_trained, width = torch.from_numpy(vocabulary.is_trained), vocabulary.content_width
-    return kind(is_trained, width, config.mixer.dim, config.content, hops=hops)
-
-
-def embedding_of(vocabulary: Vocabulary, config: DenseConfig) -> ItemEmbedding:
-    """Item vectors of codes, content or neither, and own ones, as the config says."""
-    own: dict[str, Any] = {"free": config.free_vectors, "free_dropout": config.free_dropout}
-    if config.content is not None:
-        is_trained = torch.from_numpy(vocabulary.is_trained)
-        return ContentItems(is_trained, vocabulary.content_width, config.mixer.dim, config.content, **own)
-    return ItemEmbedding(
-        torch.from_numpy(vocabulary.read_codes),
-        vocabulary.num_codes,
-        config.mixer.dim,
-        **own,
-    )
 
 
 class DenseArm:
@@ -365,21 +251,7 @@ def load_dense(folder: Path, name: DenseName, config: dict[str, Any], compute: C
     )
     config.pop("start_length", None)  # older files say it here too; what counts stands in "training"
     offset = config.pop(NEW_ITEM_OFFSET, 0.0)
-    cloze, graph = config.get("cloze"), config.get("graph")
-    content, alignment = config.get("content"), config.get("alignment")
-    reasoning = config.get("reasoning")
-    parsed = DenseConfig(
-        **config
-        | {
-            "mixer": MixerConfig(**config["mixer"]),
-            "training": TrainingConfig(**config["training"]),
-            "cloze": cloze and Cloze(**cloze),
-            "graph": graph and Graph(**graph),
-            "content": content and Content(**content),
-            "alignment": alignment and Alignment(**alignment),
-            "reasoning": reasoning and Reasoning(**reasoning),
-        }
-    )
+    parsed = read_dense_config(config)
     network = dense_network(vocabulary, parsed)
     read_weights(folder, network)
     return DenseArm(

@@ -26,7 +26,9 @@ from torch import Tensor, nn
 
 from components.compute import ON_CPU, Compute
 from components.recommender.arm import Histories, OnRanked, Ranked
-from components.recommender.arms.dense_arm import DenseArm, DenseConfig, dense_network, raised
+from components.recommender.arms.dense_arm import DenseArm, raised
+from components.recommender.arms.dense_config import DenseConfig
+from components.recommender.arms.dense_network import dense_network
 from components.recommender.arms.ease import EASEArm, EASEConfig, fit_ease
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.codes.vocabulary import Vocabulary

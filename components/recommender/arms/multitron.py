@@ -21,7 +21,9 @@ from torch import Tensor
 
 from components.compute import ON_CPU, Compute
 from components.preference import preference_text, read_preference
-from components.recommender.arms.dense_arm import DenseArm, DenseConfig, embedding_of
+from components.recommender.arms.dense_arm import DenseArm
+from components.recommender.arms.dense_config import DenseConfig
+from components.recommender.arms.dense_network import embedding_of
 from components.recommender.carried_weights import CannotBeginThere, carried_over
 from components.recommender.codes.vocabulary import Vocabulary
 from components.recommender.networks.mixer import Mixer, MixerConfig

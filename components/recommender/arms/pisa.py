@@ -27,7 +27,8 @@ from torch import Tensor
 
 from components.compute import ON_CPU, Compute
 from components.recommender.arm import Histories, OnRanked, Ranked
-from components.recommender.arms.dense_arm import DenseArm, DenseConfig, load_dense, train_dense
+from components.recommender.arms.dense_arm import DenseArm, load_dense, train_dense
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.codes.vocabulary import Vocabulary
 from components.recommender.decoding.candidates import CandidateItems, CatalogueRows
 from components.recommender.decoding.requests import RequestBatch, rank_by_score

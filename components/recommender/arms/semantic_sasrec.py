@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Int
 
 from components.compute import ON_CPU, Compute
-from components.recommender.arms.dense_arm import DenseArm, DenseConfig, train_dense
+from components.recommender.arms.dense_arm import DenseArm, train_dense
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.step import OnStep

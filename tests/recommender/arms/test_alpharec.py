@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from components.content_vectors import ContentVectors
-from components.recommender.arms.dense_arm import DenseArm, DenseConfig, train_dense
+from components.recommender.arms.dense_arm import DenseArm, train_dense
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
 from components.recommender.networks.content_items import Content

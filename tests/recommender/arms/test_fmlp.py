@@ -2,7 +2,8 @@ from dataclasses import replace
 
 import torch
 
-from components.recommender.arms.dense_arm import DenseArm, DenseConfig, train_dense
+from components.recommender.arms.dense_arm import DenseArm, train_dense
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.networks import mixer
 from components.recommender.networks.filter_block import FilterBlock

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from components.recommender.arms.dense_arm import DenseArm, DenseConfig, train_dense
+from components.recommender.arms.dense_arm import DenseArm, train_dense
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
 from components.recommender.networks.graph_network import Graph

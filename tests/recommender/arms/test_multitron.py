@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from components.recommender.arm import Arm
-from components.recommender.arms.dense_arm import DenseConfig, train_dense
+from components.recommender.arms.dense_arm import train_dense
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.arms.multitron import (
     UNTOLD,
     MultitronArm,

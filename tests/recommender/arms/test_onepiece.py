@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from components.recommender.arms.dense_arm import DenseArm, DenseConfig, train_dense
+from components.recommender.arms.dense_arm import DenseArm, train_dense
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.networks.graph_network import Graph
 from components.recommender.networks.reasoning_mixer import Reasoning

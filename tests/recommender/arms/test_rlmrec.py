@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 
 from components.content_vectors import ContentVectors
-from components.recommender.arms.dense_arm import DenseArm, DenseConfig, train_dense
+from components.recommender.arms.dense_arm import DenseArm, train_dense
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.loading import load_arm
 from components.recommender.networks.aligned_network import Alignment

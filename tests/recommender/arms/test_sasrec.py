@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from components.recommender.arms.dense_arm import DenseConfig, train_dense
+from components.recommender.arms.dense_arm import train_dense
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.codes.vocabulary import vocabulary_of
 from tests.recommender.examples import SHORT, SMALL_MIXER, circling, histories_of, item_names
 

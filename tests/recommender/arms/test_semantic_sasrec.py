@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from components.recommender.arms.dense_arm import DenseConfig
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.arms.semantic_sasrec import train_semantic_sasrec
 from components.recommender.codes.vocabulary import CodeOutOfRange
 from tests.recommender.examples import SHORT, SMALL_MIXER, circling, histories_of, item_names, tuples

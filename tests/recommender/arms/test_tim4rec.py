@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from components.recommender.arm import Histories
-from components.recommender.arms.dense_arm import DenseConfig, train_dense
+from components.recommender.arms.dense_arm import train_dense
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.sequences import TrainingSequences
 from tests.recommender.examples import SHORT, SMALL_MIXER, item_names

@@ -10,7 +10,8 @@ import torch
 from components.compute import Compute
 from components.recommender import presets
 from components.recommender.arm import Histories
-from components.recommender.arms.dense_arm import DenseArm, DenseConfig, DenseName, train_dense
+from components.recommender.arms.dense_arm import DenseArm, train_dense
+from components.recommender.arms.dense_config import DenseConfig, DenseName
 from components.recommender.arms.mmgrec import train_mmgrec
 from components.recommender.arms.tiger import train_tiger
 from components.recommender.codes.vocabulary import vocabulary_of

@@ -8,7 +8,8 @@ import torch
 
 from components.compute import ON_CPU, Compute, DeviceUnavailable
 from components.divergence import TrainingDiverged
-from components.recommender.arms.dense_arm import DenseConfig, train_dense
+from components.recommender.arms.dense_arm import train_dense
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.arms.mmgrec import MMGRecArm, MMGRecConfig, train_mmgrec
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.training.step import Step

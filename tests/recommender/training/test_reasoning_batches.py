@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.recommender.arms.dense_arm import DenseConfig, dense_network
+from components.recommender.arms.dense_config import DenseConfig
+from components.recommender.arms.dense_network import dense_network
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.networks.reasoning_mixer import Reasoning
 from components.recommender.training.reasoning_batches import asking

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from components.recommender.arms.dense_arm import DenseConfig, train_dense
+from components.recommender.arms.dense_arm import train_dense
+from components.recommender.arms.dense_config import DenseConfig
 from components.recommender.codes.vocabulary import vocabulary_of
 from components.recommender.sequences import TrainingSequences
 from components.recommender.training.training_config import TrainingConfig
