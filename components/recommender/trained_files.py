@@ -14,7 +14,7 @@ from components.recommender.weights import read_items, write_arm, write_items, w
 NEW_ITEM_OFFSET = "new_item_offset"
 CONTENT_SPACE, CONTENT_WIDTH = "content_space", "content_width"
 # settings that came later: an arm without them has the bytes that it had before
-_LATER = ("content", "temperature", "alignment")
+_LATER = ("content", "temperature", "alignment", "reasoning")
 
 
 def write_trained(

@@ -200,7 +200,17 @@ def _train(
     given: Any = {"seed": seed, "begin": begin}
     chosen = cast(Any, config)
     match arm:
-        case "sasrec" | "hstu" | "fmlp" | "gru4rec" | "bert4rec" | "gsasrec" | "tim4rec":
+        case (
+            "sasrec"
+            | "hstu"
+            | "fmlp"
+            | "gru4rec"
+            | "bert4rec"
+            | "gsasrec"
+            | "tim4rec"
+            | "lightgcn"
+            | "onepiece"
+        ):
             return train_dense(arm, sequences, vocabulary_of(sequences), chosen, **given)
         case "tiger":
             return train_tiger(sequences, codes, chosen, num_codes=sizes, **given)
@@ -210,7 +220,9 @@ def _train(
             return train_fusion(sequences, codes, chosen, num_codes=sizes, **given)
         case "mmgrec" | "mmgrec_paper":
             return train_mmgrec(sequences, codes, chosen, num_codes=sizes, **given)
-    raise ValueError(f"{arm} is solved, not trained: there is nothing to warm-start")
+    raise ValueError(
+        f"{arm} is solved and not trained, or reads what this does not make: content, event types"
+    )
 
 
 def _rows_of(content: ItemVectors, rows: Bool[np.ndarray, "item"]) -> ItemVectors:

@@ -28,6 +28,12 @@ ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 400  # of a command
 
 
+def outside() -> dict[str, str]:
+    """The environment of the tests, without what they were told of recloop and its engines."""
+    ours = ("RECLOOP_", "PREFECT_", "MLFLOW_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
 @cache
 def loaded() -> Loaded:
     """The one of this process, which ends with it."""
@@ -42,7 +48,7 @@ class Loaded:
         nobodys = Settings(home=Path(self._folder.name) / "home")  # engines are loaded before a home is named
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.flows.loaded"], cwd=ROOT,
-            env=os.environ | engine_environment(nobodys) | {"OMP_NUM_THREADS": "1"},
+            env=outside() | engine_environment(nobodys) | {"OMP_NUM_THREADS": "1"},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         self._one_at_a_time = Lock()
@@ -62,7 +68,12 @@ class Loaded:
             for log in (printed, errors):
                 log.write_text("")
             print(json.dumps(order), file=self._process.stdin, flush=True)
-            code = int(self._process.stdout.readline())
+            if not (told := self._process.stdout.readline()):
+                raise RuntimeError(f"the loaded process has ended with {self._process.wait()}")
+            if (code := int(told)) == -signal.SIGALRM:
+                raise subprocess.TimeoutExpired(
+                    list(arguments), _SECONDS, printed.read_text(), errors.read_text()
+                )
             return subprocess.CompletedProcess(arguments, code, printed.read_text(), errors.read_text())
 
     def _close(self) -> None:

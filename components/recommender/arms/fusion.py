@@ -56,9 +56,11 @@ class FusionConfig(DenseConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.cloze is not None or self.graph is not None or self.content is not None:
+        others = (self.cloze, self.graph, self.content, self.reasoning)
+        if any(part is not None for part in others):
             raise ValueError(
-                "fusion's networks are mixers of codes trained by the next item: cloze, graph and content are None"
+                "fusion's networks are mixers of codes trained by the next item: cloze, graph, content and reasoning "
+                "are None"
             )
         if self.num_members < 1 or self.linear_weight < 0:
             raise ValueError(

@@ -35,6 +35,8 @@ class ReasoningNetwork(DenseNetwork):
         calibration: float | None = None,
     ) -> None:
         super().__init__(items, mixer, trained, num_negatives=num_negatives, calibration=calibration)
+        # plain numbers, which a checkpoint's key is made of
+        self.asked, self.horizon = mixer.reasoning.asked, mixer.reasoning.horizon
 
     @property
     def reads_all_items(self) -> bool:
@@ -66,8 +68,8 @@ class ReasoningNetwork(DenseNetwork):
 
     def horizons(self) -> list[int]:
         """Of each step, among how many of the next events is the one that it is held to."""
-        steps, horizon = self.mixer.reasoning.num_steps, self.mixer.reasoning.horizon
-        return [round(horizon ** (after / max(steps - 1, 1))) for after in reversed(range(steps))]
+        steps = self.mixer.reasoning.num_steps
+        return [round(self.horizon ** (after / max(steps - 1, 1))) for after in reversed(range(steps))]
 
     def reasoned_loss(
         self,

@@ -26,7 +26,7 @@ def asking(
 ) -> Iterator[WindowBatch]:
     """The batches with up to `asked` targets of each window to be thought about, and what steps are held to."""
     for batch in batches:
-        yield _asked(batch, network.mixer.reasoning.asked, network.horizons(), rng)
+        yield _asked(batch, network.asked, network.horizons(), rng)
 
 
 def _asked(batch: WindowBatch, most: int, horizons: list[int], rng: np.random.Generator) -> WindowBatch:

@@ -48,7 +48,11 @@ class WindowBatch:
         return float(len(self.targets) if self.weights is None else self.weights.double().sum())
 
     def rows(self, rank: int, world: int) -> WindowBatch:
-        """The windows rank, rank + world, and so on, with their targets."""
+        """The windows rank, rank + world, and so on, with their targets. Raises ValueError for one that asks on."""
+        if self.asked is not None:
+            raise ValueError(
+                "a mean over drawn targets is not the mean of parts: reasoning trains in one process"
+            )
         places = self.items.shape[1] + 1
         row, state = self.state_at // places, self.state_at % places
         kept = row % world == rank

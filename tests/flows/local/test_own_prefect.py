@@ -84,3 +84,24 @@ def test_one_that_reads_inside_another_does_not_wait_for_it(tmp_path: Path) -> N
             return before * 10 + await counter.value()
 
     assert run(OneWriter(connection_url=f"sqlite+aiosqlite:///{tmp_path}/ours.db"), nested) == 0
+
+
+def test_a_statement_outside_a_transaction_waits_for_one(tmp_path: Path) -> None:
+    """Prefect's recorder of events writes so, two tables one after the other: given up, an event loses its parts."""
+
+    async def beside(counter: Counter) -> int:
+        async with counter.session() as lone:
+
+            async def holds() -> None:
+                async with counter.session() as session, counter.config.begin_transaction(session):
+                    await session.execute(_SET, {"value": 3})
+                    await asyncio.sleep(0.5)
+
+            held = asyncio.create_task(holds())
+            await asyncio.sleep(0.1)
+            await lone.execute(text("UPDATE counted SET value = value + 4"))
+            await lone.commit()
+            await held
+        return await counter.value()
+
+    assert run(OneWriter(connection_url=f"sqlite+aiosqlite:///{tmp_path}/ours.db"), beside) == 7
