@@ -1,0 +1,250 @@
+"""Whether a bandit over versions is worth more than the best single version, from rounds that it did not learn from.
+
+Every policy (the bandit, each version for everybody) is valued on the same rounds by estimators that right
+propensities make right, and compared in the same resamples of users. The reward model of DR is the bandit's own:
+it knows none of these rounds, so its errors cost width and bring no bias. The bandit has to lead each single version,
+whichever is best: no version is chosen by its luck, and no correction is due (intersection-union). That it is behind
+one of several is another matter: any of them may be lucky, so that is told at the error rate over their number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+
+import numpy as np
+from jaxtyping import Float
+
+from components.bandit.arm_log import ArmLog
+from components.bandit.arm_policy import ArmPolicy
+from components.evaluation.counterfactual import estimators
+from components.evaluation.counterfactual.estimate import Estimate, estimate
+from components.evaluation.counterfactual.estimators import Terms
+from components.evaluation.counterfactual.logged import LoggedFeedback
+from components.evaluation.counterfactual.profile import LoggedProfile
+from components.evaluation.counterfactual.resampling import bounds, resample
+from components.evaluation.counterfactual.support import Support, describe_support
+from components.evaluation.counterfactual.verdict import diagnose, enough_rewards, what_was_detectable
+from components.evaluation.verdict import Check, Outcome, Result, Verdict
+
+BANDIT = "bandit"
+_LOG = "log"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyValue:
+    """One policy on the judged rounds."""
+
+    name: str  # BANDIT, or a version
+    share: tuple[float, ...]  # of the rounds that each arm would answer
+    estimates: tuple[Estimate, ...]  # of its reward a round; their deltas are against the policy that logged
+    support: Support
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lead:
+    """The bandit minus a version that answers everybody, in the same resamples: the deltas of the estimates."""
+
+    version: str
+    estimates: tuple[Estimate, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BanditResult:
+    """All that the log told; the same from the same inputs."""
+
+    arms: tuple[str, ...]
+    learned_rounds: int
+    judged_rounds: int
+    logged_mean: float
+    logged_lower: float
+    logged_upper: float
+    policies: tuple[PolicyValue, ...]  # the bandit first
+    leads: tuple[Lead, ...]
+    exploring: float  # of the bandit's value: what the lists that it deals evenly bring, or cost
+    best_single: str  # by the deciding estimator, on the judged rounds
+    verdict: Verdict
+    profile: LoggedProfile
+
+
+def judge_bandit(
+    policy: ArmPolicy, judged: ArmLog, profile: LoggedProfile, *, learned_rounds: int
+) -> BanditResult:
+    """PROMOTE where the bandit leads every single version, REJECT where it is behind one, HOLD where it is not told.
+
+    INVALID where a policy's support fails the diagnostics of a log: a version that the log never shows is one.
+    Raises ValueError for a policy of arms that the log does not name.
+    """
+    place = [judged.arms.index(arm) for arm in policy.arms]
+    predicted = np.full((len(judged), len(judged.arms)), policy.overall)
+    predicted[:, place] = policy.predicted(judged.context)
+    unexplored = np.zeros_like(predicted)
+    unexplored[:, place] = replace(policy, explore=0.0).probabilities(judged.context)
+    drawn_with = {BANDIT: np.zeros_like(predicted)}
+    drawn_with[BANDIT][:, place] = (1 - policy.explore) * unexplored[:, place] + policy.explore / len(place)
+    for arm, at in zip(policy.arms, place, strict=True):
+        drawn_with[arm] = np.zeros_like(predicted)
+        drawn_with[arm][:, at] = 1.0
+    rounds = {name: judged.under(table) for name, table in drawn_with.items()}
+    terms = {name: _terms(rounds[name], drawn_with[name], predicted) for name in rounds}
+    without = _terms(judged.under(unexplored), unexplored, predicted)[profile.estimator].value
+    logged = Terms(plain=judged.reward)
+    every = {f"{name} {e}": one for name, found in terms.items() for e, one in found.items()}
+    drawn = resample({_LOG: logged, **every}, judged.cluster, resamples=profile.resamples, seed=profile.seed)
+
+    def against(name: str, other: str) -> tuple[Estimate, ...]:
+        return tuple(
+            estimate(
+                e, found, drawn[f"{name} {e}"],
+                logged if other == _LOG else terms[other][e],
+                drawn[_LOG] if other == _LOG else drawn[f"{other} {e}"],
+                alpha_one_sided=profile.alpha_one_sided,
+            )
+            for e, found in terms[name].items()
+        )  # fmt: skip
+
+    policies = tuple(
+        PolicyValue(
+            name=name,
+            share=tuple(float(share) for share in drawn_with[name][:, place].mean(axis=0)),
+            estimates=against(name, _LOG),
+            support=describe_support(
+                rounds[name], low_propensity_of_uniform=profile.low_propensity_of_uniform
+            ),
+        )
+        for name in rounds
+    )
+    leads = tuple(Lead(version=arm, estimates=against(BANDIT, arm)) for arm in policy.arms)
+    best = max(policies[1:], key=lambda single: _worth(deciding(single.estimates, profile).value)).name
+    lower, upper = bounds(drawn[_LOG], alpha_one_sided=profile.alpha_one_sided)
+    return BanditResult(
+        arms=policy.arms,
+        learned_rounds=learned_rounds,
+        judged_rounds=len(judged),
+        logged_mean=logged.value,
+        logged_lower=lower,
+        logged_upper=upper,
+        policies=policies,
+        leads=leads,
+        exploring=terms[BANDIT][profile.estimator].value - without,
+        best_single=best,
+        verdict=_decide(policies, leads, best, profile),
+        profile=profile,
+    )
+
+
+def deciding(estimates: Iterable[Estimate], profile: LoggedProfile) -> Estimate:
+    """That of the estimator which the profile lets decide."""
+    return next(e for e in estimates if e.name == profile.estimator)
+
+
+def _terms(
+    rounds: LoggedFeedback, probabilities: Float[np.ndarray, "N A"], predicted: Float[np.ndarray, "N A"]
+) -> dict[str, Terms]:
+    reward, weight = rounds.reward, rounds.weight
+    q = predicted[np.arange(len(rounds)), rounds.action]
+    value = (probabilities * predicted).sum(axis=1)
+    return {
+        "ips": estimators.ips(reward, weight),
+        "snips": estimators.snips(reward, weight),
+        "dr": estimators.dr(reward, weight, q, value),
+        "sndr": estimators.sndr(reward, weight, q, value),
+    }
+
+
+def _worth(value: float) -> float:
+    return value if math.isfinite(value) else -math.inf
+
+
+def _decide(
+    policies: tuple[PolicyValue, ...], leads: tuple[Lead, ...], best: str, profile: LoggedProfile
+) -> Verdict:
+    diagnostics = [
+        Check(name=f"{_called(p.name)}: {c.name}", result=c.result, reason=f"{_called(p.name)}: {c.reason}")
+        for p in policies
+        for c in diagnose(p.support, profile)
+    ]
+    if broken := [c.reason for c in diagnostics if c.result is not Result.PASSED]:
+        reasons = ("not evaluable from this log: nothing is concluded", *broken)
+        return Verdict(
+            outcome=Outcome.INVALID, reasons=reasons, checks=tuple(diagnostics), gate_hash=profile.hash
+        )
+    values = {p.name: deciding(p.estimates, profile).value for p in policies}
+    # the best single version is told first: it is the one that a reader would have in its place
+    ordered = sorted(leads, key=lambda lead: lead.version != best)
+    shown = [
+        _leads(
+            lead, values[lead.version], best,
+            rounds=policies[0].support.rounds, num_versions=len(leads), profile=profile,
+        )
+        for lead in ordered
+    ]  # fmt: skip
+    shown += [enough_rewards(policies[0].support, profile), _agreement(leads)]
+    failed = tuple(c.reason for c in shown if c.result is Result.FAILED)
+    unproven = tuple(c.reason for c in shown if c.result is Result.UNPROVEN)
+    if failed:
+        outcome, reasons = Outcome.REJECT, failed
+    elif unproven:
+        outcome, reasons = Outcome.HOLD, unproven
+    else:
+        outcome, reasons = Outcome.PROMOTE, tuple(c.reason for c in shown)
+    checks = (*diagnostics, *shown)
+    return Verdict(outcome=outcome, reasons=reasons, checks=checks, gate_hash=profile.hash)
+
+
+def _called(name: str) -> str:
+    return name if name == BANDIT else f"version {name}"
+
+
+def _luck(num_versions: int, profile: LoggedProfile) -> float:
+    """Standard errors that the luckiest of so many versions is ahead by chance, at the profile's alpha (Bonferroni)."""
+    return NormalDist().inv_cdf(1 - profile.alpha_one_sided / num_versions)
+
+
+def _leads(
+    lead: Lead, value: float, best: str, *, rounds: int, num_versions: int, profile: LoggedProfile
+) -> Check:
+    found = deciding(lead.estimates, profile)
+    who = f"version {lead.version}" + (", the best single one" if lead.version == best else "")
+    name = f"lead over version {lead.version}"
+    if not all(math.isfinite(v) for v in (found.delta, found.delta_lower, found.delta_upper)):
+        why = found.note or "some resample holds no weight"
+        return Check(
+            name=name,
+            result=Result.UNPROVEN,
+            reason=f"the lead over {who} is undefined by {found.name}: {why}",
+        )
+    figures = (
+        f"{found.delta:+.3g} [{found.delta_lower:+.3g}, {found.delta_upper:+.3g}] a list by {found.name}, "
+        f"on {value:.3g}"
+    )
+    if found.delta_lower > 0:
+        return Check(name=name, result=Result.PASSED, reason=f"the bandit is better than {who}: {figures}")
+    if found.delta_upper < 0 and found.delta < -_luck(num_versions, profile) * found.delta_se:
+        worse = f"the bandit is worse than {who}: {figures}; let that one answer everybody"
+        return Check(name=name, result=Result.FAILED, reason=worse)
+    told = what_was_detectable(found.delta_se, value, rounds, profile)
+    if found.delta_upper < 0:
+        told = f"one of {num_versions} versions is so far ahead by luck more often than one alone; {told}"
+    return Check(
+        name=name, result=Result.UNPROVEN, reason=f"the bandit is not told from {who}: {figures}; {told}"
+    )
+
+
+def _agreement(leads: tuple[Lead, ...]) -> Check:
+    """Every estimator, over every version, has to point the same way."""
+    deltas = {
+        f"{e.name} over {lead.version} {e.delta:+.3g}": e.delta
+        for lead in leads for e in lead.estimates if math.isfinite(e.delta)
+    }  # fmt: skip
+    agree = all(delta > 0 for delta in deltas.values())
+    first = (
+        "every consistent estimator has the bandit ahead" if agree else "estimators do not all have it ahead"
+    )
+    return Check(
+        name="agreement",
+        result=Result.PASSED if agree else Result.UNPROVEN,
+        reason=f"{first}: {', '.join(deltas)}",
+    )
