@@ -25,12 +25,16 @@ class SavedPolicy:
     ]  # item ids that count as popular in `popular_share`; empty for a context of one's own
     outcome: str  # PROMOTE, HOLD, REJECT or INVALID: what the log told when it was learned
 
+    @property
+    def digest(self) -> str:
+        return digest_of(to_json(self))
+
 
 def write_policy(saved: SavedPolicy, path: Path) -> None:
     """Written aside and moved, so that a reader finds the old one or the new one."""
     told = to_json(saved)
     aside = path.with_name(f".{path.name}.part")
-    aside.write_text(json.dumps(told | {"digest": digest_of(told)}, indent=1, sort_keys=True) + "\n")
+    aside.write_text(json.dumps(told | {"digest": saved.digest}, indent=1, sort_keys=True) + "\n")
     aside.replace(path)
 
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from components.registry.registered import RegisteredVersion
 
-_SALT = "bandit"
-
 
 class NotForUsers(Exception):
     """A policy whose context is not made of a user's events: nobody but its owner can say what it is."""
@@ -25,15 +23,15 @@ class Dealt:
 
 
 def dealt_version(path: Path, user: str, at: datetime) -> Dealt:
-    """The version, drawn by a hash of the user: the same context gives the same one.
+    """The version, drawn by a hash of the user.
 
     Raises PolicyFileUnreadable, NotForUsers, NoSuchVersion, NothingRegistered, TrackingUnreachable.
     """
     import numpy as np
 
+    from components.bandit.dealing import deal
     from components.bandit.policy_file import read_policy
     from components.bandit.user_context import CONTEXT, user_context
-    from components.evaluation.rehearsal import assign_arms
     from components.registry.registered import NoSuchVersion
     from flows.cli.registry import model_now
     from flows.warehouse import warehouse
@@ -52,9 +50,8 @@ def dealt_version(path: Path, user: str, at: datetime) -> Dealt:
     context = user_context(
         *(np.array([number], float) for number in (found["events"], found["popular"], days))
     )
-    chances = policy.probabilities(context)[0]
-    place = int(assign_arms(_SALT, [user], chances.tolist())[0])
-    model, number = model_now(), policy.arms[place]
+    places, chances = deal(saved, [user], context)
+    model, number = model_now(), policy.arms[places[0]]
     if (version := model.version(number)) is None:
         there = ", ".join(one.version for one in model.versions) or "none"
         raise NoSuchVersion(
@@ -62,5 +59,5 @@ def dealt_version(path: Path, user: str, at: datetime) -> Dealt:
             "are registered: `recloop bandit --to` writes the file anew."
         )
     told = ", ".join(f"{name} {value:.3g}" for name, value in zip(CONTEXT, context[0], strict=True))
-    note = f"dealt by {path.name} ({saved.outcome} when it was learned) with probability {chances[place]:.2f}: {told}"
-    return Dealt(version=version, probability=float(chances[place]), note=note)
+    note = f"dealt by {path.name} ({saved.outcome} when it was learned) with probability {chances[0]:.2f}: {told}"
+    return Dealt(version=version, probability=float(chances[0]), note=note)
