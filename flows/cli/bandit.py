@@ -108,6 +108,9 @@ def _say(rounds: BanditRounds, result: BanditResult) -> None:
         console.print(f"· {reason}", markup=False)
     console.print()
     console.print(_table(result))
+    shares = zip(result.arms, result.policies[0].share, strict=True)
+    dealt = ", ".join(f"version {arm} {share:.0%}" for arm, share in shares)
+    console.print(f"\ndealt      {dealt} of the lists", markup=False)
     if math.isfinite(result.exploring):
         console.print(
             f"exploring  {result.exploring:+.4f} of the bandit's reward a list; --explore says how much"
@@ -115,7 +118,7 @@ def _say(rounds: BanditRounds, result: BanditResult) -> None:
 
 
 def _table(result: BanditResult) -> Table:
-    """A row a policy: whom it lets answer, its reward a list, and what the bandit has over it."""
+    """A row a policy: its reward a list, and what the bandit has over it; 70 columns at most."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -123,27 +126,25 @@ def _table(result: BanditResult) -> Table:
 
     level = f"{100 * (1 - 2 * result.profile.alpha_one_sided):g} %"
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("policy", no_wrap=True)
-    table.add_column("version: share of lists")
-    for title in ("a list", level, "minus the log", "bandit minus it"):
-        table.add_column(title, justify="right")
+    table.add_column("policy")
+    for title in ("a list", level, "bandit minus it"):
+        table.add_column(title, justify="right", no_wrap=True)
     leads = {lead.version: deciding(lead.estimates, result.profile) for lead in result.leads}
     for policy in result.policies:
         found, lead = deciding(policy.estimates, result.profile), leads.get(policy.name)
-        shares = (
-            f"{arm}: {share:.0%}" for arm, share in zip(result.arms, policy.share, strict=True) if share
-        )
         row = (
             policy.name if lead is None else f"version {policy.name}",
-            ", ".join(shares) if lead is None else "",
             f"{found.value:.4f}",
             _interval(found.lower, found.upper, ".4f"),
-            _span(found.delta, found.delta_lower, found.delta_upper),
             "" if lead is None else _span(lead.delta, lead.delta_lower, lead.delta_upper),
         )
+        if (
+            not policy.support.mean_weight > 0
+        ):  # no list of the log is one of its: what is predicted is no estimate
+            row = (row[0], "–", "–", "–")
         table.add_row(*map(escape, row))  # names of versions may be of a file
     logged = _interval(result.logged_lower, result.logged_upper, ".4f")
-    table.add_row("the log", "", f"{result.logged_mean:.4f}", logged, "", "")
+    table.add_row("the log", f"{result.logged_mean:.4f}", logged, "")
     return table
 
 

@@ -67,12 +67,16 @@ def test_a_file_is_learned_judged_and_the_policy_written(tmp_path: Path) -> None
         "· the bandit is better than version "
     )
     rows = [line.split() for line in done.stdout.splitlines()]
-    (bandit,) = [row for row in rows if row[:2] == ["bandit", "1:"]]
-    assert float(bandit[5]) == pytest.approx(0.5, abs=0.04)
+    (bandit,) = [row for row in rows if row[:1] == ["bandit"]]
+    assert float(bandit[1]) == pytest.approx(0.5, abs=0.04)
+    (dealt,) = [row for row in rows if row[:1] == ["dealt"]]
+    assert [int(dealt[at].rstrip("%,")) for at in (3, 6)] == pytest.approx([50, 50], abs=6)
     assert [row[1] for row in rows if row[:1] == ["version"] and row[1] in "12"] == ["1", "2"]
     assert "\nexploring  -0.00" in done.stdout
     saved = read_policy(policy)
     assert (saved.outcome, saved.policy.arms, saved.popular) == ("PROMOTE", ("1", "2"), ())
+    drawn = done.stdout[done.stdout.index("policy  ") : done.stdout.index("dealt  ")]
+    assert max(map(len, drawn.splitlines())) <= 80
     assert not (tmp_path / "home").exists()  # nothing but a file was read, and nothing is left of it
 
     told = json.loads(recloop(tmp_path / "home", "bandit", "--exposures", lists, "--json").stdout)
@@ -93,6 +97,9 @@ def test_what_no_list_of_the_log_could_have_shown_is_refused(tmp_path: Path) -> 
     assert never.returncode == 0
     assert "\nINVALID\n· not evaluable from this log: nothing is concluded" in never.stdout
     assert "· version 7: the target policy would take none of the logged actions" in never.stdout
+    assert [line.split()[2:] for line in never.stdout.splitlines() if line.startswith("version 7")] == [
+        ["–"] * 3
+    ]
     sure = write_lists(tmp_path / "sure.csv", propensity=1.0)
     done = recloop(tmp_path / "home", "bandit", "--exposures", sure)
     assert "\nINVALID\n" in done.stdout
