@@ -116,10 +116,9 @@ def learn_and_judge(
             "a second one with `recloop serve --challenger challenger --share 0.1`."
         )
     first, later = split_in_time(rounds.log, learn_share)
-    policy = learn(first, arms, explore=explore)
     rules = replace(PROFILES[profile](), estimator="dr")  # pi_e and a reward model are both there
-    result = judge_bandit(policy, later, rules, learned_rounds=len(first))
-    outcome = str(result.verdict.outcome)
+    result = judge_bandit(first, later, arms, rules, explore=explore)
+    policy, outcome = learn(first, arms, explore=explore), str(result.verdict.outcome)
     return ToldBandit(
         result=result, saved=SavedPolicy(policy=policy, popular=rounds.popular, outcome=outcome)
     )

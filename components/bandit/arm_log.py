@@ -31,7 +31,7 @@ class ArmLog:
     arms: tuple[str, ...]
     reward: Float[np.ndarray, "N"]
     propensity: Float[np.ndarray, "N"]  # of the arm that answered, noted when it was drawn
-    cluster: Int[np.ndarray, "N"]  # user, 0 … U-1 by first appearance
+    cluster: Int[np.ndarray, "N"]  # user, counted from 0; the same number in every part of a log
     shown: Float[np.ndarray, "N"] | None = None
     settled: Float[np.ndarray, "N"] | None = None
 
@@ -62,7 +62,7 @@ class ArmLog:
             reward=self.reward,
             propensity=self.propensity,
             target=probabilities[rounds, self.arm],
-            cluster=self.cluster,
+            cluster=pd.factorize(self.cluster)[0],
             actions=np.array(self.arms, dtype=object),
             policy=TargetPolicy(probabilities=probabilities, row=rounds),
         )
@@ -76,7 +76,7 @@ class ArmLog:
             arms=self.arms,
             reward=self.reward[kept],
             propensity=self.propensity[kept],
-            cluster=pd.factorize(self.cluster[kept])[0],
+            cluster=self.cluster[kept],
             shown=None if self.shown is None else self.shown[kept],
             settled=None if self.settled is None else self.settled[kept],
         )

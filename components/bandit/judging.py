@@ -1,28 +1,30 @@
 """Whether a bandit over versions is worth more than the best single version, from rounds that it did not learn from.
 
 Every policy (the bandit, each version for everybody) is valued on the same rounds by estimators that right
-propensities make right, and compared in the same resamples of users. The reward model of DR is the bandit's own:
-it knows none of these rounds, so its errors cost width and bring no bias. The bandit has to lead each single version,
-whichever is best: no version is chosen by its luck, and no correction is due (intersection-union). That it is behind
-one of several is another matter: any of them may be lucky, so that is told at the error rate over their number.
+propensities make right, and compared in the same resamples of users. The reward model of DR is the bandit's own: it
+knows none of these rounds and none of their users, so its errors cost width and bring no bias. (Users whom a hash
+deals stay with their version: a bandit that had learned from them would meet their luck again in their later rounds.)
+The bandit has to lead each single version, whichever is best: no version is chosen by its luck, and no correction is
+due (intersection-union). That it is behind one of several is another matter: any of them may be lucky, so that is told
+at the error rate over their number.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float
 
 from components.bandit.arm_log import ArmLog
-from components.bandit.arm_policy import ArmPolicy
+from components.bandit.arm_policy import learn
 from components.evaluation.counterfactual import estimators
 from components.evaluation.counterfactual.estimate import Estimate, estimate
 from components.evaluation.counterfactual.estimators import Terms
-from components.evaluation.counterfactual.logged import LoggedFeedback
+from components.evaluation.counterfactual.logged import LoggedFeedback, LoggedFeedbackError
 from components.evaluation.counterfactual.profile import LoggedProfile
 from components.evaluation.counterfactual.resampling import bounds, resample
 from components.evaluation.counterfactual.support import Support, describe_support
@@ -30,6 +32,7 @@ from components.evaluation.counterfactual.verdict import diagnose, enough_reward
 from components.evaluation.verdict import Check, Outcome, Result, Verdict
 
 BANDIT = "bandit"
+FOLDS = 5  # of users: a round is judged by what the other four parts taught
 _LOG = "log"
 
 
@@ -70,29 +73,29 @@ class BanditResult:
 
 
 def judge_bandit(
-    policy: ArmPolicy, judged: ArmLog, profile: LoggedProfile, *, learned_rounds: int
+    first: ArmLog, later: ArmLog, arms: tuple[str, ...], profile: LoggedProfile, *, explore: float
 ) -> BanditResult:
     """PROMOTE where the bandit leads every single version, REJECT where it is behind one, HOLD where it is not told.
 
-    INVALID where a policy's support fails the diagnostics of a log: a version that the log never shows is one.
-    Raises ValueError for a policy of arms that the log does not name.
+    `first` is learned from, `later` judged by. INVALID where a policy's support fails the diagnostics of a log: a
+    version that the log never shows is one. Raises LoggedFeedbackError with fewer users than FOLDS, ValueError for an
+    arm that the log does not name.
     """
-    place = [judged.arms.index(arm) for arm in policy.arms]
-    predicted = np.full((len(judged), len(judged.arms)), policy.overall)
-    predicted[:, place] = policy.predicted(judged.context)
-    unexplored = np.zeros_like(predicted)
-    unexplored[:, place] = replace(policy, explore=0.0).probabilities(judged.context)
-    drawn_with = {BANDIT: np.zeros_like(predicted)}
-    drawn_with[BANDIT][:, place] = (1 - policy.explore) * unexplored[:, place] + policy.explore / len(place)
-    for arm, at in zip(policy.arms, place, strict=True):
+    place = [later.arms.index(arm) for arm in arms]
+    predicted, unexplored = _learned_from_others(first, later, arms)
+    drawn_with = {BANDIT: (1 - explore) * unexplored}
+    drawn_with[BANDIT][:, place] += explore / len(arms)
+    for arm, at in zip(arms, place, strict=True):
         drawn_with[arm] = np.zeros_like(predicted)
         drawn_with[arm][:, at] = 1.0
-    rounds = {name: judged.under(table) for name, table in drawn_with.items()}
+    rounds = {name: later.under(table) for name, table in drawn_with.items()}
     terms = {name: _terms(rounds[name], drawn_with[name], predicted) for name in rounds}
-    without = _terms(judged.under(unexplored), unexplored, predicted)[profile.estimator].value
-    logged = Terms(plain=judged.reward)
+    without = _terms(later.under(unexplored), unexplored, predicted)[profile.estimator].value
+    logged = Terms(plain=later.reward)
     every = {f"{name} {e}": one for name, found in terms.items() for e, one in found.items()}
-    drawn = resample({_LOG: logged, **every}, judged.cluster, resamples=profile.resamples, seed=profile.seed)
+    drawn = resample(
+        {_LOG: logged, **every}, rounds[BANDIT].cluster, resamples=profile.resamples, seed=profile.seed
+    )
 
     def against(name: str, other: str) -> tuple[Estimate, ...]:
         return tuple(
@@ -116,13 +119,13 @@ def judge_bandit(
         )
         for name in rounds
     )
-    leads = tuple(Lead(version=arm, estimates=against(BANDIT, arm)) for arm in policy.arms)
+    leads = tuple(Lead(version=arm, estimates=against(BANDIT, arm)) for arm in arms)
     best = max(policies[1:], key=lambda single: _worth(deciding(single.estimates, profile).value)).name
     lower, upper = bounds(drawn[_LOG], alpha_one_sided=profile.alpha_one_sided)
     return BanditResult(
-        arms=policy.arms,
-        learned_rounds=learned_rounds,
-        judged_rounds=len(judged),
+        arms=arms,
+        learned_rounds=len(first),
+        judged_rounds=len(later),
         logged_mean=logged.value,
         logged_lower=lower,
         logged_upper=upper,
@@ -133,6 +136,32 @@ def judge_bandit(
         verdict=_decide(policies, leads, best, profile),
         profile=profile,
     )
+
+
+def _learned_from_others(
+    first: ArmLog, later: ArmLog, arms: tuple[str, ...]
+) -> tuple[Float[np.ndarray, "N A"], Float[np.ndarray, "N A"]]:
+    """Predicted rewards of the later rounds, and the chances of being best, from the first rounds of other users.
+
+    Over all arms of the log; one that is not among `arms` is predicted the mean of all, and never drawn.
+    """
+    users = np.union1d(first.cluster, later.cluster)
+    if len(np.unique(first.cluster)) < FOLDS:
+        raise LoggedFeedbackError(
+            f"the lists to learn from are of {len(np.unique(first.cluster)):,} users, who cannot be cut into {FOLDS} "
+            "folds. Wait for lists of more users."
+        )
+    place = np.array([later.arms.index(arm) for arm in arms])
+    predicted = np.empty((len(later), len(later.arms)))
+    chances = np.zeros_like(predicted)
+    of_first, of_later = (np.searchsorted(users, part.cluster) % FOLDS for part in (first, later))
+    for fold in range(FOLDS):
+        policy = learn(first.where(of_first != fold), arms, explore=0.0)
+        own = np.flatnonzero(of_later == fold)
+        predicted[own] = policy.overall
+        predicted[np.ix_(own, place)] = policy.predicted(later.context[own])
+        chances[np.ix_(own, place)] = policy.probabilities(later.context[own])
+    return predicted, chances
 
 
 def deciding(estimates: Iterable[Estimate], profile: LoggedProfile) -> Estimate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -35,7 +36,8 @@ def test_what_was_not_known_yet_is_not_learned_from():
     first, later = split_in_time(arm_log_from_rows(table()), 0.5)
     assert first.context[:, 0].tolist() == [1]
     assert later.context[:, 0].tolist() == [3, 4]
-    assert later.cluster.tolist() == [0, 1]
+    assert later.cluster.tolist() == [0, 2]  # the users' numbers stay
+    assert later.under(np.full((2, 3), 1 / 3)).cluster.tolist() == [0, 1]
     without = split_in_time(arm_log_from_rows(table(settled=None)), 0.5)[0]
     assert without.context[:, 0].tolist() == [1, 2]
 

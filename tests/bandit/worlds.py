@@ -37,3 +37,19 @@ class HalvesWorld:
             propensity=np.where(arm == 1, self.share, 1 - self.share),
             cluster=np.unique(user, return_inverse=True)[1],
         )
+
+
+def draw_of_dealt_users(rounds: int, seed: int, *, users: int = 600) -> ArmLog:
+    """Two equal versions, users dealt to one of them for ever, and each with a rate of reward of their own."""
+    generator = np.random.default_rng(seed)
+    user = generator.integers(0, users, rounds)
+    arm, rate = generator.integers(0, 2, users)[user], generator.beta(0.3, 0.6, users)[user]
+    return ArmLog(
+        context=generator.normal(size=(users, 3))[user] + 0.1 * generator.normal(size=(rounds, 3)),
+        context_names=("a", "b", "c"),
+        arm=arm,
+        arms=("1", "2"),
+        reward=(generator.random(rounds) < rate).astype(float),
+        propensity=np.full(rounds, 0.5),
+        cluster=user,
+    )

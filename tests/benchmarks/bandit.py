@@ -83,7 +83,7 @@ def main() -> None:
         log, every = draw(replay, arms, hit, seed)
         first, later = split_in_time(log, 0.5)
         policy = learn(first, arms)
-        result = judge_bandit(policy, later, RULES, learned_rounds=len(first))
+        result = judge_bandit(first, later, arms, RULES, explore=0.05)
         true = every[-len(later) :]
         dealt = float((policy.probabilities(later.context) * true).sum(axis=1).mean())
         bandit = deciding(result.policies[0].estimates, RULES)
@@ -101,7 +101,7 @@ def main() -> None:
         "either": float(true.max(axis=1).mean()),
         "requests": len(log),
         "judged": len(later),
-        "users": int(later.cluster.max()) + 1,
+        "users": len(np.unique(later.cluster)),
         "verdicts": dict(Counter(one["verdict"] for one in found)),
         **{
             name: float(np.mean([one[name] for one in found]))
