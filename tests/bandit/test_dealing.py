@@ -35,11 +35,11 @@ def test_as_often_as_the_policy_says(saved: SavedPolicy):
 
 
 def test_again_the_same_and_by_another_policy_another_draw(saved: SavedPolicy):
-    context = np.tile([500.0, 10.0], (len(USERS), 1))
-    places = deal(saved, USERS, context)[0]
-    assert np.array_equal(places, deal(saved, USERS, context)[0])
-    backwards = deal(saved, USERS[::-1], context)[0]
+    context = np.tile([500.0, 10.0], (2_000, 1))
+    places = deal(saved, USERS[:2_000], context)[0]
+    assert np.array_equal(places, deal(saved, USERS[:2_000], context)[0])
+    backwards = deal(saved, USERS[1_999::-1], context)[0]
     assert np.array_equal(places, backwards[::-1])
-    other = deal(replace(saved, outcome="PROMOTE"), USERS, context)[0]
+    other = deal(replace(saved, outcome="PROMOTE"), USERS[:2_000], context)[0]
     share = places.mean()
-    assert (places != other).mean() == pytest.approx(2 * share * (1 - share), abs=0.03)
+    assert (places != other).mean() == pytest.approx(2 * share * (1 - share), abs=0.06)
