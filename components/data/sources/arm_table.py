@@ -4,7 +4,7 @@
     reward        what came of the list (an item of it was bought: 1, else 0; or money, seconds)
     propensity    probability with which that version was drawn to answer, noted when it was
     context_…     numbers known when the list was asked for, one or more: context_age, context_visits
-    user_id       rows of one user are resampled together                              (optional)
+    user_id       rows of one user are resampled together, and never on both sides     (optional)
     shown         when the list was asked for, a number such as epoch seconds          (optional)
     settled       when its reward was final, in the same unit                          (optional)
 
