@@ -1,24 +1,24 @@
 """From the log of exposures to a bandit's rounds: who was shown whose list, what was known of them, what came of it.
 
-A round is a list. Its reward is 1 if the user had an item of it after it and within `within`.
+A round is a list. Its reward is 1 if the user had an item of it after it and within `within`. Its context is what was
+known of the user when their version was drawn. That is at the first list of the test, for all their lists: a hash
+deals a user once, and what they do from then on may come of the version. Later events as context would make the share
+no probability of a version given the context, and would count part of what a version does as the user's own.
 """
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from components.bandit.arm_log import CONTEXT_PREFIX
 from components.bandit.user_context import CONTEXT, user_context
 from components.serving.exposure_outcomes import had_between, moments_had
 from components.serving.exposures import Exposure
-
-_DAY = timedelta(days=1)
 
 
 def arm_rounds(
@@ -32,21 +32,16 @@ def arm_rounds(
 ) -> pd.DataFrame:
     """A row a list, in the order of time, as `arm_log_from_rows` takes them; context by `user_context`.
 
-    `figures`: user_id, events, popular, last_at as they were when the first list was shown; `events`: event_id,
-    user_id, item_id, timestamp (UTC) since then, each once. `outcomes` are the ids of those that count as one.
-    Context is what lay strictly before a list.
+    `exposures` hold the first list of each of their users. `figures`: user_id, events, popular, last_at as they were
+    when the first list of all was shown; `events`: event_id, user_id, item_id, timestamp (UTC) since then, each once.
+    `outcomes` are the ids of those that count as one. Context is what lay strictly before a user's first list.
     """
-    before = {
-        row.user_id: (int(row.events), int(row.popular), None if pd.isna(row.last_at) else row.last_at)
-        for row in figures.itertuples()
-    }
-    since = _by_user(events)
     had = moments_had(events[events["event_id"].isin(set(outcomes))])
-    wanted = frozenset(popular)
-    rows, known = [], []
+    first_at: dict[str, datetime] = {}
+    rows = []
     for shown in sorted(exposures, key=lambda shown: (shown.shown_at, shown.request_id)):
         at = datetime.fromisoformat(shown.shown_at)
-        known.append(_known(before[shown.user_id], since.get(shown.user_id, ([], [])), wanted, at))
+        first_at.setdefault(shown.user_id, at)
         rows.append(
             {
                 "version": shown.version,
@@ -59,31 +54,31 @@ def arm_rounds(
                 "settled": (at + within).timestamp(),
             }
         )
-    context = user_context(*np.array(known, dtype=float).reshape(-1, 3).T)
-    named = {CONTEXT_PREFIX + name: column for name, column in zip(CONTEXT, context.T, strict=True)}
-    return pd.DataFrame(rows).assign(**named)
+    found = pd.DataFrame(rows)
+    place = pd.Index(first_at).get_indexer(found["user_id"])
+    context = _before_first_list(first_at, figures, events, popular)[place]
+    return found.assign(
+        **{CONTEXT_PREFIX + name: column for name, column in zip(CONTEXT, context.T, strict=True)}
+    )
 
 
-def _known(
-    before: tuple[int, int, datetime | None],
-    since: tuple[list[datetime], list[str]],
-    popular: frozenset[str],
-    at: datetime,
-) -> tuple[float, float, float]:
-    """Events, those on popular items, days since the last; NaN days where there is none."""
-    num_events, num_popular, last = before
-    moments, items = since
-    new = bisect_left(moments, at)
-    last = moments[new - 1] if new else last
-    days = math.nan if last is None else (at - last) / _DAY
-    return num_events + new, num_popular + sum(item in popular for item in items[:new]), days
-
-
-def _by_user(events: pd.DataFrame) -> dict[str, tuple[list[datetime], list[str]]]:
-    """Moments and items, oldest first."""
-    found: dict[str, tuple[list[datetime], list[str]]] = {}
-    for row in events.sort_values("timestamp").itertuples():
-        moments, items = found.setdefault(row.user_id, ([], []))
-        moments.append(row.timestamp.to_pydatetime())
-        items.append(row.item_id)
-    return found
+def _before_first_list(
+    first_at: Mapping[str, datetime], figures: pd.DataFrame, events: pd.DataFrame, popular: Collection[str]
+) -> Float[np.ndarray, "U 3"]:
+    """A row a user, in the order of `first_at`."""
+    users = pd.Index(first_at)
+    first = pd.Series(pd.to_datetime(list(first_at.values()), utc=True), index=users)
+    before = figures.set_index("user_id").loc[users]
+    new = events[events["timestamp"] < events["user_id"].map(first)]
+    since = (
+        new.assign(is_popular=new["item_id"].isin(set(popular)))
+        .groupby("user_id")
+        .agg(events=("item_id", "size"), popular=("is_popular", "sum"), last_at=("timestamp", "max"))
+        .reindex(users)
+    )
+    last = since["last_at"].fillna(pd.to_datetime(before["last_at"], utc=True))
+    return user_context(
+        (before["events"] + since["events"].fillna(0)).to_numpy(dtype=float),
+        (before["popular"] + since["popular"].fillna(0)).to_numpy(dtype=float),
+        ((first - last) / timedelta(days=1)).to_numpy(dtype=float),
+    )
