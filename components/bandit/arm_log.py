@@ -22,7 +22,7 @@ class ArmLog:
     """Rounds in the order of time. Checked when built, as LoggedFeedback is: raises LoggedFeedbackError.
 
     `settled` is when the outcome of a round was known, `shown` when its list was asked for, in one unit of time;
-    None where a log does not say, and then an outcome counts as known at once.
+    None where a log does not say; an outcome without `settled` counts as known at once.
     """
 
     context: Float[np.ndarray, "N D"]
@@ -43,11 +43,7 @@ class ArmLog:
                 f"row {row}: {self.context_names[column]} is {self.context[row, column]} "
                 f"({int(unfit.any(axis=1).sum())} of {len(unfit)} rows). Fill it in, or leave the column out."
             )
-        if self.shown is not None and (early := np.diff(self.shown) < 0).any():
-            row = int(np.argmax(early)) + 1
-            raise LoggedFeedbackError(
-                f"row {row}: shown is earlier than in the row above. Write the lists in the order of time."
-            )
+        _check_moments(self.shown, self.settled)
         self.under(np.full((len(self), len(self.arms)), 1 / len(self.arms)))
 
     def __len__(self) -> int:
@@ -79,6 +75,33 @@ class ArmLog:
             cluster=self.cluster[kept],
             shown=None if self.shown is None else self.shown[kept],
             settled=None if self.settled is None else self.settled[kept],
+        )
+
+
+def _check_moments(shown: Float[np.ndarray, "N"] | None, settled: Float[np.ndarray, "N"] | None) -> None:
+    """Raises LoggedFeedbackError with the first row that is amiss."""
+    if settled is not None and shown is None:
+        raise LoggedFeedbackError(
+            "settled says when rewards were final, and nothing says when the lists were asked for. Write shown "
+            "beside it, in the same unit."
+        )
+    for name, moments in (("shown", shown), ("settled", settled)):
+        if moments is not None and (unfit := ~np.isfinite(moments)).any():
+            row = int(np.argmax(unfit))
+            raise LoggedFeedbackError(
+                f"row {row}: {name} is {moments[row]} ({int(unfit.sum())} of {len(unfit)} rows). Fill it in, or leave "
+                "shown and settled out."
+            )
+    if shown is not None and (early := np.diff(shown) < 0).any():
+        row = int(np.argmax(early)) + 1
+        raise LoggedFeedbackError(
+            f"row {row}: shown is earlier than in the row above. Write the lists in the order of time."
+        )
+    if shown is not None and settled is not None and (early := settled < shown).any():
+        row = int(np.argmax(early))
+        raise LoggedFeedbackError(
+            f"row {row}: settled is {settled[row]:.16g}, before the list was asked for (shown, {shown[row]:.16g}; "
+            f"{int(early.sum())} of {len(early)} rows). Write both in one unit of time."
         )
 
 

@@ -56,6 +56,13 @@ def test_a_part_without_a_list_is_refused():
         ({"propensity": [0.5, 0, 0.5, 0.25]}, "row 1: propensity 0.0 is not above 0"),
         ({"reward": [0, 1, None, 1]}, "row 2: reward nan is not finite"),
         ({"shown": [0, 10, 5, 30]}, "row 2: shown is earlier than in the row above"),
+        ({"shown": [0, None, 20, 30]}, r"row 1: shown is nan \(1 of 4 rows\)"),
+        ({"settled": [15, 25, None, 45]}, r"row 2: settled is nan \(1 of 4 rows\)"),
+        (
+            {"settled": [15, 25, 19, 45]},
+            r"row 2: settled is 19, before the list was asked for \(shown, 20; 1 of 4",
+        ),
+        ({"shown": None}, "Write shown beside it"),
         ({"user_id": ["b", None, "b", "c"]}, "row 1: user_id is missing"),
         ({"context_age": None}, "no column begins with 'context_'"),
     ],
