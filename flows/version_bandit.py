@@ -25,7 +25,7 @@ NUM_POPULAR = 100  # items that count as popular: those with the most events whe
 
 
 class NothingToChoose(Exception):
-    """Fewer than two versions, or one that the log does not know: says which there are."""
+    """The log knows fewer than two versions: says which one, and how a second comes to answer."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,8 @@ def deal(
     its doubtful versions on the same users again.
     """
     chances = saved.policy.probabilities(context)
-    drawn = np.array([bucket(saved.digest, user) for user in user_ids])
+    salt = saved.digest  # of the whole policy, so once for all users
+    drawn = np.array([bucket(salt, user) for user in user_ids])
     # the first arm whose cumulative probability exceeds the bucket; rounding leaves no gap at the end
     place = (drawn[:, None] >= chances.cumsum(axis=1)[:, :-1]).sum(axis=1)
     return place, chances[np.arange(len(place)), place]
