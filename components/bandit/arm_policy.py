@@ -20,6 +20,10 @@ from components.bandit.arm_log import ArmLog
 
 Table = tuple[tuple[float, ...], ...]
 KNOTS = 101  # quantiles of a number of context
+_ENDS = (
+    0.005,
+    0.995,
+)  # of the first and the last: a policy is kept, and holds no single user's least or most
 _TINY = 1e-12  # of a variance: arms that are told apart by nothing share
 _GRID = np.linspace(-6, 6, 121)  # standard deviations; what is left out weighs 2e-9
 _DENSITY = np.exp(-(_GRID**2) / 2) / np.exp(-(_GRID**2) / 2).sum()
@@ -74,7 +78,7 @@ def learn(log: ArmLog, arms: tuple[str, ...], *, explore: float = 0.05) -> ArmPo
     worth one round at the mean reward of all; one that never answered keeps it. Raises ValueError for an arm that the
     log does not name.
     """
-    knots = np.quantile(log.context, np.linspace(0, 1, KNOTS), axis=0).T
+    knots = np.quantile(log.context, np.linspace(*_ENDS, KNOTS), axis=0).T
     size = log.context.shape[1] + 1
     inverse = 1 / log.propensity
     overall = float((inverse * log.reward).sum() / inverse.sum())

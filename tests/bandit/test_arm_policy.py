@@ -99,6 +99,17 @@ def test_only_the_rank_of_a_number_counts():
     assert np.abs(apart).mean() < 0.005
 
 
+def test_the_policy_holds_no_single_users_extreme():
+    """One user's 10⁶ and another's -10⁶ among 4,000 lists stand nowhere in it, and are ranked as the ends are."""
+    log = HalvesWorld().draw(4_000, 5)
+    context = log.context.copy()
+    context[[7, 9], 0] = 1e6, -1e6
+    policy = learn(replace(log, context=context), ("1", "2"))
+    assert np.abs(policy.knots).max() < 1_001
+    alike = policy.probabilities(np.array([[1e6, 10.0], [999.9, 10.0], [-1e6, 10.0], [0.1, 10.0]]))
+    assert np.array_equal(alike[::2], alike[1::2])
+
+
 def test_values_that_do_not_fit_each_other_are_refused():
     policy = learn(HalvesWorld().draw(200, 0), ("1", "2"))
     with pytest.raises(ValueError, match="shapes are"):
