@@ -18,8 +18,26 @@ class NotForUsers(Exception):
 @dataclass(frozen=True, kw_only=True)
 class Dealt:
     version: RegisteredVersion
-    probability: float
-    note: str  # by what, with which probability, from which context
+    probability: float  # of this version, for the log
+    context: dict[str, float]  # what it hung on
+    by: str  # file of the policy
+    outcome: str  # what the log told when the policy was learned
+
+    @property
+    def note(self) -> str:
+        told = ", ".join(f"{name} {value:.3g}" for name, value in self.context.items())
+        learned = f"{self.by} ({self.outcome} when it was learned)"
+        return f"dealt by {learned} with probability {self.probability:.2f}: {told}"
+
+    @property
+    def as_json(self) -> dict[str, object]:
+        return {
+            "by": self.by,
+            "outcome": self.outcome,
+            "version": self.version.version,
+            "probability": self.probability,
+            "context": self.context,
+        }
 
 
 def dealt_version(path: Path, user: str, at: datetime) -> Dealt:
@@ -58,6 +76,10 @@ def dealt_version(path: Path, user: str, at: datetime) -> Dealt:
             f"{path} lets version {number} answer, and {model.name} has {there}. Learn from a log of versions that "
             "are registered: `recloop bandit --to` writes the file anew."
         )
-    told = ", ".join(f"{name} {value:.3g}" for name, value in zip(CONTEXT, context[0], strict=True))
-    note = f"dealt by {path.name} ({saved.outcome} when it was learned) with probability {chances[0]:.2f}: {told}"
-    return Dealt(version=version, probability=float(chances[0]), note=note)
+    return Dealt(
+        version=version,
+        probability=float(chances[0]),
+        context=dict(zip(CONTEXT, map(float, context[0]), strict=True)),
+        by=path.name,
+        outcome=saved.outcome,
+    )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from components.features.store.opening import OpenStore
     from components.registry.registered import RegisteredVersion
     from components.serving.scorer import Scorer
+    from flows.cli.dealt_version import Dealt
     from flows.settings import Settings
 
 
@@ -66,9 +67,8 @@ def recommend(
 
     settings = load_settings()
     # asked first, as the user is: without them there is no need to load torch and Feast
-    version, dealt = (
-        _dealt(bandit, user, as_of) if bandit is not None and user is not None else (champion_now(), "")
-    )
+    dealt = _dealt(bandit, user, as_of) if bandit is not None and user is not None else None
+    version = champion_now() if dealt is None else dealt.version
     if user is not None:
         refuse_unknown(user, settings)
     scorer = champion_scorer(version, settings)
@@ -82,11 +82,10 @@ def recommend(
         _say(said, version)
 
 
-def _dealt(bandit: Path, user: str, as_of: datetime | None) -> tuple[RegisteredVersion, str]:
+def _dealt(bandit: Path, user: str, as_of: datetime | None) -> Dealt:
     from flows.cli.dealt_version import dealt_version
 
-    found = dealt_version(bandit, user, as_of or datetime.now(UTC))
-    return found.version, found.note
+    return dealt_version(bandit, user, as_of or datetime.now(UTC))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +97,7 @@ class _Said:
     left_out: str = ""  # items of the history that the version does not know
     features: str = ""
     last_seen: tuple[str, ...] = ()  # titles
-    dealt: str = ""  # why this version answers and not the champion
+    dealt: Dealt | None = None  # why this version answers and not the champion
 
 
 def _of_history(scorer: Scorer, champion: RegisteredVersion, history: str, k: int) -> _Said:
@@ -153,8 +152,8 @@ def _say(said: _Said, champion: RegisteredVersion) -> None:
     whole_line(
         f"{said.asked}, by version {champion.version} of {champion.name} (bundle {(champion.bundle_digest or '')[:12]})"
     )
-    if said.dealt:
-        whole_line(said.dealt)
+    if said.dealt is not None:
+        whole_line(said.dealt.note)
     if said.features:
         whole_line(said.features)
         console.print(f"last seen: {'; '.join(said.last_seen)}", style="dim", markup=False)
@@ -175,7 +174,7 @@ def _say_json(said: _Said, champion: RegisteredVersion) -> None:
             "model": champion.name,
             "version": champion.version,
             "bundle": champion.bundle_digest,
-            "dealt": said.dealt or None,
+            "dealt": None if said.dealt is None else said.dealt.as_json,
             "feature_set": answer["feature_set"].iloc[0] if known else None,
             "features_as_of": answer["features_as_of"].iloc[0] if known else None,
             "stale": bool(answer["stale"].iloc[0]) if known else None,

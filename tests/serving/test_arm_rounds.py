@@ -1,4 +1,4 @@
-"""From exposures to a bandit's rounds: reward, propensity, and a context of what lay before a user's first list alone."""
+"""From exposures to a bandit's rounds: reward, propensity, and a context of what lay before a user's first list."""
 
 from __future__ import annotations
 

@@ -191,7 +191,17 @@ def test_what_the_server_logged_is_learned_and_dealt(home: Path, tmp_path: Path)
         assert f"by version {version} of recloop" in said.stdout
         assert "dealt by policy.json (PROMOTE when it was learned) with probability 0.9" in said.stdout
         assert f"  1  {title}\n" in said.stdout
-    without = recloop(home, "recommend", "--user", "u1", "--as-of", "2026-11-30T12:00Z").stdout
+    asked = ("recommend", "--user", "u1", "--as-of", "2026-11-30T12:00Z")
+    told = json.loads(recloop(home, *asked, "--bandit", policy, "--json").stdout)["dealt"]
+    assert {name: told[name] for name in ("by", "outcome", "version")} == {
+        "by": "policy.json", "outcome": "PROMOTE", "version": "2",
+    }  # fmt: skip
+    assert told["context"]["history_length"] == 10
+    # the very figure that a log must note, and not two digits of it
+    context = np.array([list(told["context"].values())])
+    assert told["probability"] == read_policy(policy).policy.probabilities(context)[0, 1]
+    assert json.loads(recloop(home, *asked, "--json").stdout)["dealt"] is None
+    without = recloop(home, *asked).stdout
     assert "by version 1 of recloop" in without
     assert "dealt by" not in without
 
