@@ -4,54 +4,30 @@ Every policy (the bandit, each version for everybody) is valued on the same roun
 propensities make right, and compared in the same resamples of users. The reward model of DR is the bandit's own: it
 knows none of these rounds and none of their users, so its errors cost width and bring no bias. (Users whom a hash
 deals stay with their version: a bandit that had learned from them would meet their luck again in their later rounds.)
-The bandit has to lead each single version, whichever is best: no version is chosen by its luck, and no correction is
-due (intersection-union). That it is behind one of several is another matter: any of them may be lucky, so that is told
-at the error rate over their number.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float
 
 from components.bandit.arm_log import ArmLog
 from components.bandit.arm_policy import learn
+from components.bandit.verdict import BANDIT, Lead, PolicyValue, decide, deciding
 from components.evaluation.counterfactual import estimators
 from components.evaluation.counterfactual.estimate import Estimate, estimate
 from components.evaluation.counterfactual.estimators import Terms
 from components.evaluation.counterfactual.logged import LoggedFeedback, LoggedFeedbackError
 from components.evaluation.counterfactual.profile import LoggedProfile
 from components.evaluation.counterfactual.resampling import bounds, resample
-from components.evaluation.counterfactual.support import Support, describe_support
-from components.evaluation.counterfactual.verdict import diagnose, enough_rewards, what_was_detectable
-from components.evaluation.verdict import Check, Outcome, Result, Verdict
+from components.evaluation.counterfactual.support import describe_support
+from components.evaluation.verdict import Verdict
 
-BANDIT = "bandit"
 FOLDS = 5  # of users: a round is judged by what the other four parts taught
 _LOG = "log"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PolicyValue:
-    """One policy on the judged rounds."""
-
-    name: str  # BANDIT, or a version
-    share: tuple[float, ...]  # of the rounds that each arm would answer
-    estimates: tuple[Estimate, ...]  # of its reward a round; their deltas are against the policy that logged
-    support: Support
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lead:
-    """The bandit minus a version that answers everybody, in the same resamples: the deltas of the estimates."""
-
-    version: str
-    estimates: tuple[Estimate, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +109,7 @@ def judge_bandit(
         leads=leads,
         exploring=terms[BANDIT][profile.estimator].value - without,
         best_single=best,
-        verdict=_decide(policies, leads, best, profile),
+        verdict=decide(policies, leads, best, profile),
         profile=profile,
     )
 
@@ -164,11 +140,6 @@ def _learned_from_others(
     return predicted, chances
 
 
-def deciding(estimates: Iterable[Estimate], profile: LoggedProfile) -> Estimate:
-    """That of the estimator which the profile lets decide."""
-    return next(e for e in estimates if e.name == profile.estimator)
-
-
 def _terms(
     rounds: LoggedFeedback, probabilities: Float[np.ndarray, "N A"], predicted: Float[np.ndarray, "N A"]
 ) -> dict[str, Terms]:
@@ -185,95 +156,3 @@ def _terms(
 
 def _worth(value: float) -> float:
     return value if math.isfinite(value) else -math.inf
-
-
-def _decide(
-    policies: tuple[PolicyValue, ...], leads: tuple[Lead, ...], best: str, profile: LoggedProfile
-) -> Verdict:
-    diagnostics = [
-        Check(name=f"{_called(p.name)}: {c.name}", result=c.result, reason=f"{_called(p.name)}: {c.reason}")
-        for p in policies
-        for c in diagnose(p.support, profile)
-    ]
-    if broken := [c.reason for c in diagnostics if c.result is not Result.PASSED]:
-        reasons = ("not evaluable from this log: nothing is concluded", *broken)
-        return Verdict(
-            outcome=Outcome.INVALID, reasons=reasons, checks=tuple(diagnostics), gate_hash=profile.hash
-        )
-    values = {p.name: deciding(p.estimates, profile).value for p in policies}
-    # the best single version is told first: it is the one that a reader would have in its place
-    ordered = sorted(leads, key=lambda lead: lead.version != best)
-    shown = [
-        _leads(
-            lead, values[lead.version], best,
-            rounds=policies[0].support.rounds, num_versions=len(leads), profile=profile,
-        )
-        for lead in ordered
-    ]  # fmt: skip
-    shown += [enough_rewards(policies[0].support, profile), _agreement(leads)]
-    failed = tuple(c.reason for c in shown if c.result is Result.FAILED)
-    unproven = tuple(c.reason for c in shown if c.result is Result.UNPROVEN)
-    if failed:
-        outcome, reasons = Outcome.REJECT, failed
-    elif unproven:
-        outcome, reasons = Outcome.HOLD, unproven
-    else:
-        outcome, reasons = Outcome.PROMOTE, tuple(c.reason for c in shown)
-    checks = (*diagnostics, *shown)
-    return Verdict(outcome=outcome, reasons=reasons, checks=checks, gate_hash=profile.hash)
-
-
-def _called(name: str) -> str:
-    return name if name == BANDIT else f"version {name}"
-
-
-def _luck(num_versions: int, profile: LoggedProfile) -> float:
-    """Standard errors that the luckiest of so many versions is ahead by chance, at the profile's alpha (Bonferroni)."""
-    return NormalDist().inv_cdf(1 - profile.alpha_one_sided / num_versions)
-
-
-def _leads(
-    lead: Lead, value: float, best: str, *, rounds: int, num_versions: int, profile: LoggedProfile
-) -> Check:
-    found = deciding(lead.estimates, profile)
-    who = f"version {lead.version}" + (", the best single one" if lead.version == best else "")
-    name = f"lead over version {lead.version}"
-    if not all(math.isfinite(v) for v in (found.delta, found.delta_lower, found.delta_upper)):
-        why = found.note or "some resample holds no weight"
-        return Check(
-            name=name,
-            result=Result.UNPROVEN,
-            reason=f"the lead over {who} is undefined by {found.name}: {why}",
-        )
-    figures = (
-        f"{found.delta:+.3g} [{found.delta_lower:+.3g}, {found.delta_upper:+.3g}] a list by {found.name}, "
-        f"on {value:.3g}"
-    )
-    if found.delta_lower > 0:
-        return Check(name=name, result=Result.PASSED, reason=f"the bandit is better than {who}: {figures}")
-    if found.delta_upper < 0 and found.delta < -_luck(num_versions, profile) * found.delta_se:
-        worse = f"the bandit is worse than {who}: {figures}; let that one answer everybody"
-        return Check(name=name, result=Result.FAILED, reason=worse)
-    told = what_was_detectable(found.delta_se, value, rounds, profile)
-    if found.delta_upper < 0:
-        told = f"one of {num_versions} versions is so far ahead by luck more often than one alone; {told}"
-    return Check(
-        name=name, result=Result.UNPROVEN, reason=f"the bandit is not told from {who}: {figures}; {told}"
-    )
-
-
-def _agreement(leads: tuple[Lead, ...]) -> Check:
-    """Every estimator, over every version, has to point the same way."""
-    deltas = {
-        f"{e.name} over {lead.version} {e.delta:+.3g}": e.delta
-        for lead in leads for e in lead.estimates if math.isfinite(e.delta)
-    }  # fmt: skip
-    agree = all(delta > 0 for delta in deltas.values())
-    first = (
-        "every consistent estimator has the bandit ahead" if agree else "estimators do not all have it ahead"
-    )
-    return Check(
-        name="agreement",
-        result=Result.PASSED if agree else Result.UNPROVEN,
-        reason=f"{first}: {', '.join(deltas)}",
-    )

@@ -122,7 +122,7 @@ def _table(result: BanditResult) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from components.bandit.judging import deciding
+    from components.bandit.verdict import deciding
 
     level = f"{100 * (1 - 2 * result.profile.alpha_one_sided):g} %"
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")

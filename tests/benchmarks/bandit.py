@@ -20,8 +20,9 @@ from jaxtyping import Bool, Float
 
 from components.bandit.arm_log import ArmLog, split_in_time
 from components.bandit.arm_policy import learn
-from components.bandit.judging import deciding, judge_bandit
+from components.bandit.judging import judge_bandit
 from components.bandit.user_context import CONTEXT, user_context
+from components.bandit.verdict import deciding
 from components.evaluation.counterfactual.profile import small
 from tests.benchmarks.datasets import wheels_folder
 from tests.benchmarks.movielens_replay import MovieLensReplay, open_replay
