@@ -1,7 +1,7 @@
 """The verdict on a bandit over versions, from its value and theirs.
 
-Order: the log's diagnostics, for every policy → the lead over each version → enough rewards → agreement of estimators.
-"Not significant" is never a pass.
+Order: the log's diagnostics, for every policy → the lead over each version → enough rewards of every policy →
+agreement of estimators. "Not significant" is never a pass, and of too few rewards nothing is told, good or bad.
 """
 
 from __future__ import annotations
@@ -50,13 +50,9 @@ def decide(
 
     The bandit has to lead each single version, whichever is best: no version is chosen by its luck, and no correction
     is due (intersection-union). That it is behind one of several is another matter: any of them may be lucky, so that
-    is told at the error rate over their number.
+    is told at the error rate over their number. Where a policy has too few rewards it is HOLD, whatever the leads.
     """
-    diagnostics = [
-        Check(name=f"{_called(p.name)}: {c.name}", result=c.result, reason=f"{_called(p.name)}: {c.reason}")
-        for p in policies
-        for c in diagnose(p.support, profile)
-    ]
+    diagnostics = [_named(p, c) for p in policies for c in diagnose(p.support, profile)]
     if broken := [c.reason for c in diagnostics if c.result is not Result.PASSED]:
         reasons = ("not evaluable from this log: nothing is concluded", *broken)
         return Verdict(
@@ -65,17 +61,21 @@ def decide(
     values = {p.name: deciding(p.estimates, profile).value for p in policies}
     # the best single version is told first: it is the one that a reader would have in its place
     ordered = sorted(leads, key=lambda lead: lead.version != best)
-    shown = [
+    led = [
         _leads(
             lead, values[lead.version], best,
             rounds=policies[0].support.rounds, num_versions=len(leads), profile=profile,
         )
         for lead in ordered
     ]  # fmt: skip
-    shown += [enough_rewards(policies[0].support, profile), _agreement(leads)]
-    failed = tuple(c.reason for c in shown if c.result is Result.FAILED)
+    rewards = [_named(p, enough_rewards(p.support, profile)) for p in policies]
+    shown = [*led, *rewards, _agreement(leads)]
+    failed = tuple(c.reason for c in led if c.result is Result.FAILED)
     unproven = tuple(c.reason for c in shown if c.result is Result.UNPROVEN)
-    if failed:
+    if few := tuple(c.reason for c in rewards if c.result is not Result.PASSED):
+        # an interval from so few is too short on either side
+        outcome, reasons = Outcome.HOLD, few + tuple(r for r in unproven if r not in few)
+    elif failed:
         outcome, reasons = Outcome.REJECT, failed
     elif unproven:
         outcome, reasons = Outcome.HOLD, unproven
@@ -83,6 +83,11 @@ def decide(
         outcome, reasons = Outcome.PROMOTE, tuple(c.reason for c in shown)
     checks = (*diagnostics, *shown)
     return Verdict(outcome=outcome, reasons=reasons, checks=checks, gate_hash=profile.hash)
+
+
+def _named(policy: PolicyValue, check: Check) -> Check:
+    called = _called(policy.name)
+    return Check(name=f"{called}: {check.name}", result=check.result, reason=f"{called}: {check.reason}")
 
 
 def _called(name: str) -> str:
