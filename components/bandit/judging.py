@@ -23,7 +23,7 @@ from components.evaluation.counterfactual.estimators import Terms
 from components.evaluation.counterfactual.logged import LoggedFeedback, LoggedFeedbackError
 from components.evaluation.counterfactual.profile import LoggedProfile
 from components.evaluation.counterfactual.resampling import bounds, resample
-from components.evaluation.counterfactual.support import describe_support
+from components.evaluation.counterfactual.support import Support, describe_support
 from components.evaluation.verdict import Verdict
 
 FOLDS = 5  # of users: a round is judged by what the other four parts taught
@@ -59,41 +59,42 @@ def judge_bandit(
     """
     place = [later.arms.index(arm) for arm in arms]
     predicted, unexplored = _learned_from_others(first, later, arms)
-    drawn_with = {BANDIT: (1 - explore) * unexplored}
-    drawn_with[BANDIT][:, place] += explore / len(arms)
-    for arm, at in zip(arms, place, strict=True):
-        drawn_with[arm] = np.zeros_like(predicted)
-        drawn_with[arm][:, at] = 1.0
-    rounds = {name: later.under(table) for name, table in drawn_with.items()}
-    terms = {name: _terms(rounds[name], drawn_with[name], predicted) for name in rounds}
-    without = _terms(later.under(unexplored), unexplored, predicted)[profile.estimator].value
+    drawn_with = (1 - explore) * unexplored
+    drawn_with[:, place] += explore / len(arms)
+    read = {BANDIT: _read(later, drawn_with, predicted, place, profile)}
+    for arm, at in zip(
+        arms, place, strict=True
+    ):  # one table at a time: rounds × arms is the largest thing here
+        everybody = np.zeros_like(predicted)
+        everybody[:, at] = 1.0
+        read[arm] = _read(later, everybody, predicted, place, profile)
+    without = _read(later, unexplored, predicted, place, profile).terms[profile.estimator].value
     logged = Terms(plain=later.reward)
-    every = {f"{name} {e}": one for name, found in terms.items() for e, one in found.items()}
+    every = {f"{name} {e}": one for name, found in read.items() for e, one in found.terms.items()}
     drawn = resample(
-        {_LOG: logged, **every}, rounds[BANDIT].cluster, resamples=profile.resamples, seed=profile.seed
-    )
+        {_LOG: logged, **every}, np.unique(later.cluster, return_inverse=True)[1],
+        resamples=profile.resamples, seed=profile.seed,
+    )  # fmt: skip
 
     def against(name: str, other: str) -> tuple[Estimate, ...]:
         return tuple(
             estimate(
                 e, found, drawn[f"{name} {e}"],
-                logged if other == _LOG else terms[other][e],
+                logged if other == _LOG else read[other].terms[e],
                 drawn[_LOG] if other == _LOG else drawn[f"{other} {e}"],
                 alpha_one_sided=profile.alpha_one_sided,
             )
-            for e, found in terms[name].items()
+            for e, found in read[name].terms.items()
         )  # fmt: skip
 
     policies = tuple(
         PolicyValue(
             name=name,
-            share=tuple(float(share) for share in drawn_with[name][:, place].mean(axis=0)),
+            share=found.share,
             estimates=against(name, _LOG),
-            support=describe_support(
-                rounds[name], low_propensity_of_uniform=profile.low_propensity_of_uniform
-            ),
+            support=found.support,
         )
-        for name in rounds
+        for name, found in read.items()
     )
     leads = tuple(Lead(version=arm, estimates=against(BANDIT, arm)) for arm in arms)
     best = max(policies[1:], key=lambda single: _worth(deciding(single.estimates, profile).value)).name
@@ -107,10 +108,34 @@ def judge_bandit(
         logged_upper=upper,
         policies=policies,
         leads=leads,
-        exploring=terms[BANDIT][profile.estimator].value - without,
+        exploring=read[BANDIT].terms[profile.estimator].value - without,
         best_single=best,
         verdict=decide(policies, leads, best, profile),
         profile=profile,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """What is kept of a policy's table of probabilities."""
+
+    share: tuple[float, ...]
+    terms: dict[str, Terms]
+    support: Support
+
+
+def _read(
+    later: ArmLog,
+    probabilities: Float[np.ndarray, "N A"],
+    predicted: Float[np.ndarray, "N A"],
+    place: list[int],
+    profile: LoggedProfile,
+) -> _Read:
+    rounds = later.under(probabilities)
+    return _Read(
+        share=tuple(float(share) for share in probabilities[:, place].mean(axis=0)),
+        terms=_terms(rounds, probabilities, predicted),
+        support=describe_support(rounds, low_propensity_of_uniform=profile.low_propensity_of_uniform),
     )
 
 
