@@ -1,4 +1,4 @@
-"""A log of lists: what was known when one was asked for, which version answered, how likely that was, what came of it.
+"""A log of lists: what was known when a version was drawn, which one answered, how likely that was, what came of it.
 
 An arm is a version, an action its whole list. Shapes: N rounds (lists), A arms, D numbers of context.
 """

@@ -1,4 +1,4 @@
-"""What is known of a user when a list is asked for, in three numbers. Shapes: N requests."""
+"""What is known of a user at a moment, in three numbers. Shapes: N users, each at a moment of their own."""
 
 from __future__ import annotations
 

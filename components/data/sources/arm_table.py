@@ -3,7 +3,7 @@
     version       whose list was shown
     reward        what came of the list (an item of it was bought: 1, else 0; or money, seconds)
     propensity    probability with which that version was drawn to answer, noted when it was
-    context_…     numbers known when the list was asked for, one or more: context_age, context_visits
+    context_…     numbers known when the version was drawn, one or more: context_age, context_visits
     user_id       rows of one user are resampled together, and never on both sides     (optional)
     shown         when the list was asked for, a number such as epoch seconds          (optional)
     settled       when its reward was final, in the same unit                          (optional)
@@ -38,6 +38,6 @@ def read_arm_table(path: Path) -> pd.DataFrame:
     if not context:
         raise DataContractError(
             f"{path}: no column begins with {_PREFIX!r}, so there is nothing to tell users apart by. Name what was "
-            f"known when a list was asked for {_PREFIX}age, {_PREFIX}visits and the like."
+            f"known when the version was drawn {_PREFIX}age, {_PREFIX}visits and the like."
         )
     return read_columns(path, (*_REQUIRED, *context), _OPTIONAL)
