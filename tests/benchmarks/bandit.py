@@ -44,7 +44,7 @@ def hits(replay: MovieLensReplay, name: str) -> Bool[np.ndarray, "R"]:
 
 
 def contexts(replay: MovieLensReplay) -> Float[np.ndarray, "R 3"]:
-    """As the log of a server would have them: of all events before the request."""
+    """Of all events before the request: each request draws its arm anew, so none of them may come of that draw."""
     plan = replay.plan
     is_popular = np.zeros(len(plan.catalogue), dtype=bool)
     is_popular[np.argsort(-plan.item_train_events, kind="stable")[:NUM_POPULAR]] = True
