@@ -6,7 +6,7 @@ A row an item that was shown; see data/sources/logged_table.py. Write the table 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import pandas as pd
@@ -34,7 +34,7 @@ def joined(
     its propensity of an item at a place is 1 or 0. Exposures without the other version's list are left out,
     since they cannot say what that would have shown.
     """
-    moments = _moments(events)
+    moments = moments_had(events)
     rows = []
     for shown in sorted(exposures, key=lambda shown: (shown.shown_at, shown.request_id)):
         if shown.other_version is None:
@@ -42,12 +42,11 @@ def joined(
         begin = datetime.fromisoformat(shown.shown_at)
         wanted = shown.item_ids if shown.variant == target else shown.other_item_ids
         for position, item_id in enumerate(shown.item_ids):
-            after = moments.get((shown.user_id, item_id), [])
-            at = bisect_right(after, begin)
+            was_had = had_between(moments, shown.user_id, item_id, begin, begin + within)
             rows.append(
                 {
                     "item_id": item_id,
-                    "reward": float(at < len(after) and after[at] <= begin + within),
+                    "reward": float(was_had),
                     "propensity": shown.propensities[position],
                     "target_propensity": float(position < len(wanted) and wanted[position] == item_id),
                     "position": position,
@@ -58,8 +57,18 @@ def joined(
     return pd.DataFrame(rows, columns=list(LOGGED_COLUMNS))
 
 
-def _moments(events: pd.DataFrame) -> dict[tuple[str, str], list[datetime]]:
+def moments_had(events: pd.DataFrame) -> dict[tuple[str, str], list[datetime]]:
+    """When a user had an item, oldest first."""
     found: dict[tuple[str, str], list[datetime]] = {}
     for row in events.sort_values("timestamp").itertuples():
         found.setdefault((row.user_id, row.item_id), []).append(row.timestamp.to_pydatetime())
     return found
+
+
+def had_between(
+    moments: Mapping[tuple[str, str], list[datetime]], user: str, item: str, begin: datetime, until: datetime
+) -> bool:
+    """Whether a user had an item after `begin` and by `until`. `moments` are `moments_had`."""
+    own = moments.get((user, item), [])
+    place = bisect_right(own, begin)
+    return place < len(own) and own[place] <= until

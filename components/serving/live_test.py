@@ -7,7 +7,6 @@ later list does for a user who has been counted is left out rather than counted 
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from components.evaluation.live_test import CHALLENGER, CHAMPION, LiveUsers
+from components.serving.exposure_outcomes import had_between, moments_had
 from components.serving.exposures import Exposure
 from components.serving.split import variant_of
 
@@ -69,7 +69,7 @@ def live_users(test: LiveTest, events: pd.DataFrame, *, within: timedelta, as_of
 
     Settled is who was first shown a list `within` or longer before `as_of`.
     """
-    had = _moments(events)
+    had = moments_had(events)
     lists: dict[str, list[Exposure]] = {}
     for shown in test.exposures:
         lists.setdefault(shown.user_id, []).append(shown)
@@ -104,19 +104,5 @@ def _rewarded(
         begin = datetime.fromisoformat(shown.shown_at)
         if begin > until:
             break
-        won.append(any(_first_after(had.get((shown.user_id, item)), begin, until) for item in shown.item_ids))
+        won.append(any(had_between(had, shown.user_id, item, begin, until) for item in shown.item_ids))
     return won
-
-
-def _first_after(moments: list[datetime] | None, begin: datetime, until: datetime) -> bool:
-    if not moments:
-        return False
-    at = bisect_right(moments, begin)
-    return at < len(moments) and moments[at] <= until
-
-
-def _moments(events: pd.DataFrame) -> dict[tuple[str, str], list[datetime]]:
-    found: dict[tuple[str, str], list[datetime]] = {}
-    for row in events.sort_values("timestamp").itertuples():
-        found.setdefault((row.user_id, row.item_id), []).append(row.timestamp.to_pydatetime())
-    return found

@@ -26,6 +26,7 @@ COMMANDS = {
     "replay": (
         "Replay two registered versions on one window, or a policy on a log; print the verdict, move nothing."
     ),
+    "bandit": "Learn from a log which version should answer whom, and judge it on a later part of the log.",
     "backfill": (
         "Retrain over past windows in a home apart, and sum them up. Moves no champion, spends "
         "no alpha of production."

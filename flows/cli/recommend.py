@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from components.features.store.opening import OpenStore
     from components.registry.registered import RegisteredVersion
     from components.serving.scorer import Scorer
+    from flows.cli.dealt_version import Dealt
     from flows.settings import Settings
 
 
@@ -44,6 +46,14 @@ def recommend(
     as_of: Annotated[
         datetime | None, moment_option("the moment that ages are counted to; default: the clock")
     ] = None,
+    bandit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="let the version answer that this policy of `recloop bandit --to` deals the user, in place of the "
+            "champion",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """What the champion would show this user next, by title; noted in the warehouse."""
@@ -51,23 +61,31 @@ def recommend(
         if user is None:
             raise typer.BadParameter("Missing option '--user', or --history for somebody without events")
         raise typer.BadParameter("--history stands in place of --user: leave one of them out")
+    if bandit is not None and user is None:
+        raise typer.BadParameter("--bandit knows users by their events: name one with --user")
     from flows.settings import load_settings
 
     settings = load_settings()
-    champion = (
-        champion_now()
-    )  # asked first, as the user is: without them there is no need to load torch and Feast
+    # asked first, as the user is: without them there is no need to load torch and Feast
+    dealt = _dealt(bandit, user, as_of) if bandit is not None and user is not None else None
+    version = champion_now() if dealt is None else dealt.version
     if user is not None:
         refuse_unknown(user, settings)
-    scorer = champion_scorer(champion, settings)
+    scorer = champion_scorer(version, settings)
     if user is None:
-        said = _of_history(scorer, champion, history or "", k)
+        said = _of_history(scorer, version, history or "", k)
     else:
-        said = _of_user(scorer, champion, user, k, max_age_days, as_of, settings)
+        said = replace(_of_user(scorer, version, user, k, max_age_days, as_of, settings), dealt=dealt)
     if as_json:
-        _say_json(said, champion)
+        _say_json(said, version)
     else:
-        _say(said, champion)
+        _say(said, version)
+
+
+def _dealt(bandit: Path, user: str, as_of: datetime | None) -> Dealt:
+    from flows.cli.dealt_version import dealt_version
+
+    return dealt_version(bandit, user, as_of or datetime.now(UTC))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +97,7 @@ class _Said:
     left_out: str = ""  # items of the history that the version does not know
     features: str = ""
     last_seen: tuple[str, ...] = ()  # titles
+    dealt: Dealt | None = None  # why this version answers and not the champion
 
 
 def _of_history(scorer: Scorer, champion: RegisteredVersion, history: str, k: int) -> _Said:
@@ -133,6 +152,8 @@ def _say(said: _Said, champion: RegisteredVersion) -> None:
     whole_line(
         f"{said.asked}, by version {champion.version} of {champion.name} (bundle {(champion.bundle_digest or '')[:12]})"
     )
+    if said.dealt is not None:
+        whole_line(said.dealt.note)
     if said.features:
         whole_line(said.features)
         console.print(f"last seen: {'; '.join(said.last_seen)}", style="dim", markup=False)
@@ -153,6 +174,7 @@ def _say_json(said: _Said, champion: RegisteredVersion) -> None:
             "model": champion.name,
             "version": champion.version,
             "bundle": champion.bundle_digest,
+            "dealt": None if said.dealt is None else said.dealt.as_json,
             "feature_set": answer["feature_set"].iloc[0] if known else None,
             "features_as_of": answer["features_as_of"].iloc[0] if known else None,
             "stale": bool(answer["stale"].iloc[0]) if known else None,

@@ -28,7 +28,7 @@ from components.data.sources.files.form import FileForm
 from components.data.sources.files.reading import file_names, read_file
 from components.data.sources.naming import nearest
 
-_IDS = ("item_id", "user_id", "round_id")
+_IDS = ("item_id", "user_id", "round_id", "version")
 
 
 def read_logged_table(path: Path, policy: Path | None = None) -> LoggedRows:
@@ -37,17 +37,18 @@ def read_logged_table(path: Path, policy: Path | None = None) -> LoggedRows:
     Raises SourceUnavailable for a missing file and DataContractError for one that cannot be read row by row, or a
     column that is missing, lacks an id, or does not hold numbers, naming the first row that does not.
     """
-    rows = _columns(path, REQUIRED_COLUMNS, OPTIONAL_COLUMNS)
+    rows = read_columns(path, REQUIRED_COLUMNS, OPTIONAL_COLUMNS)
     return LoggedRows(
         source=path.stem,
         logging_policy="logging policy",
         target_policy=policy.stem if policy else "target policy",
         rows=rows,
-        policy=_columns(policy, POLICY_COLUMNS, ("position",)) if policy else None,
+        policy=read_columns(policy, POLICY_COLUMNS, ("position",)) if policy else None,
     )
 
 
-def _columns(path: Path, required: tuple[str, ...], optional: tuple[str, ...]) -> pd.DataFrame:
+def read_columns(path: Path, required: tuple[str, ...], optional: tuple[str, ...]) -> pd.DataFrame:
+    """Ids as text, everything else as numbers. Raises what `read_logged_table` does."""
     if not path.is_file():
         raise SourceUnavailable(f"{path} is not there. Give a CSV or parquet file of logged feedback.")
     names, _ = file_names(path, FileForm())

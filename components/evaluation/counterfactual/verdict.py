@@ -35,7 +35,7 @@ def decide(
         return Verdict(outcome=Outcome.INVALID, reasons=reasons, checks=diagnostics, gate_hash=profile.hash)
     shown = (
         _better(estimates[profile.estimator], logged_mean, support, profile),
-        _enough_rewards(support, profile),
+        enough_rewards(support, profile),
         _agreement(estimates, slates),
     )
     if failed := [c.reason for c in shown if c.result is Result.FAILED]:
@@ -135,18 +135,7 @@ def _better(found: Estimate, logged_mean: float, support: Support, profile: Logg
         return Check(name=name, result=Result.PASSED, reason=f"better than the policy that logged: {figures}")
     if found.delta_upper < 0:
         return Check(name=name, result=Result.FAILED, reason=f"worse than the policy that logged: {figures}")
-    normal = NormalDist()
-    detectable = found.delta_se * (
-        normal.inv_cdf(1 - profile.alpha_one_sided) + normal.inv_cdf(profile.power)
-    )
-    interest = profile.relative_effect_of_interest * abs(logged_mean)
-    if detectable <= interest:
-        told = f"one of {interest:.2g} was detectable (minimum {detectable:.2g})"
-    else:
-        # the standard error falls with the root of the rounds
-        needed = math.ceil(support.rounds * (detectable / interest) ** 2) if interest > 0 else None
-        wish = f"{interest:.2g} would need {needed:,} rounds" if needed else "the log's mean is 0"
-        told = f"the least detectable one is {detectable:.2g}; {wish}"
+    told = what_was_detectable(found.delta_se, logged_mean, support.rounds, profile)
     return Check(
         name=name,
         result=Result.UNPROVEN,
@@ -154,7 +143,20 @@ def _better(found: Estimate, logged_mean: float, support: Support, profile: Logg
     )
 
 
-def _enough_rewards(support: Support, profile: LoggedProfile) -> Check:
+def what_was_detectable(delta_se: float, mean: float, rounds: int, profile: LoggedProfile) -> str:
+    """Whether so many rounds could have shown the effect of interest on this mean reward, in words."""
+    normal = NormalDist()
+    detectable = delta_se * (normal.inv_cdf(1 - profile.alpha_one_sided) + normal.inv_cdf(profile.power))
+    interest = profile.relative_effect_of_interest * abs(mean)
+    if detectable <= interest:
+        return f"one of {interest:.2g} was detectable (minimum {detectable:.2g})"
+    # the standard error falls with the root of the rounds
+    needed = math.ceil(rounds * (detectable / interest) ** 2) if interest > 0 else None
+    wish = f"{interest:.2g} would need {needed:,} rounds" if needed else "the log's mean is 0"
+    return f"the least detectable one is {detectable:.2g}; {wish}"
+
+
+def enough_rewards(support: Support, profile: LoggedProfile) -> Check:
     enough = min(support.rewarded, support.rewarded_worth) >= profile.min_rewarded
     few = "" if enough else ": too few for an interval to hold what it promises"
     return Check(

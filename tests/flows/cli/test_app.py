@@ -17,9 +17,9 @@ from flows.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
-    "demo", "init", "ingest", "validate", "plan", "retrain", "monitor", "replay", "backfill", "arms", "tune", "promote",
-    "approvals", "rollback", "reconcile", "history", "lineage", "explain", "verify", "recommend", "search", "score",
-    "serve", "status", "verdict", "ui", "deploy", "worker", "doctor", "erase", "backup", "restore",
+    "demo", "init", "ingest", "validate", "plan", "retrain", "monitor", "replay", "bandit", "backfill", "arms",
+    "tune", "promote", "approvals", "rollback", "reconcile", "history", "lineage", "explain", "verify", "recommend",
+    "search", "score", "serve", "status", "verdict", "ui", "deploy", "worker", "doctor", "erase", "backup", "restore",
     "prune", "quarantine", "experiment",
 )  # fmt: skip
 WRITTEN = (  # but the log, which tells of commands as they were, and the arm that is still to be written
