@@ -160,7 +160,7 @@ def test_what_a_dense_config_refuses_is_refused_and_so_is_a_member_trained_by_ga
     with pytest.raises(ValueError, match="set num_negatives"):
         replace(CONFIG, loss="gbce")
     both_sides = replace(CONFIG.mixer, bidirectional=True)
-    with pytest.raises(ValueError, match="cloze, graph and content are None"):
+    with pytest.raises(ValueError, match="cloze, graph, content and reasoning are None"):
         replace(CONFIG, mixer=both_sides, cloze=Cloze())
     with pytest.raises(ValueError, match="cloze, graph and content are None"):
         replace(CONFIG, content=Content())

@@ -6,8 +6,13 @@ import pytest
 import torch
 from torch import nn
 
+from components.recommender.arms.dense_config import DenseConfig
+from components.recommender.arms.dense_network import dense_network
 from components.recommender.arms.mmgrec import train_mmgrec
+from components.recommender.codes.vocabulary import vocabulary_of
+from components.recommender.networks.reasoning_mixer import Reasoning
 from components.recommender.training.checkpoint import read_checkpoint, training_key, write_checkpoint
+from components.recommender.training.fit import seeded
 from components.recommender.weights import CheckpointMismatch
 from tests.recommender.examples import SMALL, SMALL_MIXER, circling, tuples
 
@@ -55,3 +60,15 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CheckpointMismatch, match="not a readable checkpoint"):
         train_mmgrec(CIRCLE, CODES, SMALL, seed=0, checkpoint=path)
+
+
+def test_the_key_tells_how_a_network_reasons():
+    vocabulary = vocabulary_of(CIRCLE)
+
+    def key(**asked: int) -> str:
+        config = DenseConfig(mixer=replace(SMALL_MIXER, relation_dim=0), reasoning=Reasoning(**asked))
+        with seeded(0):
+            return training_key(dense_network(vocabulary, config), CIRCLE, ())
+
+    assert key() == key()
+    assert len({key(), key(asked=32), key(horizon=10), key(num_steps=1)}) == 4
