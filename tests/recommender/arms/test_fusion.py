@@ -12,6 +12,7 @@ from components.recommender.loading import load_arm
 from components.recommender.networks.cloze_network import Cloze
 from components.recommender.networks.content_items import Content
 from components.recommender.networks.graph_network import Graph
+from components.recommender.networks.reasoning_mixer import Reasoning
 from components.recommender.sequences import TrainingSequences
 from tests.recommender.examples import SHORT, SMALL_MIXER, circling, histories_of, item_names, tuples
 
@@ -162,7 +163,9 @@ def test_what_a_dense_config_refuses_is_refused_and_so_is_a_member_trained_by_ga
     both_sides = replace(CONFIG.mixer, bidirectional=True)
     with pytest.raises(ValueError, match="cloze, graph, content and reasoning are None"):
         replace(CONFIG, mixer=both_sides, cloze=Cloze())
-    with pytest.raises(ValueError, match="cloze, graph and content are None"):
+    with pytest.raises(ValueError, match="cloze, graph, content and reasoning are None"):
         replace(CONFIG, content=Content())
-    with pytest.raises(ValueError, match="cloze, graph and content are None"):
+    with pytest.raises(ValueError, match="cloze, graph, content and reasoning are None"):
         replace(CONFIG, graph=Graph())
+    with pytest.raises(ValueError, match="cloze, graph, content and reasoning are None"):
+        replace(CONFIG, reasoning=Reasoning())
