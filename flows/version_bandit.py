@@ -25,7 +25,7 @@ NUM_POPULAR = 100  # items that count as popular: those with the most events whe
 
 
 class NothingToChoose(Exception):
-    """The log knows fewer than two versions: says which one, and how a second comes to answer."""
+    """A file knows fewer than two versions: says which one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,7 @@ class BanditRounds:
     log: ArmLog
     popular: tuple[str, ...]
     about: str
+    doubt: str = ""  # what speaks against the log, which no figure of it tells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,19 +87,42 @@ def rounds_of_home(
     )
     about = f"{len(rows):,} lists of live test {test.salt}, versions {test.champion} and {test.challenger}"
     return BanditRounds(
-        log=arm_log_from_rows(rows, (test.champion, test.challenger)), popular=popular, about=about
+        log=arm_log_from_rows(rows, (test.champion, test.challenger)),
+        popular=popular,
+        about=about,
+        doubt=_doubt(test),
+    )
+
+
+def _doubt(test: LiveTest) -> str:
+    """Users whom an earlier test dealt by the same salt are what its versions made of them."""
+    before = [one for one in all_tests() if one.salt == test.salt and one.share and one.begin < test.begin]
+    if not before:
+        return ""
+    versions = ", ".join(f"{one.champion} and {one.challenger}" for one in before)
+    return (
+        f"salt {test.salt} dealt these users before, among versions {versions}: what came of that counts as the users' "
+        "own here. Set RECLOOP_TRIAL_SALT to another word before a new test."
     )
 
 
 def _fitting(salt: str | None, versions: Sequence[str]) -> LiveTest:
-    found = all_tests()
+    found = [test for test in all_tests() if 0 < test.share < 1]
+    if not found:
+        raise NoLiveTest(
+            "no live test dealt users between two versions. Serve a second one with `recloop serve --challenger "
+            "challenger --share 0.1`."
+        )
     fitting = [
         test
         for test in found
         if salt in (None, test.salt) and (not versions or {test.champion, test.challenger} == set(versions))
     ]
     if not fitting:
-        there = "; ".join(f"salt {test.salt}, versions {test.champion},{test.challenger}" for test in found)
+        there = "; ".join(
+            f"salt {test.salt}, versions {test.champion},{test.challenger}, share {test.share:g}"
+            for test in found
+        )
         raise NoLiveTest(
             f"no live test is like that. There are: {there}. `recloop experiment list` shows them."
         )
@@ -112,8 +136,8 @@ def learn_and_judge(
     arms = tuple(versions) or rounds.log.arms
     if len(arms) < 2:
         raise NothingToChoose(
-            f"the log knows {', '.join(rounds.log.arms)} alone: a bandit chooses between two versions or more. Serve "
-            "a second one with `recloop serve --challenger challenger --share 0.1`."
+            f"the log knows version {', '.join(rounds.log.arms)} alone: a bandit chooses between two or more. "
+            "Write the lists of a second one into the file."
         )
     first, later = split_in_time(rounds.log, learn_share)
     rules = replace(PROFILES[profile](), estimator="dr")  # pi_e and a reward model are both there

@@ -119,8 +119,8 @@ def split_in_time(log: ArmLog, learn_share: float) -> tuple[ArmLog, ArmLog]:
     if not is_learned.any() or is_first.all():
         raise LoggedFeedbackError(
             f"{len(log):,} lists, of which {learn_share:.0%} come first: {int(is_learned.sum()):,} are left to learn "
-            f"from and {int((~is_first).sum()):,} to judge by. Wait for more lists, or let outcomes count for a "
-            "shorter time."
+            f"from and {int((~is_first).sum()):,} to judge by. Wait for more lists, divide them "
+            "otherwise by --learn-share, or let outcomes count for a shorter time."
         )
     return log.where(is_learned), log.where(~is_first)
 

@@ -23,7 +23,7 @@ KNOTS = 101  # quantiles of a number of context
 _ENDS = (
     0.005,
     0.995,
-)  # of the first and the last: a policy is kept, and holds no single user's least or most
+)  # of the first and the last: a policy is kept, and of many users holds no one's extreme
 _TINY = 1e-12  # of a variance: arms that are told apart by nothing share
 _GRID = np.linspace(-6, 6, 121)  # standard deviations; what is left out weighs 2e-9
 _DENSITY = np.exp(-(_GRID**2) / 2) / np.exp(-(_GRID**2) / 2).sum()

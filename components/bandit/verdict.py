@@ -1,6 +1,6 @@
 """The verdict on a bandit over versions, from its value and theirs.
 
-Order: the log's diagnostics, for every policy → the lead over each version → enough rewards of every policy →
+Order: the log's diagnostics, for every policy → enough rewards of every policy → the lead over each version →
 agreement of estimators. "Not significant" is never a pass, and of too few rewards nothing is told, good or bad.
 """
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows.cli.experiment import WITHIN_DAYS, AsOf, EventType, Salt, WithinDays
+from flows.cli.experiment import WITHIN_DAYS, AsOf, EventType, Salt
 from flows.cli.options import Json, file_to_write
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def bandit(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="a log of your own (CSV or parquet: version, reward, propensity, context_…; user_id); "
+            help="a log of your own (CSV or parquet: version, reward, propensity, context_…; optional user_id, shown, "
+            "settled); "
             "default: what `recloop serve` logged",
         ),
     ] = None,
@@ -32,7 +33,9 @@ def bandit(
         str | None, typer.Option(metavar="V,V", help="versions to choose between; default: all of the log")
     ] = None,
     salt: Salt = None,
-    within_days: WithinDays = WITHIN_DAYS,
+    within_days: Annotated[
+        float, typer.Option(min=0.001, help="attribution window: an outcome counts so long after a list")
+    ] = WITHIN_DAYS,
     event_type: EventType = None,
     as_of: AsOf = None,
     profile: Annotated[
@@ -66,7 +69,7 @@ def bandit(
         )
     from components.bandit.policy_file import write_policy
     from components.evaluation.typed_json import to_json
-    from flows.local.console import console, say_json
+    from flows.local.console import console, leave_stdout, say_json, warning_line
     from flows.version_bandit import learn_and_judge, rounds_of_file, rounds_of_home
 
     if exposures is not None:
@@ -79,6 +82,10 @@ def bandit(
     told = learn_and_judge(rounds, named, profile=profile, learn_share=learn_share, explore=explore)
     if to is not None:
         write_policy(told.saved, to)
+    if as_json:
+        leave_stdout()
+    if rounds.doubt:
+        warning_line(rounds.doubt)
     if as_json:
         say_json(to_json(told.result))
         return

@@ -56,10 +56,11 @@ def dealt_version(path: Path, user: str, at: datetime) -> Dealt:
 
     saved = read_policy(path)
     policy = saved.policy
-    if policy.context_names != CONTEXT:
+    if policy.context_names != CONTEXT or not saved.popular:
         raise NotForUsers(
-            f"{path}: its context is {', '.join(policy.context_names)}, which is not made of a user's events. A policy "
-            "that `recloop bandit --to` learns from the server's own log, without --exposures, is."
+            f"{path}: its context is {', '.join(policy.context_names)}, of a file of your own and not made of a "
+            "user's events here. A policy that `recloop bandit --to` learns from the server's own log, without "
+            "--exposures, is."
         )
     from components.data.user_figures import user_figures
 

@@ -31,7 +31,7 @@ from components.own_pages import OwnPagesOnly
 # At five seconds a loaded machine's automations and concurrency limits gave up where they only had to wait.
 _PATIENCE_SECONDS = 20.0
 _ASK_AGAIN_SECONDS = 0.01
-_BUSY_MS, _NEVER_BUSY_MS = 20_000, 100
+_BUSY_MS = 20_000
 
 _writing: ContextVar[asyncio.Task[Any] | None] = ContextVar("the task that has a transaction", default=None)
 
@@ -67,7 +67,7 @@ class OneWriter(AioSqliteConfiguration):
         if SQLITE_BEGIN_MODE.get() != "IMMEDIATE":
             super().begin_sqlite_stmt(conn)
             return
-        conn.exec_driver_sql(f"PRAGMA busy_timeout = {_NEVER_BUSY_MS}")
+        conn.exec_driver_sql("PRAGMA busy_timeout = 0")
         try:
             super().begin_sqlite_stmt(conn)
         finally:

@@ -83,7 +83,10 @@ def _numbers(path: Path, name: str, table: pa.Table) -> pd.Series:
     """Numbers with every digit kept; an empty field is NaN and for the evaluation to refuse."""
     column = table.column(name)
     if pa.types.is_nested(column.type) or pa.types.is_temporal(column.type):
-        raise DataContractError(f"{path}: column {name!r} is of type {column.type}, and holds no numbers.")
+        raise DataContractError(
+            f"{path}: column {name!r} is of type {column.type}, and holds no numbers. Write "
+            "numbers; of a moment its epoch seconds."
+        )
     if pa.types.is_string(column.type):
         column = without_missing_words(column)[0]
     raw = column.to_pylist()
@@ -92,7 +95,8 @@ def _numbers(path: Path, name: str, table: pa.Table) -> pd.Series:
         row = values.index(None)
         raise DataContractError(
             f"{path}: {values.count(None):,} of {len(values):,} values of {name!r} are no numbers; the first "
-            f"is row {row}: {raw[row]!r}. Write them with a decimal point."
+            f"is row {row}: {raw[row]!r}. Write them with a decimal point, and "
+            "moments as epoch seconds."
         )
     return pd.Series(values, dtype="float64", name=name)
 

@@ -113,7 +113,7 @@ def test_what_cannot_be_read_is_told_with_its_mend(tmp_path: Path) -> None:
         recloop(home, "bandit", "--exposures", bare)
     )
     one = write_lists(tmp_path / "one.csv", version="1")
-    assert "the log knows 1 alone" in refusal(recloop(home, "bandit", "--exposures", one))
+    assert "the log knows version 1 alone" in refusal(recloop(home, "bandit", "--exposures", one))
     assert "name two versions or more" in refusal(
         recloop(home, "bandit", "--exposures", lists, "--versions", "1")
     )
@@ -222,9 +222,14 @@ def test_a_policy_that_cannot_be_dealt_by_is_refused(home: Path, tmp_path: Path)
     policy = tmp_path / "policy.json"
     recloop(home, "bandit", "--exposures", write_lists(tmp_path / "lists.csv"), "--to", policy)
     asked = ("recommend", "--user", "u1", "--bandit", policy)
-    assert "its context is length, days, which is not made of a user's events" in refusal(
+    assert "its context is length, days, of a file of your own and not made of a user's events" in refusal(
         recloop(home, *asked)
     )
+    like_ours = {"context_length": "context_history_length", "context_days": "context_days_since_last_event"}
+    named = pd.read_csv(tmp_path / "lists.csv").rename(columns=like_ours).assign(context_popular_share=0.1)
+    named.to_csv(tmp_path / "named.csv", index=False)
+    recloop(home, "bandit", "--exposures", tmp_path / "named.csv", "--to", policy)
+    assert "popular_share, of a file of your own" in refusal(recloop(home, *asked))
     assert "name one with --user" in refusal(
         recloop(home, "recommend", "--history", "i01", "--bandit", policy)
     )
@@ -235,3 +240,21 @@ def test_a_policy_that_cannot_be_dealt_by_is_refused(home: Path, tmp_path: Path)
     saved = read_policy(policy)
     write_policy(replace(saved, policy=replace(saved.policy, arms=("8", "9"))), policy)
     assert "answer, and recloop has 1, 2" in refusal(recloop(home, *asked))
+
+
+def test_a_shadow_hides_no_test_and_a_salt_that_dealt_before_is_told(home: Path) -> None:
+    """After the others: it adds a list before the test, by another share, and one in the shadow after it."""
+    log = ExposureLog(home / "exposures")
+    for at, share in ((BEGIN - DAY, 0.1), (BEGIN + 9 * DAY, 0.0)):
+        log.append(
+            exposure(
+                request_id=f"of-{share}", user_id="u0", shown_at=at, variant="champion", version="1",
+                item_ids=["i00", "i01"], other=("2", ["i02", "i03"]), share=share, salt="s",
+            )
+        )  # fmt: skip
+    log.close()
+    asked = ("bandit", "--within-days", "1", "--as-of", LATER)
+    told = " ".join(recloop(home, *asked).stdout.split())
+    assert "4,400 lists of live test s, versions 1 and 2: learned from 761" in told
+    assert "! salt s dealt these users before, among versions 1 and 2: what came of that" in told
+    assert json.loads(recloop(home, *asked, "--json").stdout)["verdict"]["outcome"] == "PROMOTE"
