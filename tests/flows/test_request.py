@@ -290,7 +290,8 @@ def test_a_share_for_new_items_is_asked_of_one_challenger_alone(shop: str) -> No
 
 def test_an_arm_that_cannot_rank_new_items_is_named_with_those_that_can() -> None:
     with pytest.raises(
-        BadRequest, match=r"ease cannot give new items a share.*challenge with one of alpharec, fusion, .*mmgrec"
+        BadRequest,
+        match=r"ease cannot give new items a share.*challenge with one of alpharec, fusion, .*mmgrec",
     ):
         cycle_request(challenger="ease", new_items=0.02)
     walk = {
