@@ -8,20 +8,20 @@ On SQLite one writes at a time, and Prefect leaves the waiting to SQLite. That f
   thread of the event loop, the loop waits too, and with it whoever has the lock and would give it back: the server
   stands still until the wait is given up, which Prefect sets to a minute.
 
-So here a transaction asks for the lock as it begins, and waits for its turn in the event loop, not in SQLite. A
-statement outside a transaction, of which Prefect has few, waits in SQLite as before, for a third of the minute.
+So here a transaction asks for the lock as it begins, and waits for its turn in the event loop, not in SQLite. So does a
+statement outside a transaction: Prefect's recorders write so, and one that was refused has written nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from prefect.server.api.server import create_app, is_client_retryable_exception
+from prefect.server.api.server import create_app
 from prefect.server.database import dependencies
 from prefect.server.database.configurations import SQLITE_BEGIN_MODE, AioSqliteConfiguration
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
@@ -31,7 +31,7 @@ from components.own_pages import OwnPagesOnly
 # At five seconds a loaded machine's automations and concurrency limits gave up where they only had to wait.
 _PATIENCE_SECONDS = 20.0
 _ASK_AGAIN_SECONDS = 0.01
-_BUSY_MS = 20_000
+_BUSY_MS = 100  # within SQLite; as long the event loop may stand still
 
 _writing: ContextVar[asyncio.Task[Any] | None] = ContextVar("the task that has a transaction", default=None)
 
@@ -49,7 +49,7 @@ class OneWriter(AioSqliteConfiguration):
         mode, task = SQLITE_BEGIN_MODE.set("IMMEDIATE"), _writing.set(asyncio.current_task())
         try:
             async with session.begin() as transaction:
-                await _locked(session)
+                await _patient(session.connection)  # which begins it
                 SQLITE_BEGIN_MODE.set("DEFERRED")  # for sessions that only read, opened in between
                 yield transaction
         finally:
@@ -62,30 +62,33 @@ class OneWriter(AioSqliteConfiguration):
         cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MS};")
         cursor.close()
 
-    def begin_sqlite_stmt(self, conn: Any) -> None:
-        """Begin, or be refused at once where another writes."""
-        if SQLITE_BEGIN_MODE.get() != "IMMEDIATE":
-            super().begin_sqlite_stmt(conn)
-            return
-        conn.exec_driver_sql("PRAGMA busy_timeout = 0")
-        try:
-            super().begin_sqlite_stmt(conn)
-        finally:
-            conn.exec_driver_sql(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    async def session(self, engine: Any) -> Any:
+        session: Any = await super().session(engine)
+        execute = session.execute
+
+        async def patiently(*asked: Any, **how: Any) -> Any:
+            if SQLITE_BEGIN_MODE.get() is not None:  # a transaction is repeated as a whole, or not at all
+                return await execute(*asked, **how)
+            return await _patient(lambda: execute(*asked, **how))
+
+        session.execute = patiently
+        return session
 
 
-async def _locked(session: Any) -> None:
-    """Return when the session's transaction has the lock; raises what SQLite raised when patience has ended."""
+async def _patient(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask again where another writes; raises what SQLite raised when patience has ended."""
     until = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            await session.connection()  # which begins it
+            return await ask()
         except Exception as error:
-            if not is_client_retryable_exception(error) or time.monotonic() > until:
+            if not _is_busy(error) or time.monotonic() > until:
                 raise
-        else:
-            return
         await asyncio.sleep(_ASK_AGAIN_SECONDS)
+
+
+def _is_busy(error: Exception) -> bool:
+    return str(getattr(getattr(error, "orig", None), "sqlite_errorname", "")).startswith("SQLITE_BUSY")
 
 
 def guarded() -> OwnPagesOnly:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from prefect.server.database.configurations import AioSqliteConfiguration
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from flows.local import own_prefect
 from flows.local.own_prefect import OneWriter
 
 _COUNT = text("SELECT value FROM counted")
@@ -105,3 +106,20 @@ def test_a_statement_outside_a_transaction_waits_for_one(tmp_path: Path) -> None
         return await counter.value()
 
     assert run(OneWriter(connection_url=f"sqlite+aiosqlite:///{tmp_path}/ours.db"), beside) == 7
+
+
+def test_what_is_no_waiting_is_raised_and_not_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_prefect, "_PATIENCE_SECONDS", float("inf"))
+
+    async def refused(counter: Counter) -> int:
+        async with counter.session() as lone:
+            with pytest.raises(OperationalError, match="no such table"):
+                await lone.execute(text("SELECT * FROM nowhere"))
+            await lone.execute(text("CREATE UNIQUE INDEX once ON counted (value)"))
+            with pytest.raises(IntegrityError, match="UNIQUE"):
+                await lone.execute(text("INSERT INTO counted VALUES (0)"))
+        return await counter.value()
+
+    assert run(OneWriter(connection_url=f"sqlite+aiosqlite:///{tmp_path}/ours.db"), refused) == 0
