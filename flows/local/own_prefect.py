@@ -19,6 +19,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from functools import cache, partial
 from typing import Any
 
 from prefect.server.api.server import create_app
@@ -64,15 +65,23 @@ class OneWriter(AioSqliteConfiguration):
 
     async def session(self, engine: Any) -> Any:
         session: Any = await super().session(engine)
-        execute = session.execute
-
-        async def patiently(*asked: Any, **how: Any) -> Any:
-            if SQLITE_BEGIN_MODE.get() is not None:  # a transaction is repeated as a whole, or not at all
-                return await execute(*asked, **how)
-            return await _patient(lambda: execute(*asked, **how))
-
-        session.execute = patiently
+        kind: Any = type(session)
+        session.__class__ = _waiting(kind)
         return session
+
+
+@cache
+def _waiting(kind: Any) -> Any:
+    """Sessions of this class whose statements wait. Not a closure on each: garbage collection alone would free it."""
+
+    class Waiting(kind):
+        async def execute(self, *asked: Any, **how: Any) -> Any:
+            ask = partial(super().execute, *asked, **how)
+            if SQLITE_BEGIN_MODE.get() is not None:  # a transaction is repeated as a whole, or not at all
+                return await ask()
+            return await _patient(ask)
+
+    return Waiting
 
 
 async def _patient(ask: Callable[[], Awaitable[Any]]) -> Any:

@@ -11,6 +11,8 @@ Shapes: B histories, P places, Q of them asked about, K steps, T targets, S of t
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -30,11 +32,9 @@ class ReasoningNetwork(DenseNetwork):
         items: ItemEmbedding,
         mixer: ReasoningMixer,
         trained: Int[Tensor, "trained"],
-        *,
-        num_negatives: int = 0,
-        calibration: float | None = None,
+        **against: Any,
     ) -> None:
-        super().__init__(items, mixer, trained, num_negatives=num_negatives, calibration=calibration)
+        super().__init__(items, mixer, trained, **against)
         # plain numbers, which a checkpoint's key is made of
         self.asked, self.horizon = mixer.reasoning.asked, mixer.reasoning.horizon
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -108,6 +110,7 @@ def test_a_statement_outside_a_transaction_waits_for_one(tmp_path: Path) -> None
     assert run(OneWriter(connection_url=f"sqlite+aiosqlite:///{tmp_path}/ours.db"), beside) == 7
 
 
+@pytest.mark.timeout(30)
 def test_what_is_no_waiting_is_raised_and_not_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,3 +126,18 @@ def test_what_is_no_waiting_is_raised_and_not_asked_again(
         return await counter.value()
 
     assert run(OneWriter(connection_url=f"sqlite+aiosqlite:///{tmp_path}/ours.db"), refused) == 0
+
+
+def test_a_session_that_has_ended_leaves_nothing_to_garbage_collection(tmp_path: Path) -> None:
+    async def ended(counter: Counter) -> int:
+        gc.disable()
+        try:
+            async with counter.session() as session:
+                await session.execute(_COUNT)
+                left = weakref.ref(session)
+            del session
+            return int(left() is None)
+        finally:
+            gc.enable()
+
+    assert run(OneWriter(connection_url=f"sqlite+aiosqlite:///{tmp_path}/ours.db"), ended) == 1
